@@ -1,0 +1,67 @@
+//! Wire APIs: bytes in, facts out.
+//!
+//! A dialect reads a request body and the events or the body of its response and writes what it finds into an
+//! [`Exchange`](crate::exchange::Exchange)'s parts. It is pure: no clock, no socket, no task, no log. Nothing it reads
+//! can fail an exchange: what it cannot make sense of it counts in [`Problems`], and reads on.
+
+use crate::exchange::{Call, Problems, Request, Response, Usage};
+
+/// One wire API.
+pub trait Dialect: Send + Sync {
+    /// The call it speaks for.
+    fn call(&self) -> Call;
+
+    /// Low-cardinality path template, for `http.route`.
+    fn route(&self) -> &'static str;
+
+    /// Whether a request belongs to it. `path` is without query; paths are recognised by their tail.
+    fn matches(&self, method: &str, path: &str) -> bool;
+
+    /// Reads a whole, decoded request body.
+    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems);
+
+    /// A reader for one response.
+    fn reader(&self) -> Box<dyn Reader>;
+}
+
+/// Where a reader writes what it finds.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// What the response said.
+    pub response: Response,
+    /// Token counts.
+    pub usage: Usage,
+    /// What could not be read.
+    pub problems: Problems,
+}
+
+/// Reads one response: the events of a stream, or a whole body.
+pub trait Reader: Send {
+    /// Reads one SSE event: its name (empty where it has none) and its data.
+    /// Says which kinds of generated output it carried.
+    fn event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output;
+
+    /// Reads a whole, decoded body that was no stream; `status` tells an answer from an error.
+    fn body(&mut self, status: u16, body: &[u8], facts: &mut Facts) -> Output;
+}
+
+/// The kinds of generated output in one event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Answer text.
+    pub content: bool,
+    /// Reasoning text.
+    pub reasoning: bool,
+    /// A tool call, or a fragment of one.
+    pub tool_call: bool,
+    /// Refusal text, audio, or anything else a model generated.
+    pub other: bool,
+}
+
+impl Output {
+    /// Whether the event carried generated output of any kind.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.content || self.reasoning || self.tool_call || self.other
+    }
+}

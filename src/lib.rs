@@ -1,0 +1,27 @@
+//! A transparent, OpenAI-compatible reverse proxy that measures every call.
+//!
+//! ```text
+//! client ──request bytes──▶ listener ─▶ route ─▶ forward ──▶ upstream
+//! client ◀── usage filter ◀── tee ◀──────────────────────── upstream        the byte path
+//!                              │ (time, frame)
+//!                              ▼
+//!               observer: sse framing ─▶ dialect (pure) ─▶ Exchange, when it ends
+//!                                                             │
+//!                        vocabulary (names, units) ─▶ sinks: traces · metrics · live page
+//! ```
+//!
+//! Data flows one way: nothing after the tee can change, delay or fail what the client sees. [`proxy`] and [`observe`]
+//! both know [`tee`], and never each other. Which room may import which is checked by a test.
+
+pub mod config;
+pub mod dialect;
+pub mod exchange;
+pub mod json;
+pub mod observe;
+pub mod otel;
+pub mod proxy;
+pub mod semconv;
+pub mod simulate;
+pub mod sink;
+pub mod sse;
+pub mod tee;

@@ -1,0 +1,3 @@
+//! Request in, upstream call, response out.
+
+pub mod config;
