@@ -461,11 +461,16 @@ impl Exchange {
     /// `None` for a response that was no stream, or with fewer than two tokens.
     #[must_use]
     pub fn time_per_output_token(&self) -> Option<Duration> {
-        let spread = self.times.last_token?.checked_sub(self.times.first_token?)?;
-        let steps = self.usage.output_tokens?.checked_sub(1).filter(|n| *n > 0)?;
-        self.response
-            .streamed
-            .then(|| spread.div_f64(steps as f64))
+        let spread = self
+            .times
+            .last_token?
+            .checked_sub(self.times.first_token?)?;
+        let steps = self
+            .usage
+            .output_tokens?
+            .checked_sub(1)
+            .filter(|n| *n > 0)?;
+        self.response.streamed.then(|| spread.div_f64(steps as f64))
     }
 
     /// What the proxy itself cost: from the last byte of the request until it was ready to go, plus the time frames
@@ -484,7 +489,9 @@ impl Exchange {
     pub fn usage_source(&self) -> Option<UsageSource> {
         self.call?;
         Some(match (self.usage.input_tokens, self.usage.output_tokens) {
-            (Some(_), Some(_)) if self.end != End::Cut && self.end != End::ClientLeft => UsageSource::Reported,
+            (Some(_), Some(_)) if self.end != End::Cut && self.end != End::ClientLeft => {
+                UsageSource::Reported
+            }
             (None, None) => UsageSource::Missing,
             _ => UsageSource::ReportedPartial,
         })

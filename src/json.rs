@@ -1,1 +1,365 @@
-//! To be written.
+//! A JSON cursor over borrowed bytes: one strict validating pass, then reading without a tree and without allocation.
+//!
+//! It exists because the byte path needs the exact place of a value to splice beside it, and because a dialect reads a
+//! handful of members out of every streamed chunk. Grammar: RFC 8259. Stricter than a lenient reader: bytes that are
+//! not UTF-8, a byte order mark, and nesting deeper than [`MAX_DEPTH`] are errors. More tolerant than a typed one: a
+//! lone surrogate escape (`"\ud83d"`) and a number too large for any type are accepted, since both are grammatical and
+//! real streams cut an escaped surrogate pair in two. This file knows nothing of what a document means.
+
+use std::borrow::Cow;
+use std::fmt;
+
+mod scan;
+
+/// Deepest nesting of arrays and objects that is accepted.
+pub const MAX_DEPTH: u32 = 128;
+
+/// Why bytes are not one JSON value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Error {
+    /// Where, in bytes from the start.
+    pub offset: usize,
+    /// What would be right there.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "invalid json at byte {}: expected {}",
+            self.offset, self.expected
+        )
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Parses exactly one JSON value with white space around it.
+///
+/// # Errors
+/// When `bytes` are not UTF-8, not one JSON value, or nested deeper than [`MAX_DEPTH`].
+pub fn parse(bytes: &[u8]) -> Result<Value<'_>, Error> {
+    let text = std::str::from_utf8(bytes).map_err(|error| Error {
+        offset: error.valid_up_to(),
+        expected: "utf-8",
+    })?;
+    let (value, rest) = parse_prefix(text)?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(Error {
+            offset: text.len() - rest.len(),
+            expected: "the end",
+        })
+    }
+}
+
+/// Parses the JSON value that `text` begins with, and returns what follows it and its white space.
+///
+/// # Errors
+/// When `text` does not begin with a JSON value, or with one nested deeper than [`MAX_DEPTH`].
+pub fn parse_prefix(text: &str) -> Result<(Value<'_>, &str), Error> {
+    let bytes = text.as_bytes();
+    let start = scan::space(bytes, 0);
+    let end = scan::validate(bytes, start)?;
+    let rest = scan::space(bytes, end);
+    let value = Value {
+        text: &text[start..end],
+    };
+    Ok((value, &text[rest..]))
+}
+
+/// The type of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool,
+    /// A number of any size.
+    Number,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+/// A JSON value: a slice of a validated document.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'a> {
+    /// Never empty; begins and ends with the value's own first and last byte.
+    text: &'a str,
+}
+
+impl<'a> Value<'a> {
+    /// The exact bytes of the value, without white space around it.
+    #[must_use]
+    pub const fn raw(self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self.raw().first() {
+            Some(b'n') | None => Kind::Null,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'"') => Kind::String,
+            Some(b'[') => Kind::Array,
+            Some(b'{') => Kind::Object,
+            Some(_) => Kind::Number,
+        }
+    }
+
+    /// Whether it is `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    /// The truth value, if it is one.
+    #[must_use]
+    pub fn as_bool(self) -> Option<bool> {
+        match self.text {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The nearest `f64`; `None` for what is no number and for a number beyond its range.
+    #[must_use]
+    pub fn as_f64(self) -> Option<f64> {
+        if self.kind() != Kind::Number {
+            return None;
+        }
+        self.text
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite())
+    }
+
+    /// The whole number it is; `12.0` and `1.2e1` are 12. `None` for fractions and for what does not fit.
+    #[must_use]
+    pub fn as_i64(self) -> Option<i64> {
+        if self.kind() != Kind::Number {
+            return None;
+        }
+        // A float is exact up to 2^53 only; beyond that a whole number must be written as one.
+        self.text.parse().ok().or_else(|| {
+            let number = self.as_f64()?;
+            let exact = number.fract() == 0.0 && number.abs() <= (1_i64 << 53) as f64;
+            exact.then_some(number as i64)
+        })
+    }
+
+    /// The whole number it is, where that is not negative; `12.0` is 12.
+    #[must_use]
+    pub fn as_u64(self) -> Option<u64> {
+        if self.kind() != Kind::Number {
+            return None;
+        }
+        let written_whole = self.text.parse().ok();
+        written_whole.or_else(|| self.as_i64().and_then(|number| number.try_into().ok()))
+    }
+
+    /// The text, if it is a string.
+    #[must_use]
+    pub fn as_text(self) -> Option<Text<'a>> {
+        let inner = self.text.strip_prefix('"')?.strip_suffix('"')?;
+        Some(Text { raw: inner })
+    }
+
+    /// Its members in order, duplicates included; empty if it is no object.
+    #[must_use]
+    pub fn members(self) -> Members<'a> {
+        Members {
+            rest: self.text.strip_prefix('{').unwrap_or_default(),
+        }
+    }
+
+    /// Its elements in order; empty if it is no array.
+    #[must_use]
+    pub fn elements(self) -> Elements<'a> {
+        Elements {
+            rest: self.text.strip_prefix('[').unwrap_or_default(),
+        }
+    }
+
+    /// The last member of that name.
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<Value<'a>> {
+        let [value] = self.select([key]);
+        value
+    }
+
+    /// The last member of each of these names, in one pass. The names must differ.
+    #[must_use]
+    pub fn select<const N: usize>(self, names: [&str; N]) -> [Option<Value<'a>>; N] {
+        let mut found = [None; N];
+        for (key, value) in self.members() {
+            if let Some(at) = names.iter().position(|name| key.is(name)) {
+                found[at] = Some(value);
+            }
+        }
+        found
+    }
+}
+
+/// The members of an object; see [`Value::members`].
+#[derive(Clone, Debug)]
+pub struct Members<'a> {
+    /// What is left: white space or a comma, then a member or the closing brace.
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Text<'a>, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.rest.as_bytes();
+        let open = scan::separators(bytes, 0);
+        if bytes.get(open) != Some(&b'"') {
+            return None;
+        }
+        let close = scan::skip_string(bytes, open + 1);
+        let start = scan::separators(bytes, close);
+        let end = scan::skip_value(bytes, start);
+        let key = Text {
+            raw: &self.rest[open + 1..close - 1],
+        };
+        let value = Value {
+            text: &self.rest[start..end],
+        };
+        self.rest = &self.rest[end..];
+        Some((key, value))
+    }
+}
+
+/// The elements of an array; see [`Value::elements`].
+#[derive(Clone, Debug)]
+pub struct Elements<'a> {
+    /// What is left: white space or a comma, then an element or the closing bracket.
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.rest.as_bytes();
+        let start = scan::separators(bytes, 0);
+        if matches!(bytes.get(start), None | Some(b']')) {
+            return None;
+        }
+        let end = scan::skip_value(bytes, start);
+        let value = Value {
+            text: &self.rest[start..end],
+        };
+        self.rest = &self.rest[end..];
+        Some(value)
+    }
+}
+
+/// A string's content between its quotes, escapes still in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    raw: &'a str,
+}
+
+impl<'a> Text<'a> {
+    /// The bytes between the quotes, as written.
+    #[must_use]
+    pub const fn raw(self) -> &'a [u8] {
+        self.raw.as_bytes()
+    }
+
+    /// Whether it is the empty string.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// Whether any character is written as an escape.
+    #[must_use]
+    pub fn has_escapes(self) -> bool {
+        memchr::memchr(b'\\', self.raw()).is_some()
+    }
+
+    /// Whether it decodes to `other`.
+    #[must_use]
+    pub fn is(self, other: &str) -> bool {
+        // An escape is longer than what it stands for, so the lengths settle most comparisons.
+        match self.raw.len().cmp(&other.len()) {
+            std::cmp::Ordering::Less => false,
+            std::cmp::Ordering::Equal => self.raw == other && !self.has_escapes(),
+            std::cmp::Ordering::Greater => self.has_escapes() && self.decode() == other,
+        }
+    }
+
+    /// The text itself; each lone surrogate becomes U+FFFD.
+    #[must_use]
+    pub fn decode(self) -> Cow<'a, str> {
+        if !self.has_escapes() {
+            return Cow::Borrowed(self.raw);
+        }
+        let mut decoded = String::with_capacity(self.raw.len());
+        for piece in self.pieces() {
+            match piece {
+                Piece::Plain(text) => decoded.push_str(text),
+                Piece::Escaped(character) => decoded.push(character),
+            }
+        }
+        Cow::Owned(decoded)
+    }
+
+    /// How many Unicode code points it decodes to; a surrogate pair is one, a lone surrogate is one.
+    #[must_use]
+    pub fn chars(self) -> u64 {
+        self.pieces()
+            .map(|piece| match piece {
+                Piece::Plain(text) => text.chars().count() as u64,
+                Piece::Escaped(_) => 1,
+            })
+            .sum()
+    }
+
+    const fn pieces(self) -> Pieces<'a> {
+        Pieces { rest: self.raw }
+    }
+}
+
+/// A stretch of a string: as written, or one escaped character.
+enum Piece<'a> {
+    Plain(&'a str),
+    Escaped(char),
+}
+
+struct Pieces<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let plain = memchr::memchr(b'\\', self.rest.as_bytes()).unwrap_or(self.rest.len());
+        if plain > 0 {
+            let (text, rest) = self.rest.split_at(plain);
+            self.rest = rest;
+            return Some(Piece::Plain(text));
+        }
+        let (character, length) = scan::unescape(self.rest.as_bytes());
+        self.rest = self.rest.get(length..).unwrap_or_default();
+        Some(Piece::Escaped(character))
+    }
+}
+
+#[cfg(test)]
+mod tests;

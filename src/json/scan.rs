@@ -1,0 +1,335 @@
+//! Walking over JSON text byte by byte: the one validating pass, and the quick skips over what has passed it.
+
+use super::{Error, MAX_DEPTH};
+
+/// How far a string is looked through byte by byte before a vector search is worth its start-up cost.
+const SHORT: usize = 24;
+
+/// Where the white space at `at` ends.
+pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\t' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// Where the white space, commas and colons at `at` end; only for validated text.
+pub(super) fn separators(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(
+        bytes.get(at),
+        Some(b',' | b':' | b' ' | b'\n' | b'\t' | b'\r')
+    ) {
+        at += 1;
+    }
+    at
+}
+
+/// Validates the value that begins at `at` and says where it ends.
+pub(super) fn validate(bytes: &[u8], at: usize) -> Result<usize, Error> {
+    let mut cursor = Cursor { bytes, at };
+    let mut nesting = Nesting::default();
+    loop {
+        match cursor.peek() {
+            b'{' => {
+                nesting.enter(Container::Object, &cursor)?;
+                cursor.step();
+                if cursor.peek() != b'}' {
+                    cursor.key()?;
+                    continue;
+                }
+            }
+            b'[' => {
+                nesting.enter(Container::Array, &cursor)?;
+                cursor.step();
+                if cursor.peek() != b']' {
+                    continue;
+                }
+            }
+            _ => cursor.scalar()?,
+        }
+        // A value is complete, or an empty container is about to be: go on or close, as often as containers end here.
+        loop {
+            let Some(container) = nesting.innermost() else {
+                return Ok(cursor.at);
+            };
+            cursor.at = space(bytes, cursor.at);
+            match (container, cursor.peek()) {
+                (Container::Object, b'}') | (Container::Array, b']') => {
+                    cursor.at += 1;
+                    nesting.leave();
+                }
+                (Container::Object, b',') => {
+                    cursor.step();
+                    cursor.key()?;
+                    break;
+                }
+                (Container::Array, b',') => {
+                    cursor.step();
+                    break;
+                }
+                (Container::Object, _) => {
+                    return Err(cursor.expected("a comma or the end of the object"));
+                }
+                (Container::Array, _) => {
+                    return Err(cursor.expected("a comma or the end of the array"));
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Container {
+    Array,
+    Object,
+}
+
+/// The containers that are open, one bit each, innermost lowest: a set bit is an object.
+#[derive(Default)]
+struct Nesting {
+    objects: u128,
+    depth: u32,
+}
+
+impl Nesting {
+    fn enter(&mut self, container: Container, cursor: &Cursor<'_>) -> Result<(), Error> {
+        const { assert!(MAX_DEPTH <= u128::BITS) };
+        if self.depth == MAX_DEPTH {
+            return Err(cursor.expected("no deeper nesting"));
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(container == Container::Object);
+        Ok(())
+    }
+
+    const fn leave(&mut self) {
+        self.depth -= 1;
+        self.objects >>= 1;
+    }
+
+    const fn innermost(&self) -> Option<Container> {
+        match (self.depth, self.objects & 1) {
+            (0, _) => None,
+            (_, 0) => Some(Container::Array),
+            _ => Some(Container::Object),
+        }
+    }
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    /// The byte at the cursor, or NUL at the end: NUL is right nowhere, so that neither is the end.
+    fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or_default()
+    }
+
+    /// Takes one structural byte and the white space behind it.
+    fn step(&mut self) {
+        self.at = space(self.bytes, self.at + 1);
+    }
+
+    const fn expected(&self, expected: &'static str) -> Error {
+        Error {
+            offset: self.at,
+            expected,
+        }
+    }
+
+    /// A member's name and colon, up to its value.
+    fn key(&mut self) -> Result<(), Error> {
+        if self.peek() != b'"' {
+            return Err(self.expected("a member name"));
+        }
+        self.string()?;
+        self.at = space(self.bytes, self.at);
+        if self.peek() != b':' {
+            return Err(self.expected("a colon"));
+        }
+        self.step();
+        Ok(())
+    }
+
+    fn scalar(&mut self) -> Result<(), Error> {
+        match self.peek() {
+            b'"' => self.string(),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => Err(self.expected("a value")),
+        }
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Error> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.expected(word));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Error> {
+        if self.peek() == b'-' {
+            self.at += 1;
+        }
+        if self.peek() == b'0' {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == b'.' {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Error> {
+        if !self.peek().is_ascii_digit() {
+            return Err(self.expected("a digit"));
+        }
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<(), Error> {
+        self.at += 1;
+        loop {
+            let stop = string_stop(self.bytes, self.at);
+            self.reject_controls(stop)?;
+            self.at = stop;
+            match self.peek() {
+                b'"' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                b'\\' => self.escape()?,
+                _ => return Err(self.expected("a closing quote")),
+            }
+        }
+    }
+
+    /// Control characters must be escaped (RFC 8259, section 7).
+    fn reject_controls(&mut self, stop: usize) -> Result<(), Error> {
+        // Without an early exit the compiler turns the first look into vector code.
+        let span = &self.bytes[self.at..stop];
+        if span.iter().fold(false, |any, byte| any | (*byte < b' ')) {
+            self.at += span.iter().take_while(|byte| **byte >= b' ').count();
+            return Err(self.expected("control characters to be escaped"));
+        }
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), Error> {
+        self.at += 1;
+        match self.peek() {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+            b'u' => {
+                for _ in 0..4 {
+                    self.at += 1;
+                    if !self.peek().is_ascii_hexdigit() {
+                        return Err(self.expected("four hexadecimal digits"));
+                    }
+                }
+                self.at += 1;
+            }
+            _ => return Err(self.expected("an escape sequence")),
+        }
+        Ok(())
+    }
+}
+
+/// Where the next quote or backslash at or after `from` stands, or the end.
+fn string_stop(bytes: &[u8], from: usize) -> usize {
+    let rest = &bytes[from..];
+    let short = &rest[..rest.len().min(SHORT)];
+    if let Some(at) = short.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        return from + at;
+    }
+    let far = &rest[short.len()..];
+    from + short.len() + memchr::memchr2(b'"', b'\\', far).unwrap_or(far.len())
+}
+
+/// Where the string whose content begins at `at` ends, its closing quote included; only for validated text.
+pub(super) fn skip_string(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        at = string_stop(bytes, at);
+        if bytes.get(at) != Some(&b'\\') {
+            return at + 1;
+        }
+        at += 2;
+    }
+}
+
+/// Where the value that begins at `at` ends; only for validated text.
+pub(super) fn skip_value(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at) {
+        Some(b'"') => skip_string(bytes, at + 1),
+        Some(b'{' | b'[') => skip_container(bytes, at),
+        _ => {
+            let ends =
+                |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\t' | b'\r');
+            let rest = &bytes[at..];
+            at + rest.iter().position(ends).unwrap_or(rest.len())
+        }
+    }
+}
+
+fn skip_container(bytes: &[u8], mut at: usize) -> usize {
+    let mut depth = 0_u32;
+    while let Some(byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = skip_string(bytes, at),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 1 => return at,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+    }
+    at
+}
+
+/// The character an escape stands for and the escape's length, two escapes for a surrogate pair; only for validated text.
+pub(super) fn unescape(escape: &[u8]) -> (char, usize) {
+    let plain = match escape.get(1) {
+        Some(b'u') => return unescape_unicode(escape),
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(other) => char::from(*other),
+        None => char::REPLACEMENT_CHARACTER,
+    };
+    (plain, 2)
+}
+
+fn unescape_unicode(escape: &[u8]) -> (char, usize) {
+    let first = code_unit(escape);
+    let second = escape.get(6..).and_then(code_unit);
+    let pair = [first.unwrap_or_default(), second.unwrap_or_default()];
+    match char::decode_utf16(pair).next() {
+        Some(Ok(character)) => (character, if character.len_utf16() == 2 { 12 } else { 6 }),
+        _ => (char::REPLACEMENT_CHARACTER, 6),
+    }
+}
+
+/// The UTF-16 code unit of a `\uXXXX` escape, if `escape` begins with one.
+fn code_unit(escape: &[u8]) -> Option<u16> {
+    let digits = escape.strip_prefix(b"\\u")?.get(..4)?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}

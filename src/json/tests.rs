@@ -1,0 +1,246 @@
+use proptest::prelude::*;
+use serde::de::IgnoredAny;
+
+use super::*;
+
+fn value(text: &str) -> Value<'_> {
+    parse(text.as_bytes()).unwrap()
+}
+
+fn text(json: &str) -> Text<'_> {
+    value(json).as_text().unwrap()
+}
+
+#[test]
+fn raw_is_the_value_without_the_space_around_it() {
+    let object = value(" \r\n{ \"a\" :\t[ 1 , 2 ] } \n");
+    assert_eq!(object.raw(), b"{ \"a\" :\t[ 1 , 2 ] }");
+    assert_eq!(object.get("a").unwrap().raw(), b"[ 1 , 2 ]");
+}
+
+#[test]
+fn members_keep_order_and_duplicates_and_get_takes_the_last() {
+    let object = value(r#"{"a":1,"b":{"a":2},"a":"3"}"#);
+    let keys: Vec<_> = object.members().map(|(key, _)| key.decode()).collect();
+    assert_eq!(keys, ["a", "b", "a"]);
+    assert_eq!(object.get("a").unwrap().raw(), b"\"3\"");
+    assert!(object.get("c").is_none());
+}
+
+#[test]
+fn an_escaped_key_is_understood() {
+    let object = value(r#"{"\u0073tream":true,"a\\b":1}"#);
+    assert_eq!(object.get("stream").unwrap().as_bool(), Some(true));
+    assert_eq!(object.get("a\\b").unwrap().as_i64(), Some(1));
+    assert!(object.get("a\\\\b").is_none());
+}
+
+#[test]
+fn whole_numbers_may_be_written_as_fractions() {
+    assert_eq!(value("12.0").as_i64(), Some(12));
+    assert_eq!(value("1.2e1").as_u64(), Some(12));
+    assert_eq!(value("-0.0").as_u64(), Some(0));
+    assert_eq!(value("18446744073709551615").as_u64(), Some(u64::MAX));
+    assert_eq!(value("12.5").as_i64(), None);
+    assert_eq!(value("-1").as_u64(), None);
+    assert_eq!(value("1e300").as_i64(), None);
+    assert_eq!(value("\"12\"").as_i64(), None);
+}
+
+#[test]
+fn a_number_beyond_every_type_is_json_without_a_value() {
+    assert_eq!(value("1e999").kind(), Kind::Number);
+    assert_eq!(value("1e999").as_f64(), None);
+}
+
+#[test]
+fn a_lone_surrogate_is_one_replacement_character() {
+    for lone in [r#""\ud83d""#, r#""\ude00""#] {
+        assert_eq!(text(lone).decode(), "\u{fffd}");
+        assert_eq!(text(lone).chars(), 1);
+    }
+    assert_eq!(
+        text(r#""\ud83dx\ude00\ud83d\ude00""#).decode(),
+        "\u{fffd}x\u{fffd}😀"
+    );
+    assert_eq!(text(r#""\ud83d\u0041""#).decode(), "\u{fffd}A");
+}
+
+#[test]
+fn what_is_no_container_has_no_children() {
+    for scalar in ["1", "\"{\\\"a\\\":1}\"", "null", "[]", "{}"] {
+        assert_eq!(value(scalar).members().count(), 0);
+        assert_eq!(value(scalar).elements().count(), 0);
+    }
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    assert!(parse(nested(128).as_bytes()).is_ok());
+    assert_eq!(parse(nested(129).as_bytes()).unwrap_err().offset, 128);
+}
+
+#[test]
+fn errors_name_the_place() {
+    for (bytes, offset) in [
+        (&b""[..], 0),
+        (b"{\"a\":1,}", 7),
+        (b"[1 2]", 3),
+        (b"\"a\nb\"", 2),
+        (b"\"\\u12x4\"", 5),
+        (b"\"\xff\"", 1),
+        (b"\xef\xbb\xbf{}", 0),
+        (b"01", 1),
+        (b"nul", 0),
+        (b"\"\\", 2),
+    ] {
+        assert_eq!(parse(bytes).unwrap_err().offset, offset, "{bytes:?}");
+    }
+    let error = parse(b"{} {}").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "invalid json at byte 3: expected the end"
+    );
+}
+
+#[test]
+fn a_prefix_leaves_what_follows() {
+    let (value, rest) = parse_prefix("\n\n{\"a\":1}\n data: [DONE]").unwrap();
+    assert_eq!(value.raw(), b"{\"a\":1}");
+    assert_eq!(rest, "data: [DONE]");
+}
+
+/// Deepest nesting of brackets outside strings.
+fn depth(bytes: &[u8]) -> u32 {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_u32, 0, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// What must hold for any bytes: the verdict is serde_json's, which alone ignores encoding and depth.
+fn agrees_with_serde(bytes: &[u8]) {
+    let verdict = parse(bytes);
+    let oracle = serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+        && std::str::from_utf8(bytes).is_ok()
+        && depth(bytes) <= MAX_DEPTH;
+    assert_eq!(
+        verdict.is_ok(),
+        oracle,
+        "{}",
+        String::from_utf8_lossy(bytes)
+    );
+    if let (Ok(ours), Ok(theirs)) = (verdict, serde_json::from_slice(bytes)) {
+        same(ours, &theirs);
+    }
+}
+
+/// Compares by structure and content; serde_json keeps the last of duplicate members, as `get` does.
+fn same(ours: Value<'_>, theirs: &serde_json::Value) {
+    match theirs {
+        serde_json::Value::Null => assert!(ours.is_null()),
+        serde_json::Value::Bool(value) => assert_eq!(ours.as_bool(), Some(*value)),
+        serde_json::Value::Number(number) => {
+            // serde_json's own float parsing is off by one unit in rare cases, so floats are compared within one.
+            let (a, b) = (ours.as_f64().unwrap(), number.as_f64().unwrap());
+            assert!((a - b).abs() <= a.abs() * 4.0 * f64::EPSILON, "{a} {b}");
+            if let Some(whole) = number.as_i64() {
+                assert_eq!(ours.as_i64(), Some(whole));
+            }
+            if let Some(whole) = number.as_u64() {
+                assert_eq!(ours.as_u64(), Some(whole));
+            }
+        }
+        serde_json::Value::String(string) => {
+            let text = ours.as_text().unwrap();
+            assert_eq!(text.decode(), string.as_str());
+            assert_eq!(text.chars(), string.chars().count() as u64);
+            assert!(text.is(string));
+            assert_eq!(text.is_empty(), string.is_empty());
+        }
+        serde_json::Value::Array(array) => {
+            assert_eq!(ours.elements().count(), array.len());
+            for (ours, theirs) in ours.elements().zip(array) {
+                same(ours, theirs);
+            }
+        }
+        serde_json::Value::Object(object) => {
+            for (key, _) in ours.members() {
+                assert!(object.contains_key(&*key.decode()));
+            }
+            for (key, theirs) in object {
+                same(ours.get(key).unwrap(), theirs);
+            }
+        }
+    }
+}
+
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    let string = "[ -~é漢😀\"\\\\\n\u{1}\u{7f}]{0,40}";
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<u64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        string.prop_map(Into::into),
+    ];
+    leaf.prop_recursive(5, 48, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+            prop::collection::vec((string, inner), 0..6)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_judged_as_serde_judges_them(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        agrees_with_serde(&bytes);
+    }
+
+    #[test]
+    fn almost_json_is_judged_as_serde_judges_it(text in r#"[\[\]{}:,"\\u0-9d8dca.eE+\-truefalsn \n]{0,24}"#) {
+        agrees_with_serde(text.as_bytes());
+    }
+
+    #[test]
+    fn strings_of_escapes_are_judged_as_serde_judges_them(text in r#""(\\(u[dD][89abcdef0-3][0-9a-f]{2}|u00[0-9]{2}|[nrtbf/"\\]|x)|[a-z😀]){0,6}"#) {
+        agrees_with_serde(format!("{text}\"").as_bytes());
+    }
+
+    #[test]
+    fn documents_read_as_serde_reads_them(document in json(), pretty in any::<bool>()) {
+        let text = if pretty {
+            serde_json::to_string_pretty(&document)
+        } else {
+            serde_json::to_string(&document)
+        };
+        same(parse(text.unwrap().as_bytes()).unwrap(), &document);
+    }
+
+    #[test]
+    fn damaged_documents_are_judged_as_serde_judges_them(
+        document in json(), at in any::<prop::sample::Index>(), byte in any::<u8>(), kind in 0..3,
+    ) {
+        let mut bytes = serde_json::to_vec(&document).unwrap();
+        let at = at.index(bytes.len());
+        match kind {
+            0 => bytes[at] = byte,
+            1 => bytes.insert(at, byte),
+            _ => bytes.truncate(at),
+        }
+        agrees_with_serde(&bytes);
+    }
+}
