@@ -1,0 +1,363 @@
+//! The handle by which the byte path shows frames and times to an observer, and the traits between the two.
+//!
+//! A [`Tap`] keeps what it is shown in a small batch. A full batch, or the end, hands it to the exchange's observer in a
+//! task of its own; between batches no task exists, so an observer is woken once per batch rather than once per frame,
+//! and an exchange that fits one batch costs one task. The lock is held for a push or a swap of the batch, never while
+//! observing, and two sides of one exchange rarely push at once.
+//!
+//! Nothing here waits: over the bound frames are left out and counted. The end has a place of its own, so it is never
+//! left out, and a panic in the observer ends only the observation.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::proof::Verdict;
+
+/// Events that make a batch worth a task.
+const BATCH_EVENTS: usize = 16;
+/// Bytes that make a batch worth a task.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// Opens exchanges: the seam by which the byte path finds its observer.
+pub trait Open: Send + Sync + 'static {
+    /// An exchange begins.
+    fn open(&self, head: &RequestHead<'_>) -> Opened;
+}
+
+/// A request's head, as it arrived.
+#[derive(Debug)]
+pub struct RequestHead<'a> {
+    /// When it was parsed.
+    pub received: Instant,
+    /// Method.
+    pub method: &'a Method,
+    /// Request target.
+    pub uri: &'a Uri,
+    /// HTTP version of the client's connection.
+    pub version: Version,
+    /// Header fields.
+    pub headers: &'a HeaderMap,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The client's end of the connection.
+    pub peer: Option<SocketAddr>,
+}
+
+/// What opening an exchange gives the byte path.
+#[derive(Debug)]
+pub struct Opened {
+    /// Shows frames and times to the observer.
+    pub tap: Tap,
+    /// `traceparent` for the upstream; `None` leaves the client's own trace headers alone.
+    pub traceparent: Option<HeaderValue>,
+}
+
+/// Folds what a [`Tap`] shows it. Runs off the byte path; a panic in it is caught and counted.
+pub trait Observer: Send + 'static {
+    /// Takes one event; they come in the order in which they were shown.
+    fn observe(&mut self, event: Event);
+
+    /// The exchange is over. Called at most once, after every event.
+    fn close(self: Box<Self>, closing: Closing);
+}
+
+/// Something that happened on the byte path.
+#[derive(Debug)]
+pub enum Event {
+    /// A frame of the client's request body.
+    RequestFrame(Instant, Bytes),
+    /// The last byte of the request body was read; how many there were.
+    RequestEnd(Instant, u64),
+    /// The request was routed, edited where it is edited, and is about to be sent.
+    Forwarded {
+        /// When.
+        at: Instant,
+        /// Where to.
+        upstream: Arc<UpstreamName>,
+        /// Whether usage was asked for on the client's behalf.
+        usage_asked: bool,
+    },
+    /// An upstream connection took the request.
+    Sent(Instant),
+    /// The upstream's response head was parsed.
+    ResponseHead(Instant, StatusCode, Box<HeaderMap>),
+    /// A frame of the upstream's response body.
+    ResponseFrame(Instant, Bytes),
+    /// So many frames went by unseen, here.
+    Missed(u64),
+}
+
+impl Event {
+    fn len(&self) -> usize {
+        match self {
+            Self::RequestFrame(_, bytes) | Self::ResponseFrame(_, bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
+    const fn may_be_missed(&self) -> bool {
+        matches!(self, Self::RequestFrame(..) | Self::ResponseFrame(..))
+    }
+}
+
+/// How an upstream is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamName {
+    /// Name in the configuration.
+    pub name: Arc<str>,
+    /// Provider of the model.
+    pub provider: Arc<str>,
+    /// Host of its URL.
+    pub address: Arc<str>,
+    /// Port of its URL.
+    pub port: u16,
+}
+
+/// How an exchange closed, and the exact counts that travel with its end.
+#[derive(Debug)]
+pub struct Closing {
+    /// When.
+    pub at: Instant,
+    /// How.
+    pub close: Close,
+    /// Status the client got; `None` when it left before one was sent.
+    pub status: Option<StatusCode>,
+    /// Bytes of the response body read from the upstream.
+    pub response_bytes: u64,
+    /// Time frames spent between the read and the hand-over, summed.
+    pub held: Duration,
+    /// What the two hashes of the body say; `None` where no body was passed on.
+    pub verdict: Option<Verdict>,
+}
+
+/// How an exchange closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Close {
+    /// The whole response was handed over.
+    Complete,
+    /// The client went away.
+    Dropped,
+    /// It failed on the way.
+    Failed(Fault),
+}
+
+/// A failure that the byte path itself saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of failure.
+    pub class: FaultClass,
+    /// Low-cardinality identifier, for `error.type`.
+    pub kind: &'static str,
+    /// What the transport said.
+    pub message: String,
+}
+
+/// Kinds of failure on the byte path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultClass {
+    /// The upstream could not be reached.
+    Refused,
+    /// The upstream broke off.
+    Cut,
+    /// A time limit of ours ran out.
+    Timeout,
+    /// We turned the request away.
+    Rejected,
+}
+
+/// Counts over all exchanges, for the process's own health.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Exchanges begun.
+    pub opened: AtomicU64,
+    /// Exchanges over on the byte path.
+    pub closed: AtomicU64,
+    /// Exchanges whose observer is done with them.
+    pub settled: AtomicU64,
+    /// Events handed to observers and not yet folded.
+    pub queued: AtomicU64,
+    /// Frames left out because an exchange's queue was full.
+    pub missed: AtomicU64,
+    /// Observers that panicked.
+    pub panics: AtomicU64,
+}
+
+impl Counters {
+    /// Exchanges that have begun and are not over.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        let closed = self.closed.load(Ordering::Relaxed);
+        self.opened.load(Ordering::Relaxed).saturating_sub(closed)
+    }
+
+    /// Exchanges that are over and whose observer is still at work.
+    #[must_use]
+    pub fn unsettled(&self) -> u64 {
+        let settled = self.settled.load(Ordering::Relaxed);
+        self.closed.load(Ordering::Relaxed).saturating_sub(settled)
+    }
+}
+
+/// Shows one exchange to its observer. Clones show the same exchange.
+#[derive(Clone)]
+pub struct Tap(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    runtime: Handle,
+    counters: Arc<Counters>,
+    limit_bytes: usize,
+}
+
+struct State {
+    batch: Vec<Event>,
+    batch_bytes: usize,
+    /// At home between batches, away while a task observes, gone for good after a panic or the end.
+    observer: Option<Box<dyn Observer>>,
+    closing: Option<Closing>,
+    closed: bool,
+    /// The observer panicked; nothing more is shown.
+    abandoned: bool,
+}
+
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tap").finish_non_exhaustive()
+    }
+}
+
+impl Tap {
+    /// A tap for a new exchange. At most `limit_bytes` wait to be observed. Observing happens on `runtime`.
+    #[must_use]
+    pub fn new(observer: Box<dyn Observer>, runtime: Handle, counters: Arc<Counters>, limit_bytes: usize) -> Self {
+        counters.opened.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                batch: Vec::new(),
+                batch_bytes: 0,
+                observer: Some(observer),
+                closing: None,
+                closed: false,
+                abandoned: false,
+            }),
+            runtime,
+            counters,
+            limit_bytes,
+        }))
+    }
+
+    /// Shows an event. Never waits; over the bound a frame is left out and counted.
+    pub fn show(&self, event: Event) {
+        let mut state = self.0.lock();
+        if state.closed || state.abandoned {
+            return;
+        }
+        let len = event.len();
+        if event.may_be_missed() && state.batch_bytes + len > self.0.limit_bytes {
+            self.0.counters.missed.fetch_add(1, Ordering::Relaxed);
+            match state.batch.last_mut() {
+                Some(Event::Missed(frames)) => *frames += 1,
+                _ => state.batch.push(Event::Missed(1)),
+            }
+            return;
+        }
+        if state.batch.capacity() == 0 {
+            state.batch.reserve_exact(BATCH_EVENTS);
+        }
+        state.batch_bytes += len;
+        state.batch.push(event);
+        if state.batch.len() >= BATCH_EVENTS || state.batch_bytes >= BATCH_BYTES {
+            self.0.hand_over(&mut state);
+        }
+    }
+
+    /// Ends the exchange. The first call counts, later ones do nothing.
+    pub fn close(&self, closing: Closing) {
+        let mut state = self.0.lock();
+        if state.closed {
+            return;
+        }
+        state.closed = true;
+        self.0.counters.closed.fetch_add(1, Ordering::Relaxed);
+        if state.abandoned {
+            self.0.counters.settled.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        state.closing = Some(closing);
+        self.0.hand_over(&mut state);
+    }
+}
+
+impl Shared {
+    /// A poisoned lock still holds a whole state: nothing in a critical section can panic half-way through a change.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a task that observes, unless one is at it already.
+    fn hand_over(self: &Arc<Self>, state: &mut State) {
+        if let Some(observer) = state.observer.take() {
+            let shared = Arc::clone(self);
+            self.runtime.spawn(async move { shared.observe(observer) });
+        }
+    }
+
+    /// Folds batch after batch until there is none, then leaves the observer for the next one.
+    fn observe(&self, mut observer: Box<dyn Observer>) {
+        loop {
+            let (batch, closing) = {
+                let mut state = self.lock();
+                let closing = state.closing.take();
+                if state.batch.is_empty() && closing.is_none() {
+                    state.observer = Some(observer);
+                    return;
+                }
+                state.batch_bytes = 0;
+                (std::mem::take(&mut state.batch), closing)
+            };
+            let events = batch.len() as u64;
+            self.counters.queued.fetch_add(events, Ordering::Relaxed);
+            let last = closing.is_some();
+            let folded = catch_unwind(AssertUnwindSafe(move || {
+                for event in batch {
+                    observer.observe(event);
+                }
+                match closing {
+                    Some(closing) => {
+                        observer.close(closing);
+                        None
+                    }
+                    None => Some(observer),
+                }
+            }));
+            self.counters.queued.fetch_sub(events, Ordering::Relaxed);
+            if last {
+                self.counters.settled.fetch_add(1, Ordering::Relaxed);
+            }
+            match folded {
+                Ok(Some(back)) => observer = back,
+                Ok(None) => return,
+                Err(_) => return self.abandon(last),
+            }
+        }
+    }
+
+    /// After a panic nothing more is observed; what still comes is let go.
+    fn abandon(&self, settled: bool) {
+        self.counters.panics.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.lock();
+        state.abandoned = true;
+        state.batch = Vec::new();
+        if state.closed && !settled {
+            self.counters.settled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
