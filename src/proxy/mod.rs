@@ -1,3 +1,125 @@
 //! Request in, upstream call, response out.
+//!
+//! The byte path. It knows frames and time; what they mean is the observer's business. Nothing here is re-serialised;
+//! the one edit is in [`usage`]. A client that goes away drops the future that serves it, and with it the upstream call.
 
+pub mod body;
 pub mod config;
+pub mod error;
+mod forward;
+pub mod headers;
+pub mod listen;
+pub mod route;
+pub mod upstream;
+pub mod usage;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+
+use self::body::IdleLimit;
+use self::error::ProxyError;
+use self::route::Routes;
+use crate::tee::{Close, Closing, Instant, Open, RequestHead, RequestTee, ResponseTee, Tap};
+
+/// The body of an answer: the upstream's, or our own.
+pub type ClientBody = Either<ResponseTee<IdleLimit, usage::Filter>, Full<Bytes>>;
+
+/// The connection a request came by.
+#[derive(Debug, Clone, Copy)]
+pub struct Via {
+    /// The client's end.
+    pub peer: SocketAddr,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+}
+
+/// Takes requests, sends them on, and answers.
+pub struct Proxy {
+    routes: Routes,
+    inspect_bytes: usize,
+    open: Arc<dyn Open>,
+}
+
+impl Proxy {
+    /// A proxy for these upstreams, whose exchanges `open` observes.
+    ///
+    /// # Errors
+    /// When an upstream cannot be set up, see [`upstream::Upstream::new`].
+    pub fn new(config: config::Config, open: Arc<dyn Open>) -> io::Result<Self> {
+        Ok(Self { inspect_bytes: config.inspect_bytes, routes: Routes::new(config)?, open })
+    }
+
+    /// Serves one request.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the exchange as left by the client and closes the upstream call.
+    pub async fn handle(&self, request: Request<Incoming>, via: Via) -> Response<ClientBody> {
+        let received = Instant::now();
+        let (parts, body) = request.into_parts();
+        let opened = self.open.open(&RequestHead {
+            received,
+            method: &parts.method,
+            uri: &parts.uri,
+            version: parts.version,
+            headers: &parts.headers,
+            scheme: via.scheme,
+            peer: Some(via.peer),
+        });
+        let exchange = Pending(Some(opened.tap.clone()));
+        let body = RequestTee::new(body, opened.tap, received);
+        let answer = match parts.method {
+            Method::CONNECT => Err(ProxyError::Connect),
+            _ => self.forward(parts, body, opened.traceparent, &exchange).await,
+        };
+        match answer {
+            Ok(answer) => answer.into_response(exchange.into_tap()),
+            Err(error) => {
+                exchange.fail(&error);
+                error.response().map(|body| Either::Right(Full::new(body)))
+            }
+        }
+    }
+}
+
+/// An exchange that has no response body yet; dropped, the client has left.
+struct Pending(Option<Tap>);
+
+impl Pending {
+    fn tap(&self) -> &Tap {
+        self.0.as_ref().expect("the tap is taken only together with the exchange")
+    }
+
+    fn into_tap(mut self) -> Tap {
+        self.0.take().expect("the tap is taken only together with the exchange")
+    }
+
+    fn fail(self, error: &ProxyError) {
+        close(&self.into_tap(), Close::Failed(error.fault()), Some(error.status()));
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(tap) = self.0.take() {
+            close(&tap, Close::Dropped, None);
+        }
+    }
+}
+
+/// Closes an exchange that had no response body.
+fn close(tap: &Tap, close: Close, status: Option<StatusCode>) {
+    tap.close(Closing {
+        at: Instant::now(),
+        close,
+        status,
+        response_bytes: 0,
+        held: std::time::Duration::ZERO,
+        verdict: None,
+    });
+}

@@ -1,0 +1,211 @@
+//! The request body as an upstream gets it, and the response body as it is read from there.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::tee::{self, Event, Fault, FaultClass, RequestTee, Tap};
+
+/// The request body that goes upstream. Its first poll is the instant at which a connection took the request.
+#[derive(Debug)]
+pub struct Outgoing {
+    tap: Tap,
+    sent: bool,
+    /// Frames that were read ahead.
+    ahead: VecDeque<Bytes>,
+    trailers: Option<HeaderMap>,
+    /// What is still to be read from the client.
+    rest: Option<RequestTee<Incoming>>,
+}
+
+impl Outgoing {
+    /// A body of what was read ahead, and what is still to come from the client.
+    #[must_use]
+    pub fn new(tap: Tap, read: ReadAhead) -> Self {
+        Self { tap, sent: false, ahead: read.frames, trailers: read.trailers, rest: read.rest }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if !self.sent {
+            self.sent = true;
+            self.tap.show(Event::Sent(Instant::now()));
+        }
+        if let Some(bytes) = self.ahead.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        if let Some(trailers) = self.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        match &mut self.rest {
+            Some(rest) => Pin::new(rest).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ahead.is_empty() && self.trailers.is_none() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ahead = self.ahead.iter().map(|bytes| bytes.len() as u64).sum();
+        let Some(rest) = &self.rest else {
+            // With a known length HTTP/1.1 would have no place for trailers.
+            let known = self.trailers.is_none();
+            return if known { SizeHint::with_exact(ahead) } else { SizeHint::default() };
+        };
+        let rest = rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + ahead);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + ahead);
+        }
+        hint
+    }
+}
+
+/// What was read of a request body before it was sent on.
+#[derive(Debug, Default)]
+pub struct ReadAhead {
+    /// Frames in their order.
+    pub frames: VecDeque<Bytes>,
+    /// Trailers, once the body is over.
+    pub trailers: Option<HeaderMap>,
+    /// The rest; `None` when the body is over.
+    pub rest: Option<RequestTee<Incoming>>,
+}
+
+impl ReadAhead {
+    /// Nothing read ahead.
+    #[must_use]
+    pub fn nothing(body: RequestTee<Incoming>) -> Self {
+        Self { rest: Some(body), ..Self::default() }
+    }
+
+    /// Reads until the body is over or more than `limit` bytes have come.
+    ///
+    /// # Errors
+    /// When the client's body breaks off.
+    pub async fn up_to(limit: usize, body: RequestTee<Incoming>) -> Result<Self, hyper::Error> {
+        let mut read = Self::nothing(body);
+        let mut bytes = 0;
+        while let Some(body) = &mut read.rest {
+            if body.is_end_stream() {
+                read.rest = None;
+                break;
+            }
+            match http_body_util::BodyExt::frame(body).await.transpose()? {
+                None => read.rest = None,
+                Some(frame) => match frame.into_data() {
+                    Ok(data) => {
+                        bytes += data.len();
+                        read.frames.push_back(data);
+                        if bytes > limit {
+                            break;
+                        }
+                    }
+                    Err(frame) => read.trailers = frame.into_trailers().ok(),
+                },
+            }
+        }
+        Ok(read)
+    }
+
+    /// The whole body in one piece; `None` while there is more to come.
+    pub fn whole(&mut self) -> Option<Bytes> {
+        if self.rest.is_some() {
+            return None;
+        }
+        if self.frames.len() != 1 {
+            let whole: Vec<u8> = self.frames.drain(..).flatten().collect();
+            self.frames.push_back(whole.into());
+        }
+        self.frames.front().cloned()
+    }
+}
+
+/// Why an upstream's body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The upstream or the way to it broke.
+    #[error("the upstream broke off: {0}")]
+    Cut(#[from] hyper::Error),
+    /// Nothing came for longer than the idle limit.
+    #[error("nothing came from the upstream for {0:?}")]
+    Idle(Duration),
+}
+
+impl tee::response::Describe for BodyError {
+    fn fault(&self) -> Fault {
+        let (class, kind) = match self {
+            Self::Cut(_) => (FaultClass::Cut, "stream_truncated"),
+            Self::Idle(_) => (FaultClass::Timeout, "timeout"),
+        };
+        Fault { class, kind, message: self.to_string() }
+    }
+}
+
+/// A response body as it comes from the upstream, watched for silence.
+///
+/// The limit runs only while the upstream is waited for: a slow client does not run it down.
+#[derive(Debug)]
+pub struct IdleLimit {
+    body: Incoming,
+    limit: Option<Duration>,
+    waiting_since: Option<Instant>,
+    /// Set once and moved on only when it fires, so that a frame costs no timer.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl IdleLimit {
+    /// Watches a body.
+    #[must_use]
+    pub fn new(body: Incoming, limit: Option<Duration>) -> Self {
+        Self { body, limit, waiting_since: None, alarm: None }
+    }
+}
+
+impl Body for IdleLimit {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.waiting_since = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
+        }
+        let Some(limit) = this.limit else {
+            return Poll::Pending;
+        };
+        let deadline = *this.waiting_since.get_or_insert_with(Instant::now) + limit;
+        let alarm = this.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        while alarm.as_mut().poll(cx).is_ready() {
+            if alarm.deadline() >= deadline {
+                return Poll::Ready(Some(Err(BodyError::Idle(limit))));
+            }
+            alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,176 @@
+//! One request's way to its upstream and the head's way back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::Either;
+use hyper::body::Incoming;
+
+use super::body::{IdleLimit, Outgoing, ReadAhead};
+use super::error::ProxyError;
+use super::route::Target;
+use super::{ClientBody, Pending, Proxy, headers, usage};
+use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap};
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// An upstream's answer, ready to be handed to the client.
+pub(super) struct Answer {
+    response: Response<IdleLimit>,
+    edit: Option<usage::Filter>,
+}
+
+impl Answer {
+    /// Sends the body through the tee, which ends the exchange.
+    pub(super) fn into_response(self, tap: Tap) -> Response<ClientBody> {
+        let status = self.response.status();
+        let edit = self.edit;
+        self.response.map(|body| Either::Left(ResponseTee::new(body, tap, status, edit)))
+    }
+}
+
+/// A request's head, to be sent once or twice.
+struct Head {
+    method: Method,
+    uri: http::Uri,
+    headers: HeaderMap,
+    extensions: http::Extensions,
+}
+
+impl Head {
+    fn request(self, body: Outgoing) -> Request<Outgoing> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        // The extensions carry the spelling of the header names.
+        *request.extensions_mut() = self.extensions;
+        *request.version_mut() = Version::HTTP_11;
+        request
+    }
+
+    /// The same head for an edited body of this length.
+    fn edited(&self, length: usize) -> Self {
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        // The event that the edit adds can be taken out only where it can be read.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Self {
+            method: self.method.clone(),
+            uri: self.uri.clone(),
+            headers,
+            extensions: self.extensions.clone(),
+        }
+    }
+}
+
+impl Proxy {
+    /// Routes a request, edits it where it must be, sends it, and waits for the head of the answer.
+    pub(super) async fn forward(
+        &self,
+        parts: Parts,
+        body: RequestTee<Incoming>,
+        traceparent: Option<HeaderValue>,
+        exchange: &Pending,
+    ) -> Result<Answer, ProxyError> {
+        let mut read = self.read_ahead(&parts, body).await?;
+        let body = read.whole();
+        let inspected = body.as_ref().map(usage::Inspected::of).unwrap_or_default();
+        let target = self
+            .routes
+            .find(&parts.uri, &parts.headers, inspected.model.as_deref())
+            .ok_or(ProxyError::NoRoute)?;
+        let asks = usage::is_completion(&parts.method, parts.uri.path()) && target.usage.asks();
+        let edited = body.zip(inspected.splice).filter(|_| asks).map(|(body, splice)| splice.apply(&body));
+
+        let (uri, mut headers) = target.upstream.request_head(&parts.uri, parts.version, &parts.headers);
+        if let Some(traceparent) = traceparent {
+            headers.insert(TRACEPARENT.clone(), traceparent);
+        }
+        let head = Head { method: parts.method, uri, headers, extensions: parts.extensions };
+        match edited {
+            None => send(target, head, read, exchange, false).await.map(|response| answer(target, response, false)),
+            Some(body) => send_edited(target, head, read, body, exchange).await,
+        }
+    }
+
+    /// Reads the body ahead where something in it decides.
+    async fn read_ahead(&self, parts: &Parts, body: RequestTee<Incoming>) -> Result<ReadAhead, ProxyError> {
+        let decides = parts.method == Method::POST
+            && (usage::is_completion(&parts.method, parts.uri.path()) || self.routes.by_model());
+        let readable = !parts.headers.contains_key(CONTENT_ENCODING);
+        let small = http_body::Body::size_hint(&body).lower() <= self.inspect_bytes as u64;
+        if !(decides && readable && small) {
+            return Ok(ReadAhead::nothing(body));
+        }
+        ReadAhead::up_to(self.inspect_bytes, body)
+            .await
+            .map_err(|error| ProxyError::RequestBody { cause: error.to_string() })
+    }
+}
+
+/// Sends a request that asks for usage on the client's behalf. Where the upstream answers that it does not understand,
+/// the original goes out once, and if that succeeds the upstream is not asked again.
+async fn send_edited(
+    target: &Target,
+    head: Head,
+    original: ReadAhead,
+    body: VecDeque<Bytes>,
+    exchange: &Pending,
+) -> Result<Answer, ProxyError> {
+    let length = body.iter().map(Bytes::len).sum();
+    let edited = ReadAhead { frames: body, trailers: original.trailers.clone(), rest: None };
+    let first = send(target, head.edited(length), edited, exchange, true).await?;
+    if !matches!(first.status(), StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) {
+        return Ok(answer(target, first, true));
+    }
+    match send(target, head, original, exchange, false).await {
+        Ok(second) => {
+            if second.status().is_success() && target.usage.refused() {
+                let upstream = &*target.upstream.config.name;
+                tracing::info!(upstream, "the upstream does not take stream_options; it is not asked for usage again");
+            }
+            Ok(answer(target, second, false))
+        }
+        // The upstream has answered; that the repeat did not reach it is no news for the client.
+        Err(_) => Ok(answer(target, first, false)),
+    }
+}
+
+async fn send(
+    target: &Target,
+    head: Head,
+    body: ReadAhead,
+    exchange: &Pending,
+    usage_asked: bool,
+) -> Result<Response<Incoming>, ProxyError> {
+    let tap = exchange.tap();
+    let body = Outgoing::new(tap.clone(), body);
+    let at = Instant::now();
+    let upstream = Arc::clone(&target.upstream.name);
+    tap.show(Event::Forwarded { at, upstream, usage_asked });
+    if http_body::Body::is_end_stream(&body) {
+        // A connection never polls an empty body, so this is the nearest instant there is.
+        tap.show(Event::Sent(at));
+    }
+    let response = target.upstream.call(head.request(body)).await?;
+    let headers = Box::new(response.headers().clone());
+    tap.show(Event::ResponseHead(Instant::now(), response.status(), headers));
+    Ok(response)
+}
+
+fn answer(target: &Target, response: Response<Incoming>, usage_asked: bool) -> Answer {
+    let edit = usage_asked.then(|| usage::Filter::for_response(response.headers())).flatten();
+    let (mut parts, body) = response.into_parts();
+    parts.headers = headers::to_client(parts.headers);
+    if edit.is_some() {
+        // How long the body will be is not known any more.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    let body = IdleLimit::new(body, target.upstream.config.idle_timeout);
+    Answer { response: Response::from_parts(parts, body), edit }
+}

@@ -1,0 +1,99 @@
+//! The client-facing listener: accepts connections, HTTP/1.1 and HTTP/2, plain or TLS, and lets them finish.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::{Proxy, Via};
+
+/// Limit for a TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Rest after a failed accept: the usual cause, no file descriptor left, does not pass at once.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Serves clients until `stop` resolves, then waits for the requests in flight. Dropping the future cuts them off.
+pub async fn serve(listener: TcpListener, proxy: Arc<Proxy>, tls: Option<TlsAcceptor>, stop: impl Future<Output = ()>) {
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let connection = Connection { proxy: Arc::clone(&proxy), watcher: graceful.watcher() };
+                    connection.start(stream, peer, tls.clone());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a connection failed");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            },
+            () = &mut stop => break,
+        }
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+struct Connection {
+    proxy: Arc<Proxy>,
+    watcher: Watcher,
+}
+
+impl Connection {
+    fn start(self, stream: TcpStream, peer: std::net::SocketAddr, tls: Option<TlsAcceptor>) {
+        // Frames go out as they come in; a socket that cannot be told so still works.
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            match tls {
+                None => self.serve(stream, Via { peer, scheme: "http" }).await,
+                Some(tls) => match handshake(tls, stream).await {
+                    Ok(stream) => self.serve(stream, Via { peer, scheme: "https" }).await,
+                    Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                },
+            }
+        });
+    }
+
+    async fn serve<S>(self, stream: S, via: Via)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { proxy, watcher } = self;
+        let service = service_fn(move |request| {
+            let proxy = Arc::clone(&proxy);
+            async move { Ok::<_, Infallible>(proxy.handle(request, via).await) }
+        });
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server
+            .http1()
+            .timer(TokioTimer::new())
+            .preserve_header_case(true)
+            // The limit would also run while a kept-alive connection waits for its next request.
+            .header_read_timeout(None);
+        server.http2().timer(TokioTimer::new()).adaptive_window(true);
+        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            // A client that leaves is no trouble of ours, and its exchange says so.
+            tracing::debug!(peer = %via.peer, error = &*error, "connection ended early");
+        }
+    }
+}
+
+async fn handshake(
+    tls: TlsAcceptor,
+    stream: TcpStream,
+) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    tokio::time::timeout(HANDSHAKE, tls.accept(stream))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}

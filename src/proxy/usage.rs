@@ -1,0 +1,282 @@
+//! The one edit of bytes: asking for usage where a streamed completion did not, and taking the answer out again.
+//!
+//! A request gains `stream_options.include_usage` by a splice; every other byte stays as it was sent. The event that
+//! this adds to the stream, the one with usage and no choices, is taken out between the tee and the client, so that the
+//! client sees what it would have seen. Anything that is not plainly one JSON object, or in which the client has spoken
+//! about `stream_options` in any way that could be taken for its will, is left alone. Besides the dialects this is the
+//! only file that spells a wire key. OpenAI API reference: "Create chat completion", `stream_options`.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, Method};
+use memchr::memmem;
+
+use crate::json::{self, Kind, Value};
+use crate::sse::{Framer, Parser, Segment};
+use crate::tee::{Edit, Piece};
+
+/// Longest event that can be the one asked for; a longer one passes. Real ones have some hundred bytes.
+const LONGEST_USAGE_EVENT: usize = 16 << 10;
+
+/// Whether a request is a completion, chat or text, by its path's tail.
+#[must_use]
+pub fn is_completion(method: &Method, path: &str) -> bool {
+    method == Method::POST && path.trim_end_matches('/').ends_with("/completions")
+}
+
+/// Whether an upstream is asked for usage.
+#[derive(Debug)]
+pub struct Asking {
+    wanted: bool,
+    refused: AtomicBool,
+}
+
+impl Asking {
+    /// Asks if `wanted`, until it is refused.
+    #[must_use]
+    pub const fn new(wanted: bool) -> Self {
+        Self { wanted, refused: AtomicBool::new(false) }
+    }
+
+    /// Whether to ask.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.wanted && !self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The upstream does not understand the question; it is not asked again. Returns whether that is news.
+    pub fn refused(&self) -> bool {
+        !self.refused.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// What a request body says about where it goes and whether it may be edited.
+#[derive(Debug, Default)]
+pub struct Inspected {
+    /// `model`.
+    pub model: Option<String>,
+    /// How to ask for usage; `None` where that is not to be done.
+    pub splice: Option<Splice>,
+}
+
+/// Bytes to be put into a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Splice {
+    at: usize,
+    text: &'static str,
+}
+
+impl Splice {
+    /// The body with the bytes put in. Nothing is copied.
+    #[must_use]
+    pub fn apply(self, body: &Bytes) -> VecDeque<Bytes> {
+        [body.slice(..self.at), Bytes::from_static(self.text.as_bytes()), body.slice(self.at..)].into()
+    }
+}
+
+impl Inspected {
+    /// Reads a body.
+    #[must_use]
+    pub fn of(body: &Bytes) -> Self {
+        let Ok(request) = json::parse(body) else {
+            return Self::default();
+        };
+        let model = request.get("model").and_then(Value::as_text).map(|model| model.decode().into_owned());
+        Self { model, splice: splice(body, request) }
+    }
+}
+
+fn splice(body: &[u8], request: Value<'_>) -> Option<Splice> {
+    let Once::Present(stream) = once(request, "stream") else {
+        return None;
+    };
+    if stream.as_bool() != Some(true) {
+        return None;
+    }
+    match once(request, "stream_options") {
+        Once::Absent => Some(Splice {
+            at: after_brace(body, request),
+            text: r#""stream_options":{"include_usage":true},"#,
+        }),
+        Once::Present(options) if options.kind() == Kind::Object => match once(options, "include_usage") {
+            Once::Absent if options.members().next().is_none() => {
+                Some(Splice { at: after_brace(body, options), text: r#""include_usage":true"# })
+            }
+            Once::Absent => Some(Splice { at: after_brace(body, options), text: r#""include_usage":true,"# }),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A member that may be there once.
+enum Once<'a> {
+    Absent,
+    Present(Value<'a>),
+    /// Twice, or spelled with escapes: servers differ in what they make of it.
+    Ambiguous,
+}
+
+fn once<'a>(object: Value<'a>, name: &str) -> Once<'a> {
+    let mut found = Once::Absent;
+    for (key, value) in object.members().filter(|(key, _)| key.is(name)) {
+        found = match found {
+            Once::Absent if !key.has_escapes() => Once::Present(value),
+            _ => Once::Ambiguous,
+        };
+    }
+    found
+}
+
+/// The place after an object's opening brace. `object` was parsed from `body`, so it lies in it.
+fn after_brace(body: &[u8], object: Value<'_>) -> usize {
+    object.raw().as_ptr() as usize - body.as_ptr() as usize + 1
+}
+
+/// Takes the usage event out of a stream.
+///
+/// Whole events pass as they come. Of an event that has not ended yet, only as much is held back as could still turn
+/// out to be the one to take out.
+#[derive(Debug, Default)]
+pub struct Filter {
+    framer: Framer,
+    /// The event so far, while it could be the one.
+    held: Vec<Bytes>,
+    held_bytes: usize,
+    /// The current event is not the one; the rest of it passes at once.
+    released: bool,
+    /// The event before was the one, and a line feed that still belongs to it goes with it.
+    removed_last: bool,
+}
+
+impl Filter {
+    /// A filter for a response to a request that was edited; `None` for what is no stream of events, or a coded one,
+    /// in which nothing can be found.
+    #[must_use]
+    pub fn for_response(headers: &HeaderMap) -> Option<Self> {
+        let value = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let stream = value(CONTENT_TYPE).trim_start().to_ascii_lowercase().starts_with("text/event-stream");
+        let plain = matches!(value(CONTENT_ENCODING).trim(), "" | "identity");
+        (stream && plain).then(Self::default)
+    }
+
+    /// Whether the event that ends with `last` is the one to take out.
+    fn is_asked_for(&self, last: &[u8]) -> bool {
+        if self.held.is_empty() {
+            return is_usage_event(last);
+        }
+        let event: Vec<u8> = self.held.iter().flatten().chain(last).copied().collect();
+        is_usage_event(&event)
+    }
+
+    fn take_held(&mut self) -> std::vec::Drain<'_, Bytes> {
+        self.held_bytes = 0;
+        self.held.drain(..)
+    }
+}
+
+impl Edit for Filter {
+    fn push(&mut self, frame: Bytes, out: &mut VecDeque<Piece>) {
+        let mut framer = std::mem::take(&mut self.framer);
+        // What of this frame has been decided on lies before `from`.
+        let mut from = 0;
+        let pass = |range: std::ops::Range<usize>, out: &mut VecDeque<Piece>| {
+            if !range.is_empty() {
+                out.push_back(Piece::Pass(frame.slice(range)));
+            }
+        };
+        for segment in framer.push(&frame) {
+            let range = segment.range();
+            match segment {
+                Segment::Late(_) if self.removed_last => {
+                    out.push_back(Piece::Remove(frame.slice(range.clone())));
+                    from = range.end;
+                }
+                Segment::Late(_) => {}
+                Segment::End(_) => {
+                    self.removed_last = !self.released && self.is_asked_for(&frame[range.clone()]);
+                    self.released = false;
+                    if self.removed_last {
+                        pass(from..range.start, out);
+                        out.extend(self.take_held().map(Piece::Remove));
+                        out.push_back(Piece::Remove(frame.slice(range.clone())));
+                        from = range.end;
+                    } else {
+                        out.extend(self.take_held().map(Piece::Pass));
+                    }
+                }
+                Segment::Open(_) if self.released => {}
+                Segment::Open(_) => {
+                    self.held_bytes += range.len();
+                    if self.held_bytes > LONGEST_USAGE_EVENT || has_delta(&frame[range.clone()]) {
+                        self.released = true;
+                        out.extend(self.take_held().map(Piece::Pass));
+                    } else {
+                        pass(from..range.start, out);
+                        from = range.end;
+                        self.held.push(frame.slice(range));
+                    }
+                }
+            }
+        }
+        pass(from..frame.len(), out);
+        self.framer = framer;
+        corrupt(out);
+    }
+
+    fn finish(&mut self, out: &mut VecDeque<Piece>) {
+        let asked_for = !self.held.is_empty() && self.is_asked_for(b"");
+        let decide = if asked_for { Piece::Remove } else { Piece::Pass };
+        out.extend(self.take_held().map(decide));
+    }
+}
+
+/// Every chunk with choices has a delta, and a member's name cannot stand in a string unescaped.
+fn has_delta(event: &[u8]) -> bool {
+    memmem::find(event, br#""delta""#).is_some()
+}
+
+/// Whether an event is the one that asking for usage adds: usage, and no choices.
+fn is_usage_event(event: &[u8]) -> bool {
+    if event.len() > LONGEST_USAGE_EVENT || has_delta(event) || memmem::find(event, br#""usage""#).is_none() {
+        return false;
+    }
+    let mut found = false;
+    let mut parser = Parser::new(LONGEST_USAGE_EVENT);
+    let mut look = |event: crate::sse::Event<'_>| {
+        let Ok(chunk) = json::parse(event.data) else {
+            return;
+        };
+        let no_choices = chunk.get("choices").is_some_and(|choices| {
+            choices.kind() == Kind::Array && choices.elements().next().is_none()
+        });
+        let usage = chunk.get("usage").is_some_and(|usage| usage.kind() == Kind::Object);
+        found = no_choices && usage;
+    };
+    parser.push(event, &mut look);
+    parser.finish(&mut look);
+    found
+}
+
+/// In the test build a stream that carries this text is damaged behind the tee's back, to show that the proof finds it.
+#[cfg(feature = "fault-injection")]
+fn corrupt(out: &mut VecDeque<Piece>) {
+    for piece in out {
+        if let Piece::Pass(bytes) = piece
+            && let Some(at) = memmem::find(bytes, b"damage-this-frame")
+        {
+            let mut damaged = bytes.to_vec();
+            damaged[at] ^= 1;
+            *bytes = damaged.into();
+        }
+    }
+}
+
+#[cfg(not(feature = "fault-injection"))]
+const fn corrupt(_: &mut VecDeque<Piece>) {}
+
+#[cfg(test)]
+mod tests;
