@@ -30,7 +30,13 @@ impl Outgoing {
     /// A body of what was read ahead, and what is still to come from the client.
     #[must_use]
     pub fn new(tap: Tap, read: ReadAhead) -> Self {
-        Self { tap, sent: false, ahead: read.frames, trailers: read.trailers, rest: read.rest }
+        Self {
+            tap,
+            sent: false,
+            ahead: read.frames,
+            trailers: read.trailers,
+            rest: read.rest,
+        }
     }
 }
 
@@ -38,7 +44,10 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         if !self.sent {
             self.sent = true;
             self.tap.show(Event::Sent(Instant::now()));
@@ -56,7 +65,9 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.is_empty() && self.trailers.is_none() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.ahead.is_empty()
+            && self.trailers.is_none()
+            && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -64,7 +75,11 @@ impl Body for Outgoing {
         let Some(rest) = &self.rest else {
             // With a known length HTTP/1.1 would have no place for trailers.
             let known = self.trailers.is_none();
-            return if known { SizeHint::with_exact(ahead) } else { SizeHint::default() };
+            return if known {
+                SizeHint::with_exact(ahead)
+            } else {
+                SizeHint::default()
+            };
         };
         let rest = rest.size_hint();
         let mut hint = SizeHint::new();
@@ -91,7 +106,10 @@ impl ReadAhead {
     /// Nothing read ahead.
     #[must_use]
     pub fn nothing(body: RequestTee<Incoming>) -> Self {
-        Self { rest: Some(body), ..Self::default() }
+        Self {
+            rest: Some(body),
+            ..Self::default()
+        }
     }
 
     /// Reads until the body is over or more than `limit` bytes have come.
@@ -153,7 +171,11 @@ impl tee::response::Describe for BodyError {
             Self::Cut(_) => (FaultClass::Cut, "stream_truncated"),
             Self::Idle(_) => (FaultClass::Timeout, "timeout"),
         };
-        Fault { class, kind, message: self.to_string() }
+        Fault {
+            class,
+            kind,
+            message: self.to_string(),
+        }
     }
 }
 
@@ -173,7 +195,12 @@ impl IdleLimit {
     /// Watches a body.
     #[must_use]
     pub fn new(body: Incoming, limit: Option<Duration>) -> Self {
-        Self { body, limit, waiting_since: None, alarm: None }
+        Self {
+            body,
+            limit,
+            waiting_since: None,
+            alarm: None,
+        }
     }
 }
 
@@ -181,7 +208,10 @@ impl Body for IdleLimit {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waiting_since = None;
@@ -191,7 +221,9 @@ impl Body for IdleLimit {
             return Poll::Pending;
         };
         let deadline = *this.waiting_since.get_or_insert_with(Instant::now) + limit;
-        let alarm = this.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let alarm = this
+            .alarm
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         while alarm.as_mut().poll(cx).is_ready() {
             if alarm.deadline() >= deadline {
                 return Poll::Ready(Some(Err(BodyError::Idle(limit))));

@@ -50,7 +50,9 @@ pub enum ProxyError {
         cause: String,
     },
     /// No route takes the request.
-    #[error("no route takes this request; the configuration's routes decide by path, model and header")]
+    #[error(
+        "no route takes this request; the configuration's routes decide by path, model and header"
+    )]
     NoRoute,
     /// The request's own body broke off or is malformed.
     #[error("the request body could not be read: {cause}")]
@@ -59,7 +61,9 @@ pub enum ProxyError {
         cause: String,
     },
     /// The process may open no further connection.
-    #[error("streamgauge has no file descriptor or port left for a connection to upstream {upstream}")]
+    #[error(
+        "streamgauge has no file descriptor or port left for a connection to upstream {upstream}"
+    )]
     LimitReached {
         /// Its name.
         upstream: String,
@@ -90,8 +94,12 @@ impl ProxyError {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::ConnectionRefused { .. } | Self::ConnectFailed { .. } | Self::Broken { .. } => StatusCode::BAD_GATEWAY,
-            Self::ConnectTimeout { .. } | Self::FirstByteTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectionRefused { .. } | Self::ConnectFailed { .. } | Self::Broken { .. } => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::ConnectTimeout { .. } | Self::FirstByteTimeout { .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::RequestBody { .. } => StatusCode::BAD_REQUEST,
             Self::LimitReached { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -106,9 +114,16 @@ impl ProxyError {
             Self::ConnectionRefused { .. } | Self::ConnectFailed { .. } => FaultClass::Refused,
             Self::ConnectTimeout { .. } | Self::FirstByteTimeout { .. } => FaultClass::Timeout,
             Self::Broken { .. } => FaultClass::Cut,
-            Self::NoRoute | Self::RequestBody { .. } | Self::LimitReached { .. } | Self::Connect => FaultClass::Rejected,
+            Self::NoRoute
+            | Self::RequestBody { .. }
+            | Self::LimitReached { .. }
+            | Self::Connect => FaultClass::Rejected,
         };
-        Fault { class, kind: self.kind(), message: self.to_string() }
+        Fault {
+            class,
+            kind: self.kind(),
+            message: self.to_string(),
+        }
     }
 
     /// The answer, in the shape of an OpenAI error.
@@ -136,7 +151,10 @@ mod tests {
 
     #[test]
     fn an_answer_of_ours_has_the_openai_shape_and_the_marker() {
-        let response = ProxyError::ConnectTimeout { upstream: "vllm".into() }.response();
+        let response = ProxyError::ConnectTimeout {
+            upstream: "vllm".into(),
+        }
+        .response();
         assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
         assert_eq!(response.headers()[&MARKER], "connect_timeout");
         let body: serde_json::Value = serde_json::from_slice(response.body()).expect("it is JSON");

@@ -29,7 +29,8 @@ impl Answer {
     pub(super) fn into_response(self, tap: Tap) -> Response<ClientBody> {
         let status = self.response.status();
         let edit = self.edit;
-        self.response.map(|body| Either::Left(ResponseTee::new(body, tap, status, edit)))
+        self.response
+            .map(|body| Either::Left(ResponseTee::new(body, tap, status, edit)))
     }
 }
 
@@ -85,21 +86,38 @@ impl Proxy {
             .find(&parts.uri, &parts.headers, inspected.model.as_deref())
             .ok_or(ProxyError::NoRoute)?;
         let asks = usage::is_completion(&parts.method, parts.uri.path()) && target.usage.asks();
-        let edited = body.zip(inspected.splice).filter(|_| asks).map(|(body, splice)| splice.apply(&body));
+        let edited = body
+            .zip(inspected.splice)
+            .filter(|_| asks)
+            .map(|(body, splice)| splice.apply(&body));
 
-        let (uri, mut headers) = target.upstream.request_head(&parts.uri, parts.version, &parts.headers);
+        let (uri, mut headers) =
+            target
+                .upstream
+                .request_head(&parts.uri, parts.version, &parts.headers);
         if let Some(traceparent) = traceparent {
             headers.insert(TRACEPARENT.clone(), traceparent);
         }
-        let head = Head { method: parts.method, uri, headers, extensions: parts.extensions };
+        let head = Head {
+            method: parts.method,
+            uri,
+            headers,
+            extensions: parts.extensions,
+        };
         match edited {
-            None => send(target, head, read, exchange, false).await.map(|response| answer(target, response, false)),
+            None => send(target, head, read, exchange, false)
+                .await
+                .map(|response| answer(target, response, false)),
             Some(body) => send_edited(target, head, read, body, exchange).await,
         }
     }
 
     /// Reads the body ahead where something in it decides.
-    async fn read_ahead(&self, parts: &Parts, body: RequestTee<Incoming>) -> Result<ReadAhead, ProxyError> {
+    async fn read_ahead(
+        &self,
+        parts: &Parts,
+        body: RequestTee<Incoming>,
+    ) -> Result<ReadAhead, ProxyError> {
         let decides = parts.method == Method::POST
             && (usage::is_completion(&parts.method, parts.uri.path()) || self.routes.by_model());
         let readable = !parts.headers.contains_key(CONTENT_ENCODING);
@@ -109,7 +127,9 @@ impl Proxy {
         }
         ReadAhead::up_to(self.inspect_bytes, body)
             .await
-            .map_err(|error| ProxyError::RequestBody { cause: error.to_string() })
+            .map_err(|error| ProxyError::RequestBody {
+                cause: error.to_string(),
+            })
     }
 }
 
@@ -123,16 +143,26 @@ async fn send_edited(
     exchange: &Pending,
 ) -> Result<Answer, ProxyError> {
     let length = body.iter().map(Bytes::len).sum();
-    let edited = ReadAhead { frames: body, trailers: original.trailers.clone(), rest: None };
+    let edited = ReadAhead {
+        frames: body,
+        trailers: original.trailers.clone(),
+        rest: None,
+    };
     let first = send(target, head.edited(length), edited, exchange, true).await?;
-    if !matches!(first.status(), StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) {
+    if !matches!(
+        first.status(),
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+    ) {
         return Ok(answer(target, first, true));
     }
     match send(target, head, original, exchange, false).await {
         Ok(second) => {
             if second.status().is_success() && target.usage.refused() {
                 let upstream = &*target.upstream.config.name;
-                tracing::info!(upstream, "the upstream does not take stream_options; it is not asked for usage again");
+                tracing::info!(
+                    upstream,
+                    "the upstream does not take stream_options; it is not asked for usage again"
+                );
             }
             Ok(answer(target, second, false))
         }
@@ -152,19 +182,29 @@ async fn send(
     let body = Outgoing::new(tap.clone(), body);
     let at = Instant::now();
     let upstream = Arc::clone(&target.upstream.name);
-    tap.show(Event::Forwarded { at, upstream, usage_asked });
+    tap.show(Event::Forwarded {
+        at,
+        upstream,
+        usage_asked,
+    });
     if http_body::Body::is_end_stream(&body) {
         // A connection never polls an empty body, so this is the nearest instant there is.
         tap.show(Event::Sent(at));
     }
     let response = target.upstream.call(head.request(body)).await?;
     let headers = Box::new(response.headers().clone());
-    tap.show(Event::ResponseHead(Instant::now(), response.status(), headers));
+    tap.show(Event::ResponseHead(
+        Instant::now(),
+        response.status(),
+        headers,
+    ));
     Ok(response)
 }
 
 fn answer(target: &Target, response: Response<Incoming>, usage_asked: bool) -> Answer {
-    let edit = usage_asked.then(|| usage::Filter::for_response(response.headers())).flatten();
+    let edit = usage_asked
+        .then(|| usage::Filter::for_response(response.headers()))
+        .flatten();
     let (mut parts, body) = response.into_parts();
     parts.headers = headers::to_client(parts.headers);
     if edit.is_some() {
@@ -172,5 +212,8 @@ fn answer(target: &Target, response: Response<Incoming>, usage_asked: bool) -> A
         parts.headers.remove(CONTENT_LENGTH);
     }
     let body = IdleLimit::new(body, target.upstream.config.idle_timeout);
-    Answer { response: Response::from_parts(parts, body), edit }
+    Answer {
+        response: Response::from_parts(parts, body),
+        edit,
+    }
 }

@@ -51,7 +51,10 @@ pub fn to_upstream(headers: &HeaderMap, version: Version, host: &HeaderValue) ->
 #[must_use]
 pub fn to_client(headers: HeaderMap) -> HeaderMap {
     let named = Named::by(&headers);
-    if !headers.keys().any(|name| is_hop_by_hop(name) || named.contains(name)) {
+    if !headers
+        .keys()
+        .any(|name| is_hop_by_hop(name) || named.contains(name))
+    {
         return headers;
     }
     let mut out = HeaderMap::with_capacity(headers.len());
@@ -70,7 +73,14 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|coding| coding.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("trailers"))
+        .any(|coding| {
+            coding
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .eq_ignore_ascii_case("trailers")
+        })
 }
 
 /// Fields that end at each hop, whether or not `Connection` names them. `Trailer` is not among them (RFC 9110 §6.6.2).
@@ -101,7 +111,9 @@ impl<'a> Named<'a> {
     }
 
     fn contains(&self, name: &HeaderName) -> bool {
-        self.0.iter().any(|named| name.as_str().eq_ignore_ascii_case(named))
+        self.0
+            .iter()
+            .any(|named| name.as_str().eq_ignore_ascii_case(named))
     }
 }
 
@@ -112,7 +124,12 @@ mod tests {
     fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         fields
             .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
             .collect()
     }
 
@@ -124,13 +141,34 @@ mod tests {
     }
 
     fn sent(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        to_upstream(&map(fields), Version::HTTP_11, &HeaderValue::from_static("up:1"))
+        to_upstream(
+            &map(fields),
+            Version::HTTP_11,
+            &HeaderValue::from_static("up:1"),
+        )
     }
 
     #[test]
     fn order_and_duplicates_survive() {
-        let sent = sent(&[("b", "1"), ("host", "me"), ("connection", "x-hop"), ("a", "2"), ("x-hop", "3"), ("a", "4"), ("c", "5")]);
-        assert_eq!(list(&sent), [("b", "1"), ("host", "up:1"), ("a", "2"), ("a", "4"), ("c", "5")]);
+        let sent = sent(&[
+            ("b", "1"),
+            ("host", "me"),
+            ("connection", "x-hop"),
+            ("a", "2"),
+            ("x-hop", "3"),
+            ("a", "4"),
+            ("c", "5"),
+        ]);
+        assert_eq!(
+            list(&sent),
+            [
+                ("b", "1"),
+                ("host", "up:1"),
+                ("a", "2"),
+                ("a", "4"),
+                ("c", "5")
+            ]
+        );
     }
 
     #[test]
@@ -153,14 +191,20 @@ mod tests {
     #[test]
     fn a_client_that_reads_trailers_is_told_of_upstream() {
         let sent = sent(&[("host", "me"), ("te", "gzip, Trailers;q=0.5")]);
-        assert_eq!(list(&sent), [("host", "up:1"), ("te", "trailers"), ("connection", "te")]);
+        assert_eq!(
+            list(&sent),
+            [("host", "up:1"), ("te", "trailers"), ("connection", "te")]
+        );
     }
 
     #[test]
     fn cookies_split_by_http_2_are_joined() {
         let headers = map(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]);
         let sent = to_upstream(&headers, Version::HTTP_2, &HeaderValue::from_static("up"));
-        assert_eq!(list(&sent), [("x", "y"), ("host", "up"), ("cookie", "a=1; b=2")]);
+        assert_eq!(
+            list(&sent),
+            [("x", "y"), ("host", "up"), ("cookie", "a=1; b=2")]
+        );
     }
 
     #[test]
@@ -174,6 +218,14 @@ mod tests {
             ("set-cookie", "b"),
             ("transfer-encoding", "chunked"),
         ]));
-        assert_eq!(list(&got), [("date", "now"), ("trailer", "x-sum"), ("set-cookie", "a"), ("set-cookie", "b")]);
+        assert_eq!(
+            list(&got),
+            [
+                ("date", "now"),
+                ("trailer", "x-sum"),
+                ("set-cookie", "a"),
+                ("set-cookie", "b")
+            ]
+        );
     }
 }

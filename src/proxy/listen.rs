@@ -22,7 +22,12 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// Serves clients until `stop` resolves, then waits for the requests in flight. Dropping the future cuts them off.
-pub async fn serve(listener: TcpListener, proxy: Arc<Proxy>, tls: Option<TlsAcceptor>, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    proxy: Arc<Proxy>,
+    tls: Option<TlsAcceptor>,
+    stop: impl Future<Output = ()>,
+) {
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -55,9 +60,27 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
             match tls {
-                None => self.serve(stream, Via { peer, scheme: "http" }).await,
+                None => {
+                    self.serve(
+                        stream,
+                        Via {
+                            peer,
+                            scheme: "http",
+                        },
+                    )
+                    .await
+                }
                 Some(tls) => match handshake(tls, stream).await {
-                    Ok(stream) => self.serve(stream, Via { peer, scheme: "https" }).await,
+                    Ok(stream) => {
+                        self.serve(
+                            stream,
+                            Via {
+                                peer,
+                                scheme: "https",
+                            },
+                        )
+                        .await
+                    }
                     Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                 },
             }
@@ -80,8 +103,13 @@ impl Connection {
             .preserve_header_case(true)
             // The limit would also run while a kept-alive connection waits for its next request.
             .header_read_timeout(None);
-        server.http2().timer(TokioTimer::new()).adaptive_window(true);
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        server
+            .http2()
+            .timer(TokioTimer::new())
+            .adaptive_window(true);
+        let connection = server
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
         if let Err(error) = watcher.watch(connection).await {
             // A client that leaves is no trouble of ours, and its exchange says so.
             tracing::debug!(peer = %via.peer, error = &*error, "connection ended early");

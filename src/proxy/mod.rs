@@ -52,7 +52,11 @@ impl Proxy {
     /// # Errors
     /// When an upstream cannot be set up, see [`upstream::Upstream::new`].
     pub fn new(config: config::Config, open: Arc<dyn Open>) -> io::Result<Self> {
-        Ok(Self { inspect_bytes: config.inspect_bytes, routes: Routes::new(config)?, open })
+        Ok(Self {
+            inspect_bytes: config.inspect_bytes,
+            routes: Routes::new(config)?,
+            open,
+        })
     }
 
     /// Serves one request.
@@ -75,7 +79,10 @@ impl Proxy {
         let body = RequestTee::new(body, opened.tap, received);
         let answer = match parts.method {
             Method::CONNECT => Err(ProxyError::Connect),
-            _ => self.forward(parts, body, opened.traceparent, &exchange).await,
+            _ => {
+                self.forward(parts, body, opened.traceparent, &exchange)
+                    .await
+            }
         };
         match answer {
             Ok(answer) => answer.into_response(exchange.into_tap()),
@@ -92,15 +99,23 @@ struct Pending(Option<Tap>);
 
 impl Pending {
     fn tap(&self) -> &Tap {
-        self.0.as_ref().expect("the tap is taken only together with the exchange")
+        self.0
+            .as_ref()
+            .expect("the tap is taken only together with the exchange")
     }
 
     fn into_tap(mut self) -> Tap {
-        self.0.take().expect("the tap is taken only together with the exchange")
+        self.0
+            .take()
+            .expect("the tap is taken only together with the exchange")
     }
 
     fn fail(self, error: &ProxyError) {
-        close(&self.into_tap(), Close::Failed(error.fault()), Some(error.status()));
+        close(
+            &self.into_tap(),
+            Close::Failed(error.fault()),
+            Some(error.status()),
+        );
     }
 }
 

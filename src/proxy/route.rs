@@ -35,20 +35,37 @@ impl Routes {
         let mut targets = Vec::new();
         for upstream in config.upstreams {
             let asking = usage::Asking::new(upstream.inject_usage.unwrap_or(config.inject_usage));
-            targets.push(Arc::new(Target { upstream: Upstream::new(upstream)?, usage: asking }));
+            targets.push(Arc::new(Target {
+                upstream: Upstream::new(upstream)?,
+                usage: asking,
+            }));
         }
-        let everything = |name| Route { path: None, model: None, header: None, upstream: name };
+        let everything = |name| Route {
+            path: None,
+            model: None,
+            header: None,
+            upstream: name,
+        };
         let mut routes = config.routes;
         if routes.is_empty() {
-            routes.extend(targets.first().map(|only| everything(Arc::clone(&only.upstream.config.name))));
+            routes.extend(
+                targets
+                    .first()
+                    .map(|only| everything(Arc::clone(&only.upstream.config.name))),
+            );
         }
         let by_model = routes.iter().any(|route| route.model.is_some());
         let routes = routes
             .into_iter()
             .map(|route| {
-                let target = targets.iter().find(|target| target.upstream.config.name == route.upstream);
+                let target = targets
+                    .iter()
+                    .find(|target| target.upstream.config.name == route.upstream);
                 let target = target.ok_or_else(|| {
-                    io::Error::other(format!("a route names the upstream {:?}, which does not exist", route.upstream))
+                    io::Error::other(format!(
+                        "a route names the upstream {:?}, which does not exist",
+                        route.upstream
+                    ))
                 })?;
                 Ok((route, Arc::clone(target)))
             })
@@ -73,10 +90,19 @@ impl Routes {
 }
 
 fn matches(route: &Route, uri: &Uri, headers: &HeaderMap, model: Option<&str>) -> bool {
-    let path = route.path.as_deref().is_none_or(|prefix| uri.path().starts_with(prefix));
-    let model = route.model.as_ref().is_none_or(|glob| model.is_some_and(|model| glob.matches(model)));
+    let path = route
+        .path
+        .as_deref()
+        .is_none_or(|prefix| uri.path().starts_with(prefix));
+    let model = route
+        .model
+        .as_ref()
+        .is_none_or(|glob| model.is_some_and(|model| glob.matches(model)));
     let header = route.header.as_ref().is_none_or(|(name, glob)| {
-        let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        let mut values = headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         values.any(|value| glob.matches(value))
     });
     path && model && header

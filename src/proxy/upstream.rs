@@ -63,12 +63,23 @@ impl Upstream {
             port: base.port(),
         });
         let client = client(&config)?;
-        Ok(Self { name, base, host, client, config })
+        Ok(Self {
+            name,
+            base,
+            host,
+            client,
+            config,
+        })
     }
 
     /// The request as this upstream gets it: target, headers, key.
     #[must_use]
-    pub fn request_head(&self, uri: &Uri, version: Version, client_headers: &HeaderMap) -> (Uri, HeaderMap) {
+    pub fn request_head(
+        &self,
+        uri: &Uri,
+        version: Version,
+        client_headers: &HeaderMap,
+    ) -> (Uri, HeaderMap) {
         let mut headers = headers::to_upstream(client_headers, version, &self.host);
         if let Key::Own(credential) = &self.config.key {
             headers.remove(AUTHORIZATION);
@@ -97,7 +108,11 @@ impl Upstream {
             None => answer.await,
             Some(limit) => match tokio::time::timeout(limit, answer).await {
                 Ok(answer) => answer,
-                Err(_) => return Err(ProxyError::FirstByteTimeout { upstream: self.config.name.to_string() }),
+                Err(_) => {
+                    return Err(ProxyError::FirstByteTimeout {
+                        upstream: self.config.name.to_string(),
+                    });
+                }
             },
         };
         answer.map_err(|error| self.explain(&error))
@@ -111,8 +126,15 @@ impl Upstream {
         }
         let io = io_error(error);
         match io.map(io::Error::kind) {
-            _ if io.and_then(io::Error::raw_os_error).is_some_and(is_our_limit) => ProxyError::LimitReached { upstream },
-            Some(io::ErrorKind::ConnectionRefused) => ProxyError::ConnectionRefused { upstream, cause },
+            _ if io
+                .and_then(io::Error::raw_os_error)
+                .is_some_and(is_our_limit) =>
+            {
+                ProxyError::LimitReached { upstream }
+            }
+            Some(io::ErrorKind::ConnectionRefused) => {
+                ProxyError::ConnectionRefused { upstream, cause }
+            }
             Some(io::ErrorKind::TimedOut) => ProxyError::ConnectTimeout { upstream },
             _ => ProxyError::ConnectFailed { upstream, cause },
         }
@@ -187,14 +209,24 @@ impl Base {
     fn of(url: &Uri) -> io::Result<Self> {
         let parts = url.clone().into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(io::Error::other(format!("upstream url {url} has no scheme or no host")));
+            return Err(io::Error::other(format!(
+                "upstream url {url} has no scheme or no host"
+            )));
         };
         let path = url.path().trim_end_matches('/').to_owned();
-        Ok(Self { scheme, authority, path })
+        Ok(Self {
+            scheme,
+            authority,
+            path,
+        })
     }
 
     fn port(&self) -> u16 {
-        let default = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
+        let default = if self.scheme == Scheme::HTTPS {
+            443
+        } else {
+            80
+        };
         self.authority.port_u16().unwrap_or(default)
     }
 
@@ -202,9 +234,15 @@ impl Base {
     fn join(&self, uri: &Uri) -> Uri {
         let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let target = match asked.strip_prefix("/v1") {
-            Some(rest) if self.path != "/v1" && (rest.is_empty() || rest.starts_with(['/', '?'])) => {
+            Some(rest)
+                if self.path != "/v1" && (rest.is_empty() || rest.starts_with(['/', '?'])) =>
+            {
                 let joined = format!("{}{rest}", self.path);
-                let joined = if joined.starts_with('/') { joined } else { format!("/{joined}") };
+                let joined = if joined.starts_with('/') {
+                    joined
+                } else {
+                    format!("/{joined}")
+                };
                 PathAndQuery::try_from(joined).ok()
             }
             _ => uri.path_and_query().cloned(),
@@ -240,7 +278,10 @@ fn client(config: &config::Upstream) -> io::Result<Client<Connector, Outgoing>> 
         .http1_preserve_header_case(true)
         .http2_only(config.http == HttpVersion::Http2)
         .http2_adaptive_window(true)
-        .build(Connector { https, limit: config.connect_timeout }))
+        .build(Connector {
+            https,
+            limit: config.connect_timeout,
+        }))
 }
 
 /// A TLS configuration for an upstream that is not reached by TLS.
@@ -295,18 +336,42 @@ mod tests {
     #[test]
     fn base_urls_follow_the_sdks() {
         for (base, asked, expected) in [
-            ("https://api.openai.com/v1", "/v1/chat/completions", "https://api.openai.com/v1/chat/completions"),
-            ("https://api.openai.com/v1/", "/v1/models?a=b", "https://api.openai.com/v1/models?a=b"),
+            (
+                "https://api.openai.com/v1",
+                "/v1/chat/completions",
+                "https://api.openai.com/v1/chat/completions",
+            ),
+            (
+                "https://api.openai.com/v1/",
+                "/v1/models?a=b",
+                "https://api.openai.com/v1/models?a=b",
+            ),
             ("http://vllm:8000/v1", "/health", "http://vllm:8000/health"),
-            ("https://openrouter.ai/api/v1", "/v1/chat/completions", "https://openrouter.ai/api/v1/chat/completions"),
-            ("https://openrouter.ai/api/v1", "/api/v1/credits", "https://openrouter.ai/api/v1/credits"),
+            (
+                "https://openrouter.ai/api/v1",
+                "/v1/chat/completions",
+                "https://openrouter.ai/api/v1/chat/completions",
+            ),
+            (
+                "https://openrouter.ai/api/v1",
+                "/api/v1/credits",
+                "https://openrouter.ai/api/v1/credits",
+            ),
             ("http://ovms:1/v3", "/v1/v1/x", "http://ovms:1/v3/v1/x"),
             ("http://plain:1", "/v1/models", "http://plain:1/models"),
             ("http://plain:1", "/v1", "http://plain:1/"),
             ("http://plain:1/v2", "/v1?x=1", "http://plain:1/v2?x=1"),
             ("http://plain:1/v2", "/v10/x", "http://plain:1/v10/x"),
-            ("http://az:1/v1", "/openai/deployments/d/chat/completions?api-version=1", "http://az:1/openai/deployments/d/chat/completions?api-version=1"),
-            ("http://odd:1/v1", "/v1//double/?q=%2F", "http://odd:1/v1//double/?q=%2F"),
+            (
+                "http://az:1/v1",
+                "/openai/deployments/d/chat/completions?api-version=1",
+                "http://az:1/openai/deployments/d/chat/completions?api-version=1",
+            ),
+            (
+                "http://odd:1/v1",
+                "/v1//double/?q=%2F",
+                "http://odd:1/v1//double/?q=%2F",
+            ),
         ] {
             assert_eq!(joined(base, asked), expected, "{base} + {asked}");
         }

@@ -38,7 +38,10 @@ impl Asking {
     /// Asks if `wanted`, until it is refused.
     #[must_use]
     pub const fn new(wanted: bool) -> Self {
-        Self { wanted, refused: AtomicBool::new(false) }
+        Self {
+            wanted,
+            refused: AtomicBool::new(false),
+        }
     }
 
     /// Whether to ask.
@@ -73,7 +76,12 @@ impl Splice {
     /// The body with the bytes put in. Nothing is copied.
     #[must_use]
     pub fn apply(self, body: &Bytes) -> VecDeque<Bytes> {
-        [body.slice(..self.at), Bytes::from_static(self.text.as_bytes()), body.slice(self.at..)].into()
+        [
+            body.slice(..self.at),
+            Bytes::from_static(self.text.as_bytes()),
+            body.slice(self.at..),
+        ]
+        .into()
     }
 }
 
@@ -84,8 +92,14 @@ impl Inspected {
         let Ok(request) = json::parse(body) else {
             return Self::default();
         };
-        let model = request.get("model").and_then(Value::as_text).map(|model| model.decode().into_owned());
-        Self { model, splice: splice(body, request) }
+        let model = request
+            .get("model")
+            .and_then(Value::as_text)
+            .map(|model| model.decode().into_owned());
+        Self {
+            model,
+            splice: splice(body, request),
+        }
     }
 }
 
@@ -101,13 +115,19 @@ fn splice(body: &[u8], request: Value<'_>) -> Option<Splice> {
             at: after_brace(body, request),
             text: r#""stream_options":{"include_usage":true},"#,
         }),
-        Once::Present(options) if options.kind() == Kind::Object => match once(options, "include_usage") {
-            Once::Absent if options.members().next().is_none() => {
-                Some(Splice { at: after_brace(body, options), text: r#""include_usage":true"# })
+        Once::Present(options) if options.kind() == Kind::Object => {
+            match once(options, "include_usage") {
+                Once::Absent if options.members().next().is_none() => Some(Splice {
+                    at: after_brace(body, options),
+                    text: r#""include_usage":true"#,
+                }),
+                Once::Absent => Some(Splice {
+                    at: after_brace(body, options),
+                    text: r#""include_usage":true,"#,
+                }),
+                _ => None,
             }
-            Once::Absent => Some(Splice { at: after_brace(body, options), text: r#""include_usage":true,"# }),
-            _ => None,
-        },
+        }
         _ => None,
     }
 }
@@ -157,8 +177,16 @@ impl Filter {
     /// in which nothing can be found.
     #[must_use]
     pub fn for_response(headers: &HeaderMap) -> Option<Self> {
-        let value = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let stream = value(CONTENT_TYPE).trim_start().to_ascii_lowercase().starts_with("text/event-stream");
+        let value = |name| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
+        let stream = value(CONTENT_TYPE)
+            .trim_start()
+            .to_ascii_lowercase()
+            .starts_with("text/event-stream");
         let plain = matches!(value(CONTENT_ENCODING).trim(), "" | "identity");
         (stream && plain).then(Self::default)
     }
@@ -229,7 +257,11 @@ impl Edit for Filter {
 
     fn finish(&mut self, out: &mut VecDeque<Piece>) {
         let asked_for = !self.held.is_empty() && self.is_asked_for(b"");
-        let decide = if asked_for { Piece::Remove } else { Piece::Pass };
+        let decide = if asked_for {
+            Piece::Remove
+        } else {
+            Piece::Pass
+        };
         out.extend(self.take_held().map(decide));
     }
 }
@@ -241,7 +273,10 @@ fn has_delta(event: &[u8]) -> bool {
 
 /// Whether an event is the one that asking for usage adds: usage, and no choices.
 fn is_usage_event(event: &[u8]) -> bool {
-    if event.len() > LONGEST_USAGE_EVENT || has_delta(event) || memmem::find(event, br#""usage""#).is_none() {
+    if event.len() > LONGEST_USAGE_EVENT
+        || has_delta(event)
+        || memmem::find(event, br#""usage""#).is_none()
+    {
         return false;
     }
     let mut found = false;
@@ -253,7 +288,9 @@ fn is_usage_event(event: &[u8]) -> bool {
         let no_choices = chunk.get("choices").is_some_and(|choices| {
             choices.kind() == Kind::Array && choices.elements().next().is_none()
         });
-        let usage = chunk.get("usage").is_some_and(|usage| usage.kind() == Kind::Object);
+        let usage = chunk
+            .get("usage")
+            .is_some_and(|usage| usage.kind() == Kind::Object);
         found = no_choices && usage;
     };
     parser.push(event, &mut look);

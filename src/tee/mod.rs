@@ -13,8 +13,12 @@ pub use proof::Verdict;
 pub use request::RequestTee;
 pub use response::{Edit, Piece, ResponseTee};
 pub use tap::{
-    Close, Closing, Counters, Event, Fault, FaultClass, Observer, Open, Opened, RequestHead, Tap, UpstreamName,
+    Close, Closing, Counters, Event, Fault, FaultClass, Observer, Open, Opened, RequestHead, Tap,
+    UpstreamName,
 };
 
 /// The clock of the byte path: monotonic, and pausable by tests.
 pub use tokio::time::Instant;
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,8 @@ impl Proof {
         for bytes in left {
             self.taken(bytes);
         }
-        let same = self.read_bytes == self.taken_bytes && self.read.finalize() == self.taken.finalize();
+        let same =
+            self.read_bytes == self.taken_bytes && self.read.finalize() == self.taken.finalize();
         match (same, handed_over == self.read_bytes, self.removed) {
             (false, ..) => Verdict::Different,
             (true, false, _) => Verdict::Prefix,
@@ -83,12 +84,18 @@ mod tests {
 
     #[test]
     fn the_same_bytes_in_other_frames_are_equal() {
-        assert_eq!(verdict(&[b"abc", b"d"], &[b"a", b"bcd"], &[]), Verdict::Equal);
+        assert_eq!(
+            verdict(&[b"abc", b"d"], &[b"a", b"bcd"], &[]),
+            Verdict::Equal
+        );
     }
 
     #[test]
     fn bytes_still_held_when_the_client_leaves_make_a_prefix() {
-        assert_eq!(verdict(&[b"abc", b"d"], &[b"abc"], &[b"d"]), Verdict::Prefix);
+        assert_eq!(
+            verdict(&[b"abc", b"d"], &[b"abc"], &[b"d"]),
+            Verdict::Prefix
+        );
     }
 
     #[test]

@@ -23,7 +23,12 @@ where
 {
     /// Wraps a request body. A body that is empty from the start has ended here and now.
     pub fn new(body: B, tap: Tap, received: Instant) -> Self {
-        let mut tee = Self { body, tap, bytes: 0, ended: false };
+        let mut tee = Self {
+            body,
+            tap,
+            bytes: 0,
+            ended: false,
+        };
         if tee.body.is_end_stream() {
             tee.end(received);
         }

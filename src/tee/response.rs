@@ -218,7 +218,9 @@ impl<B: Body, E: Edit> ResponseTee<B, E> {
             left = std::mem::take(&mut edited.decided);
             edited.edit.finish(&mut left);
         }
-        let left = left.iter().map(|(Piece::Pass(bytes) | Piece::Remove(bytes))| &bytes[..]);
+        let left = left
+            .iter()
+            .map(|(Piece::Pass(bytes) | Piece::Remove(bytes))| &bytes[..]);
         self.tap.close(Closing {
             at,
             close,

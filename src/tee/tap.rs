@@ -237,7 +237,12 @@ impl std::fmt::Debug for Tap {
 impl Tap {
     /// A tap for a new exchange. At most `limit_bytes` wait to be observed. Observing happens on `runtime`.
     #[must_use]
-    pub fn new(observer: Box<dyn Observer>, runtime: Handle, counters: Arc<Counters>, limit_bytes: usize) -> Self {
+    pub fn new(
+        observer: Box<dyn Observer>,
+        runtime: Handle,
+        counters: Arc<Counters>,
+        limit_bytes: usize,
+    ) -> Self {
         counters.opened.fetch_add(1, Ordering::Relaxed);
         Self(Arc::new(Shared {
             state: Mutex::new(State {
