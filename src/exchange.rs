@@ -21,6 +21,8 @@ pub struct Exchange {
     pub trace: Option<Trace>,
     /// Where the request went; `None` when no route took it.
     pub upstream: Option<Upstream>,
+    /// Each time it was sent, in order; more than one only where the upstream refused the usage edit.
+    pub attempts: Vec<Attempt>,
     /// What the request asked for; empty for a body that was not read or not understood.
     pub request: Request,
     /// What the response said.
@@ -96,6 +98,15 @@ pub struct Trace {
     pub tracestate: Option<String>,
 }
 
+impl Trace {
+    /// The `traceparent` that makes one of our spans the parent (W3C Trace Context §3.2).
+    #[must_use]
+    pub fn traceparent(&self, span_id: u64) -> String {
+        let flags = u8::from(self.sampled);
+        format!("00-{:032x}-{span_id:016x}-{flags:02x}", self.trace_id)
+    }
+}
+
 /// Where a request was sent.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -107,6 +118,17 @@ pub struct Upstream {
     pub address: Arc<str>,
     /// Port of its URL, explicit or by scheme.
     pub port: u16,
+}
+
+/// One time a request was sent to its upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it was ready to go, since the start of the exchange.
+    pub started: Duration,
+    /// When the response head came; `None` where none did.
+    pub ended: Option<Duration>,
+    /// Status of the response.
+    pub status: Option<u16>,
 }
 
 /// What the request body asked for. Set by the dialect; every field `None` where the member is absent or of a wrong type.
@@ -427,6 +449,15 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// Adds what another part of the exchange counted.
+    pub const fn add(&mut self, other: &Self) {
+        self.malformed += other.malformed;
+        self.mistyped += other.mistyped;
+        self.oversized += other.oversized;
+        self.undecodable += other.undecodable;
+        self.missed_frames += other.missed_frames;
+    }
+
     /// Whether every fact stands on the whole of what was sent.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
@@ -435,6 +466,28 @@ impl Problems {
 }
 
 impl Exchange {
+    /// An exchange of which nothing is known but when it began.
+    #[must_use]
+    pub fn begin(started_at: SystemTime) -> Self {
+        Self {
+            started_at,
+            call: None,
+            http: Http::default(),
+            trace: None,
+            upstream: None,
+            attempts: Vec::new(),
+            request: Request::default(),
+            response: Response::default(),
+            usage: Usage::default(),
+            times: Times::default(),
+            flow: Flow::default(),
+            end: End::ClientLeft,
+            failure: None,
+            integrity: None,
+            problems: Problems::default(),
+        }
+    }
+
     /// Time to first token: from the last byte of the request to the first event with generated output.
     /// `None` for a response that was no stream.
     #[must_use]
