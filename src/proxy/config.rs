@@ -22,6 +22,19 @@ pub struct Config {
     pub inject_usage: bool,
 }
 
+impl Default for Config {
+    /// One upstream, `default`, at OpenAI.
+    fn default() -> Self {
+        let url = Uri::from_static("https://api.openai.com/v1");
+        Self {
+            upstreams: vec![Upstream::new("default", url)],
+            routes: Vec::new(),
+            inspect_bytes: 8 << 20,
+            inject_usage: true,
+        }
+    }
+}
+
 /// One upstream.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -45,6 +58,25 @@ pub struct Upstream {
     pub idle_timeout: Option<Duration>,
     /// Overrides [`Config::inject_usage`] for this upstream.
     pub inject_usage: Option<bool>,
+}
+
+impl Upstream {
+    /// An upstream with every other setting at its default.
+    #[must_use]
+    pub fn new(name: &str, url: Uri) -> Self {
+        Self {
+            name: name.into(),
+            url,
+            provider: None,
+            key: Key::PassThrough,
+            headers: Vec::new(),
+            http: HttpVersion::Auto,
+            connect_timeout: Duration::from_secs(10),
+            first_byte_timeout: Some(Duration::from_secs(600)),
+            idle_timeout: Some(Duration::from_secs(600)),
+            inject_usage: None,
+        }
+    }
 }
 
 /// Whose key an upstream sees.
