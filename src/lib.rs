@@ -17,6 +17,7 @@ pub mod config;
 pub mod dialect;
 pub mod exchange;
 pub mod json;
+pub mod log;
 pub mod observe;
 pub mod otel;
 pub mod proxy;
