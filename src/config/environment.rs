@@ -1,0 +1,156 @@
+//! The process's environment: variables of ours, keys to upstreams, and what only looks like ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+
+use super::problem::{Place, Problem, nearest};
+use super::settings::{SETTINGS, variable};
+
+/// Environment variables, copied once. Values may be secrets: there is no `Debug`.
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(k, v)| (k.into(), v.into()))
+                .collect(),
+        )
+    }
+}
+
+impl Environment {
+    /// The environment of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// A variable's value. An empty one counts as unset, as for the `OTEL_*` variables.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name.as_ref() as &std::ffi::OsStr)?
+            .to_str()
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Reports variables under our prefix that no key answers to, so that a slip of the finger does not pass in
+    /// silence, and such as are not UTF-8. `referenced` are those that hold upstreams' keys.
+    pub(super) fn report_strangers(
+        &self,
+        referenced: &BTreeSet<String>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let ours: Vec<String> = SETTINGS
+            .iter()
+            .map(|setting| setting.path)
+            .chain(["config", "upstream"])
+            .map(variable)
+            .collect();
+        for (name, value) in &self.0 {
+            let name = name.to_string_lossy();
+            let value = value.to_str();
+            if !name.starts_with("STREAMGAUGE_") || value == Some("") || referenced.contains(&*name)
+            {
+                continue;
+            }
+            let known = ours.iter().any(|ours| *ours == name);
+            let message = match (known, value) {
+                (true, None) => String::from("expected UTF-8"),
+                (true, Some(_)) => continue,
+                (false, value) if is_service_link(&name, value.unwrap_or_default()) => continue,
+                (false, _) => match nearest(&name, ours.iter().map(String::as_str)) {
+                    Some(near) => format!("unknown variable, did you mean {near}"),
+                    None => format!("unknown variable, expected one of {}", ours.join(", ")),
+                },
+            };
+            problems.push(Problem {
+                place: Place::Variable(name.into_owned()),
+                key: String::new(),
+                value: None,
+                message,
+            });
+        }
+    }
+}
+
+/// Whether a variable is one that Kubernetes sets in every container for a Service in the same namespace whose name
+/// begins with `streamgauge`: `…_SERVICE_HOST`, `…_SERVICE_PORT`, `…_SERVICE_PORT_HTTP`, `…_PORT=tcp://…`,
+/// `…_PORT_8080_TCP`, `…_PORT_8080_TCP_ADDR`.
+fn is_service_link(name: &str, value: &str) -> bool {
+    if name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+    {
+        return true;
+    }
+    if name.ends_with("_PORT")
+        && ["tcp://", "udp://", "sctp://"]
+            .iter()
+            .any(|scheme| value.starts_with(scheme))
+    {
+        return true;
+    }
+    let Some((_, rest)) = name.split_once("_PORT_") else {
+        return false;
+    };
+    let mut parts = rest.split('_');
+    let port = parts.next().is_some_and(|port| port.parse::<u16>().is_ok());
+    let protocol = matches!(parts.next(), Some("TCP" | "UDP" | "SCTP"));
+    port && protocol
+        && matches!(parts.next(), None | Some("PROTO" | "PORT" | "ADDR"))
+        && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strangers(variables: &[(&str, &str)]) -> Vec<String> {
+        let mut problems = Vec::new();
+        let environment: Environment = variables.iter().copied().collect();
+        environment.report_strangers(
+            &BTreeSet::from([String::from("STREAMGAUGE_KEY_A")]),
+            &mut problems,
+        );
+        problems.iter().map(Problem::to_string).collect()
+    }
+
+    #[test]
+    fn service_links_of_kubernetes_are_no_strangers() {
+        let links = [
+            ("STREAMGAUGE_SERVICE_HOST", "10.0.0.1"),
+            ("STREAMGAUGE_SERVICE_PORT", "8080"),
+            ("STREAMGAUGE_SERVICE_PORT_HTTP", "8080"),
+            ("STREAMGAUGE_PORT", "tcp://10.0.0.1:8080"),
+            ("STREAMGAUGE_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+            ("STREAMGAUGE_PORT_8080_TCP_PROTO", "tcp"),
+            ("STREAMGAUGE_PORT_8080_TCP_PORT", "8080"),
+            ("STREAMGAUGE_PORT_8080_TCP_ADDR", "10.0.0.1"),
+            ("STREAMGAUGE_ADMIN_PORT_9464_TCP_ADDR", "10.0.0.2"),
+        ];
+        assert_eq!(strangers(&links), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_stranger_is_named_with_its_nearest_kin_and_without_its_value() {
+        assert_eq!(
+            strangers(&[
+                ("STREAMGAUGE_LISTENS", "sk-secret"),
+                ("OTHER", "x"),
+                ("STREAMGAUGE_EMPTY", "")
+            ]),
+            ["STREAMGAUGE_LISTENS: unknown variable, did you mean STREAMGAUGE_LISTEN"]
+        );
+        assert_eq!(strangers(&[("STREAMGAUGE_PORT", "8080")]).len(), 1);
+    }
+
+    #[test]
+    fn a_variable_that_holds_an_upstream_key_is_known() {
+        assert_eq!(
+            strangers(&[("STREAMGAUGE_KEY_A", "sk-secret")]),
+            Vec::<String>::new()
+        );
+    }
+}

@@ -1,0 +1,238 @@
+//! The file: settings, then upstreams, then the routes between them.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use http::Uri;
+use toml::de::{DeTable, DeValue};
+
+use super::Config;
+use super::document::{Document, Walk};
+use super::environment::Environment;
+use super::problem::{Place, Problem, Wrong};
+use super::route::{self, ROUTE};
+use super::settings::{APART, SETTINGS};
+use super::upstream::{self, UPSTREAM};
+use crate::proxy::config::{Route, Upstream};
+
+/// Reads one file.
+pub(super) struct Reader<'a> {
+    pub(super) document: Document<'a>,
+    pub(super) environment: &'a Environment,
+    /// URL by flag or variable, in place of that of a single `[[upstream]]`.
+    pub(super) url: Option<(Place, Uri)>,
+    pub(super) problems: &'a mut Vec<Problem>,
+    /// Names of the variables that upstreams' keys are read from.
+    pub(super) referenced: &'a mut BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    /// Reads everything that the file says into `config`.
+    pub(super) fn read(&mut self, config: &mut Config) {
+        let Some(root) = self.document.parse(self.problems) else {
+            return;
+        };
+        let walk = Walk {
+            document: self.document,
+            scope: "",
+            settings: SETTINGS,
+            apart: APART,
+        };
+        walk.read(&root, config, self.problems);
+        let mut names = Vec::new();
+        let tables = self.tables(&root, "upstream");
+        if !tables.is_empty() {
+            config.proxy.upstreams = self.upstreams(&tables, &mut names);
+        } else {
+            names.extend(
+                config
+                    .proxy
+                    .upstreams
+                    .iter()
+                    .map(|upstream| Arc::clone(&upstream.name)),
+            );
+        }
+        let routes = self.tables(&root, "route");
+        config.proxy.routes = self.routes(&routes, &names);
+        if let ([_, (second, _), ..], true) = (tables.as_slice(), routes.is_empty()) {
+            let message = "expected at least one [[route]], since there are several upstreams";
+            self.push("upstream", second, message);
+        }
+    }
+
+    /// The tables of an array of tables, each with where it stands.
+    fn tables<'t>(
+        &mut self,
+        root: &'t DeTable<'t>,
+        key: &str,
+    ) -> Vec<(Range<usize>, &'t DeTable<'t>)> {
+        let Some(value) = root.get(key) else {
+            return Vec::new();
+        };
+        let tables = value.get_ref().as_array().and_then(|array| {
+            let table = |item: &'t toml::Spanned<DeValue<'t>>| {
+                Some((item.span(), item.get_ref().as_table()?))
+            };
+            array.iter().map(table).collect()
+        });
+        tables.unwrap_or_else(|| {
+            self.push(
+                key,
+                &value.span(),
+                format!("expected tables, each under [[{key}]]"),
+            );
+            Vec::new()
+        })
+    }
+
+    fn upstreams(
+        &mut self,
+        tables: &[(Range<usize>, &DeTable<'_>)],
+        names: &mut Vec<Arc<str>>,
+    ) -> Vec<Upstream> {
+        let mut upstreams = Vec::new();
+        for (span, table) in tables {
+            let draft = self.upstream(span, table);
+            let name = Arc::clone(&draft.upstream.name);
+            if !name.is_empty() && names.contains(&name) {
+                self.push_at(
+                    "upstream",
+                    "name",
+                    span,
+                    table,
+                    format!("expected another name, {name} is taken"),
+                );
+            }
+            names.push(name);
+            self.referenced.extend(draft.key_env.clone());
+            match draft.finish(self.environment) {
+                Ok(upstream) => upstreams.push(upstream),
+                Err(Wrong { message, .. }) => self.push_at("upstream", "key", span, table, message),
+            }
+        }
+        self.replace_url(&mut upstreams, names);
+        upstreams
+    }
+
+    fn upstream(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> upstream::Draft {
+        let mut draft = upstream::Draft::new();
+        let walk = Walk {
+            document: self.document,
+            scope: "upstream.",
+            settings: UPSTREAM,
+            apart: &[],
+        };
+        walk.read(table, &mut draft, self.problems);
+        if !table.contains_key("name") {
+            self.push(
+                "upstream.name",
+                span,
+                "missing, expected the name that routes and metrics know it by",
+            );
+        }
+        if !table.contains_key("url") && self.url.is_none() {
+            self.push(
+                "upstream.url",
+                span,
+                "missing, expected what would stand in OPENAI_BASE_URL",
+            );
+        }
+        draft
+    }
+
+    /// A URL by flag or variable takes the place of that of a single upstream; which of several it means is unknown.
+    fn replace_url(&mut self, upstreams: &mut [Upstream], names: &[Arc<str>]) {
+        let Some((place, url)) = &self.url else {
+            return;
+        };
+        match upstreams {
+            [only] if names.len() == 1 => only.url.clone_from(url),
+            _ if names.len() > 1 => self.problems.push(Problem {
+                place: place.clone(),
+                key: String::from("upstream"),
+                value: Some(url.to_string()),
+                message: format!(
+                    "expected no URL here, since {} has several upstreams ({}); give it there",
+                    self.document.path.display(),
+                    names.join(", ")
+                ),
+            }),
+            _ => {}
+        }
+    }
+
+    fn routes(
+        &mut self,
+        tables: &[(Range<usize>, &DeTable<'_>)],
+        names: &[Arc<str>],
+    ) -> Vec<Route> {
+        let mut routes: Vec<Route> = Vec::new();
+        for (span, table) in tables {
+            let draft = self.route(span, table);
+            let upstream = &draft.route.upstream;
+            if !upstream.is_empty() && !names.contains(upstream) {
+                let message = format!(
+                    "unknown upstream {upstream}, expected one of {}",
+                    names.join(", ")
+                );
+                self.push_at("route", "upstream", span, table, message);
+            }
+            if routes.iter().any(matches_everything) {
+                self.push(
+                    "route",
+                    span,
+                    "never reached, since a route before it has no condition",
+                );
+            }
+            match draft.finish() {
+                Ok(route) => routes.push(route),
+                Err(Wrong { message, .. }) => self.push_at("route", "header", span, table, message),
+            }
+        }
+        routes
+    }
+
+    fn route(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> route::Draft {
+        let mut draft = route::Draft::new();
+        let walk = Walk {
+            document: self.document,
+            scope: "route.",
+            settings: ROUTE,
+            apart: &[],
+        };
+        walk.read(table, &mut draft, self.problems);
+        if !table.contains_key("upstream") {
+            self.push(
+                "route.upstream",
+                span,
+                "missing, expected the name of an upstream",
+            );
+        }
+        draft
+    }
+
+    fn push(&mut self, key: &str, span: &Range<usize>, message: impl Into<String>) {
+        let problem = self.document.problem(key, span, message);
+        self.problems.push(problem);
+    }
+
+    /// Reports a key of a table where it stands, or the table where it does not.
+    fn push_at(
+        &mut self,
+        table_key: &str,
+        key: &str,
+        span: &Range<usize>,
+        table: &DeTable<'_>,
+        message: impl Into<String>,
+    ) {
+        let span = table
+            .get_key_value(key)
+            .map_or_else(|| span.clone(), |(key, _)| key.span());
+        self.push(&format!("{table_key}.{key}"), &span, message);
+    }
+}
+
+fn matches_everything(route: &Route) -> bool {
+    route.path.is_none() && route.model.is_none() && route.header.is_none()
+}

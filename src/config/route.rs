@@ -1,0 +1,79 @@
+//! `[[route]]`: which request goes to which upstream.
+
+use http::HeaderName;
+use wildmatch::WildMatch;
+
+use super::document::Setting;
+use super::problem::Wrong;
+use super::render::quote;
+use super::value::{Read, set};
+use crate::proxy::config::Route;
+
+/// A route whose header condition may be half given.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) route: Route,
+    header_name: Option<HeaderName>,
+    header_value: Option<WildMatch>,
+}
+
+impl Draft {
+    /// No conditions; the upstream is still to come.
+    pub(super) fn new() -> Self {
+        Self::from(&Route {
+            path: None,
+            model: None,
+            header: None,
+            upstream: "".into(),
+        })
+    }
+
+    /// The route, its header condition whole.
+    pub(super) fn finish(mut self) -> Read<Route> {
+        self.route.header = match (self.header_name, self.header_value) {
+            (Some(name), Some(value)) => Some((name, value)),
+            (None, None) => None,
+            _ => return Err(Wrong::hidden("expected both name and value")),
+        };
+        Ok(self.route)
+    }
+}
+
+impl From<&Route> for Draft {
+    fn from(route: &Route) -> Self {
+        let header = route.header.clone();
+        Self {
+            route: route.clone(),
+            header_name: header.as_ref().map(|(name, _)| name.clone()),
+            header_value: header.map(|(_, value)| value),
+        }
+    }
+}
+
+pub(super) const ROUTE: &[Setting<Draft>] = &[
+    Setting {
+        path: "path",
+        read: |raw, draft| set(&mut draft.route.path, raw.prefix().map(Some)),
+        write: |draft| draft.route.path.as_ref().map(quote),
+    },
+    Setting {
+        path: "model",
+        read: |raw, draft| set(&mut draft.route.model, raw.glob().map(Some)),
+        write: |draft| draft.route.model.as_ref().map(quote),
+    },
+    Setting {
+        path: "header.name",
+        read: |raw, draft| set(&mut draft.header_name, raw.header_name().map(Some)),
+        write: |draft| draft.header_name.as_ref().map(quote),
+    },
+    Setting {
+        path: "header.value",
+        read: |raw, draft| set(&mut draft.header_value, raw.glob().map(Some)),
+        write: |draft| draft.header_value.as_ref().map(quote),
+    },
+    Setting {
+        path: "upstream",
+        read: |raw, draft| set(&mut draft.route.upstream, raw.name()),
+        write: |draft| Some(quote(&draft.route.upstream)),
+    },
+];

@@ -1,0 +1,280 @@
+//! Loading and rendering as a whole: precedence, secrets, the way back.
+
+mod documented;
+mod wrong;
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::document::Document;
+use super::load::assemble;
+use super::settings::{SETTINGS, variable};
+use super::*;
+use crate::proxy::config::{HttpVersion, Key, Route, Upstream};
+
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+fn load_from(flags: &Flags, variables: Variables<'_>, text: &str) -> Result<Config, Vec<String>> {
+    let environment = variables.iter().copied().collect();
+    let path = Path::new("s.toml");
+    let mut problems = Vec::new();
+    let config = assemble(
+        flags,
+        &environment,
+        Some(Document { path, text }),
+        &mut problems,
+    );
+    problems.sort();
+    let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(problems)
+    }
+}
+
+fn load_text(text: &str) -> Result<Config, Vec<String>> {
+    load_from(&Flags::default(), &[], text)
+}
+
+fn problems_of(text: &str) -> Vec<String> {
+    load_text(text).expect_err(text)
+}
+
+/// `Debug` shows every field but secrets, so equal texts are equal configurations.
+fn assert_same(left: &Config, right: &Config) {
+    assert_eq!(format!("{left:#?}"), format!("{right:#?}"));
+}
+
+#[test]
+fn a_flag_goes_before_a_variable_before_the_file_before_the_default() {
+    let file = "listen = '127.0.0.1:3'";
+    let variable = [("STREAMGAUGE_LISTEN", "127.0.0.1:2")];
+    let flags = Flags {
+        listen: Some("127.0.0.1:1".into()),
+        ..Flags::default()
+    };
+    let none = Flags::default();
+    let cases: [(&Flags, Variables, &str, u16); 5] = [
+        (&flags, &variable, file, 1),
+        (&none, &variable, file, 2),
+        (&none, &[], file, 3),
+        (&none, &[], "", 8080),
+        (&none, &[("STREAMGAUGE_LISTEN", "")], file, 3),
+    ];
+    for (flags, variables, file, port) in cases {
+        assert_eq!(
+            load_from(flags, variables, file).unwrap().listen.port(),
+            port
+        );
+    }
+}
+
+#[test]
+fn the_upstream_follows_the_same_precedence_and_keeps_its_other_settings() {
+    let file = "[[upstream]]\nname = 'vllm'\nurl = 'http://file/v1'\nprovider = 'vllm'";
+    let variable = [("STREAMGAUGE_UPSTREAM", "http://variable/v1")];
+    let flags = Flags {
+        upstream: Some("http://flag/v1".into()),
+        ..Flags::default()
+    };
+    let none = Flags::default();
+    let cases: [(&Flags, Variables, &str, &str); 5] = [
+        (&flags, &variable, file, "vllm http://flag/v1"),
+        (&none, &variable, file, "vllm http://variable/v1"),
+        (&none, &[], file, "vllm http://file/v1"),
+        (&flags, &[], "", "default http://flag/v1"),
+        (&none, &[], "", "default https://api.openai.com/v1"),
+    ];
+    for (flags, variables, file, expected) in cases {
+        let config = load_from(flags, variables, file).unwrap();
+        let [upstream] = config.proxy.upstreams.as_slice() else {
+            panic!("one upstream")
+        };
+        assert_eq!(format!("{} {}", upstream.name, upstream.url), expected);
+        assert_eq!(upstream.provider.is_some(), !file.is_empty());
+    }
+}
+
+#[test]
+fn a_url_by_flag_stands_in_for_one_that_is_missing() {
+    let flags = Flags {
+        upstream: Some("http://flag/v1".into()),
+        ..Flags::default()
+    };
+    let config = load_from(&flags, &[], "[[upstream]]\nname = 'a'").unwrap();
+    assert_eq!(config.proxy.upstreams[0].url, "http://flag/v1");
+}
+
+#[test]
+fn every_setting_can_be_given_by_its_variable() {
+    let variables = [
+        ("STREAMGAUGE_LISTEN", "[::]:1"),
+        ("STREAMGAUGE_ADMIN", "[::]:2"),
+        ("STREAMGAUGE_TLS_CERTIFICATE", "c.pem"),
+        ("STREAMGAUGE_TLS_KEY", "k.pem"),
+        ("STREAMGAUGE_LIMITS_INSPECT_BYTES", "1MiB"),
+        ("STREAMGAUGE_LIMITS_LABEL_VALUES", "7"),
+        ("STREAMGAUGE_USAGE_INJECT", "false"),
+        ("STREAMGAUGE_SHUTDOWN_DRAIN", "1h30m"),
+        ("STREAMGAUGE_TELEMETRY_VOCABULARY", "llm, gen_ai"),
+        ("STREAMGAUGE_TELEMETRY_PROPAGATE", "false"),
+        ("STREAMGAUGE_TELEMETRY_ERROR_WINDOW", "30s"),
+        ("STREAMGAUGE_OBSERVE_STALL_THRESHOLD", "250ms"),
+        ("STREAMGAUGE_OBSERVE_QUEUE_BYTES", "4096"),
+        ("STREAMGAUGE_LOG_FORMAT", "json"),
+        ("STREAMGAUGE_LOG_LEVEL", "debug"),
+    ];
+    let mut names: Vec<_> = SETTINGS
+        .iter()
+        .map(|setting| variable(setting.path))
+        .collect();
+    assert_eq!(names, variables.map(|(name, _)| name));
+    names.dedup();
+    assert_eq!(names.len(), SETTINGS.len(), "two keys share a variable");
+
+    let config = load_from(&Flags::default(), &variables, "").unwrap();
+    let expected = "listen = \"[::]:1\"\nadmin = \"[::]:2\"\n\n\
+        [tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\n\
+        [limits]\ninspect_bytes = \"1MiB\"\nlabel_values = 7\n\n\
+        [usage]\ninject = false\n\n\
+        [shutdown]\ndrain = \"1h30m\"\n\n\
+        [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\npropagate = false\nerror_window = \"30s\"\n\n\
+        [observe]\nstall_threshold = \"250ms\"\nqueue_bytes = \"4KiB\"\n\n\
+        [log]\nformat = \"json\"\nlevel = \"debug\"\n\n\
+        [[upstream]]\n";
+    let text = config.to_toml();
+    assert_eq!(text.get(..expected.len()), Some(expected));
+    assert_eq!(config.observe.inspect_bytes, 1 << 20);
+}
+
+#[test]
+fn an_own_key_is_read_from_a_variable_or_a_file() {
+    let file = std::env::temp_dir().join(format!("streamgauge-key-{}", std::process::id()));
+    std::fs::write(&file, "\n sk-file \n").unwrap();
+    let text = format!(
+        "[[upstream]]\nname = 'a'\nurl = 'http://a'\nkey.env = 'STREAMGAUGE_KEY_OF_A'\nkey.header = 'api-key'\n\
+         [[upstream]]\nname = 'b'\nurl = 'http://b'\nkey = {{ file = '{}' }}\n[[route]]\nupstream = 'a'",
+        file.display()
+    );
+    let config = load_from(
+        &Flags::default(),
+        &[("STREAMGAUGE_KEY_OF_A", "sk-env")],
+        &text,
+    );
+    std::fs::remove_file(&file).unwrap();
+    let config = config.unwrap();
+    let keys = config
+        .proxy
+        .upstreams
+        .iter()
+        .map(|upstream| match &upstream.key {
+            Key::Own(key) => format!("{}: {}", key.header, key.value.to_str().unwrap()),
+            Key::PassThrough => String::from("none"),
+        });
+    assert_eq!(
+        keys.collect::<Vec<_>>(),
+        ["api-key: sk-env", "authorization: Bearer sk-file"]
+    );
+}
+
+#[test]
+fn secrets_are_in_no_output() {
+    let variables = [("KEY", "hush-1"), ("BAD", "Bearer hush-2")];
+    let good = "[[upstream]]\nname = 'a'\nurl = 'http://a'\nkey.env = 'KEY'\n\
+        headers = { x-api-key = 'hush-3', cookie = 'hush-4', x-team = 'search' }";
+    let config = load_from(&Flags::default(), &variables, good).unwrap();
+    let text = config.to_toml();
+    assert!(
+        text.contains("\"cookie\" = \"***\", \"x-api-key\" = \"***\", \"x-team\" = \"search\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("key.env = \"KEY\"\nkey.header = \"authorization\""),
+        "{text}"
+    );
+    assert!(!text.contains("hush") && !format!("{config:?}").contains("hush"));
+
+    let bad = "[[upstream]]\nname = 'a'\nurl = 'http://x:hush-3@a'\nkey.env = 'BAD'\nheaders = { api-key = \"hush-4\\n\" }\n\
+        api_key = 'hush-5'\n[[upstream]]\nname = 'b'\nurl = 'http://b?hush-6'\nkey = 'hush-7'\n\
+        [[upstream]]\nname = 'c'\nurl = 'http://c'\nkey = { env = 'hush-8' }\n[[route]]\nupstream = 'a'";
+    let problems = load_from(&Flags::default(), &variables, bad).unwrap_err();
+    assert_eq!(problems.len(), 7, "{problems:#?}");
+    assert!(!problems.concat().contains("hush"), "{problems:#?}");
+    let torn = problems_of("[[upstream]]\nkey = 'hush-1\n");
+    assert!(!torn.concat().contains("hush"), "{torn:#?}");
+}
+
+fn upstreams() -> impl Strategy<Value = Upstream> {
+    let limit = || proptest::option::of((1_u64..1 << 40).prop_map(Duration::from_millis));
+    let http = prop_oneof![
+        Just(HttpVersion::Auto),
+        Just(HttpVersion::Http1),
+        Just(HttpVersion::Http2)
+    ];
+    let headers = proptest::collection::btree_map("x-[a-z]{1,8}", "[ -~é]{0,12}", 0..3);
+    (
+        limit(),
+        limit(),
+        http,
+        headers,
+        proptest::option::of(any::<bool>()),
+        "[^\\pC]{1,9}",
+    )
+        .prop_map(
+            |(first_byte, idle, http, headers, inject, provider)| Upstream {
+                first_byte_timeout: first_byte,
+                idle_timeout: idle,
+                http,
+                headers: headers
+                    .iter()
+                    .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                    .collect(),
+                inject_usage: inject,
+                provider: Some(provider.as_str().into()),
+                ..Upstream::new("a-1", "https://[::1]:8000/v1".parse().unwrap())
+            },
+        )
+}
+
+fn routes() -> impl Strategy<Value = Route> {
+    let glob = || "[a-z?*\"\\\\]{1,9}".prop_map(|pattern| wildmatch::WildMatch::new(&pattern));
+    let header = proptest::option::of(glob().prop_map(|value| ("x-team".parse().unwrap(), value)));
+    (glob(), proptest::option::of("/[a-z/]{0,9}"), header).prop_map(|(model, path, header)| Route {
+        path,
+        model: Some(model),
+        header,
+        upstream: "a-1".into(),
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_loads_back_the_same(
+        upstream in upstreams(),
+        routes in proptest::collection::vec(routes(), 0..3),
+        drain in any::<u64>(),
+        inspect_bytes in 0..usize::MAX / 2,
+        tls in proptest::option::of("[^\\pC]{1,9}"),
+    ) {
+        let mut config = Config {
+            drain: Duration::from_millis(drain),
+            tls: tls.map(|path| Tls { certificate: path.clone().into(), key: path.into() }),
+            ..Config::default()
+        };
+        config.proxy.upstreams = vec![upstream];
+        config.proxy.routes = routes;
+        config.proxy.inspect_bytes = inspect_bytes;
+        config.observe.inspect_bytes = inspect_bytes;
+        let text = config.to_toml();
+        let loaded = load_text(&text).map_err(|problems| TestCaseError::fail(format!("{text}\n{problems:#?}")))?;
+        prop_assert_eq!(format!("{loaded:#?}"), format!("{config:#?}"));
+        prop_assert_eq!(loaded.to_toml(), text);
+    }
+
+    #[test]
+    fn any_text_loads_or_is_reported_without_panic(text in "([a-z.\\[\\]{}='\"#0-9 ]|\n|listen|upstream|route|key){0,40}") {
+        let _ = load_text(&text);
+    }
+}

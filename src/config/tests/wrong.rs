@@ -1,0 +1,292 @@
+//! What is wrong is named with its place, its value and what would be right, all of it at once.
+
+use super::*;
+
+#[test]
+fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
+    let cases = [
+        (
+            "listen = '8080'",
+            "s.toml:1: listen = '8080': expected an IP address and a port",
+        ),
+        (
+            "listen = 8080",
+            "s.toml:1: listen = 8080: expected an IP address and a port",
+        ),
+        (
+            "\n[limits]\ninspect_bytes = '8MB'",
+            "s.toml:3: limits.inspect_bytes = '8MB': expected a number of bytes",
+        ),
+        (
+            "limits.label_values = -1",
+            "s.toml:1: limits.label_values = -1: expected a whole number",
+        ),
+        ("limits = 5", "s.toml:1: limits: expected a table"),
+        (
+            "usage.inject = 'yes'",
+            "s.toml:1: usage.inject = 'yes': expected true or false",
+        ),
+        (
+            "shutdown.drain = 600",
+            "s.toml:1: shutdown.drain = 600: expected a duration such as",
+        ),
+        (
+            "telemetry.error_window = '0s'",
+            "s.toml:1: telemetry.error_window = '0s': expected a duration above zero",
+        ),
+        (
+            "telemetry.vocabulary = ['otel']",
+            "s.toml:1: telemetry.vocabulary = ['otel']: expected a list of gen_ai, gen_ai_2025, llm, each at most once",
+        ),
+        (
+            "telemetry.vocabulary = ['llm', 'llm']",
+            "s.toml:1: telemetry.vocabulary = ['llm', 'llm']: expected a list of",
+        ),
+        (
+            "telemetry.vocabulary = 'llm'",
+            "s.toml:1: telemetry.vocabulary = 'llm': expected a list of",
+        ),
+        (
+            "log.level = 'loud'",
+            "s.toml:1: log.level = 'loud': expected one of \"error\", \"warn\", \"info\"",
+        ),
+        (
+            "tls.key = 'k.pem'",
+            "tls.certificate: missing, expected the path of a PEM file, since tls.key is given",
+        ),
+        (
+            "admin = '127.0.0.1:8080'",
+            "admin: expected another address than that of listen",
+        ),
+        (
+            "upstream = 'http://a'",
+            "s.toml:1: upstream: expected tables, each under [[upstream]]",
+        ),
+        ("listen = ", "s.toml:1: "),
+        (
+            "listen = '127.0.0.1:1'\nlisten = '127.0.0.1:1'",
+            "s.toml:2: duplicate key",
+        ),
+    ];
+    for (text, expected) in cases {
+        let problems = problems_of(text);
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(expected),
+            "{text}: {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_value_in_an_upstream_or_a_route_is_named() {
+    let upstream = |line: &str| format!("[[upstream]]\nname = 'a'\nurl = 'http://a'\n{line}");
+    let route = |line: &str| upstream(&format!("[[route]]\nupstream = 'a'\n{line}"));
+    let cases = [
+        (
+            upstream("http = 2"),
+            "s.toml:4: upstream.http = 2: expected one of \"auto\", \"1.1\", \"2\"",
+        ),
+        (
+            upstream("timeouts = { connect = 'off' }"),
+            "s.toml:4: upstream.timeouts.connect = 'off': expected a duration above",
+        ),
+        (
+            upstream("timeouts = { idle = 'never' }"),
+            "s.toml:4: upstream.timeouts.idle = 'never': expected a duration above",
+        ),
+        (
+            upstream("provider = ''"),
+            "s.toml:4: upstream.provider = '': expected a string that is not empty",
+        ),
+        (
+            upstream("headers = { 'a b' = 'c' }"),
+            "s.toml:4: upstream.headers.a b: expected the name of a header",
+        ),
+        (
+            upstream("headers = { host = 'c' }"),
+            "s.toml:4: upstream.headers.host: expected another header",
+        ),
+        (
+            upstream("headers = { x-a = 1 }"),
+            "s.toml:4: upstream.headers.x-a: expected a string without control",
+        ),
+        (
+            upstream("headers = { x-a = '1', X-A = '2' }"),
+            "s.toml:4: upstream.headers.x-a: expected a header to be given once",
+        ),
+        (
+            upstream("key = { env = 'A', file = 'b' }"),
+            "s.toml:4: upstream.key: expected either env or file, not both",
+        ),
+        (
+            upstream("key = { header = 'api-key' }"),
+            "s.toml:4: upstream.key: expected env or file beside header",
+        ),
+        (
+            String::from("[[upstream]]\nname = 'b'"),
+            "s.toml:1: upstream.url: missing, expected what would stand in",
+        ),
+        (
+            upstream("[[upstream]]\nname = 'a'\nurl = 'http://b'"),
+            "s.toml:5: upstream.name: expected another name, a is taken",
+        ),
+        (
+            upstream("[[upstream]]\nname = 'b'\nurl = 'http://b'"),
+            "s.toml:4: upstream: expected at least one [[route]]",
+        ),
+        (
+            String::from("[[upstream]]\nurl = 'http://a'"),
+            "s.toml:1: upstream.name: missing, expected the name that",
+        ),
+        (
+            route("[[route]]\nupstream = 'b'\npath = '/'"),
+            "s.toml:6: route: never reached",
+        ),
+        (
+            route("path = 'v1'"),
+            "s.toml:6: route.path = 'v1': expected the beginning of a path",
+        ),
+        (
+            route("header = { name = 'x-a' }"),
+            "s.toml:6: route.header: expected both name and value",
+        ),
+        (
+            upstream("[[route]]\nupstream = 'b'"),
+            "s.toml:5: route.upstream: unknown upstream b, expected one of a",
+        ),
+        (
+            upstream("[[route]]\nmodel = 'b'"),
+            "s.toml:4: route.upstream: missing, expected the name of an upstream",
+        ),
+    ];
+    for (text, expected) in cases {
+        let problems = problems_of(&text);
+        assert!(
+            problems.iter().any(|problem| problem.starts_with(expected)),
+            "{text}: {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_nearest_known_one() {
+    let cases = [
+        (
+            "lisen = 1",
+            "s.toml:1: lisen: unknown key, did you mean listen",
+        ),
+        (
+            "[limits]\ninspect_byte = 1",
+            "s.toml:2: limits.inspect_byte: unknown key, did you mean limits.inspect_bytes",
+        ),
+        (
+            "drain = '1s'",
+            "s.toml:1: drain: unknown key, did you mean shutdown.drain",
+        ),
+        (
+            "[shutdwn]\ndrain = '1s'",
+            "s.toml:1: shutdwn: unknown key, did you mean shutdown",
+        ),
+        (
+            "upstreams = 1",
+            "s.toml:1: upstreams: unknown key, did you mean upstream",
+        ),
+        (
+            "limits.zzz = 1",
+            "s.toml:1: limits.zzz: unknown key, expected one of inspect_bytes, label_values",
+        ),
+        (
+            "'limits.inspect_bytes' = 1",
+            "s.toml:1: limits.inspect_bytes: unknown key",
+        ),
+        (
+            "[[upstream]]\nname = 'a'\nurl = 'http://a'\nkey = { environment = 'A' }",
+            "s.toml:4: upstream.key.environment: unknown key, expected one of env, file, header",
+        ),
+        (
+            "[[upstream]]\nname = 'a'\nurl = 'http://a'\ntimeout.idle = '1s'",
+            "s.toml:4: upstream.timeout: unknown key, did you mean upstream.timeouts",
+        ),
+    ];
+    for (text, expected) in cases {
+        let problems = problems_of(text);
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(expected),
+            "{text}: {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn everything_wrong_is_reported_at_once_in_order() {
+    let flags = Flags {
+        admin: Some("nowhere".into()),
+        ..Flags::default()
+    };
+    let text = "log.level = 'loud'\nlisten = 1\n[[upstream]]\nname = 'a b'\nurl = 'ftp://a'\nkey = { env = 'UNSET' }";
+    let problems = load_from(&flags, &[("STREAMGAUGE_USAGE_INJECT", "on")], text).unwrap_err();
+    let starts = [
+        "--admin nowhere: ",
+        "STREAMGAUGE_USAGE_INJECT=on: ",
+        "s.toml:1: log.level = 'loud': ",
+        "s.toml:2: listen = 1: ",
+        "s.toml:4: upstream.name = 'a b': ",
+        "s.toml:5: upstream.url = 'ftp://a': ",
+        "s.toml:6: upstream.key: expected the key in the environment variable UNSET, which is unset",
+    ];
+    assert_eq!(problems.len(), starts.len(), "{problems:#?}");
+    for (problem, start) in problems.iter().zip(starts) {
+        assert!(problem.starts_with(start), "{problem}");
+    }
+}
+
+#[test]
+fn a_url_for_one_of_several_upstreams_is_an_error_that_names_them() {
+    let text = "upstream = [{ name = 'a', url = 'http://a' }, { name = 'b', url = 'http://b' }]\n\
+        [[route]]\nupstream = 'a'";
+    let variables = [("STREAMGAUGE_UPSTREAM", "http://c/v1")];
+    assert_eq!(
+        load_from(&Flags::default(), &variables, text).unwrap_err(),
+        [
+            "STREAMGAUGE_UPSTREAM=http://c/v1: expected no URL here, since s.toml has several upstreams (a, b); give it there"
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_base_url_is_refused() {
+    let wrong = [
+        "",
+        "api.openai.com",
+        "localhost:8000",
+        "ftp://a/v1",
+        "/v1",
+        "http://",
+        "http://a:99999/v1",
+        "http://a:/v1",
+        "http://user:hush@a/v1",
+        "http://a/v1?key=hush",
+        "http://a/v1#hush",
+        "unix://hush@a",
+    ];
+    for url in wrong {
+        let variables = [("STREAMGAUGE_UPSTREAM", url)];
+        let flags = Flags {
+            upstream: Some(url.into()),
+            ..Flags::default()
+        };
+        let problems = load_from(&flags, &variables, "").expect_err(url).join("\n");
+        assert!(
+            problems.starts_with("--upstream") && !problems.contains("hush"),
+            "{problems}"
+        );
+    }
+    for url in [
+        "http://a",
+        "https://a:1/v1",
+        "http://[::1]:8000/v1",
+        "http://a/v1/",
+    ] {
+        load_text(&format!("[[upstream]]\nname = 'a'\nurl = '{url}'")).unwrap();
+    }
+}

@@ -1,0 +1,291 @@
+//! From one raw value, a string of flag or environment or a TOML value, to a typed one.
+//!
+//! Each method says in its error what would be right. Where the value stands is added by the caller.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Uri};
+use toml::de::DeValue;
+use wildmatch::WildMatch;
+
+use super::problem::Wrong;
+use super::units::{parse_duration, parse_size};
+
+/// A value as it was given, and the last part of its key.
+#[derive(Debug)]
+pub(super) struct Raw<'a> {
+    /// Last part of the key: the name, where names are the user's own.
+    pub(super) name: &'a str,
+    /// What was given.
+    pub(super) value: Value<'a>,
+}
+
+/// What was given.
+#[derive(Debug)]
+pub(super) enum Value<'a> {
+    /// By flag or environment.
+    Text(&'a str),
+    /// In the file.
+    Toml(&'a DeValue<'a>),
+}
+
+/// A typed value, or what would be right.
+pub(super) type Read<T> = Result<T, Wrong>;
+
+/// Puts a value in its place.
+pub(super) fn set<T>(place: &mut T, value: Read<T>) -> Read<()> {
+    *place = value?;
+    Ok(())
+}
+
+impl Raw<'_> {
+    fn text(&self) -> Option<&str> {
+        match self.value {
+            Value::Text(text) => Some(text),
+            Value::Toml(value) => value.as_str(),
+        }
+    }
+
+    fn parse<T>(&self, expected: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Read<T> {
+        self.text()
+            .and_then(parse)
+            .ok_or_else(|| Wrong::shown(expected))
+    }
+
+    pub(super) fn address(&self) -> Read<SocketAddr> {
+        let expected =
+            "expected an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
+        self.parse(expected, |text| text.parse().ok())
+    }
+
+    /// A file's path; relative ones start at the working directory.
+    pub(super) fn path(&self) -> Read<PathBuf> {
+        self.parse("expected the path of a file", |text| {
+            (!text.is_empty()).then(|| text.into())
+        })
+    }
+
+    pub(super) fn boolean(&self) -> Read<bool> {
+        let value = match self.value {
+            Value::Text(text) => text.parse().ok(),
+            Value::Toml(value) => value.as_bool(),
+        };
+        value.ok_or_else(|| Wrong::shown("expected true or false"))
+    }
+
+    /// A whole number from zero.
+    pub(super) fn count(&self) -> Read<usize> {
+        let value = match self.value {
+            Value::Text(text) => text.parse().ok(),
+            Value::Toml(value) => integer(value),
+        };
+        value.ok_or_else(|| Wrong::shown("expected a whole number, zero or above"))
+    }
+
+    /// A number of bytes.
+    pub(super) fn size(&self) -> Read<usize> {
+        let value = match self.value {
+            Value::Toml(value @ DeValue::Integer(_)) => integer(value),
+            _ => self.text().and_then(parse_size),
+        };
+        value.ok_or_else(|| {
+            Wrong::shown("expected a number of bytes such as 8388608, \"512KiB\" or \"8MiB\"")
+        })
+    }
+
+    pub(super) fn duration(&self) -> Read<Duration> {
+        let expected = "expected a duration such as \"600s\", \"10m\", \"1h30m\" or \"250ms\"";
+        self.parse(expected, |text| parse_duration(text).ok())
+    }
+
+    /// A duration that is not zero.
+    pub(super) fn span(&self) -> Read<Duration> {
+        let expected = "expected a duration above zero, such as \"10s\" or \"250ms\"";
+        self.parse(expected, |text| {
+            parse_duration(text).ok().filter(|d| !d.is_zero())
+        })
+    }
+
+    /// A duration that is not zero, or `off`.
+    pub(super) fn limit(&self) -> Read<Option<Duration>> {
+        let expected = "expected a duration above zero, such as \"600s\" or \"10m\", or \"off\"";
+        let parse = |text: &str| parse_duration(text).ok().filter(|d| !d.is_zero()).map(Some);
+        self.parse(expected, |text| {
+            if text == "off" {
+                Some(None)
+            } else {
+                parse(text)
+            }
+        })
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Read<T> {
+        let found = self
+            .text()
+            .and_then(|text| words.iter().find(|(word, _)| *word == text));
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let words: Vec<_> = words
+                .iter()
+                .map(|(word, _)| format!("\"{word}\""))
+                .collect();
+            Wrong::shown(format!("expected one of {}", words.join(", ")))
+        })
+    }
+
+    /// A list of known words, each at most once: an array in the file, separated by commas in a variable.
+    pub(super) fn words(&self, known: &[&str]) -> Read<Vec<String>> {
+        let given: Option<Vec<&str>> = match self.value {
+            Value::Text(text) => Some(text.split(',').map(str::trim).collect()),
+            Value::Toml(value) => value
+                .as_array()
+                .and_then(|array| array.iter().map(|item| item.get_ref().as_str()).collect()),
+        };
+        let given = given.unwrap_or_else(|| vec![""]);
+        let first =
+            |(at, word): (usize, &&str)| known.contains(word) && !given[..at].contains(word);
+        if !given.iter().enumerate().all(first) {
+            let expected = format!("expected a list of {}, each at most once", known.join(", "));
+            return Err(Wrong::shown(expected));
+        }
+        Ok(given.into_iter().map(String::from).collect())
+    }
+
+    /// A name of our own, fit for a metric's label.
+    pub(super) fn name(&self) -> Read<Arc<str>> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        self.parse(
+            "expected a name of letters, digits, dots, dashes and underscores",
+            |text| (!text.is_empty() && text.chars().all(fits)).then(|| text.into()),
+        )
+    }
+
+    /// A base URL, as it would stand in `OPENAI_BASE_URL`.
+    pub(super) fn url(&self) -> Read<Uri> {
+        let text = self.text().unwrap_or_default();
+        let wrong = |message| match text.contains(['@', '?', '#']) {
+            true => Wrong::hidden(message),
+            false => Wrong::shown(message),
+        };
+        // `Uri` drops a fragment without a word.
+        if text.contains(['?', '#']) {
+            return Err(wrong("expected a base URL without a query or a fragment"));
+        }
+        let expected = "expected an http or https URL such as \"https://api.openai.com/v1\"";
+        let uri: Uri = text.parse().map_err(|_| wrong(expected))?;
+        let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(wrong(expected));
+        };
+        if authority.as_str().contains('@') {
+            return Err(wrong(
+                "expected a URL without credentials; `key` or `headers` of the upstream carry them",
+            ));
+        }
+        // A port that is no number of 16 bits is kept in the authority and left out of `port`.
+        let host_only = authority.as_str().len() == authority.host().len();
+        if authority.host().is_empty() || !(host_only || uri.port_u16().is_some()) {
+            return Err(wrong(expected));
+        }
+        Ok(uri)
+    }
+
+    /// A glob with `*` and `?`.
+    pub(super) fn glob(&self) -> Read<WildMatch> {
+        self.parse("expected a pattern such as \"gpt-*\"", |text| {
+            (!text.is_empty()).then(|| WildMatch::new(text))
+        })
+    }
+
+    /// The beginning of a request path.
+    pub(super) fn prefix(&self) -> Read<String> {
+        self.parse(
+            "expected the beginning of a path, such as \"/v1/embeddings\"",
+            |text| (text.starts_with('/') && !text.contains(['?', '#'])).then(|| text.to_owned()),
+        )
+    }
+
+    pub(super) fn header_name(&self) -> Read<HeaderName> {
+        self.parse(
+            "expected the name of a header, such as \"api-key\"",
+            |text| text.parse().ok(),
+        )
+    }
+
+    /// The name of an environment variable; not shown if it is none, since it may be what the variable should hold.
+    pub(super) fn variable(&self) -> Read<String> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        self.text()
+            .filter(|text| !text.is_empty() && text.chars().all(fits))
+            .map(String::from)
+            .ok_or_else(|| {
+                Wrong::hidden(
+                    "expected the name of an environment variable, such as \"OPENAI_API_KEY\"",
+                )
+            })
+    }
+
+    /// Text that is not empty.
+    pub(super) fn string(&self) -> Read<String> {
+        self.parse("expected a string that is not empty", |text| {
+            (!text.is_empty()).then(|| text.to_owned())
+        })
+    }
+
+    /// A header under its own name; its value is never shown in an error, and marked sensitive where its name says so.
+    pub(super) fn header(&self) -> Read<(HeaderName, HeaderValue)> {
+        let name: HeaderName = self
+            .name
+            .parse()
+            .map_err(|_| Wrong::hidden("expected the name of a header before the `=`"))?;
+        if NOT_OURS_TO_SET.contains(&name.as_str()) {
+            return Err(Wrong::hidden(
+                "expected another header; this one belongs to the connection or the url",
+            ));
+        }
+        let value = self
+            .text()
+            .and_then(|text| HeaderValue::from_str(text).ok());
+        let mut value =
+            value.ok_or_else(|| Wrong::hidden("expected a string without control characters"))?;
+        value.set_sensitive(is_credential(&name));
+        Ok((name, value))
+    }
+}
+
+fn integer(value: &DeValue<'_>) -> Option<usize> {
+    let integer = value.as_integer()?;
+    usize::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+/// Headers that describe one connection or frame the message (RFC 9110, 7.6.1, 8.6), and `Host`, which follows the URL.
+const NOT_OURS_TO_SET: [&str; 10] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+];
+
+/// Whether a header's name says that its value is a credential.
+fn is_credential(name: &HeaderName) -> bool {
+    let words = [
+        "auth",
+        "cookie",
+        "credential",
+        "key",
+        "password",
+        "secret",
+        "session",
+        "signature",
+        "token",
+    ];
+    words.iter().any(|word| name.as_str().contains(word))
+}
