@@ -1,1 +1,3 @@
+//! The program and the crate from outside, one module for each promise.
 
+mod config;

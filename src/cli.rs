@@ -1,0 +1,140 @@
+//! The command line: flags and their help. What values mean is the configuration's to know.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Flags, parse_duration};
+
+const UPSTREAM: &str =
+    "Base URL of the upstream [env: STREAMGAUGE_UPSTREAM] [default: https://api.openai.com/v1]";
+const UPSTREAM_MORE: &str = "What would stand in OPENAI_BASE_URL. With a file that has one [[upstream]] it takes the \
+    place of that one's url; with several it is an error.";
+
+/// A transparent, OpenAI-compatible reverse proxy that measures every call.
+///
+/// Point `OPENAI_BASE_URL` at it and each call is traced and counted by OpenTelemetry, its bytes untouched. Exporters
+/// follow the standard `OTEL_*` variables.
+#[derive(Debug, Parser)]
+#[command(name = "streamgauge", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a configuration and print the effective one
+    ///
+    /// Prints it as TOML, secrets masked, to standard output. Exit status 0 when it is good; 1 after listing everything
+    /// that is wrong; 2 for a wrong command line.
+    Check(CheckArgs),
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+}
+
+/// Flags that a configuration is made from.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// Configuration file, TOML [env: STREAMGAUGE_CONFIG]
+    ///
+    /// Without one, flags and environment are enough for one upstream. Every scalar key of the file can also be given
+    /// by an environment variable: STREAMGAUGE_ and its path in upper case, such as STREAMGAUGE_SHUTDOWN_DRAIN. A flag
+    /// goes before a variable, a variable before the file.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where clients connect [env: STREAMGAUGE_LISTEN] [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+
+    /// Where metrics, health and the live page are served [env: STREAMGAUGE_ADMIN] [default: 127.0.0.1:9464]
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+
+    /// Base URL of the upstream.
+    #[arg(long, value_name = "URL", help = UPSTREAM, long_help = format!("{UPSTREAM}\n\n{UPSTREAM_MORE}"))]
+    pub upstream: Option<String>,
+}
+
+impl From<&SourceArgs> for Flags {
+    fn from(args: &SourceArgs) -> Self {
+        Self {
+            config: args.config.clone(),
+            listen: args.listen.clone(),
+            admin: args.admin.clone(),
+            upstream: args.upstream.clone(),
+        }
+    }
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// End by itself after this long, with a summary
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+
+    /// Where clients connect [env: STREAMGAUGE_LISTEN] [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+
+    /// Where metrics, health and the live page are served [env: STREAMGAUGE_ADMIN] [default: 127.0.0.1:9464]
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+}
+
+impl From<&DemoArgs> for Flags {
+    fn from(args: &DemoArgs) -> Self {
+        Self {
+            listen: args.listen.clone(),
+            admin: args.admin.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Flags of `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Where the simulated upstream listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        for args in [
+            ServeArgs::augment_args,
+            DemoArgs::augment_args,
+            SimulateArgs::augment_args,
+        ] {
+            args(Cli::command()).debug_assert();
+        }
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,160 @@
+//! `streamgauge check`, through the real program: what it prints, where, and its exit status.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn streamgauge() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
+    command.env_clear();
+    command
+}
+
+/// A file that is gone at the end of the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("streamgauge-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).expect("the temporary folder takes files");
+        Self(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).expect("UTF-8 on standard output")
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).expect("UTF-8 on standard error")
+}
+
+#[test]
+fn a_good_file_is_printed_complete_and_checks_again_to_the_same() {
+    let file = File::new(
+        "good.toml",
+        "[log]\nformat = 'json'\n[[upstream]]\nname = 'a'\nurl = 'http://a:8000/v1'\n",
+    );
+    let first = streamgauge()
+        .arg("check")
+        .arg("-c")
+        .arg(&file.0)
+        .output()
+        .unwrap();
+    assert_eq!((first.status.code(), stderr(&first)), (Some(0), "ok\n"));
+    assert!(
+        stdout(&first).contains("format = \"json\""),
+        "{}",
+        stdout(&first)
+    );
+    assert!(
+        stdout(&first).contains("url = \"http://a:8000/v1\""),
+        "{}",
+        stdout(&first)
+    );
+
+    let printed = File::new("printed.toml", stdout(&first));
+    let second = streamgauge()
+        .arg("check")
+        .env("STREAMGAUGE_CONFIG", &printed.0)
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&second), stdout(&first));
+}
+
+#[test]
+fn flags_and_environment_are_checked_without_a_file() {
+    let output = streamgauge()
+        .args(["check", "--listen", "[::]:80"])
+        .env("STREAMGAUGE_UPSTREAM", "http://vllm:8000/v1")
+        .env("STREAMGAUGE_USAGE_INJECT", "false")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for line in [
+        "listen = \"[::]:80\"",
+        "inject = false",
+        "url = \"http://vllm:8000/v1\"",
+    ] {
+        assert!(
+            stdout(&output).lines().any(|printed| printed == line),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn everything_wrong_goes_to_standard_error_with_status_1() {
+    let file = File::new(
+        "bad.toml",
+        "[limits]\ninspect_byte = 1\n[shutdown]\ndrain = '10 min'\n",
+    );
+    let output = streamgauge()
+        .args(["check", "--admin", "here", "-c"])
+        .arg(&file.0)
+        .env("STREAMGAUGE_LOG_LEVEL", "loud")
+        .env("STREAMGAUGE_LOG_COLOUR", "hush")
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
+    let path = file.0.display();
+    let expected = [
+        String::from("--admin here: expected an IP address"),
+        String::from("STREAMGAUGE_LOG_COLOUR: unknown variable, did you mean STREAMGAUGE_LOG_"),
+        String::from("STREAMGAUGE_LOG_LEVEL=loud: expected one of \"error\", \"warn\""),
+        format!("{path}:2: limits.inspect_byte: unknown key, did you mean limits.inspect_bytes"),
+        format!("{path}:4: shutdown.drain = '10 min': expected a duration"),
+    ];
+    let lines: Vec<_> = stderr(&output).lines().collect();
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(&expected), "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_with_the_flag_or_variable_that_asked_for_it() {
+    let by_flag = streamgauge()
+        .args(["check", "-c", "/nowhere.toml"])
+        .output()
+        .unwrap();
+    assert_eq!(by_flag.status.code(), Some(1));
+    assert!(stderr(&by_flag).starts_with("--config /nowhere.toml: expected a readable file"));
+    let by_variable = streamgauge()
+        .arg("check")
+        .env("STREAMGAUGE_CONFIG", "/nowhere.toml")
+        .output()
+        .unwrap();
+    assert!(
+        stderr(&by_variable)
+            .starts_with("STREAMGAUGE_CONFIG=/nowhere.toml: expected a readable file")
+    );
+}
+
+#[test]
+fn a_wrong_command_line_has_status_2() {
+    for arguments in [&["check", "--lisen", "[::]:80"][..], &["chek"], &[]] {
+        let output = streamgauge().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_masked_secret_does_not_show() {
+    let text = "[[upstream]]\nname = 'a'\nurl = 'http://a'\nkey.env = 'KEY'\nheaders.x-api-key = 'hush-2'\n";
+    let file = File::new("secret.toml", text);
+    let output = streamgauge()
+        .arg("check")
+        .arg("-c")
+        .arg(&file.0)
+        .env("KEY", "hush-1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!stdout(&output).contains("hush") && stdout(&output).contains("***"));
+}
