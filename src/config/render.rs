@@ -1,5 +1,5 @@
 //! A [`Config`] as TOML that loads back to the same one, secrets masked: an own key shows where it was read from, and
-//! the value of a header whose name speaks of a credential is `***`.
+//! the value of a header that looks like a credential is `***`.
 
 use std::fmt::{Display, Write as _};
 

@@ -234,7 +234,8 @@ impl Raw<'_> {
         })
     }
 
-    /// A header under its own name; its value is never shown in an error, and marked sensitive where its name says so.
+    /// A header under its own name; its value is never shown in an error, and marked sensitive where name or
+    /// value look like a credential.
     pub(super) fn header(&self) -> Read<(HeaderName, HeaderValue)> {
         let name: HeaderName = self
             .name
@@ -250,7 +251,7 @@ impl Raw<'_> {
             .and_then(|text| HeaderValue::from_str(text).ok());
         let mut value =
             value.ok_or_else(|| Wrong::hidden("expected a string without control characters"))?;
-        value.set_sensitive(is_credential(&name));
+        value.set_sensitive(is_credential(&name, &value));
         Ok((name, value))
     }
 }
@@ -274,8 +275,8 @@ const NOT_OURS_TO_SET: [&str; 10] = [
     "expect",
 ];
 
-/// Whether a header's name says that its value is a credential.
-fn is_credential(name: &HeaderName) -> bool {
+/// Whether a header's name speaks of a credential, or its value begins like one.
+fn is_credential(name: &HeaderName, value: &HeaderValue) -> bool {
     let words = [
         "auth",
         "cookie",
@@ -287,5 +288,10 @@ fn is_credential(name: &HeaderName) -> bool {
         "signature",
         "token",
     ];
+    let begins = |prefix: &str| {
+        let start = value.as_bytes().get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
     words.iter().any(|word| name.as_str().contains(word))
+        || ["bearer ", "basic ", "sk-"].into_iter().any(begins)
 }

@@ -183,11 +183,11 @@ fn an_own_key_is_read_from_a_variable_or_a_file() {
 fn secrets_are_in_no_output() {
     let variables = [("KEY", "hush-1"), ("BAD", "Bearer hush-2")];
     let good = "[[upstream]]\nname = 'a'\nurl = 'http://a'\nkey.env = 'KEY'\n\
-        headers = { x-api-key = 'hush-3', cookie = 'hush-4', x-team = 'search' }";
+        headers = { x-api-key = 'hush-3', cookie = 'hush-4', x-other = 'Bearer hush-5', x-team = 'search' }";
     let config = load_from(&Flags::default(), &variables, good).unwrap();
     let text = config.to_toml();
     assert!(
-        text.contains("\"cookie\" = \"***\", \"x-api-key\" = \"***\", \"x-team\" = \"search\""),
+        text.contains("\"cookie\" = \"***\", \"x-api-key\" = \"***\", \"x-other\" = \"***\", \"x-team\" = \"search\""),
         "{text}"
     );
     assert!(
@@ -213,7 +213,8 @@ fn upstreams() -> impl Strategy<Value = Upstream> {
         Just(HttpVersion::Http1),
         Just(HttpVersion::Http2)
     ];
-    let headers = proptest::collection::btree_map("x-[a-z]{1,8}", "[ -~é]{0,12}", 0..3);
+    // Neither names nor values that could look like a credential, which would be masked.
+    let headers = proptest::collection::btree_map("x-[b-d]{1,8}", "=[ -~é]{0,12}", 0..3);
     (
         limit(),
         limit(),
