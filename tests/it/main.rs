@@ -1,3 +1,13 @@
 //! The program and the crate from outside, one module for each promise.
 
 mod config;
+//! Integration tests, one module per promise. They need nothing but Rust and the loopback interface.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so does what it stands on"
+)]
+
+#[allow(dead_code, reason = "each promise's tests use what they need of it")]
+mod support;

@@ -1,0 +1,25 @@
+//! What the integration tests stand on: both ends of a connection as raw bytes, an OTLP receiver, and the real binary.
+//!
+//! Everything listens on port 0 and waits for conditions; [`within`] puts one deadline on every wait, so that a promise
+//! that is broken fails with a sentence rather than hangs.
+
+pub(crate) mod client;
+pub(crate) mod collector;
+pub(crate) mod http1;
+pub(crate) mod otlp;
+pub(crate) mod process;
+
+pub(crate) mod upstream;
+
+use std::time::Duration;
+
+/// Longest time any condition may take to come true. Only a failing test ever waits so long.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for `future`, or fails the test naming what did not happen.
+pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("waited {DEADLINE:?} in vain for {what}"),
+    }
+}

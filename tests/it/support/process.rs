@@ -1,0 +1,235 @@
+//! The real binary: started on free ports, watched by its log, stopped by signals.
+
+use std::net::SocketAddr;
+use std::process::{ExitStatus, Stdio};
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::{DEADLINE, within};
+
+/// A command line of the binary under test, not yet started. It inherits no `OTEL_*` and no `STREAMGAUGE_*` variable.
+#[derive(Debug)]
+pub(crate) struct Program {
+    command: Command,
+}
+
+/// A started binary; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    pid: u32,
+    stderr: watch::Receiver<Log>,
+    stdout: watch::Receiver<Log>,
+}
+
+/// `streamgauge serve`, listening.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// The process itself.
+    pub(crate) process: Process,
+    /// Where clients connect.
+    pub(crate) proxy: SocketAddr,
+    /// Where `/metrics` and health are served.
+    pub(crate) admin: SocketAddr,
+}
+
+/// The lines a process has written so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log {
+    /// One entry a line, without line ends.
+    pub(crate) lines: Vec<String>,
+    /// Whether the process has closed it.
+    pub(crate) is_over: bool,
+}
+
+impl Log {
+    /// The first line that is a JSON object with this message.
+    pub(crate) fn message(&self, message: &str) -> Option<Value> {
+        let parsed = self
+            .lines
+            .iter()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        parsed
+            .into_iter()
+            .find(|line| line["fields"]["message"] == message)
+    }
+
+    /// Everything, as one text.
+    pub(crate) fn text(&self) -> String {
+        self.lines.join("\n")
+    }
+}
+
+impl Program {
+    /// The binary with arguments.
+    pub(crate) fn new<I, A>(arguments: I) -> Self
+    where
+        I: IntoIterator<Item = A>,
+        A: AsRef<std::ffi::OsStr>,
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("OTEL_") || name.starts_with("STREAMGAUGE_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("STREAMGAUGE_LOG_FORMAT", "json")
+            .args(arguments);
+        Self { command }
+    }
+
+    /// `serve` on free ports in front of an upstream.
+    pub(crate) fn serve(upstream: &str) -> Self {
+        Self::new([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--upstream",
+            upstream,
+        ])
+    }
+
+    /// Adds arguments.
+    pub(crate) fn args<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it.
+    pub(crate) fn start(mut self) -> Process {
+        let command = self
+            .command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().unwrap();
+        Process {
+            pid: child.id().unwrap(),
+            stdout: collect(child.stdout.take().unwrap()),
+            stderr: collect(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+
+    /// Starts a server and waits until it says where it listens.
+    pub(crate) async fn listen(self) -> Server {
+        let process = self.start();
+        let line = process.message("listening").await;
+        let address = |field: &str| -> SocketAddr {
+            let value = line["fields"][field].as_str();
+            value
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_else(|| panic!("no address under {field:?} in {line}"))
+        };
+        let (proxy, admin) = (address("proxy"), address("admin"));
+        Server {
+            process,
+            proxy,
+            admin,
+        }
+    }
+}
+
+impl Process {
+    /// Waits for a line of JSON on standard error with this message, and returns it.
+    pub(crate) async fn message(&self, message: &str) -> Value {
+        let log = self
+            .wait_for(&format!("message {message:?}"), |log| {
+                log.message(message).is_some()
+            })
+            .await;
+        log.message(message).unwrap()
+    }
+
+    /// Waits until standard error fulfils a condition; `what` names it. Fails at once when the process ends before.
+    pub(crate) async fn wait_for(&self, what: &str, condition: impl Fn(&Log) -> bool) -> Log {
+        let mut stderr = self.stderr.clone();
+        let settled = tokio::time::timeout(
+            DEADLINE,
+            stderr.wait_for(|log| log.is_over || condition(log)),
+        )
+        .await;
+        match settled {
+            Ok(Ok(log)) if condition(&log) => log.clone(),
+            _ => panic!(
+                "the process did not write {what}; it wrote\n{}",
+                self.stderr().text()
+            ),
+        }
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn stderr(&self) -> Log {
+        self.stderr.borrow().clone()
+    }
+
+    /// What it has written to standard output so far.
+    pub(crate) fn stdout(&self) -> Log {
+        self.stdout.borrow().clone()
+    }
+
+    /// Asks it to stop: SIGTERM.
+    pub(crate) async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// Sends a signal by name. The shell has `kill` built in wherever there is a shell.
+    pub(crate) async fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.pid);
+        let status = Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .await
+            .unwrap();
+        assert!(status.success(), "{kill}: {status}");
+    }
+
+    /// Waits until it has ended and everything it wrote was read.
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
+        let status = within("the process to end", self.child.wait())
+            .await
+            .unwrap();
+        for mut log in [self.stderr.clone(), self.stdout.clone()] {
+            within("the end of the log", log.wait_for(|log| log.is_over))
+                .await
+                .unwrap();
+        }
+        status
+    }
+}
+
+fn collect(stream: impl AsyncRead + Unpin + Send + 'static) -> watch::Receiver<Log> {
+    let (sender, receiver) = watch::channel(Log::default());
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            sender.send_modify(|log| log.lines.push(line));
+        }
+        sender.send_modify(|log| log.is_over = true);
+        // Kept open, so that a waiter reads "over" and not "closed".
+        sender.closed().await;
+    });
+    receiver
+}
+
+#[tokio::test]
+async fn a_program_that_ends_is_waited_for() {
+    let mut process = Program::new(["--no-such-flag"])
+        .env("STREAMGAUGE_X", "1")
+        .start();
+    process.exit().await;
+    assert!(process.stderr().is_over && process.stdout().is_over);
+}
