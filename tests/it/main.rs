@@ -9,5 +9,6 @@ mod config;
     reason = "a test fails by panicking, and so does what it stands on"
 )]
 
+mod layering;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]
 mod support;
