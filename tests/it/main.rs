@@ -12,3 +12,13 @@ mod config;
 mod layering;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]
 mod support;
+//! Integration tests, over real sockets: one module for each promise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod client;
+mod simulate;

@@ -1,0 +1,248 @@
+//! Renders answers and errors as OpenAI's API reference shows them: the events of a stream, or one JSON body.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, Choice, Token, Usage};
+use super::request::{Api, ApiError};
+
+/// The `system_fingerprint` of every answer.
+const FINGERPRINT: &str = "fp_5157a11c0de";
+
+/// One event of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    pub(super) bytes: Bytes,
+    /// Whether the model takes its time for it: it carries a token.
+    pub(super) paced: bool,
+}
+
+/// What surrounds the choice in every event of a stream.
+struct Frame {
+    before: String,
+    after: &'static str,
+    api: Api,
+}
+
+impl Frame {
+    fn new(api: Api, answer: &Answer, include_usage: bool) -> Self {
+        let object = match api {
+            Api::Chat => "chat.completion.chunk",
+            Api::Text => "text_completion",
+        };
+        let before = format!(
+            r#"data: {{"id":"{}","object":"{object}","created":{},"model":{},"service_tier":"default","system_fingerprint":"{FINGERPRINT}","choices":["#,
+            answer.id,
+            answer.created,
+            quote(&answer.model),
+        );
+        let after = if include_usage {
+            "],\"usage\":null}\n\n"
+        } else {
+            "]}\n\n"
+        };
+        Self { before, after, api }
+    }
+
+    fn choice(&self, index: usize, delta: &str, finish_reason: Option<&str>, paced: bool) -> Event {
+        let finish_reason = finish_reason.map_or_else(|| "null".to_owned(), quote);
+        let choice = match self.api {
+            Api::Chat => format!(
+                r#"{{"index":{index},"delta":{{{delta}}},"logprobs":null,"finish_reason":{finish_reason}}}"#
+            ),
+            Api::Text => format!(
+                r#"{{"text":{delta},"index":{index},"logprobs":null,"finish_reason":{finish_reason}}}"#
+            ),
+        };
+        let bytes = [&self.before, &choice, self.after].concat().into();
+        Event { bytes, paced }
+    }
+
+    fn usage(&self, usage: &Usage) -> Event {
+        let bytes = format!("{}],\"usage\":{}}}\n\n", self.before, usage_json(usage)).into();
+        Event {
+            bytes,
+            paced: false,
+        }
+    }
+}
+
+/// Every event of a stream, `[DONE]` included. Choices take turns, token by token.
+pub(super) fn events(api: Api, answer: &Answer, include_usage: bool) -> Vec<Event> {
+    let frame = Frame::new(api, answer, include_usage);
+    let mut events = Vec::new();
+    if api == Api::Chat {
+        let role = r#""role":"assistant","content":"","refusal":null"#;
+        events
+            .extend((0..answer.choices.len()).map(|index| frame.choice(index, role, None, false)));
+    }
+    let longest = answer
+        .choices
+        .iter()
+        .map(|choice| choice.tokens.len())
+        .max()
+        .unwrap_or(0);
+    for position in 0..=longest {
+        for (
+            index,
+            Choice {
+                tokens,
+                finish_reason,
+            },
+        ) in answer.choices.iter().enumerate()
+        {
+            if let Some(token) = tokens.get(position) {
+                events.push(frame.choice(index, &delta(api, token), None, true));
+            } else if position == tokens.len() {
+                let nothing = if api == Api::Chat { "" } else { "\"\"" };
+                events.push(frame.choice(index, nothing, Some(finish_reason), false));
+            }
+        }
+    }
+    if include_usage {
+        events.push(frame.usage(&answer.usage));
+    }
+    events.push(Event {
+        bytes: Bytes::from_static(b"data: [DONE]\n\n"),
+        paced: false,
+    });
+    events
+}
+
+/// The members of a chat delta, or the text of a text completion.
+fn delta(api: Api, token: &Token) -> String {
+    match token {
+        Token::Content(word) if api == Api::Text => quote(word),
+        Token::Content(word) => format!(r#""content":{}"#, quote(word)),
+        Token::Reasoning(word) => format!(r#""reasoning_content":{}"#, quote(word)),
+        Token::Refusal(word) => format!(r#""refusal":{}"#, quote(word)),
+        Token::Call { index, id, name } => format!(
+            r#""tool_calls":[{{"index":{index},"id":"{id}","type":"function","function":{{"name":{},"arguments":""}}}}]"#,
+            quote(name)
+        ),
+        Token::Arguments { index, fragment } => format!(
+            r#""tool_calls":[{{"index":{index},"function":{{"arguments":{}}}}}]"#,
+            quote(fragment)
+        ),
+    }
+}
+
+/// The event that carries an error inside a stream.
+pub(super) fn error_event(error: &ApiError) -> Event {
+    let bytes = [&b"data: "[..], &error_body(error), &b"\n\n"[..]]
+        .concat()
+        .into();
+    Event {
+        bytes,
+        paced: false,
+    }
+}
+
+/// A whole answer.
+pub(super) fn body(api: Api, answer: &Answer, report_usage: bool) -> Bytes {
+    let choices = answer.choices.iter().enumerate();
+    let (object, choices): (_, Vec<Value>) = match api {
+        Api::Chat => ("chat.completion", choices.map(chat_choice).collect()),
+        Api::Text => ("text_completion", choices.map(text_choice).collect()),
+    };
+    let mut members = json!({
+        "id": answer.id,
+        "object": object,
+        "created": answer.created,
+        "model": answer.model,
+        "choices": choices,
+        "service_tier": "default",
+        "system_fingerprint": FINGERPRINT,
+    });
+    if report_usage {
+        members["usage"] = usage_json(&answer.usage);
+    }
+    pretty(&members)
+}
+
+fn chat_choice((index, choice): (usize, &Choice)) -> Value {
+    let mut texts = [const { String::new() }; 3];
+    let mut calls: Vec<Value> = Vec::new();
+    let mut arguments: Vec<String> = Vec::new();
+    for token in &choice.tokens {
+        match token {
+            Token::Content(word) => texts[0] += word,
+            Token::Reasoning(word) => texts[1] += word,
+            Token::Refusal(word) => texts[2] += word,
+            Token::Call { id, name, .. } => {
+                calls.push(json!({"id": id, "type": "function", "function": {"name": name}}));
+                arguments.push(String::new());
+            }
+            Token::Arguments { index, fragment } => arguments[*index] += fragment,
+        }
+    }
+    for (call, arguments) in calls.iter_mut().zip(arguments) {
+        call["function"]["arguments"] = arguments.into();
+    }
+    let [content, reasoning, refusal] = texts.map(|text| (!text.is_empty()).then_some(text));
+    let mut message = Map::new();
+    message.insert("role".into(), "assistant".into());
+    message.insert("content".into(), content.into());
+    message.insert("refusal".into(), refusal.into());
+    if let Some(reasoning) = reasoning {
+        message.insert("reasoning_content".into(), reasoning.into());
+    }
+    if !calls.is_empty() {
+        message.insert("tool_calls".into(), calls.into());
+    }
+    json!({
+        "index": index,
+        "message": message,
+        "logprobs": null,
+        "finish_reason": choice.finish_reason,
+    })
+}
+
+fn text_choice((index, choice): (usize, &Choice)) -> Value {
+    let words = choice.tokens.iter().filter_map(|token| match token {
+        Token::Content(word) => Some(*word),
+        _ => None,
+    });
+    json!({
+        "text": words.collect::<String>(),
+        "index": index,
+        "logprobs": null,
+        "finish_reason": choice.finish_reason,
+    })
+}
+
+/// An error in OpenAI's shape.
+pub(super) fn error_body(error: &ApiError) -> Bytes {
+    let members = json!({"error": {
+        "message": error.message,
+        "type": error.kind,
+        "param": error.param,
+        "code": error.code,
+    }});
+    members.to_string().into()
+}
+
+/// A JSON body, indented as OpenAI sends it.
+pub(super) fn pretty(value: &Value) -> Bytes {
+    format!("{value:#}\n").into()
+}
+
+fn usage_json(usage: &Usage) -> Value {
+    json!({
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    })
+}
+
+/// A JSON string.
+fn quote(text: &str) -> String {
+    Value::from(text).to_string()
+}
