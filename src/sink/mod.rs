@@ -3,6 +3,8 @@
 //! A sink sees that an exchange began, and the finished [`Exchange`]. Both calls are synchronous and quick; slow work
 //! waits behind the sink's own bounded queue. This file does not know which sinks exist.
 
+pub mod live;
+
 use std::sync::Arc;
 use std::time::Duration;
 

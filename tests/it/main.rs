@@ -21,4 +21,5 @@ mod support;
 )]
 
 mod client;
+mod live;
 mod simulate;
