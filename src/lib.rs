@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod admin;
 pub mod config;
+pub mod demo;
 pub mod dialect;
 pub mod exchange;
 pub mod json;

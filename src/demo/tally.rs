@@ -1,0 +1,265 @@
+//! Adds up finished exchanges by model, for the summary line and the table at the end.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::exchange::End;
+use crate::sink::live::{Live, Row};
+
+/// Models told apart; a visitor may bring any number of names.
+const MODELS: usize = 50;
+/// What the rest is called.
+const OTHERS: &str = "(others)";
+/// Newest times that a quantile is taken from.
+const TIMES: usize = 1000;
+
+/// What has ended so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// The last row read.
+    sequence: u64,
+    total: Sum,
+    models: BTreeMap<String, Sum>,
+}
+
+/// Sums over exchanges.
+#[derive(Debug, Default)]
+struct Sum {
+    calls: u64,
+    errors: u64,
+    output_tokens: u64,
+    first_token: Times,
+    per_token: Times,
+    ends: BTreeMap<&'static str, u64>,
+}
+
+/// The newest of some times.
+#[derive(Debug, Default)]
+struct Times(VecDeque<Duration>);
+
+impl Times {
+    fn push(&mut self, time: Option<Duration>) {
+        let Some(time) = time else { return };
+        if self.0.len() == TIMES {
+            self.0.pop_front();
+        }
+        self.0.push_back(time);
+    }
+
+    /// The smallest time that a share of them, in percent, does not exceed; `None` without any.
+    fn quantile(&self, percent: usize) -> Option<Duration> {
+        let mut sorted: Vec<_> = self.0.iter().copied().collect();
+        sorted.sort_unstable();
+        let rank = (sorted.len() * percent).div_ceil(100).max(1);
+        sorted.get(rank - 1).copied()
+    }
+
+    fn text(&self, percent: usize) -> String {
+        self.quantile(percent).map_or_else(|| "–".to_owned(), human)
+    }
+}
+
+impl Sum {
+    fn add(&mut self, row: &Row) {
+        self.calls += 1;
+        self.errors += u64::from(row.error.is_some());
+        self.output_tokens += row.output_tokens.unwrap_or(0);
+        self.first_token.push(row.time_to_first_token);
+        self.per_token.push(row.time_per_output_token);
+        *self.ends.entry(row.end.as_str()).or_default() += 1;
+    }
+
+    /// Output tokens per second of a usual stream.
+    fn rate(&self) -> String {
+        match self.per_token.quantile(50) {
+            Some(time) if !time.is_zero() => format!("{:.0}", 1.0 / time.as_secs_f64()),
+            _ => "–".to_owned(),
+        }
+    }
+
+    fn ends(&self) -> String {
+        let mut ends: Vec<_> = self.ends.iter().collect();
+        ends.sort_by_key(|(end, count)| (**end != End::Done.as_str(), std::cmp::Reverse(**count)));
+        let ends = ends.iter().map(|(end, count)| format!("{end} {count}"));
+        ends.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Tally {
+    /// Adds what has ended since the last time.
+    pub(super) fn read(&mut self, live: &Live) {
+        for row in live.finished_since(self.sequence) {
+            self.sequence = row.sequence;
+            self.add(&row);
+        }
+    }
+
+    fn add(&mut self, row: &Row) {
+        self.total.add(row);
+        let name = row.model.as_deref().unwrap_or(&row.path);
+        let name = match self.models.contains_key(name) || self.models.len() < MODELS {
+            true => name,
+            false => OTHERS,
+        };
+        self.models.entry(name.to_owned()).or_default().add(row);
+    }
+
+    /// One line on everything so far.
+    pub(super) fn line(&self, elapsed: Duration, in_flight: usize) -> String {
+        let Sum {
+            calls,
+            errors,
+            output_tokens,
+            first_token,
+            ..
+        } = &self.total;
+        format!(
+            "{:>5} s  {calls:>6} calls  {in_flight:>4} in flight  {output_tokens:>8} tokens out  \
+             TTFT p50 {:>7}  p99 {:>7}  {errors:>5} errors",
+            elapsed.as_secs(),
+            first_token.text(50),
+            first_token.text(99),
+        )
+    }
+
+    /// The table of models, and of all together.
+    pub(super) fn table(&self) -> String {
+        let names = self.models.keys().map(|name| name.chars().count());
+        let width = names.max().unwrap_or(0).max("model".len());
+        let mut table = format!(
+            "{:<width$}  {:>6}  {:>6}  {:>8}  {:>8}  {:>10}  {:>8}  ended\n",
+            "model", "calls", "errors", "TTFT p50", "TTFT p99", "tokens out", "tokens/s"
+        );
+        let models = self.models.iter().map(|(name, sum)| (name.as_str(), sum));
+        for (name, sum) in models.chain([("all", &self.total)]) {
+            let line = format!(
+                "{name:<width$}  {:>6}  {:>6}  {:>8}  {:>8}  {:>10}  {:>8}  {}",
+                sum.calls,
+                sum.errors,
+                sum.first_token.text(50),
+                sum.first_token.text(99),
+                sum.output_tokens,
+                sum.rate(),
+                sum.ends(),
+            );
+            writeln!(table, "{}", line.trim_end()).expect("a string takes any text");
+        }
+        table
+    }
+}
+
+/// A duration in three digits or so.
+pub(super) fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds >= 60.0 {
+        format!(
+            "{} min {} s",
+            duration.as_secs() / 60,
+            duration.as_secs() % 60
+        )
+    } else if seconds >= 10.0 {
+        format!("{seconds:.0} s")
+    } else if seconds >= 1.0 {
+        format!("{seconds:.2} s")
+    } else if seconds >= 0.01 {
+        format!("{:.0} ms", seconds * 1e3)
+    } else {
+        format!("{:.1} ms", seconds * 1e3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    fn row(model: Option<&str>, end: End) -> Row {
+        Row {
+            sequence: 0,
+            started_at: SystemTime::UNIX_EPOCH,
+            method: "POST".into(),
+            path: "/v1/embeddings".into(),
+            inference: true,
+            model: model.map(Into::into),
+            upstream: None,
+            status: Some(200),
+            end,
+            error: (end != End::Done).then(|| "broken".into()),
+            streamed: true,
+            time_to_first_token: Some(Duration::from_millis(120)),
+            time_per_output_token: Some(Duration::from_millis(20)),
+            duration: Duration::from_secs(1),
+            chunks: Some(10),
+            input_tokens: None,
+            output_tokens: Some(10),
+            tool_calls: 0,
+        }
+    }
+
+    #[test]
+    fn quantiles_are_times_that_were_seen() {
+        let mut times = Times::default();
+        assert_eq!(times.quantile(50), None);
+        (1..=100).for_each(|ms| times.push(Some(Duration::from_millis(ms))));
+        times.push(None);
+        assert_eq!(times.quantile(50), Some(Duration::from_millis(50)));
+        assert_eq!(times.quantile(99), Some(Duration::from_millis(99)));
+        assert_eq!(times.quantile(100), Some(Duration::from_millis(100)));
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_model_and_one_for_all() {
+        let mut tally = Tally::default();
+        tally.add(&row(Some("sim-cut"), End::Cut));
+        tally.add(&row(Some("sim-cut"), End::Cut));
+        tally.add(&row(Some("sim-cut"), End::Done));
+        tally.add(&row(None, End::Done));
+        let table = tally.table();
+        let lines: Vec<Vec<_>> = table
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            lines[1],
+            [
+                "/v1/embeddings",
+                "1",
+                "0",
+                "120",
+                "ms",
+                "120",
+                "ms",
+                "10",
+                "50",
+                "done",
+                "1"
+            ]
+        );
+        let cut = [
+            "sim-cut", "3", "2", "120", "ms", "120", "ms", "30", "50", "done", "1,", "cut", "2",
+        ];
+        assert_eq!(lines[2], cut);
+        assert_eq!(lines[3][..3], ["all", "4", "2"]);
+    }
+
+    #[test]
+    fn names_beyond_the_bound_share_a_line() {
+        let mut tally = Tally::default();
+        for number in 0..MODELS + 3 {
+            tally.add(&row(Some(&format!("m{number}")), End::Done));
+        }
+        assert_eq!(tally.models.len(), MODELS + 1);
+        assert_eq!(tally.models[OTHERS].calls, 3);
+    }
+
+    #[test]
+    fn durations_keep_three_digits_or_so() {
+        let texts =
+            [0.0012, 0.0123, 0.999, 1.234, 12.3, 125.0].map(|s| human(Duration::from_secs_f64(s)));
+        assert_eq!(
+            texts,
+            ["1.2 ms", "12 ms", "999 ms", "1.23 s", "12 s", "2 min 5 s"]
+        );
+    }
+}
