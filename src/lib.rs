@@ -13,8 +13,8 @@
 //! Data flows one way: nothing after the tee can change, delay or fail what the client sees. [`proxy`] and [`observe`]
 //! both know [`tee`], and never each other. Which room may import which is checked by a test.
 
-pub mod cli;
 pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod dialect;

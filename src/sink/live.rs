@@ -244,6 +244,7 @@ mod tests {
                 ..Http::default()
             },
             trace: None,
+            attempts: Vec::new(),
             upstream: None,
             request: Request {
                 model: Some(model.to_owned()),

@@ -68,6 +68,7 @@ fn broken() -> Arc<Exchange> {
             ..Http::default()
         },
         trace: None,
+        attempts: Vec::new(),
         upstream: Some(Upstream {
             name: "local".into(),
             provider: "openai".into(),
