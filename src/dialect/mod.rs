@@ -4,7 +4,28 @@
 //! [`Exchange`](crate::exchange::Exchange)'s parts. It is pure: no clock, no socket, no task, no log. Nothing it reads
 //! can fail an exchange: what it cannot make sense of it counts in [`Problems`], and reads on.
 
+use std::ops::BitOrAssign;
+
 use crate::exchange::{Call, Problems, Request, Response, Usage};
+
+mod openai;
+mod openai_chat;
+mod openai_completions;
+
+/// Every dialect; the first that matches takes a request.
+static DIALECTS: [&dyn Dialect; 2] = [
+    &openai_chat::OpenAiChat,
+    &openai_completions::OpenAiCompletions,
+];
+
+/// The dialect a request belongs to; `None` where only HTTP is known. `path` is without query.
+#[must_use]
+pub fn for_request(method: &str, path: &str) -> Option<&'static dyn Dialect> {
+    let known = DIALECTS
+        .iter()
+        .find(|dialect| dialect.matches(method, path));
+    known.copied()
+}
 
 /// One wire API.
 pub trait Dialect: Send + Sync {
@@ -22,6 +43,9 @@ pub trait Dialect: Send + Sync {
 
     /// A reader for one response.
     fn reader(&self) -> Box<dyn Reader>;
+
+    /// Mends facts that only request and response together can tell right. Called once, when the response is over.
+    fn settle(&self, _request: &Request, _response: &mut Response) {}
 }
 
 /// Where a reader writes what it finds.
@@ -65,3 +89,15 @@ impl Output {
         self.content || self.reasoning || self.tool_call || self.other
     }
 }
+
+impl BitOrAssign for Output {
+    fn bitor_assign(&mut self, other: Self) {
+        self.content |= other.content;
+        self.reasoning |= other.reasoning;
+        self.tool_call |= other.tool_call;
+        self.other |= other.other;
+    }
+}
+
+#[cfg(test)]
+mod tests;
