@@ -1,0 +1,121 @@
+//! The choices of a response: which there are, how each ended, and what each brought.
+
+use super::member::{self, add, count, keep, typed};
+use super::message;
+use super::tool_calls::ToolCalls;
+use super::usage;
+use crate::dialect::{Facts, Output};
+use crate::exchange::{Choice, Response};
+use crate::json::{Kind, Text, Value};
+
+/// Most choices that are kept; an upstream may send any index.
+const CHOICES_KEPT: usize = 128;
+
+/// What must be remembered between the chunks of one response.
+#[derive(Debug, Default)]
+pub(super) struct Choices {
+    tool_calls: ToolCalls,
+    /// Output came in deltas, so a full message that follows repeats it.
+    in_deltas: bool,
+}
+
+impl Choices {
+    /// Reads the array `choices` of one chunk or answer.
+    pub(super) fn read(&mut self, choices: Value<'_>, facts: &mut Facts) -> Output {
+        let mut output = Output::default();
+        for (position, choice) in choices.elements().enumerate() {
+            if choice.kind() == Kind::Object {
+                output |= self.read_choice(choice, position as u64, facts);
+            } else {
+                facts.problems.mistyped += 1;
+            }
+        }
+        output
+    }
+
+    fn read_choice(&mut self, choice: Value<'_>, position: u64, facts: &mut Facts) -> Output {
+        let [index, delta, message, text, finish, logprobs, reported] = choice.select([
+            "index",
+            "delta",
+            "message",
+            "text",
+            "finish_reason",
+            "logprobs",
+            "usage",
+        ]);
+        let problems = &mut facts.problems;
+        let index = typed(index, problems, count).unwrap_or(position);
+        let finish = typed(finish, problems, Value::as_text);
+        // Moonshot reports usage inside the choice.
+        usage::merge(reported, &mut facts.usage, problems);
+        note_choice(&mut facts.response, index, finish);
+        let mut output = self.read_output(index, [delta, message, text], facts);
+        if let Some(logprobs) = logprobs.filter(|logprobs| !logprobs.is_null()) {
+            facts.response.logprobs = true;
+            output.other |= has_tokens(logprobs);
+        }
+        output
+    }
+
+    /// Reads the one of delta, message and text that is there.
+    fn read_output(
+        &mut self,
+        index: u64,
+        [delta, message, text]: [Option<Value<'_>>; 3],
+        facts: &mut Facts,
+    ) -> Output {
+        let delta = typed(delta, &mut facts.problems, member::object);
+        let message = typed(message, &mut facts.problems, member::object);
+        let mut output = Output::default();
+        if let Some(delta) = delta {
+            output = message::read(delta, index, &mut self.tool_calls, facts);
+            self.in_deltas |= output.any();
+        }
+        // MiniMax ends a stream with the whole message again.
+        if let Some(message) = message.filter(|_| !self.in_deltas) {
+            output |= message::read(message, index, &mut self.tool_calls, facts);
+        }
+        if let Some(text) = text.filter(|_| delta.is_none() && message.is_none())
+            && let Some(text) = typed(Some(text), &mut facts.problems, Value::as_text)
+        {
+            output.content |= add(&mut facts.response.content_chars, text.chars());
+        }
+        output
+    }
+}
+
+/// Notes that a choice exists and, where a reason is given, how it ended. The last reason wins.
+fn note_choice(response: &mut Response, index: u64, finish: Option<Text<'_>>) {
+    let choices = &mut response.choices;
+    let at = match choices.binary_search_by_key(&index, |choice| choice.index) {
+        Ok(at) => at,
+        Err(_) if choices.len() == CHOICES_KEPT => {
+            response.truncated = true;
+            return;
+        }
+        Err(at) => {
+            let finish_reason = None;
+            choices.insert(
+                at,
+                Choice {
+                    index,
+                    finish_reason,
+                },
+            );
+            at
+        }
+    };
+    // Some servers send an empty reason, or the word null, on every chunk.
+    if let Some(reason) = finish.filter(|reason| !reason.is_empty() && !reason.is("null")) {
+        choices[at].finish_reason = Some(keep(reason));
+    }
+}
+
+/// Whether log probabilities name a token: of chat (`content`, `refusal`) or of text completions (`tokens`).
+fn has_tokens(logprobs: Value<'_>) -> bool {
+    let lists = logprobs.select(["content", "refusal", "tokens"]);
+    lists
+        .into_iter()
+        .flatten()
+        .any(|list| list.elements().next().is_some())
+}

@@ -1,0 +1,62 @@
+//! Tolerant reading of single members: absent and `null` are alike, a wrong type is absent and counted.
+
+use crate::exchange::Problems;
+use crate::json::{Kind, Text, Value};
+
+/// Longest text that is kept, in bytes; what an upstream calls its model or says of an error is its own choice.
+const TEXT_KEPT: usize = 2048;
+
+/// What `read` makes of a member; a problem where it makes nothing of a member that is there.
+pub(super) fn typed<'a, T>(
+    member: Option<Value<'a>>,
+    problems: &mut Problems,
+    read: impl FnOnce(Value<'a>) -> Option<T>,
+) -> Option<T> {
+    let value = member.filter(|value| !value.is_null())?;
+    let read = read(value);
+    problems.mistyped += u64::from(read.is_none());
+    read
+}
+
+/// The value, if it is an object.
+pub(super) fn object(value: Value<'_>) -> Option<Value<'_>> {
+    (value.kind() == Kind::Object).then_some(value)
+}
+
+/// The value, if it is an array.
+pub(super) fn array(value: Value<'_>) -> Option<Value<'_>> {
+    (value.kind() == Kind::Array).then_some(value)
+}
+
+/// A count: a whole number that is not negative, also in a string or with an empty fraction.
+pub(super) fn count(value: Value<'_>) -> Option<u64> {
+    match value.as_text() {
+        Some(text) => text.decode().trim().parse().ok(),
+        None => value.as_u64(),
+    }
+}
+
+/// A text to keep, cut at the bound.
+pub(super) fn keep(text: Text<'_>) -> String {
+    keep_str(&text.decode())
+}
+
+/// As [`keep`], for decoded text.
+pub(super) fn keep_str(text: &str) -> String {
+    cut(text, TEXT_KEPT).to_owned()
+}
+
+/// As much of a text as fits into `bytes` without breaking a character.
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Adds to a length, which is known from then on; says whether there was anything to add.
+pub(super) fn add(length: &mut Option<u64>, chars: u64) -> bool {
+    *length = Some(length.unwrap_or_default() + chars);
+    chars > 0
+}

@@ -1,0 +1,176 @@
+//! What the OpenAI-shaped dialects share: one response, streamed or whole, from envelope to last choice.
+//!
+//! Chat chunks (`choices[].delta`), chat answers (`choices[].message`) and text completions (`choices[].text`) differ
+//! in one member only, and relays mix them, so one reader takes all three. Governing text: the OpenAI API reference,
+//! "Chat" and "Completions"; where servers depart from it, the comment names who and how. Knows nothing of the request.
+
+use crate::dialect::{Facts, Output, Reader};
+use crate::json::{self, Kind, Value};
+use crate::sse::{self, Sniff};
+
+mod choice;
+mod error;
+mod member;
+mod message;
+pub(super) mod request;
+mod tool_calls;
+mod usage;
+
+use choice::Choices;
+use member::{keep, typed};
+
+/// Reads one response of a chat or text completion.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    choices: Choices,
+}
+
+impl Reader for Answer {
+    fn event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output {
+        facts.response.streamed = true;
+        self.read_event(name, data, facts)
+    }
+
+    fn body(&mut self, status: u16, body: &[u8], facts: &mut Facts) -> Output {
+        let body = body.trim_ascii();
+        if sse::sniff(body) == Sniff::Stream {
+            facts.response.streamed = true;
+            return self.read_events(body, facts);
+        }
+        let failed = status >= 400;
+        let text = String::from_utf8_lossy(body);
+        let Ok((value, rest)) = json::parse_prefix(&text) else {
+            // An error page of a network on the way is no fault of the API's.
+            facts.problems.malformed += u64::from(!failed && !body.is_empty());
+            return Output::default();
+        };
+        let mut output = self.read_value(value, failed, facts);
+        // Some relays glue the sentinel to a whole body.
+        output |= self.read_events(rest.as_bytes(), facts);
+        output
+    }
+}
+
+impl Answer {
+    fn read_events(&mut self, stream: &[u8], facts: &mut Facts) -> Output {
+        let mut output = Output::default();
+        let mut parser = sse::Parser::new(stream.len());
+        let mut read =
+            |event: sse::Event<'_>| output |= self.read_event(event.name, event.data, facts);
+        parser.push(stream, &mut read);
+        parser.finish(&mut read);
+        output
+    }
+
+    fn read_event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output {
+        let data = data.trim_ascii();
+        if data == b"[DONE]" {
+            facts.response.done = true;
+            return Output::default();
+        }
+        if is_keep_alive(data) {
+            return Output::default();
+        }
+        let failed = name == b"error";
+        // A stream of events is decoded with replacement (WHATWG Encoding), so a broken character costs itself only.
+        let text = String::from_utf8_lossy(data);
+        match json::parse_prefix(&text) {
+            Ok((value, "")) => self.read_value(value, failed, facts),
+            _ if failed => {
+                facts
+                    .response
+                    .error
+                    .get_or_insert_with(|| error::from_text(&text));
+                Output::default()
+            }
+            _ => {
+                facts.problems.malformed += 1;
+                Output::default()
+            }
+        }
+    }
+
+    fn read_value(&mut self, value: Value<'_>, failed: bool, facts: &mut Facts) -> Output {
+        match value.kind() {
+            Kind::Object => self.read_object(value, failed, facts),
+            // Gemini's compatible API wraps an error in an array.
+            Kind::Array => match value.elements().next().and_then(|first| first.get("error")) {
+                Some(error) => {
+                    note_error(error::from_member(error), facts);
+                    Output::default()
+                }
+                None => malformed(facts),
+            },
+            _ => malformed(facts),
+        }
+    }
+
+    fn read_object(&mut self, object: Value<'_>, failed: bool, facts: &mut Facts) -> Output {
+        let [id, model, tier, fingerprint, choices, usage, groq, error] = object.select([
+            "id",
+            "model",
+            "service_tier",
+            "system_fingerprint",
+            "choices",
+            "usage",
+            "x_groq",
+            "error",
+        ]);
+        read_identity([id, model, tier, fingerprint], facts);
+        let mut output = Output::default();
+        if let Some(choices) = typed(choices, &mut facts.problems, member::array) {
+            output = self.choices.read(choices, facts);
+        }
+        // Last wins: the envelope's own count stands above a vendor's or a choice's.
+        let vendor = groq.and_then(|groq| groq.get("usage"));
+        for usage in [vendor, usage] {
+            usage::merge(usage, &mut facts.usage, &mut facts.problems);
+        }
+        if error.is_some() {
+            note_error(error.and_then(error::from_member), facts);
+        } else if choices.is_none() && (failed || error::is_bare(object)) {
+            note_error(error::from_object(object), facts);
+        }
+        output
+    }
+}
+
+fn malformed(facts: &mut Facts) -> Output {
+    facts.problems.malformed += 1;
+    Output::default()
+}
+
+/// Keeps the first error: what follows it is often its echo.
+fn note_error(error: Option<crate::exchange::ApiError>, facts: &mut Facts) {
+    if facts.response.error.is_none() {
+        facts.response.error = error;
+    }
+}
+
+/// The first non-empty id and fingerprint, the last non-empty model and tier: Azure opens with empty ones, routers
+/// name the model they chose late, and some servers make up a fingerprint for every chunk.
+fn read_identity(members: [Option<Value<'_>>; 4], facts: &mut Facts) {
+    let response = &mut facts.response;
+    let slots = [
+        (&mut response.id, true),
+        (&mut response.model, false),
+        (&mut response.service_tier, false),
+        (&mut response.system_fingerprint, true),
+    ];
+    for (member, (slot, first_wins)) in members.into_iter().zip(slots) {
+        let Some(text) = typed(member, &mut facts.problems, Value::as_text) else {
+            continue;
+        };
+        let settled = slot
+            .as_deref()
+            .is_some_and(|kept| first_wins || text.is(kept));
+        if !text.is_empty() && !settled {
+            *slot = Some(keep(text));
+        }
+    }
+}
+
+/// Relays keep a connection warm with events that say nothing, a comment sent as data among them.
+fn is_keep_alive(data: &[u8]) -> bool {
+    matches!(data, b"" | b"null" | b"{}" | [b':', ..])
+}

@@ -1,0 +1,112 @@
+//! What chat and text completion requests share.
+
+use super::member::{self, keep, typed};
+use crate::exchange::{OutputType, Problems, Request};
+use crate::json::{self, Kind, Value};
+
+/// Most stop sequences that are kept; the API allows four.
+const STOPS_KEPT: usize = 16;
+
+/// Reads a request body. `prompt` names the member that holds the prompt, `prompt_chars` measures it.
+pub(in crate::dialect) fn read(
+    body: &[u8],
+    prompt: &'static str,
+    prompt_chars: impl FnOnce(Value<'_>) -> Option<u64>,
+    request: &mut Request,
+    problems: &mut Problems,
+) {
+    let text = String::from_utf8_lossy(body);
+    let object = match json::parse(text.as_bytes()) {
+        Ok(value) if value.kind() == Kind::Object => value,
+        _ => {
+            problems.malformed += 1;
+            return;
+        }
+    };
+    read_sampling(object, request, problems);
+    let [prompt, model, stream, effort, tier, format, modalities] = object.select([
+        prompt,
+        "model",
+        "stream",
+        "reasoning_effort",
+        "service_tier",
+        "response_format",
+        "modalities",
+    ]);
+    let mut text = |member| typed(member, problems, Value::as_text).map(keep);
+    request.model = text(model);
+    request.reasoning_level = text(effort);
+    request.service_tier = text(tier);
+    request.stream = typed(stream, problems, Value::as_bool);
+    request.output_type = output_type(format, modalities, problems);
+    request.prompt_chars = prompt.and_then(prompt_chars);
+}
+
+fn read_sampling(object: Value<'_>, request: &mut Request, problems: &mut Problems) {
+    let [
+        limit,
+        old_limit,
+        choices,
+        top_k,
+        seed,
+        temperature,
+        top_p,
+        frequency,
+        presence,
+        stop,
+    ] = object.select([
+        "max_completion_tokens",
+        "max_tokens",
+        "n",
+        "top_k",
+        "seed",
+        "temperature",
+        "top_p",
+        "frequency_penalty",
+        "presence_penalty",
+        "stop",
+    ]);
+    let mut integer = |member| typed(member, problems, Value::as_i64);
+    let (limit, old_limit) = (integer(limit), integer(old_limit));
+    request.max_tokens = limit.or(old_limit);
+    request.choice_count = integer(choices);
+    request.top_k = integer(top_k);
+    request.seed = integer(seed);
+    let mut float = |member| typed(member, problems, Value::as_f64);
+    request.temperature = float(temperature);
+    request.top_p = float(top_p);
+    request.frequency_penalty = float(frequency);
+    request.presence_penalty = float(presence);
+    request.stop_sequences = typed(stop, problems, stop_sequences);
+}
+
+fn stop_sequences(stop: Value<'_>) -> Option<Vec<String>> {
+    match stop.kind() {
+        Kind::String => stop.as_text().map(|text| vec![keep(text)]),
+        Kind::Array => {
+            let texts = stop.elements().take(STOPS_KEPT);
+            texts.map(|element| element.as_text().map(keep)).collect()
+        }
+        _ => None,
+    }
+}
+
+/// The format asked for by `response_format`, else by `modalities`.
+fn output_type(
+    format: Option<Value<'_>>,
+    modalities: Option<Value<'_>>,
+    problems: &mut Problems,
+) -> Option<OutputType> {
+    let format = typed(format, problems, member::object).and_then(|format| format.get("type"));
+    let format = typed(format, problems, Value::as_text).map(|name| name.decode());
+    let modalities = typed(modalities, problems, member::array);
+    let speaks = |name: Value<'_>| name.as_text().is_some_and(|name| name.is("audio"));
+    match format.as_deref() {
+        Some("json_object" | "json_schema") => Some(OutputType::Json),
+        Some("text") => Some(OutputType::Text),
+        _ if modalities.is_some_and(|names| names.elements().any(speaks)) => {
+            Some(OutputType::Speech)
+        }
+        _ => None,
+    }
+}

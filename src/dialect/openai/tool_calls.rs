@@ -1,0 +1,237 @@
+//! Tool calls, put together from fragments.
+//!
+//! By the API's word a fragment names its call by `index`, and the first one brings `id` and name. Servers leave the
+//! index out (Gemini), send 0 for every call (Ollama), repeat the id on each fragment (SGLang), send it empty (vLLM,
+//! DashScope), or send arguments as an object (TGI); [`ToolCalls::locate`] is where that is sorted out.
+
+use super::member::{self, count, cut, keep, typed};
+use crate::dialect::Facts;
+use crate::exchange::ToolCall;
+use crate::json::{Kind, Text, Value};
+
+/// Most tool calls that are kept.
+const CALLS_KEPT: usize = 128;
+
+/// Longest name that is put together, in bytes.
+const NAME_KEPT: usize = 256;
+
+/// What the wire said of each call in [`Response::tool_calls`](crate::exchange::Response::tool_calls), beside it.
+#[derive(Debug, Default)]
+pub(super) struct ToolCalls {
+    origins: Vec<Origin>,
+}
+
+/// How a call was named when it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// By this index.
+    Index(u64),
+    /// Without an index.
+    Unnumbered,
+    /// As the one `function_call` that a choice could have before tools came.
+    Legacy,
+}
+
+/// What one fragment says; empty texts are absent.
+struct Fragment<'a> {
+    choice: u64,
+    index: Option<u64>,
+    id: Option<Text<'a>>,
+    name: Option<Text<'a>>,
+    /// Code points of the arguments' JSON text.
+    arguments: u64,
+    /// Its place in an array of several.
+    position: Option<u64>,
+}
+
+impl ToolCalls {
+    /// Reads the member `tool_calls` of the choice `choice`: an array, or one call. Says whether it brought anything.
+    pub(super) fn read(&mut self, calls: Value<'_>, choice: u64, facts: &mut Facts) -> bool {
+        match calls.kind() {
+            Kind::Array => {
+                let several = calls.elements().nth(1).is_some();
+                let mut any = false;
+                for (position, call) in calls.elements().enumerate() {
+                    let position = several.then_some(position as u64);
+                    any |= self.read_call(call, choice, position, facts);
+                }
+                any
+            }
+            Kind::Object => self.read_call(calls, choice, None, facts),
+            Kind::Null => false,
+            _ => {
+                facts.problems.mistyped += 1;
+                false
+            }
+        }
+    }
+
+    /// Reads the member `function_call`, the only one of its choice.
+    pub(super) fn read_legacy(
+        &mut self,
+        function: Value<'_>,
+        choice: u64,
+        facts: &mut Facts,
+    ) -> bool {
+        let mut fragment = Fragment {
+            choice,
+            index: None,
+            id: None,
+            name: None,
+            arguments: 0,
+            position: None,
+        };
+        fragment.read_function(function, facts);
+        let calls = &facts.response.tool_calls;
+        let known = calls.iter().zip(&self.origins);
+        let at = known
+            .enumerate()
+            .find(|(_, (call, origin))| call.choice == choice && **origin == Origin::Legacy)
+            .map(|(at, _)| at);
+        self.note(&fragment, at, Origin::Legacy, facts)
+    }
+
+    fn read_call(
+        &mut self,
+        call: Value<'_>,
+        choice: u64,
+        position: Option<u64>,
+        facts: &mut Facts,
+    ) -> bool {
+        let [index, id, function, custom] = call.select(["index", "id", "function", "custom"]);
+        let problems = &mut facts.problems;
+        let mut fragment = Fragment {
+            choice,
+            index: typed(index, problems, count),
+            id: typed(id, problems, Value::as_text).filter(|id| !id.is_empty()),
+            name: None,
+            arguments: 0,
+            position,
+        };
+        if let Some(function) = typed(function.or(custom), problems, member::object) {
+            fragment.read_function(function, facts);
+        }
+        let at = self.locate(
+            &fragment,
+            &facts.response.tool_calls,
+            facts.response.truncated,
+        );
+        let origin = fragment.index.map_or(Origin::Unnumbered, Origin::Index);
+        self.note(&fragment, at, origin, facts)
+    }
+
+    /// The call a fragment goes on with; `None` for a new one.
+    fn locate(
+        &self,
+        fragment: &Fragment<'_>,
+        calls: &[ToolCall],
+        truncated: bool,
+    ) -> Option<usize> {
+        let last = |is_it: &dyn Fn(&ToolCall, Origin) -> bool| {
+            let known = calls.iter().zip(&self.origins);
+            known
+                .enumerate()
+                .rev()
+                .find(|(_, (call, origin))| call.choice == fragment.choice && is_it(call, **origin))
+                .map(|(at, _)| at)
+        };
+        let has_index = |call: &ToolCall, origin: Origin, index: u64| match origin {
+            Origin::Index(given) => given == index,
+            Origin::Unnumbered => call.index == index,
+            Origin::Legacy => false,
+        };
+        match (fragment.id, fragment.index) {
+            (Some(id), index) => last(&|call, origin| {
+                let same_index = index.is_none_or(|index| has_index(call, origin, index));
+                same_index && call.id.as_deref().is_some_and(|known| id.is(known))
+            })
+            // An id that comes late belongs to the call at its index; any other new id is a new call.
+            .or_else(|| {
+                let at = last(&|call, origin| {
+                    index.is_some_and(|index| has_index(call, origin, index))
+                })?;
+                calls[at].id.is_none().then_some(at)
+            }),
+            (None, Some(index)) => last(&|call, origin| has_index(call, origin, index))
+                // Whole calls without an id, all at one index.
+                .filter(|at| !(fragment.is_whole() && is_whole(&calls[*at]))),
+            (None, None) if truncated => None,
+            (None, None) => last(&|call, _| {
+                fragment
+                    .position
+                    .is_none_or(|position| call.index == position)
+            })
+            .filter(|at| fragment.name.is_none() || calls[*at].name.is_empty()),
+        }
+    }
+
+    /// Adds a fragment to the call at `at`, or to a new one. Says whether it brought anything.
+    fn note(
+        &mut self,
+        fragment: &Fragment<'_>,
+        at: Option<usize>,
+        origin: Origin,
+        facts: &mut Facts,
+    ) -> bool {
+        let brought = fragment.id.is_some() || fragment.name.is_some() || fragment.arguments > 0;
+        let response = &mut facts.response;
+        let calls = &mut response.tool_calls;
+        let at = match at {
+            Some(at) => at,
+            None if !brought => return false,
+            None if calls.len() == CALLS_KEPT => {
+                response.truncated = true;
+                return brought;
+            }
+            None => {
+                let choice = fragment.choice;
+                let of_choice = calls.iter().filter(|call| call.choice == choice).count();
+                calls.push(ToolCall {
+                    choice,
+                    index: fragment.index.unwrap_or(of_choice as u64),
+                    ..ToolCall::default()
+                });
+                self.origins.push(origin);
+                calls.len() - 1
+            }
+        };
+        fragment.add_to(&mut calls[at]);
+        brought
+    }
+}
+
+impl<'a> Fragment<'a> {
+    /// Reads `function`, or `custom` of a custom tool, whose arguments are called `input`.
+    fn read_function(&mut self, function: Value<'a>, facts: &mut Facts) {
+        let [name, arguments, input] = function.select(["name", "arguments", "input"]);
+        self.name =
+            typed(name, &mut facts.problems, Value::as_text).filter(|name| !name.is_empty());
+        self.arguments = match arguments.or(input) {
+            Some(arguments) if !arguments.is_null() => match arguments.as_text() {
+                Some(text) => text.chars(),
+                None => String::from_utf8_lossy(arguments.raw()).chars().count() as u64,
+            },
+            _ => 0,
+        };
+    }
+
+    const fn is_whole(&self) -> bool {
+        self.name.is_some() && self.arguments > 0
+    }
+
+    fn add_to(&self, call: &mut ToolCall) {
+        call.arguments_chars += self.arguments;
+        if call.id.is_none() {
+            call.id = self.id.map(keep);
+        }
+        // A name comes whole, in pieces, or whole again on every fragment.
+        if let Some(name) = self.name.filter(|name| !name.is(&call.name)) {
+            let room = NAME_KEPT.saturating_sub(call.name.len());
+            call.name.push_str(cut(&name.decode(), room));
+        }
+    }
+}
+
+const fn is_whole(call: &ToolCall) -> bool {
+    !call.name.is_empty() && call.arguments_chars > 0
+}

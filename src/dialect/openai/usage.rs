@@ -1,0 +1,72 @@
+//! Token counts.
+//!
+//! A stream may report them never, once, or on every chunk as a running total, so each field's last value wins and
+//! nothing is summed. Some servers (MiniMax) send zeros as a placeholder: a zero does not overwrite a number.
+
+use super::member::{count, object, typed};
+use crate::exchange::{Problems, Usage};
+use crate::json::Value;
+
+/// Takes over what a `usage` member reports. Absent and `null` report nothing.
+pub(super) fn merge(member: Option<Value<'_>>, usage: &mut Usage, problems: &mut Problems) {
+    let Some(reported) = typed(member, problems, object) else {
+        return;
+    };
+    let [
+        input,
+        output,
+        total,
+        input_details,
+        output_details,
+        hits,
+        cached,
+    ] = reported.select([
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "prompt_cache_hit_tokens",
+        "cached_tokens",
+    ]);
+    take(&mut usage.input_tokens, input, problems);
+    take(&mut usage.output_tokens, output, problems);
+    take(&mut usage.total_tokens, total, problems);
+    // Moonshot and DeepSeek say it here; where the documented place says it too, that one wins.
+    take(&mut usage.cache_read_input_tokens, cached, problems);
+    take(&mut usage.cache_read_input_tokens, hits, problems);
+    if let Some(details) = typed(input_details, problems, object) {
+        let [cached, written, audio, text, image] = details.select([
+            "cached_tokens",
+            "cache_write_tokens",
+            "audio_tokens",
+            "text_tokens",
+            "image_tokens",
+        ]);
+        take(&mut usage.cache_read_input_tokens, cached, problems);
+        take(&mut usage.cache_write_input_tokens, written, problems);
+        take(&mut usage.audio_input_tokens, audio, problems);
+        take(&mut usage.text_input_tokens, text, problems);
+        take(&mut usage.image_input_tokens, image, problems);
+    }
+    if let Some(details) = typed(output_details, problems, object) {
+        let [reasoning, audio, text, image] = details.select([
+            "reasoning_tokens",
+            "audio_tokens",
+            "text_tokens",
+            "image_tokens",
+        ]);
+        take(&mut usage.reasoning_output_tokens, reasoning, problems);
+        take(&mut usage.audio_output_tokens, audio, problems);
+        take(&mut usage.text_output_tokens, text, problems);
+        take(&mut usage.image_output_tokens, image, problems);
+    }
+}
+
+fn take(slot: &mut Option<u64>, member: Option<Value<'_>>, problems: &mut Problems) {
+    if let Some(reported) = typed(member, problems, count)
+        && (reported > 0 || slot.is_none())
+    {
+        *slot = Some(reported);
+    }
+}

@@ -1,0 +1,75 @@
+//! Chat completions: `POST …/chat/completions`.
+//!
+//! Governing text: the OpenAI API reference, "Chat"; vLLM, SGLang, llama.cpp, Ollama, Azure, OpenRouter, DeepSeek,
+//! Mistral and others speak it with differences that the shared reader and its fixtures name. Knows nothing of other
+//! dialects.
+
+use super::openai::{Answer, request};
+use super::{Dialect, Reader};
+use crate::exchange::{Call, Choice, Problems, Request, Response};
+use crate::json::{Kind, Value};
+
+/// The dialect.
+pub(super) struct OpenAiChat;
+
+impl Dialect for OpenAiChat {
+    fn call(&self) -> Call {
+        Call::ChatCompletions
+    }
+
+    fn route(&self) -> &'static str {
+        "/v1/chat/completions"
+    }
+
+    fn matches(&self, method: &str, path: &str) -> bool {
+        let mut tail = path.rsplit('/').filter(|segment| !segment.is_empty());
+        method == "POST" && tail.next() == Some("completions") && tail.next() == Some("chat")
+    }
+
+    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+        request::read(body, "messages", messages_chars, request, problems);
+    }
+
+    fn reader(&self) -> Box<dyn Reader> {
+        Box::<Answer>::default()
+    }
+
+    /// One answer was asked for, so all choices are that answer: old TGI counted tokens in `index`, GitHub Copilot puts
+    /// text and tool call into choices of their own.
+    fn settle(&self, request: &Request, response: &mut Response) {
+        // Without a model the request was not read, and how many choices it asked for is not known.
+        let one_asked = request.model.is_some() && request.choice_count.unwrap_or(1) == 1;
+        if !one_asked || response.choices.len() < 2 {
+            return;
+        }
+        let reasons = response
+            .choices
+            .drain(..)
+            .filter_map(|choice| choice.finish_reason);
+        let finish_reason = reasons.last();
+        response.choices = vec![Choice {
+            index: 0,
+            finish_reason,
+        }];
+        for call in &mut response.tool_calls {
+            call.choice = 0;
+        }
+    }
+}
+
+/// Code points of the text in all messages: of each content that is a string, and of the text parts of the others.
+fn messages_chars(messages: Value<'_>) -> Option<u64> {
+    let content_chars = |message: Value<'_>| {
+        let content = message.get("content")?;
+        Some(match content.as_text() {
+            Some(text) => text.chars(),
+            None => content.elements().map(part_chars).sum(),
+        })
+    };
+    (messages.kind() == Kind::Array).then(|| messages.elements().filter_map(content_chars).sum())
+}
+
+fn part_chars(part: Value<'_>) -> u64 {
+    let text = part.as_text().or_else(|| part.get("text")?.as_text());
+    text.map_or(0, |text| text.chars())
+}
