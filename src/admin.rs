@@ -34,6 +34,8 @@ pub type Metrics = dyn Fn(Option<&str>) -> (String, String) + Send + Sync;
 /// What the listener shows.
 #[derive(Clone)]
 pub struct State {
+    /// What a client would set as `OPENAI_BASE_URL`; the page shows it to those who look for it.
+    pub base_url: String,
     /// The exchanges.
     pub live: Arc<Live>,
     /// The metrics.
@@ -131,6 +133,7 @@ async fn metrics(Shared(state): Shared<State>, headers: HeaderMap) -> impl IntoR
 async fn exchanges(Shared(state): Shared<State>) -> impl IntoResponse {
     let snapshot = state.live.snapshot();
     let body = json!({
+        "base_url": state.base_url,
         "ready": state.ready.load(Ordering::Relaxed),
         "in_flight_count": snapshot.in_flight_count,
         "in_flight": snapshot.in_flight.iter().map(in_flight).collect::<Vec<_>>(),

@@ -61,20 +61,21 @@ function began(e) {
 function ended(e) {
   const request = `${e.method} ${e.path}`;
   const good = e.status !== null && e.status < 400;
-  const end = e.error ? `${ends[e.end] ?? e.end} · ${e.error}` : ends[e.end] ?? e.end;
+  const end = ends[e.end] ?? e.end;
+  const story = !e.error ? end : e.end === "done" ? e.error : `${end} · ${e.error}`;
   const kind = e.error || failures.has(e.end) ? "bad" : e.end === "done" ? "quiet" : "odd";
   return row(
     cell(clock(e.started_at_ms), "quiet"),
     cell(e.model ?? request, e.model ? "text" : "text quiet", request),
     cell(e.upstream ?? "", "quiet"),
     cell(e.status ?? "", good ? "number good" : "number bad"),
-    cell(end, `text ${kind}`, end),
     cell(duration(e.time_to_first_token_ms), "number"),
     cell(duration(e.duration_ms), "number"),
     cell(count(e.chunks), "number"),
     cell(count(e.input_tokens), "number"),
     cell(count(e.output_tokens), "number"),
     cell(rate(e.time_per_output_token_ms), "number"),
+    cell(story, `text ${kind}`, story),
   );
 }
 
@@ -87,7 +88,7 @@ function show(facts) {
   const recent = facts.recent.map(ended);
   const hint = "No exchange yet. Point a client here: ";
   byId("recent").replaceChildren(
-    ...(recent.length ? recent : [empty(11, hint, "OPENAI_BASE_URL=http://<proxy address>/v1")]));
+    ...(recent.length ? recent : [empty(11, hint, `OPENAI_BASE_URL=${facts.base_url}`)]));
 }
 
 function state(text, kind) {

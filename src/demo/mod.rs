@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::sink::live::Live;
 
@@ -66,6 +66,7 @@ pub async fn run(
     let clients = traffic::start(site.proxy);
     let mut tally = Tally::default();
     let mut looks = interval_at(start + LOOK, LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut looked = 0;
     let over = async {
         match lasting {
@@ -159,8 +160,9 @@ mod tests {
             live: Arc::default(),
         };
         let mut out = Vec::new();
-        let minute = Duration::from_secs(60);
-        run(&site, Some(minute), std::future::pending(), &mut out)
+        // A moment longer than twenty lines take, so that the last of them and the end do not coincide.
+        let lasting = Duration::from_secs(61);
+        run(&site, Some(lasting), std::future::pending(), &mut out)
             .await
             .unwrap();
         let seen = upstream.record().requests();

@@ -33,6 +33,7 @@ async fn admin() -> Admin {
     let live = Arc::new(Live::default());
     let ready = Arc::new(AtomicBool::new(true));
     let state = admin::State {
+        base_url: "http://127.0.0.1:8080/v1".into(),
         live: Arc::clone(&live),
         metrics: Arc::new(|accept| {
             let accept = accept.unwrap_or("nothing").to_owned();
@@ -126,6 +127,7 @@ async fn exchanges_are_shown_in_flight_and_when_they_have_ended() {
     assert!(!answer.text().contains("secret"));
     let facts = answer.json();
     assert_eq!(facts["ready"], true);
+    assert_eq!(facts["base_url"], "http://127.0.0.1:8080/v1");
     assert_eq!(facts["in_flight_count"], 1);
     assert_eq!(facts["in_flight"][0]["id"], 2);
     assert_eq!(facts["in_flight"][0]["path"], "/v1/chat/completions");
