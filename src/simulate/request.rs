@@ -87,8 +87,10 @@ pub(super) struct Ask {
     pub(super) knobs: Knobs,
 }
 
-/// Longest answer, in tokens: a bound for what one request can make the simulation hold.
+/// Longest answer, in tokens over all choices: a bound for what one request can make the simulation hold.
 const MAX_TOKENS: usize = 100_000;
+/// Longest time a knob can ask for.
+const MAX_TIME_MS: u64 = 3_600_000;
 /// OpenAI's own limit for `n`.
 const MAX_CHOICES: u64 = 128;
 
@@ -124,6 +126,7 @@ impl Ask {
         let options = members
             .get("stream_options")
             .filter(|options| !options.is_null());
+        let choices = choices(&members)?;
         let stream = flag("stream");
         if options.is_some() && !stream {
             let message =
@@ -136,21 +139,21 @@ impl Ask {
             stream,
             stream_options: options.is_some(),
             include_usage: options.is_some_and(|options| options["include_usage"] == true),
-            choices: choices(&members)?,
+            choices,
             max_tokens: ["max_completion_tokens", "max_tokens"]
                 .iter()
                 .find_map(|name| members.get(*name)?.as_u64())
-                .map(|limit| limit.min(MAX_TOKENS as u64) as usize),
+                .and_then(|limit| usize::try_from(limit).ok()),
             input_tokens: input_tokens(api, &members)?,
             tools: tools(&members),
             after_tool: after_tool(&members),
-            knobs: Knobs::read(headers, &members),
+            knobs: Knobs::read(headers, &members, choices),
         })
     }
 }
 
 impl Knobs {
-    fn read(headers: &HeaderMap, members: &Map<String, Value>) -> Self {
+    fn read(headers: &HeaderMap, members: &Map<String, Value>, choices: usize) -> Self {
         let metadata = members.get("metadata");
         let number = |name: &str| -> Option<u64> {
             let header = headers
@@ -161,11 +164,13 @@ impl Knobs {
                 other => other.as_u64(),
             })
         };
+        let most = (MAX_TOKENS / choices) as u64;
+        let time = |ms: u64| Duration::from_millis(ms.min(MAX_TIME_MS));
         Self {
-            chunks: number("x-sim-chunks").map(|count| count.min(MAX_TOKENS as u64) as usize),
-            think: number("x-sim-think-ms").map(Duration::from_millis),
-            interval: number("x-sim-interval-ms").map(Duration::from_millis),
-            stall: number("x-sim-stall-ms").map(Duration::from_millis),
+            chunks: number("x-sim-chunks").map(|count| count.min(most) as usize),
+            think: number("x-sim-think-ms").map(time),
+            interval: number("x-sim-interval-ms").map(time),
+            stall: number("x-sim-stall-ms").map(time),
             seed: number("x-sim-seed").or_else(|| members.get("seed")?.as_u64()),
         }
     }
@@ -333,6 +338,18 @@ mod tests {
         assert_eq!(knobs.chunks, Some(20));
         assert_eq!(knobs.think, Some(Duration::from_millis(7)));
         assert_eq!(knobs.seed, Some(9));
+    }
+
+    #[test]
+    fn knobs_are_bounded() {
+        let most = u64::MAX;
+        let body = format!(
+            r#"{{"model":"m","messages":[],"n":100,"metadata":{{"x-sim-chunks":{most},
+            "x-sim-interval-ms":{most}}}}}"#
+        );
+        let knobs = read(&body).unwrap().knobs;
+        assert_eq!(knobs.chunks, Some(MAX_TOKENS / 100));
+        assert_eq!(knobs.interval, Some(Duration::from_secs(3600)));
     }
 
     #[test]

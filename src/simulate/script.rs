@@ -45,26 +45,7 @@ pub(super) fn stream(
     chance: &mut Chance,
 ) -> Script {
     let half = events.len() / 2;
-    let mut close = Close::Clean;
-    match fault {
-        Fault::ErrorEvent => {
-            events.truncate(half);
-            events.push(error_event(&overloaded()));
-        }
-        Fault::Cut => {
-            events.truncate(half + 1);
-            if let Some(last) = events.last_mut() {
-                last.bytes.truncate(last.bytes.len() / 2);
-            }
-            close = Close::Cut;
-        }
-        Fault::Hang => {
-            events.truncate(half);
-            close = Close::Hang;
-        }
-        Fault::NoDone => events.truncate(events.len() - 1),
-        _ => {}
-    }
+    let close = break_off(&mut events, fault);
     let steps = events.into_iter().enumerate().map(|(position, event)| {
         let mut after = if event.paced {
             chance.spread(timing.interval, timing.jitter)
@@ -87,6 +68,33 @@ pub(super) fn stream(
         close,
         length: None,
     }
+}
+
+/// Leaves out of a stream what a fault takes away; says how it ends then.
+fn break_off(events: &mut Vec<Event>, fault: Fault) -> Close {
+    let half = events.len() / 2;
+    match fault {
+        Fault::ErrorEvent => {
+            events.truncate(half);
+            events.push(error_event(&overloaded()));
+        }
+        Fault::Cut => {
+            events.truncate(half + 1);
+            if let Some(last) = events.last_mut() {
+                last.bytes.truncate(last.bytes.len() / 2);
+            }
+            return Close::Cut;
+        }
+        Fault::Hang => {
+            events.truncate(half);
+            return Close::Hang;
+        }
+        Fault::NoDone => {
+            events.pop();
+        }
+        _ => {}
+    }
+    Close::Clean
 }
 
 /// The script of a whole body, which takes as long as the stream of its tokens would.

@@ -195,10 +195,8 @@ async fn completion(
         Fault::Status(status) => return Err(failure(status)),
         Fault::ErrorEvent if !ask.stream => return Err(script::overloaded()),
         Fault::NoStreamOptions if ask.stream_options => {
-            return Err(ApiError::invalid(
-                None,
-                "Unrecognized request argument supplied: stream_options",
-            ));
+            let message = "Unrecognized request argument supplied: stream_options";
+            return Err(ApiError::invalid(None, message));
         }
         _ => tokio::time::sleep(timing.think / 2).await,
     };
@@ -206,23 +204,18 @@ async fn completion(
     let report_usage = model.fault != Fault::NoUsage;
     let (content_type, script) = if ask.stream {
         let events = render::events(api, &answer, ask.include_usage && report_usage);
-        (
-            EVENT_STREAM,
-            script::stream(events, model.fault, &timing, chance),
-        )
+        let script = script::stream(events, model.fault, &timing, chance);
+        (EVENT_STREAM, script)
     } else {
         let body = render::body(api, &answer, report_usage);
-        (
-            JSON,
-            script::whole(body, answer.usage.output, model.fault, &timing),
-        )
+        let tokens = answer.usage.output;
+        (JSON, script::whole(body, tokens, model.fault, &timing))
     };
-    let reply = Reply::json(Bytes::new());
     Ok(Some(Reply {
         content_type,
         script,
         thought: timing.think / 2,
-        ..reply
+        ..Reply::json(Bytes::new())
     }))
 }
 
