@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub mod decode;
+
 /// What the observer can be told.
 #[derive(Debug, Clone)]
 pub struct Config {
