@@ -1,8 +1,28 @@
-//! To be written.
-
-use std::time::Duration;
+//! Opens an observer for each exchange.
+//!
+//! Implements the seam by which the byte path finds its observer: picks a dialect by method and path, has the trace
+//! begun, and returns the tap. It knows nothing of the proxy, and of sinks only that they exist.
 
 pub mod decode;
+pub mod gaps;
+pub mod observer;
+mod reading;
+pub mod redact;
+mod settle;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use tokio::runtime::Handle;
+
+use self::observer::ExchangeObserver;
+use crate::dialect::{self, Dialect};
+use crate::exchange::{Exchange, Http, Trace};
+use crate::sink::{ExchangeId, Sink, Started};
+use crate::tee::{Counters, Open, Opened, RequestHead, Tap};
 
 /// What the observer can be told.
 #[derive(Debug, Clone)]
@@ -23,5 +43,123 @@ impl Default for Config {
             queue_bytes: 16 << 20,
             inspect_bytes: 8 << 20,
         }
+    }
+}
+
+/// Begins a trace for a request with these headers; `None` when traces are off.
+pub type BeginTrace = dyn Fn(&HeaderMap) -> Option<Trace> + Send + Sync;
+
+/// Opens exchanges for the byte path and gives what was observed to the sinks.
+pub struct Observe {
+    config: Config,
+    sinks: Arc<[Arc<dyn Sink>]>,
+    begin_trace: Box<BeginTrace>,
+    /// Whether our trace context goes upstream.
+    propagate: bool,
+    counters: Arc<Counters>,
+    runtime: Handle,
+    next_id: AtomicU64,
+}
+
+impl Observe {
+    /// An opener whose observers run on `runtime` and report to `sinks`.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        sinks: Arc<[Arc<dyn Sink>]>,
+        begin_trace: Box<BeginTrace>,
+        propagate: bool,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            config,
+            sinks,
+            begin_trace,
+            propagate,
+            counters: Arc::new(Counters::default()),
+            runtime,
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// Counts over all exchanges.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// The context for the upstream: of the inference span where there is one, else of the SERVER span.
+    fn traceparent(
+        &self,
+        trace: Option<&Trace>,
+        dialect: Option<&dyn Dialect>,
+    ) -> Option<HeaderValue> {
+        let trace = trace.filter(|_| self.propagate)?;
+        let span = if dialect.is_some() {
+            trace.client_span_id
+        } else {
+            trace.server_span_id
+        };
+        HeaderValue::from_str(&trace.traceparent(span)).ok()
+    }
+}
+
+impl Open for Observe {
+    fn open(&self, head: &RequestHead<'_>) -> Opened {
+        let id = ExchangeId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let path = head.uri.path();
+        let dialect = dialect::for_request(head.method.as_str(), path);
+        let trace = (self.begin_trace)(head.headers);
+        let traceparent = self.traceparent(trace.as_ref(), dialect);
+        for sink in self.sinks.iter() {
+            sink.started(&Started {
+                id,
+                method: head.method.as_str(),
+                path,
+            });
+        }
+        let exchange = Exchange {
+            call: dialect.map(Dialect::call),
+            http: http_facts(head, dialect),
+            trace,
+            ..Exchange::begin(SystemTime::now())
+        };
+        let observer = ExchangeObserver::new(
+            id,
+            head,
+            exchange,
+            dialect,
+            &self.config,
+            Arc::clone(&self.sinks),
+        );
+        let tap = Tap::new(
+            Box::new(observer),
+            self.runtime.clone(),
+            self.counters(),
+            self.config.queue_bytes,
+        );
+        Opened { tap, traceparent }
+    }
+}
+
+fn http_facts(head: &RequestHead<'_>, dialect: Option<&dyn Dialect>) -> Http {
+    let header = |name: HeaderName| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
+    Http {
+        method: head.method.as_str().to_owned(),
+        scheme: head.scheme,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(redact::query),
+        route: dialect.map(Dialect::route),
+        version: match head.version {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        },
+        host: header(HOST).or_else(|| head.uri.authority().map(ToString::to_string)),
+        user_agent: header(USER_AGENT),
+        peer: head.peer,
+        status: None,
+        request_bytes: 0,
+        response_bytes: 0,
     }
 }

@@ -1,0 +1,242 @@
+//! Bodies on their way to a dialect: decoded, bounded, and told apart by what they begin with.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::decode::Decoder;
+use crate::dialect::{Dialect, Facts, Output, Reader};
+use crate::exchange::{Problems, Request};
+use crate::sse::{Parser, Sniff, sniff};
+
+/// A request body, kept until it is whole.
+pub(super) struct RequestReading {
+    dialect: Option<&'static dyn Dialect>,
+    coding: String,
+    limit: usize,
+    frames: Vec<Bytes>,
+    bytes: usize,
+    problems: Problems,
+}
+
+impl RequestReading {
+    pub(super) fn new(dialect: Option<&'static dyn Dialect>, coding: &str, limit: usize) -> Self {
+        Self {
+            dialect,
+            coding: coding.to_owned(),
+            limit,
+            frames: Vec::new(),
+            bytes: 0,
+            problems: Problems::default(),
+        }
+    }
+
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        if self.dialect.is_none() {
+            return;
+        }
+        self.bytes += bytes.len();
+        if self.bytes > self.limit {
+            self.problems.oversized += 1;
+            self.give_up();
+        } else {
+            self.frames.push(bytes);
+        }
+    }
+
+    /// Frames went by unseen: the body cannot be whole any more.
+    pub(super) fn missed(&mut self) {
+        self.give_up();
+    }
+
+    fn give_up(&mut self) {
+        self.dialect = None;
+        self.frames = Vec::new();
+    }
+
+    /// The body is over: reads it. Called again it does nothing.
+    pub(super) fn finish(&mut self, request: &mut Request) {
+        let Some(dialect) = self.dialect.take() else {
+            return;
+        };
+        let frames = std::mem::take(&mut self.frames);
+        let plain = matches!(self.coding.as_str(), "" | "identity");
+        match frames.as_slice() {
+            [] => {}
+            [whole] if plain => dialect.request(whole, request, &mut self.problems),
+            _ => match decoded(&frames, &self.coding, self.limit) {
+                Some(body) => dialect.request(&body, request, &mut self.problems),
+                None => self.problems.undecodable += 1,
+            },
+        }
+    }
+
+    pub(super) const fn problems(&self) -> &Problems {
+        &self.problems
+    }
+}
+
+fn decoded(frames: &[Bytes], coding: &str, limit: usize) -> Option<Vec<u8>> {
+    let mut decoder = Decoder::for_coding(coding, limit).ok()?;
+    let mut body = Vec::new();
+    for frame in frames {
+        decoder.push(frame, &mut body).ok()?;
+    }
+    Some(body)
+}
+
+/// A response body, read as it comes.
+pub(super) struct ResponseReading {
+    dialect: Option<&'static dyn Dialect>,
+    limit: usize,
+    status: StatusCode,
+    decoder: Option<Decoder>,
+    decoded: Vec<u8>,
+    form: Form,
+    facts: Facts,
+}
+
+/// What a body turned out to be.
+enum Form {
+    /// Nothing is to be read, or nothing more.
+    Ignored,
+    /// Too little has come to tell.
+    Undecided(Vec<u8>),
+    /// A stream of events.
+    Stream(Box<(Parser, Box<dyn Reader>)>),
+    /// Anything else, kept until it is whole.
+    Whole(Vec<u8>, Box<dyn Reader>),
+}
+
+impl ResponseReading {
+    pub(super) fn new(dialect: Option<&'static dyn Dialect>, limit: usize) -> Self {
+        Self {
+            dialect,
+            limit,
+            status: StatusCode::OK,
+            decoder: None,
+            decoded: Vec::new(),
+            form: Form::Ignored,
+            facts: Facts::default(),
+        }
+    }
+
+    /// A response head came. A second one replaces the first, whose body nobody sees.
+    pub(super) fn begin(&mut self, status: StatusCode, coding: &str) {
+        if self.dialect.is_none() {
+            return;
+        }
+        self.status = status;
+        self.form = Form::Undecided(Vec::new());
+        match Decoder::for_coding(coding, self.limit) {
+            Ok(decoder) => self.decoder = Some(decoder).filter(|decoder| !decoder.is_identity()),
+            Err(_) => self.undecodable(),
+        }
+    }
+
+    fn undecodable(&mut self) {
+        self.facts.problems.undecodable += 1;
+        self.form = Form::Ignored;
+    }
+
+    /// Takes the next bytes; `on_event` hears of each event, and which output it carried.
+    pub(super) fn push(&mut self, bytes: &[u8], on_event: impl FnMut(Output)) {
+        if matches!(self.form, Form::Ignored) {
+            return;
+        }
+        let Some(decoder) = &mut self.decoder else {
+            return self.read(bytes, on_event);
+        };
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.clear();
+        let result = decoder.push(bytes, &mut decoded);
+        self.read(&decoded, on_event);
+        self.decoded = decoded;
+        if result.is_err() {
+            self.undecodable();
+        }
+    }
+
+    fn read(&mut self, bytes: &[u8], mut on_event: impl FnMut(Output)) {
+        match &mut self.form {
+            Form::Ignored => {}
+            Form::Undecided(beginning) => {
+                beginning.extend_from_slice(bytes);
+                let beginning = std::mem::take(beginning);
+                self.decide(beginning, on_event);
+            }
+            Form::Stream(stream) => {
+                let (parser, reader) = &mut **stream;
+                let facts = &mut self.facts;
+                parser.push(bytes, |event| {
+                    if event.oversized {
+                        facts.problems.oversized += 1;
+                    } else {
+                        on_event(reader.event(event.name, event.data, facts));
+                    }
+                });
+            }
+            Form::Whole(body, _) if body.len() + bytes.len() > self.limit => {
+                self.facts.problems.oversized += 1;
+                self.form = Form::Ignored;
+            }
+            Form::Whole(body, _) => body.extend_from_slice(bytes),
+        }
+    }
+
+    /// Neither the content type nor the request's `stream` is to be trusted, so the body's own beginning decides.
+    fn decide(&mut self, beginning: Vec<u8>, on_event: impl FnMut(Output)) {
+        let Some(dialect) = self.dialect else {
+            return;
+        };
+        self.form = match sniff(&beginning) {
+            Sniff::Undecided if beginning.len() <= self.limit => {
+                self.form = Form::Undecided(beginning);
+                return;
+            }
+            Sniff::Stream => {
+                self.facts.response.streamed = true;
+                Form::Stream(Box::new((Parser::new(self.limit), dialect.reader())))
+            }
+            Sniff::Undecided | Sniff::Other => Form::Whole(Vec::new(), dialect.reader()),
+        };
+        self.read(&beginning, on_event);
+    }
+
+    /// Frames went by unseen. A stream is picked up at its next event; of anything else no whole can come any more.
+    pub(super) fn missed(&mut self, frames: u64) {
+        self.facts.problems.missed_frames += frames;
+        match &mut self.form {
+            Form::Stream(stream) if self.decoder.is_none() => stream.0.resync(),
+            _ => self.form = Form::Ignored,
+        }
+    }
+
+    /// The body is over; `complete` if it was seen to its end.
+    pub(super) fn finish(&mut self, complete: bool, mut on_event: impl FnMut(Output)) {
+        let facts = &mut self.facts;
+        match std::mem::replace(&mut self.form, Form::Ignored) {
+            Form::Stream(mut stream) => {
+                let (parser, reader) = &mut *stream;
+                parser.finish(|event| {
+                    // Half an event of a broken stream says nothing; a whole one lacks only its blank line.
+                    if !event.oversized && (complete || crate::json::parse(event.data).is_ok()) {
+                        on_event(reader.event(event.name, event.data, facts));
+                    }
+                });
+            }
+            Form::Whole(body, mut reader) if complete => {
+                reader.body(self.status.as_u16(), &body, facts);
+            }
+            Form::Whole(..) | Form::Undecided(_) | Form::Ignored => {}
+        }
+    }
+
+    /// What was found, mended by what was asked.
+    pub(super) fn settle(&mut self, request: &Request) -> Facts {
+        let mut facts = std::mem::take(&mut self.facts);
+        if let Some(dialect) = self.dialect {
+            dialect.settle(request, &mut facts.response);
+        }
+        facts
+    }
+}

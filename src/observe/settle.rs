@@ -1,0 +1,102 @@
+//! What an exchange's ending means: how it ended, whether that is a failure, and what the hashes prove.
+
+use crate::exchange::{ApiError, End, Exchange, Failure, Integrity};
+use crate::tee::{Close, Closing, Fault, FaultClass, Verdict};
+
+/// Sets `end`, `failure` and `integrity`. `usage_left` says that a usage event of ours could not be taken out.
+pub(super) fn settle(exchange: &mut Exchange, closing: &Closing, usage_left: bool) {
+    let status = exchange.http.status.unwrap_or_default();
+    let error = exchange.response.error.as_ref();
+    (exchange.end, exchange.failure) = match &closing.close {
+        _ if error.is_some() && status < 400 => {
+            (End::ErrorEvent, error.map(|error| api_failure(error, None)))
+        }
+        Close::Failed(fault) => (end_of(fault.class), Some(transport_failure(fault))),
+        Close::Dropped if !said_all(exchange) => (End::ClientLeft, None),
+        Close::Dropped | Close::Complete if status >= 400 => {
+            let nothing = ApiError::default();
+            (
+                End::Done,
+                Some(api_failure(error.unwrap_or(&nothing), Some(status))),
+            )
+        }
+        Close::Dropped | Close::Complete => complete(exchange),
+    };
+    exchange.integrity = closing.verdict.map(|verdict| match verdict {
+        Verdict::Different => Integrity::Different,
+        _ if exchange.end == End::ClientLeft => Integrity::Prefix,
+        Verdict::Prefix => Integrity::Prefix,
+        Verdict::Removed => Integrity::UsageRemoved,
+        Verdict::Equal if usage_left => Integrity::UsageLeft,
+        Verdict::Equal => Integrity::Equal,
+    });
+}
+
+/// A client that closes after the last event has not left early: clients do so once they have read the end.
+fn said_all(exchange: &Exchange) -> bool {
+    exchange.response.streamed && (exchange.response.done || all_finished(exchange))
+}
+
+fn all_finished(exchange: &Exchange) -> bool {
+    let choices = &exchange.response.choices;
+    !choices.is_empty() && choices.iter().all(|choice| choice.finish_reason.is_some())
+}
+
+/// A response that was handed over to its last byte.
+fn complete(exchange: &Exchange) -> (End, Option<Failure>) {
+    let response = &exchange.response;
+    let finished = response
+        .choices
+        .iter()
+        .any(|choice| choice.finish_reason.is_some());
+    if !response.streamed || (response.done && finished) {
+        (End::Done, None)
+    } else if response.done {
+        (End::DoneWithoutFinish, None)
+    } else if all_finished(exchange) {
+        (End::FinishWithoutDone, None)
+    } else if exchange.problems.is_partial() {
+        // The end may have been in what was not seen.
+        (End::Done, None)
+    } else {
+        // The transport closed in good order, but the stream had not come to an end.
+        let message = "the stream ended without a finish reason and without [DONE]";
+        (
+            End::Cut,
+            Some(Failure {
+                kind: "stream_truncated".into(),
+                message: message.into(),
+            }),
+        )
+    }
+}
+
+const fn end_of(class: FaultClass) -> End {
+    match class {
+        FaultClass::Refused => End::Refused,
+        FaultClass::Cut => End::Cut,
+        FaultClass::Timeout => End::Timeout,
+        FaultClass::Rejected => End::Rejected,
+    }
+}
+
+fn transport_failure(fault: &Fault) -> Failure {
+    Failure {
+        kind: fault.kind.to_owned(),
+        message: fault.message.clone(),
+    }
+}
+
+/// `error.type`: the API's code where it is a word, else its type, else the HTTP status, else a number for a code.
+fn api_failure(error: &ApiError, status: Option<u16>) -> Failure {
+    let word = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let kind = word(&error.code)
+        .or_else(|| word(&error.kind))
+        .or_else(|| status.map(|status| status.to_string()))
+        .or_else(|| error.status.map(|status| status.to_string()))
+        .unwrap_or_else(|| "_OTHER".to_owned());
+    Failure {
+        kind,
+        message: error.message.clone().unwrap_or_default(),
+    }
+}
