@@ -14,6 +14,7 @@
 //! both know [`tee`], and never each other. Which room may import which is checked by a test.
 
 pub mod admin;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -4,24 +4,54 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use streamgauge::cli::{Cli, Command, SourceArgs};
-use streamgauge::config::{self, Config, Environment};
+use streamgauge::cli::{Cli, Command, ServeArgs, SimulateArgs, SourceArgs};
+use streamgauge::config::{self, Config, Environment, Flags};
+use streamgauge::simulate::{self, Simulator};
+use streamgauge::{app, log};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Serve(args) => serve(&args),
+        Command::Simulate(args) => simulate(&args),
         Command::Check(args) => check(&args.sources),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With standard error gone there is nobody left to tell; the status still speaks.
-            let _ = writeln!(io::stderr(), "{error}");
+            let _ = writeln!(io::stderr(), "{error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn check(sources: &SourceArgs) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(args: &ServeArgs) -> Outcome {
+    let environment = Environment::of_process();
+    let config = config::load(&Flags::from(&args.sources), &environment)?;
+    log::start(config.log)?;
+    Ok(Runtime::new()?.block_on(app::serve(config, &environment))?)
+}
+
+fn simulate(args: &SimulateArgs) -> Outcome {
+    Runtime::new()?.block_on(async {
+        let listener = TcpListener::bind(args.listen).await?;
+        let mut signals = app::Signals::listen()?;
+        writeln!(
+            io::stdout(),
+            "simulated upstream: http://{}/v1",
+            listener.local_addr()?
+        )?;
+        let simulator = Simulator::new(simulate::Config::default());
+        simulator.serve(listener, signals.next()).await;
+        Ok(())
+    })
+}
+
+fn check(sources: &SourceArgs) -> Outcome {
     let config = load(sources)?;
     io::stdout().write_all(config.to_toml().as_bytes())?;
     writeln!(io::stderr(), "ok")?;

@@ -28,7 +28,7 @@ impl Environment {
     }
 
     /// A variable's value. An empty one counts as unset, as for the `OTEL_*` variables.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name.as_ref() as &std::ffi::OsStr)?
             .to_str()

@@ -1,0 +1,199 @@
+//! The wiring: sinks, observer, proxy and listeners, put together at start and taken down in order at the end.
+//!
+//! The only file that knows every room. It parses nothing.
+
+mod signals;
+mod tls;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::admin;
+use crate::config::{Config, Environment};
+use crate::observe::Observe;
+use crate::proxy::{Proxy, listen};
+use crate::sink::Sink;
+use crate::sink::live::Live;
+use crate::tee::Counters;
+
+pub use signals::Signals;
+
+/// Finished exchanges that the live page shows.
+const RECENT: usize = 200;
+/// Longest time for observers to finish and sinks to flush, once the streams are over.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// Serves until the first SIGTERM or SIGINT, then drains; a second one ends it at once.
+///
+/// # Errors
+/// When the configuration cannot be put to work, or streams were cut off at the end of the drain.
+pub async fn serve(config: Config, _environment: &Environment) -> anyhow::Result<()> {
+    let mut signals = Signals::listen().context("signals cannot be listened for")?;
+    let running = start(config, _environment).await?;
+    signals.next().await;
+    running.shutdown(signals.next()).await
+}
+
+/// A running proxy.
+pub struct Running {
+    /// Where clients connect.
+    pub proxy: SocketAddr,
+    /// Where metrics, health and the live page are.
+    pub admin: SocketAddr,
+    /// What is in flight and what ended lately.
+    pub live: Arc<Live>,
+    ready: Arc<AtomicBool>,
+    drain: Duration,
+    counters: Arc<Counters>,
+    sinks: Arc<[Arc<dyn Sink>]>,
+    stop_proxy: oneshot::Sender<()>,
+    proxy_task: JoinHandle<()>,
+    admin_task: JoinHandle<()>,
+}
+
+/// Puts a configuration to work.
+///
+/// # Errors
+/// When an address is taken, a file cannot be read, or an exporter cannot be built. Everything wrong with the `OTEL_*`
+/// variables is said at once.
+pub async fn start(config: Config, _environment: &Environment) -> anyhow::Result<Running> {
+    // Every TLS client and server of the process uses the same provider; a second call finds it in place.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let proxy_listener = bind(config.listen, "listen").await?;
+    let admin_listener = bind(config.admin, "admin").await?;
+    let (proxy_address, admin_address) =
+        (proxy_listener.local_addr()?, admin_listener.local_addr()?);
+
+    let live = Arc::new(Live::new(RECENT));
+    let sinks: Arc<[Arc<dyn Sink>]> = [Arc::clone(&live) as Arc<dyn Sink>].into();
+    let observe = Observe::new(
+        config.observe,
+        Arc::clone(&sinks),
+        Box::new(|_: &http::HeaderMap| None),
+        config.telemetry.propagate,
+        Handle::current(),
+    );
+    let counters = observe.counters();
+    let upstreams: Vec<String> = config
+        .proxy
+        .upstreams
+        .iter()
+        .map(|up| format!("{}={}", up.name, up.url))
+        .collect();
+    let proxy = Arc::new(
+        Proxy::new(config.proxy, Arc::new(observe)).context("the upstreams cannot be set up")?,
+    );
+
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let base_url = format!("{scheme}://{proxy_address}/v1");
+    let ready = Arc::new(AtomicBool::new(true));
+    let state = admin::State {
+        base_url,
+        live: Arc::clone(&live),
+        metrics: Arc::new(|_: Option<&str>| (String::new(), String::new())),
+        ready: Arc::clone(&ready),
+    };
+    let admin_task = tokio::spawn(async move {
+        if let Err(error) = admin::serve(admin_listener, state, std::future::pending()).await {
+            tracing::error!(%error, "the admin listener failed");
+        }
+    });
+    let (stop_proxy, stopped) = oneshot::channel();
+    let proxy_task = tokio::spawn(listen::serve(proxy_listener, proxy, tls, async {
+        // A sender that is gone means the same as one that has sent.
+        let _ = stopped.await;
+    }));
+    tracing::info!(
+        proxy = %proxy_address,
+        admin = %admin_address,
+        upstreams = %upstreams.join(" "),
+        "listening"
+    );
+    Ok(Running {
+        proxy: proxy_address,
+        admin: admin_address,
+        live,
+        ready,
+        drain: config.drain,
+        counters,
+        sinks,
+        stop_proxy,
+        proxy_task,
+        admin_task,
+    })
+}
+
+/// Waits until every exchange that is over has reached the sinks.
+async fn settled(counters: &Counters) {
+    let all = async {
+        while counters.unsettled() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(FLUSH, all).await.is_err() {
+        tracing::warn!(
+            exchanges = counters.unsettled(),
+            "observers did not finish in time"
+        );
+    }
+}
+
+/// Hands on what telemetry is queued. Sinks flush side by side, off the runtime's threads.
+async fn flush(sinks: &Arc<[Arc<dyn Sink>]>) {
+    let flushing: Vec<_> = sinks
+        .iter()
+        .cloned()
+        .map(|sink| tokio::task::spawn_blocking(move || sink.flush(FLUSH)))
+        .collect();
+    for sink in flushing {
+        if let Err(error) = sink.await {
+            tracing::error!(%error, "a sink failed to flush");
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{key} = {address}: cannot listen there"))
+}
+
+impl Running {
+    /// Stops taking connections, lets streams in flight finish within the drain limit or until `now` resolves, and
+    /// hands on what telemetry is queued.
+    ///
+    /// # Errors
+    /// When streams were cut off.
+    pub async fn shutdown(self, now: impl Future<Output = ()>) -> anyhow::Result<()> {
+        self.ready.store(false, Ordering::Relaxed);
+        let in_flight = self.counters.in_flight();
+        tracing::info!(in_flight, drain = ?self.drain, "shutting down: streams in flight may finish");
+        let _ = self.stop_proxy.send(());
+        let mut proxy_task = self.proxy_task;
+        let drained = tokio::select! {
+            _ = &mut proxy_task => true,
+            () = tokio::time::sleep(self.drain) => false,
+            () = now => false,
+        };
+        let cut_off = self.counters.in_flight();
+        proxy_task.abort();
+        if drained {
+            settled(&self.counters).await;
+            flush(&self.sinks).await;
+        }
+        self.admin_task.abort();
+        anyhow::ensure!(drained, "stopped with {cut_off} exchanges in flight");
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
