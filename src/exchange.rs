@@ -488,6 +488,20 @@ impl Exchange {
         }
     }
 
+    /// The inference call and where it went; `None` for what is no inference call, and where no upstream was chosen.
+    #[must_use]
+    pub fn inference(&self) -> Option<(Call, &Upstream)> {
+        Some((self.call?, self.upstream.as_ref()?))
+    }
+
+    /// When the call to the upstream was issued: ready to go, connecting still ahead. Its span and durations count
+    /// from here to [`Times::end`].
+    #[must_use]
+    pub fn issued(&self) -> Duration {
+        let ready = self.times.forwarded.or(self.times.request_end);
+        ready.unwrap_or_default().min(self.times.end)
+    }
+
     /// Time to first token: from the last byte of the request to the first event with generated output.
     /// `None` for a response that was no stream.
     #[must_use]
