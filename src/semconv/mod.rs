@@ -1,1 +1,130 @@
-//! To be written.
+//! Vocabularies: sets of names for the same facts.
+//!
+//! A vocabulary turns an [`Exchange`] into attributes of its spans and samples of its metrics. Attribute keys and metric
+//! names are spelled in this folder only. It knows no OpenTelemetry SDK and no sink. It says only what the wire carried:
+//! what an exchange does not know is absent, never zero.
+
+pub mod gen_ai;
+pub mod gen_ai_2025;
+pub mod http;
+pub mod llm;
+pub mod own;
+
+mod metric;
+#[cfg(test)]
+pub(crate) mod sample;
+mod value;
+
+pub use metric::{Kind, Metric, Number, Record, Sample, buckets};
+pub use value::{Attribute, Attributes, Value};
+
+use crate::exchange::Exchange;
+
+/// A set of names for the facts of an exchange.
+pub trait Vocabulary: Send + Sync {
+    /// Its name in the setting `telemetry.vocabulary`.
+    fn name(&self) -> &'static str;
+
+    /// Every metric that [`samples`](Self::samples) may record.
+    fn metrics(&self) -> &'static [&'static Metric];
+
+    /// Attributes of the SERVER span.
+    fn server<'a>(&self, _exchange: &'a Exchange, _span: &mut Attributes<'a>) {}
+
+    /// Attributes of the inference span; asked only for an exchange with [`Exchange::inference`].
+    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>);
+
+    /// Metric samples.
+    fn samples(&self, exchange: &Exchange, record: &mut dyn Record);
+}
+
+/// Vocabularies that a setting can choose.
+static CHOICES: [&dyn Vocabulary; 3] = [&gen_ai::GenAi, &gen_ai_2025::GenAi2025, &llm::Llm];
+
+/// Vocabularies that are always spoken: HTTP, and what only streamgauge knows.
+pub static ALWAYS: [&dyn Vocabulary; 2] = [&http::Http, &own::Own];
+
+/// Names for `telemetry.vocabulary` when nothing is set.
+pub const DEFAULTS: [&str; 3] = ["gen_ai", "gen_ai_2025", "llm"];
+
+/// The vocabulary of that name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static dyn Vocabulary> {
+    CHOICES.into_iter().find(|choice| choice.name() == name)
+}
+
+/// Names of all vocabularies that can be chosen.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CHOICES.iter().map(|choice| choice.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn every_default_has_a_vocabulary_of_that_name() {
+        for name in DEFAULTS {
+            assert_eq!(named(name).map(Vocabulary::name), Some(name));
+        }
+        assert!(named("gen_ai_2031").is_none());
+        assert!(names().eq(DEFAULTS));
+    }
+
+    #[test]
+    fn a_metric_name_belongs_to_one_definition() {
+        let mut seen: HashMap<&str, &Metric> = HashMap::new();
+        for vocabulary in CHOICES.iter().chain(&ALWAYS) {
+            for metric in vocabulary.metrics() {
+                let other = seen.insert(metric.name, metric);
+                assert!(
+                    other.is_none_or(|other| std::ptr::eq(other, *metric)),
+                    "{}",
+                    metric.name
+                );
+                assert!(!metric.description.is_empty(), "{}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn only_listed_metrics_are_recorded() {
+        for exchange in [
+            sample::streamed(),
+            sample::unary(),
+            sample::client_left(),
+            sample::rate_limited(),
+            sample::plain(),
+        ] {
+            for vocabulary in CHOICES.iter().chain(&ALWAYS) {
+                let mut recorded = sample::Recorded::default();
+                vocabulary.samples(&exchange, &mut recorded);
+                for (metric, _, _) in &recorded.0 {
+                    assert!(
+                        vocabulary
+                            .metrics()
+                            .iter()
+                            .any(|known| known.name == *metric),
+                        "{metric}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_span_has_a_key_twice() {
+        for exchange in [sample::streamed(), sample::unary()] {
+            let mut span = Attributes::default();
+            for vocabulary in CHOICES.iter().chain(&ALWAYS) {
+                vocabulary.inference(&exchange, &mut span);
+            }
+            let mut keys: Vec<_> = span.iter().map(|(key, _)| *key).collect();
+            let all = keys.len();
+            keys.sort_unstable();
+            keys.dedup();
+            assert_eq!(keys.len(), all);
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! OpenTelemetry GenAI conventions as they stand: `gen_ai`.
+//!
+//! Follows open-telemetry/semantic-conventions-genai at 6fd0d763 (2026-10-09, schema gen-ai-dev/1.42.0-dev), the client
+//! inference span and the `gen_ai.client.inference.*` metrics. `openai.*` stands on spans wherever the wire carries it;
+//! on metrics only for the provider `openai`, as the conventions ask. What the generation before has in common with this
+//! one is here, for [`gen_ai_2025`](super::gen_ai_2025) to share.
+
+use super::metric::{Kind, Metric, Record, Sample, buckets};
+use super::{Attribute, Attributes, Vocabulary};
+use crate::exchange::{Call, Exchange, OutputType, Request, Usage};
+
+/// Key that every GenAI span carries.
+pub const OPERATION_NAME: &str = "gen_ai.operation.name";
+/// `error.type`, the same value on spans and metrics.
+pub const ERROR_TYPE: &str = "error.type";
+/// Upstream host.
+pub const SERVER_ADDRESS: &str = "server.address";
+/// Upstream port.
+pub const SERVER_PORT: &str = "server.port";
+
+const PROVIDER_NAME: &str = "gen_ai.provider.name";
+const REQUEST_MODEL: &str = "gen_ai.request.model";
+const RESPONSE_MODEL: &str = "gen_ai.response.model";
+const RESPONSE_SERVICE_TIER: &str = "openai.response.service_tier";
+const RESPONSE_SYSTEM_FINGERPRINT: &str = "openai.response.system_fingerprint";
+const TOKEN_MODALITY: &str = "gen_ai.token.modality";
+
+static DURATION: Metric = Metric {
+    name: "gen_ai.client.inference.duration",
+    unit: "s",
+    description: "Duration of an inference call, from its issue to the upstream until the response has ended.",
+    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
+    exemplars: true,
+};
+static TIME_TO_FIRST_CHUNK: Metric = Metric {
+    name: "gen_ai.client.inference.time_to_first_chunk",
+    unit: "s",
+    description: "Time from sending a streamed request to the upstream until its first event arrived.",
+    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
+    exemplars: true,
+};
+static TIME_PER_OUTPUT_CHUNK: Metric = Metric {
+    name: "gen_ai.client.inference.time_per_output_chunk",
+    unit: "s",
+    description: "Time between two consecutive events with generated output of a stream.",
+    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
+    exemplars: true,
+};
+static OPERATION_INPUT_TOKENS: Metric = Metric {
+    name: "gen_ai.client.inference.operation.input_tokens",
+    unit: "{token}",
+    description: "Input tokens of one call, as reported.",
+    kind: Kind::IntHistogram(buckets::GEN_AI_TOKENS),
+    exemplars: false,
+};
+static OPERATION_OUTPUT_TOKENS: Metric = Metric {
+    name: "gen_ai.client.inference.operation.output_tokens",
+    unit: "{token}",
+    description: "Output tokens of one call, as reported.",
+    kind: Kind::IntHistogram(buckets::GEN_AI_TOKENS),
+    exemplars: false,
+};
+static USAGE_INPUT: Metric = tokens(
+    "gen_ai.client.inference.usage.input_tokens",
+    "Input tokens, as reported, cached ones included.",
+);
+static USAGE_OUTPUT: Metric = tokens(
+    "gen_ai.client.inference.usage.output_tokens",
+    "Output tokens, as reported, reasoning included.",
+);
+static USAGE_CACHE_READ: Metric = tokens(
+    "gen_ai.client.inference.usage.cache_read.input_tokens",
+    "Input tokens read from a cache, a subset of the input tokens.",
+);
+static USAGE_CACHE_WRITE: Metric = tokens(
+    "gen_ai.client.inference.usage.cache_write.input_tokens",
+    "Input tokens written to a cache, a subset of the input tokens.",
+);
+static USAGE_REASONING: Metric = tokens(
+    "gen_ai.client.inference.usage.reasoning.output_tokens",
+    "Output tokens spent on reasoning, a subset of the output tokens.",
+);
+
+static METRICS: [&Metric; 10] = [
+    &DURATION,
+    &TIME_TO_FIRST_CHUNK,
+    &TIME_PER_OUTPUT_CHUNK,
+    &USAGE_INPUT,
+    &USAGE_OUTPUT,
+    &USAGE_CACHE_READ,
+    &USAGE_CACHE_WRITE,
+    &USAGE_REASONING,
+    &OPERATION_INPUT_TOKENS,
+    &OPERATION_OUTPUT_TOKENS,
+];
+
+const fn tokens(name: &'static str, description: &'static str) -> Metric {
+    Metric {
+        name,
+        unit: "{token}",
+        description,
+        kind: Kind::Counter,
+        exemplars: false,
+    }
+}
+
+/// The vocabulary `gen_ai`.
+pub struct GenAi;
+
+impl Vocabulary for GenAi {
+    fn name(&self) -> &'static str {
+        "gen_ai"
+    }
+
+    fn metrics(&self) -> &'static [&'static Metric] {
+        &METRICS
+    }
+
+    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+        shared(exchange, span);
+        let usage = &exchange.usage;
+        span.put_some(
+            "gen_ai.request.reasoning.level",
+            exchange.request.reasoning_level.as_deref(),
+        );
+        span.put_some(
+            "gen_ai.usage.cache_write.input_tokens",
+            usage.cache_write_input_tokens,
+        );
+        span.put_some("gen_ai.usage.audio.input_tokens", usage.audio_input_tokens);
+        span.put_some(
+            "gen_ai.usage.audio.output_tokens",
+            usage.audio_output_tokens,
+        );
+        span.put_some("gen_ai.usage.text.input_tokens", usage.text_input_tokens);
+        span.put_some("gen_ai.usage.text.output_tokens", usage.text_output_tokens);
+        span.put_some("gen_ai.usage.image.input_tokens", usage.image_input_tokens);
+        span.put_some(
+            "gen_ai.usage.image.output_tokens",
+            usage.image_output_tokens,
+        );
+    }
+
+    fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
+        let Some(base) = base(exchange) else { return };
+        let duration = DURATION.sample(exchange.times.end - exchange.issued());
+        record.record(
+            &with_openai(with_error(base.clone(), exchange), exchange),
+            &[duration],
+        );
+        record.record(
+            &base,
+            &chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK),
+        );
+        let base = with_openai(base, exchange);
+        record_usage(&exchange.usage, &base, record);
+        record.record(
+            &base,
+            &some([
+                exchange
+                    .usage
+                    .input_tokens
+                    .map(|count| OPERATION_INPUT_TOKENS.sample(count)),
+                exchange
+                    .usage
+                    .output_tokens
+                    .map(|count| OPERATION_OUTPUT_TOKENS.sample(count)),
+            ]),
+        );
+    }
+}
+
+/// `gen_ai.operation.name` of a call.
+#[must_use]
+pub const fn operation(call: Call) -> &'static str {
+    match call {
+        Call::ChatCompletions => "chat",
+        Call::Completions => "text_completion",
+    }
+}
+
+/// Span attributes that did not change since 2025; put once, by whichever generation comes first.
+pub(super) fn shared<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+    let Some((call, upstream)) = exchange.inference() else {
+        return;
+    };
+    if span.has(OPERATION_NAME) {
+        return;
+    }
+    span.put(OPERATION_NAME, operation(call));
+    span.put(PROVIDER_NAME, &*upstream.provider);
+    span.put_some(REQUEST_MODEL, exchange.request.model.as_deref());
+    span.put(SERVER_ADDRESS, &*upstream.address);
+    span.put(SERVER_PORT, upstream.port);
+    shared_request(&exchange.request, span);
+    if call == Call::ChatCompletions {
+        span.put("openai.api.type", "chat_completions");
+    }
+    shared_response(exchange, span);
+    span.put_some(
+        ERROR_TYPE,
+        exchange.failure.as_ref().map(|failure| &failure.kind),
+    );
+}
+
+fn shared_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
+    span.put_some(
+        "gen_ai.request.stream",
+        request.stream.filter(|stream| *stream),
+    );
+    span.put_some("gen_ai.request.max_tokens", request.max_tokens);
+    span.put_some(
+        "gen_ai.request.choice.count",
+        request.choice_count.filter(|count| *count != 1),
+    );
+    span.put_some("gen_ai.request.temperature", request.temperature);
+    span.put_some("gen_ai.request.top_p", request.top_p);
+    span.put_some("gen_ai.request.top_k", request.top_k);
+    span.put_some(
+        "gen_ai.request.frequency_penalty",
+        request.frequency_penalty,
+    );
+    span.put_some("gen_ai.request.presence_penalty", request.presence_penalty);
+    let stop = request.stop_sequences.as_ref();
+    span.put_some(
+        "gen_ai.request.stop_sequences",
+        stop.map(|stop| stop.iter().map(String::as_str).collect::<Vec<_>>()),
+    );
+    span.put_some("gen_ai.request.seed", request.seed);
+    span.put_some("gen_ai.output.type", request.output_type.map(output_type));
+    let tier = request
+        .service_tier
+        .as_deref()
+        .filter(|tier| *tier != "auto");
+    span.put_some("openai.request.service_tier", tier);
+}
+
+fn shared_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+    let (response, usage) = (&exchange.response, &exchange.usage);
+    span.put_some("gen_ai.response.id", response.id.as_deref());
+    span.put_some(RESPONSE_MODEL, response.model.as_deref());
+    span.put_some("gen_ai.response.finish_reasons", exchange.finish_reasons());
+    span.put_some(
+        "gen_ai.response.time_to_first_chunk",
+        exchange.time_to_first_chunk(),
+    );
+    span.put_some(RESPONSE_SERVICE_TIER, response.service_tier.as_deref());
+    span.put_some(
+        RESPONSE_SYSTEM_FINGERPRINT,
+        response.system_fingerprint.as_deref(),
+    );
+    span.put_some("gen_ai.usage.input_tokens", usage.input_tokens);
+    span.put_some("gen_ai.usage.output_tokens", usage.output_tokens);
+    span.put_some(
+        "gen_ai.usage.cache_read.input_tokens",
+        usage.cache_read_input_tokens,
+    );
+    span.put_some(
+        "gen_ai.usage.reasoning.output_tokens",
+        usage.reasoning_output_tokens,
+    );
+}
+
+const fn output_type(kind: OutputType) -> &'static str {
+    match kind {
+        OutputType::Text => "text",
+        OutputType::Json => "json",
+        OutputType::Speech => "speech",
+    }
+}
+
+/// Attributes that every GenAI metric carries; `None` for what is no inference call.
+pub(super) fn base(exchange: &Exchange) -> Option<Vec<Attribute<'_>>> {
+    let (call, upstream) = exchange.inference()?;
+    let mut base = Vec::with_capacity(10);
+    base.push((OPERATION_NAME, operation(call).into()));
+    base.push((PROVIDER_NAME, (&*upstream.provider).into()));
+    base.extend(
+        exchange
+            .request
+            .model
+            .as_deref()
+            .map(|model| (REQUEST_MODEL, model.into())),
+    );
+    base.extend(
+        exchange
+            .response
+            .model
+            .as_deref()
+            .map(|model| (RESPONSE_MODEL, model.into())),
+    );
+    base.push((SERVER_ADDRESS, (&*upstream.address).into()));
+    base.push((SERVER_PORT, upstream.port.into()));
+    Some(base)
+}
+
+/// Adds `error.type` where the call failed.
+pub(super) fn with_error<'a>(
+    mut attributes: Vec<Attribute<'a>>,
+    exchange: &'a Exchange,
+) -> Vec<Attribute<'a>> {
+    attributes.extend(
+        exchange
+            .failure
+            .as_ref()
+            .map(|failure| (ERROR_TYPE, (&failure.kind).into())),
+    );
+    attributes
+}
+
+/// Adds service tier and fingerprint where the provider is `openai`.
+pub(super) fn with_openai<'a>(
+    mut attributes: Vec<Attribute<'a>>,
+    exchange: &'a Exchange,
+) -> Vec<Attribute<'a>> {
+    if exchange
+        .upstream
+        .as_ref()
+        .is_some_and(|upstream| &*upstream.provider == "openai")
+    {
+        let response = &exchange.response;
+        attributes.extend(
+            response
+                .service_tier
+                .as_deref()
+                .map(|tier| (RESPONSE_SERVICE_TIER, tier.into())),
+        );
+        let fingerprint = response.system_fingerprint.as_deref();
+        attributes.extend(fingerprint.map(|print| (RESPONSE_SYSTEM_FINGERPRINT, print.into())));
+    }
+    attributes
+}
+
+/// First-chunk time and the gaps between output events, as samples of the two metrics given.
+pub(super) fn chunk_times(
+    exchange: &Exchange,
+    first: &'static Metric,
+    gap: &'static Metric,
+) -> Vec<Sample> {
+    let gaps = exchange
+        .flow
+        .gaps
+        .iter()
+        .map(|(width, times)| gap.sample_times(*width, *times));
+    exchange
+        .time_to_first_chunk()
+        .map(|time| first.sample(time))
+        .into_iter()
+        .chain(gaps)
+        .collect()
+}
+
+/// The samples that are there.
+pub(super) fn some<const N: usize>(samples: [Option<Sample>; N]) -> Vec<Sample> {
+    samples.into_iter().flatten().collect()
+}
+
+/// Usage by modality: what the provider broke down under its name, the rest as `unknown`.
+fn record_usage(usage: &Usage, base: &[Attribute<'_>], record: &mut dyn Record) {
+    let modalities = [
+        ("text", usage.text_input_tokens, usage.text_output_tokens),
+        ("image", usage.image_input_tokens, usage.image_output_tokens),
+        ("audio", usage.audio_input_tokens, usage.audio_output_tokens),
+    ];
+    let (mut input, mut output) = (usage.input_tokens, usage.output_tokens);
+    let mut attributes = base.to_vec();
+    for (modality, part_in, part_out) in modalities {
+        let samples = some([
+            take(&mut input, part_in, &USAGE_INPUT),
+            take(&mut output, part_out, &USAGE_OUTPUT),
+        ]);
+        attributes.truncate(base.len());
+        attributes.push((TOKEN_MODALITY, modality.into()));
+        record.record(&attributes, &samples);
+    }
+    attributes.truncate(base.len());
+    attributes.push((TOKEN_MODALITY, "unknown".into()));
+    record.record(
+        &attributes,
+        &some([
+            input.map(|count| USAGE_INPUT.sample(count)),
+            output.map(|count| USAGE_OUTPUT.sample(count)),
+            usage
+                .cache_read_input_tokens
+                .map(|count| USAGE_CACHE_READ.sample(count)),
+            usage
+                .cache_write_input_tokens
+                .map(|count| USAGE_CACHE_WRITE.sample(count)),
+            usage
+                .reasoning_output_tokens
+                .map(|count| USAGE_REASONING.sample(count)),
+        ]),
+    );
+}
+
+/// Takes a modality's part out of the total. `None`, and nothing taken, where it is zero or more than there is; the
+/// total itself becomes `None` when nothing is left of it, so that a full breakdown has no empty rest.
+fn take(total: &mut Option<u64>, part: Option<u64>, metric: &'static Metric) -> Option<Sample> {
+    let part = part.filter(|part| *part > 0)?;
+    let rest = total.as_ref()?.checked_sub(part)?;
+    *total = (rest > 0).then_some(rest);
+    Some(metric.sample(part))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! OpenTelemetry GenAI conventions v1.37.0 to v1.41.0: `gen_ai_2025`.
+//!
+//! What most dashboards in use read: `gen_ai.client.token.usage`, `gen_ai.client.operation.*` and `gen_ai.server.*`. Span
+//! attributes that did not change are [`gen_ai`](super::gen_ai)'s. The server metrics are measured at the proxy, from the
+//! last byte of the request, which is as near as a proxy comes to the server's own reading.
+
+use super::gen_ai::{base, chunk_times, shared, some, with_error, with_openai};
+use super::metric::{Kind, Metric, Record, buckets};
+use super::{Attributes, Vocabulary};
+use crate::exchange::{End, Exchange};
+
+static TOKEN_USAGE: Metric = Metric {
+    name: "gen_ai.client.token.usage",
+    unit: "{token}",
+    description: "Input and output tokens of one call, as reported.",
+    kind: Kind::IntHistogram(buckets::GEN_AI_TOKENS),
+    exemplars: false,
+};
+static OPERATION_DURATION: Metric = Metric {
+    name: "gen_ai.client.operation.duration",
+    unit: "s",
+    description: "Duration of an operation, from its issue to the upstream until the response has ended.",
+    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
+    exemplars: true,
+};
+static TIME_TO_FIRST_CHUNK: Metric = Metric {
+    name: "gen_ai.client.operation.time_to_first_chunk",
+    unit: "s",
+    description: "Time from sending a streamed request to the upstream until its first event arrived.",
+    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
+    exemplars: true,
+};
+static TIME_PER_OUTPUT_CHUNK: Metric = Metric {
+    name: "gen_ai.client.operation.time_per_output_chunk",
+    unit: "s",
+    description: "Time between two consecutive events with generated output of a stream.",
+    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
+    exemplars: true,
+};
+static SERVER_REQUEST_DURATION: Metric = Metric {
+    name: "gen_ai.server.request.duration",
+    unit: "s",
+    description: "Time from the last byte of the request until the response has ended, at the proxy.",
+    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
+    exemplars: true,
+};
+static TIME_TO_FIRST_TOKEN: Metric = Metric {
+    name: "gen_ai.server.time_to_first_token",
+    unit: "s",
+    description: "Time from the last byte of the request to the first event with generated output, at the proxy.",
+    kind: Kind::Histogram(buckets::SERVER_FIRST_TOKEN),
+    exemplars: true,
+};
+static TIME_PER_OUTPUT_TOKEN: Metric = Metric {
+    name: "gen_ai.server.time_per_output_token",
+    unit: "s",
+    description: "Mean time per output token after the first: (request duration - time to first token) / (tokens - 1).",
+    kind: Kind::Histogram(buckets::SERVER_OUTPUT_TOKEN),
+    exemplars: true,
+};
+
+static METRICS: [&Metric; 7] = [
+    &TOKEN_USAGE,
+    &OPERATION_DURATION,
+    &TIME_TO_FIRST_CHUNK,
+    &TIME_PER_OUTPUT_CHUNK,
+    &SERVER_REQUEST_DURATION,
+    &TIME_TO_FIRST_TOKEN,
+    &TIME_PER_OUTPUT_TOKEN,
+];
+
+const TOKEN_TYPE: &str = "gen_ai.token.type";
+
+/// The vocabulary `gen_ai_2025`.
+pub struct GenAi2025;
+
+impl Vocabulary for GenAi2025 {
+    fn name(&self) -> &'static str {
+        "gen_ai_2025"
+    }
+
+    fn metrics(&self) -> &'static [&'static Metric] {
+        &METRICS
+    }
+
+    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+        shared(exchange, span);
+        span.put_some(
+            "gen_ai.usage.cache_creation.input_tokens",
+            exchange.usage.cache_write_input_tokens,
+        );
+    }
+
+    fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
+        let Some(base) = base(exchange) else { return };
+        let mut tokens = with_openai(base.clone(), exchange);
+        for (kind, count) in [
+            ("input", exchange.usage.input_tokens),
+            ("output", exchange.usage.output_tokens),
+        ] {
+            let Some(count) = count else { continue };
+            tokens.push((TOKEN_TYPE, kind.into()));
+            record.record(&tokens, &[TOKEN_USAGE.sample(count)]);
+            tokens.pop();
+        }
+        let failed = with_error(base.clone(), exchange);
+        record.record(
+            &failed,
+            &[SERVER_REQUEST_DURATION.sample(server_duration(exchange))],
+        );
+        let duration = OPERATION_DURATION.sample(exchange.times.end - exchange.issued());
+        record.record(&with_openai(failed, exchange), &[duration]);
+
+        let mut times = chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK);
+        if exchange.failure.is_none() && exchange.end != End::ClientLeft {
+            times.extend(some([
+                exchange
+                    .time_to_first_token()
+                    .map(|time| TIME_TO_FIRST_TOKEN.sample(time)),
+                server_time_per_output_token(exchange)
+                    .map(|time| TIME_PER_OUTPUT_TOKEN.sample(time)),
+            ]));
+        }
+        record.record(&base, &times);
+    }
+}
+
+fn server_duration(exchange: &Exchange) -> std::time::Duration {
+    exchange
+        .times
+        .end
+        .saturating_sub(exchange.times.request_end.unwrap_or_default())
+}
+
+/// Its own definition, which unlike the span's counts to the end of the request rather than to the last token.
+fn server_time_per_output_token(exchange: &Exchange) -> Option<std::time::Duration> {
+    let decoding = server_duration(exchange).checked_sub(exchange.time_to_first_token()?)?;
+    let steps = exchange
+        .usage
+        .output_tokens?
+        .checked_sub(1)
+        .filter(|steps| *steps > 0)?;
+    Some(decoding.div_f64(steps as f64))
+}
+
+#[cfg(test)]
+mod tests;

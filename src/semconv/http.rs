@@ -1,0 +1,163 @@
+//! HTTP semantic conventions, stable (core v1.44.0): the SERVER span, and the durations of both sides.
+//!
+//! An HTTP error is one of the transport's: a status of 5xx (towards the upstream 4xx too), or a response that never came
+//! or broke. An error event inside a 200 stream and a client that left are none, so `error.type` stays absent.
+
+use super::gen_ai::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT, some};
+use super::metric::{Kind, Metric, Record, buckets};
+use super::{Attribute, Attributes, Vocabulary};
+use crate::exchange::{End, Exchange};
+
+const METHOD: &str = "http.request.method";
+const SCHEME: &str = "url.scheme";
+const ROUTE: &str = "http.route";
+const STATUS: &str = "http.response.status_code";
+const PROTOCOL_VERSION: &str = "network.protocol.version";
+
+/// What an unknown method is called, so that clients cannot invent label values.
+const OTHER: &str = "_OTHER";
+
+static SERVER_DURATION: Metric = Metric {
+    name: "http.server.request.duration",
+    unit: "s",
+    description: "Duration of a client's request, from its head to the end of the response.",
+    kind: Kind::Histogram(buckets::HTTP),
+    exemplars: true,
+};
+static CLIENT_DURATION: Metric = Metric {
+    name: "http.client.request.duration",
+    unit: "s",
+    description: "Duration of a request to an upstream, from its issue to the end of the response.",
+    kind: Kind::Histogram(buckets::HTTP),
+    exemplars: true,
+};
+
+/// The vocabulary of HTTP; always spoken.
+pub struct Http;
+
+impl Vocabulary for Http {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn metrics(&self) -> &'static [&'static Metric] {
+        static METRICS: [&Metric; 2] = [&SERVER_DURATION, &CLIENT_DURATION];
+        &METRICS
+    }
+
+    fn server<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+        let http = &exchange.http;
+        let method = known_method(&http.method);
+        span.put(METHOD, method);
+        if method == OTHER {
+            span.put("http.request.method_original", &http.method);
+        }
+        span.put(SCHEME, http.scheme);
+        span.put("url.path", &http.path);
+        span.put_some("url.query", http.query.as_deref());
+        span.put_some(ROUTE, http.route);
+        span.put_some(STATUS, http.status);
+        if !http.version.is_empty() {
+            span.put(PROTOCOL_VERSION, http.version);
+        }
+        if let Some(host) = http.host.as_deref() {
+            let (address, port) = split_host(host);
+            span.put(SERVER_ADDRESS, address);
+            span.put_some(SERVER_PORT, port);
+        }
+        if let Some(peer) = http.peer {
+            span.put("client.address", peer.ip().to_string());
+            span.put("network.peer.address", peer.ip().to_string());
+            span.put("network.peer.port", peer.port());
+        }
+        span.put_some("user_agent.original", http.user_agent.as_deref());
+        span.put("http.request.body.size", http.request_bytes);
+        span.put_some(ERROR_TYPE, server_error(exchange));
+    }
+
+    fn inference<'a>(&self, _exchange: &'a Exchange, _span: &mut Attributes<'a>) {}
+
+    fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
+        let http = &exchange.http;
+        let method = known_method(&http.method);
+        let mut server: Vec<Attribute<'_>> =
+            vec![(METHOD, method.into()), (SCHEME, http.scheme.into())];
+        server.extend(http.route.map(|route| (ROUTE, route.into())));
+        server.extend(http.status.map(|status| (STATUS, status.into())));
+        server.extend((!http.version.is_empty()).then(|| (PROTOCOL_VERSION, http.version.into())));
+        server.extend(server_error(exchange).map(|kind| (ERROR_TYPE, kind.into())));
+        record.record(&server, &[SERVER_DURATION.sample(exchange.times.end)]);
+
+        let Some(upstream) = &exchange.upstream else {
+            return;
+        };
+        if exchange.end == End::Rejected {
+            return;
+        }
+        let mut client: Vec<Attribute<'_>> = vec![
+            (METHOD, method.into()),
+            (SERVER_ADDRESS, (&*upstream.address).into()),
+            (SERVER_PORT, upstream.port.into()),
+        ];
+        // Without a response head the status is one of ours, not the upstream's.
+        let status = http
+            .status
+            .filter(|_| exchange.times.response_head.is_some());
+        client.extend(status.map(|status| (STATUS, status.into())));
+        client.extend(error(exchange, 400).map(|kind| (ERROR_TYPE, kind.into())));
+        let duration = CLIENT_DURATION.sample(exchange.times.end - exchange.issued());
+        record.record(&client, &some([Some(duration)]));
+    }
+}
+
+/// `error.type` of the SERVER span, which also decides that its status is an error.
+#[must_use]
+pub fn server_error(exchange: &Exchange) -> Option<&str> {
+    error(exchange, 500)
+}
+
+/// Name of the SERVER span: method and route, or the method alone.
+#[must_use]
+pub fn server_span_name(exchange: &Exchange) -> String {
+    let method = match known_method(&exchange.http.method) {
+        OTHER => "HTTP",
+        method => method,
+    };
+    match exchange.http.route {
+        Some(route) => format!("{method} {route}"),
+        None => method.to_owned(),
+    }
+}
+
+fn error(exchange: &Exchange, first_bad_status: u16) -> Option<&str> {
+    let failure = exchange.failure.as_ref()?;
+    let broken = matches!(exchange.end, End::Cut | End::Timeout | End::Refused);
+    let bad_status = exchange
+        .http
+        .status
+        .is_some_and(|status| status >= first_bad_status);
+    (broken || bad_status).then_some(&failure.kind)
+}
+
+/// The method where it is one of RFC 9110, RFC 5789 or RFC 10008 (`QUERY`), else `_OTHER`.
+fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 10] = [
+        "POST", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY",
+    ];
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or(OTHER)
+}
+
+/// Splits `host:port`; brackets around an IPv6 address are taken off.
+fn split_host(host: &str) -> (&str, Option<u16>) {
+    let (address, port) = match host.rsplit_once(':') {
+        Some((address, port)) if !port.contains(']') => (address, port.parse().ok()),
+        _ => (host, None),
+    };
+    (address.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
+#[cfg(test)]
+mod tests;

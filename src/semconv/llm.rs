@@ -1,0 +1,185 @@
+//! The `llm` vocabulary: names of the widespread hand-written instrumentation that this proxy replaces.
+//!
+//! `llm.model` and the label `model` are the requested model. Lengths are Unicode code points of content, summed over
+//! choices. Labels of metrics are `model`, `upstream`, and what tells the samples of one metric apart.
+
+use super::gen_ai::{some, with_error};
+use super::metric::{Kind, Metric, Record, buckets};
+use super::{Attribute, Attributes, Vocabulary};
+use crate::exchange::{End, Exchange};
+
+const MODEL: &str = "model";
+const UPSTREAM: &str = "upstream";
+const TOKEN_TYPE: &str = "token.type";
+const TOOL_NAME: &str = "tool.name";
+
+static REQUEST_DURATION: Metric = Metric {
+    name: "llm.request.duration",
+    unit: "s",
+    description: "Time from the last byte of the prompt to the last token, or to the end where no token came.",
+    kind: Kind::Histogram(buckets::LONG),
+    exemplars: true,
+};
+static FIRST_TOKEN_LATENCY: Metric = Metric {
+    name: "llm.stream.first_token_latency",
+    unit: "s",
+    description: "Time from the last byte of the prompt to the first event with generated output.",
+    kind: Kind::Histogram(buckets::LONG),
+    exemplars: true,
+};
+static TOKENS_PROMPT: Metric = counter(
+    "llm.tokens.prompt",
+    "{token}",
+    "Prompt tokens, as reported.",
+);
+static TOKENS_COMPLETION: Metric = counter(
+    "llm.tokens.completion",
+    "{token}",
+    "Completion tokens, as reported.",
+);
+static TOKENS_TOTAL: Metric = counter(
+    "llm.tokens.total",
+    "{token}",
+    "Tokens by type, as reported.",
+);
+static REQUESTS: Metric = counter("llm.requests", "{request}", "Inference calls.");
+static ERRORS: Metric = counter("llm.errors", "{request}", "Inference calls that failed.");
+static TOOL_CALLS: Metric = counter(
+    "gen_ai.tool.calls",
+    "{call}",
+    "Tool calls that models asked for.",
+);
+static ERROR_RATE: Metric = Metric {
+    name: "llm.error.rate",
+    unit: "1",
+    description: "Share of inference calls that failed, rate limits included, over a sliding window.",
+    kind: Kind::WindowMean,
+    exemplars: false,
+};
+
+static METRICS: [&Metric; 9] = [
+    &REQUEST_DURATION,
+    &FIRST_TOKEN_LATENCY,
+    &TOKENS_PROMPT,
+    &TOKENS_COMPLETION,
+    &TOKENS_TOTAL,
+    &REQUESTS,
+    &ERRORS,
+    &TOOL_CALLS,
+    &ERROR_RATE,
+];
+
+const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Metric {
+    Metric {
+        name,
+        unit,
+        description,
+        kind: Kind::Counter,
+        exemplars: false,
+    }
+}
+
+/// The vocabulary `llm`.
+pub struct Llm;
+
+impl Vocabulary for Llm {
+    fn name(&self) -> &'static str {
+        "llm"
+    }
+
+    fn metrics(&self) -> &'static [&'static Metric] {
+        &METRICS
+    }
+
+    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+        let (request, response, usage) = (&exchange.request, &exchange.response, &exchange.usage);
+        span.put_some("llm.model", request.model.as_deref());
+        span.put_some("llm.prompt.length", request.prompt_chars);
+        span.put_some("llm.response.model", response.model.as_deref());
+        span.put_some("llm.response.usage.prompt_tokens", usage.input_tokens);
+        span.put_some("llm.response.usage.completion_tokens", usage.output_tokens);
+        span.put_some("llm.response.usage.total_tokens", usage.total_tokens);
+        let reason = exchange
+            .finish_reasons()
+            .and_then(|reasons| reasons.first().copied());
+        span.put_some("llm.response.finish_reason", reason);
+        span.put_some("llm.response.chunk_count", exchange.flow.chunks);
+        span.put_some("llm.response.full_length", response.content_chars);
+        let latency = exchange
+            .time_to_first_token()
+            .map(|time| time.as_secs_f64() * 1000.0);
+        span.put_some("llm.response.first_token_latency_ms", latency);
+    }
+
+    fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
+        let Some((_, upstream)) = exchange.inference() else {
+            return;
+        };
+        let mut base: Vec<Attribute<'_>> = Vec::with_capacity(4);
+        base.extend(
+            exchange
+                .request
+                .model
+                .as_deref()
+                .map(|model| (MODEL, model.into())),
+        );
+        base.push((UPSTREAM, (&*upstream.name).into()));
+
+        let usage = &exchange.usage;
+        let failed = if exchange.failure.is_some() { 1.0 } else { 0.0 };
+        record.record(
+            &base,
+            &some([
+                Some(REQUESTS.sample(1_u64)),
+                Some(ERROR_RATE.sample(failed)),
+                usage.input_tokens.map(|count| TOKENS_PROMPT.sample(count)),
+                usage
+                    .output_tokens
+                    .map(|count| TOKENS_COMPLETION.sample(count)),
+                exchange
+                    .time_to_first_token()
+                    .map(|time| FIRST_TOKEN_LATENCY.sample(time)),
+            ]),
+        );
+        let with_error = with_error(base.clone(), exchange);
+        let error = exchange.failure.as_ref().map(|_| ERRORS.sample(1_u64));
+        record.record(
+            &with_error,
+            &some([Some(REQUEST_DURATION.sample(duration(exchange))), error]),
+        );
+        for (kind, count) in [
+            ("prompt", usage.input_tokens),
+            ("completion", usage.output_tokens),
+        ] {
+            let Some(count) = count else { continue };
+            base.push((TOKEN_TYPE, kind.into()));
+            record.record(&base, &[TOKENS_TOTAL.sample(count)]);
+            base.pop();
+        }
+        for call in exchange
+            .response
+            .tool_calls
+            .iter()
+            .filter(|call| !call.name.is_empty())
+        {
+            base.push((TOOL_NAME, (&call.name).into()));
+            record.record(&base, &[TOOL_CALLS.sample(1_u64)]);
+            base.pop();
+        }
+    }
+}
+
+/// From prompt receipt to the last token; to the end where the call failed, was left, or was no stream.
+fn duration(exchange: &Exchange) -> std::time::Duration {
+    let whole =
+        exchange.response.streamed && exchange.failure.is_none() && exchange.end != End::ClientLeft;
+    let last = exchange
+        .times
+        .last_token
+        .filter(|_| whole)
+        .unwrap_or(exchange.times.end);
+    last.saturating_sub(exchange.times.request_end.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,393 @@
+//! What only streamgauge knows: `streamgauge.*`.
+//!
+//! How an exchange ended, where its numbers come from, what the proxy cost, whether the bytes were the same, and the
+//! health of the observer and the exporters. Every `time_to_*` counts from the last byte of the request, at the proxy.
+
+use super::gen_ai::some;
+use super::metric::{Kind, Metric, Record, Sample, buckets};
+use super::{Attribute, Attributes, Vocabulary};
+use crate::exchange::{Exchange, UsageSource};
+use std::time::Duration;
+
+const END: &str = "streamgauge.end";
+const USAGE_SOURCE: &str = "streamgauge.usage.source";
+const UPSTREAM: &str = "streamgauge.upstream.name";
+const PARTIAL: &str = "streamgauge.partial";
+const INTEGRITY_SPAN: &str = "streamgauge.integrity";
+const OVERHEAD_SPAN: &str = "streamgauge.overhead.duration";
+
+/// What was lost or misread, on [`OBSERVATION_PROBLEMS`] and [`TELEMETRY_DROPPED`].
+pub const KIND: &str = "kind";
+/// `traces` or `metrics`, on [`EXPORT_FAILURES`].
+pub const SIGNAL: &str = "signal";
+/// Result of the comparison, on `streamgauge.integrity`.
+const RESULT: &str = "result";
+/// Which first, on `streamgauge.time_to_first`.
+const FIRST: &str = "first";
+
+static EXCHANGES: Metric = counter(
+    "streamgauge.exchanges",
+    "{exchange}",
+    "Exchanges that are over, by how they ended, where their token counts come from, and whether all was seen.",
+);
+static OVERHEAD: Metric = Metric {
+    name: OVERHEAD_SPAN,
+    unit: "s",
+    description: "The proxy's own share of an exchange: until the request was ready to go, and the time frames spent inside.",
+    kind: Kind::Histogram(buckets::OVERHEAD),
+    exemplars: true,
+};
+static INTEGRITY: Metric = counter(
+    INTEGRITY_SPAN,
+    "{response}",
+    "Response bodies by what comparing both sides' bytes says; different must be zero.",
+);
+static TIME_TO_FIRST: Metric = Metric {
+    name: "streamgauge.time_to_first",
+    unit: "s",
+    description: "Time from the last byte of the request to the first of a kind in a stream: byte, event, token, reasoning, content, tool_call.",
+    kind: Kind::Histogram(buckets::LONG),
+    exemplars: true,
+};
+static GAP_MAX: Metric = Metric {
+    name: "streamgauge.gap.max",
+    unit: "s",
+    description: "Longest time between two events with generated output of a stream.",
+    kind: Kind::Histogram(buckets::LONG),
+    exemplars: true,
+};
+static STALLS: Metric = counter(
+    "streamgauge.stalls",
+    "{stall}",
+    "Gaps in streams that were longer than the stall threshold.",
+);
+static EVENTS: Metric = counter(
+    "streamgauge.events",
+    "{event}",
+    "Server-sent events with data.",
+);
+static CHUNKS: Metric = counter(
+    "streamgauge.chunks",
+    "{event}",
+    "Server-sent events with generated output.",
+);
+static REQUEST_BYTES: Metric = counter(
+    "streamgauge.request.bytes",
+    "By",
+    "Bytes of request bodies, as clients sent them.",
+);
+static RESPONSE_BYTES: Metric = counter(
+    "streamgauge.response.bytes",
+    "By",
+    "Bytes of response bodies, as upstreams sent them, still coded.",
+);
+
+/// What the observer could not read or did not see, by kind.
+pub static OBSERVATION_PROBLEMS: Metric = counter(
+    "streamgauge.observation.problems",
+    "{problem}",
+    "What the observer could not make sense of or did not see, by kind.",
+);
+/// Exchanges that have begun and not ended. Registered by the application.
+pub static IN_FLIGHT: Metric = health(
+    "streamgauge.exchanges.in_flight",
+    "{exchange}",
+    "Exchanges in flight.",
+    Kind::ObservedGauge,
+);
+/// Bytes shown to observers that none has read yet. Registered by the application.
+pub static OBSERVER_QUEUE: Metric = health(
+    "streamgauge.observer.queue",
+    "By",
+    "Bytes that wait to be observed.",
+    Kind::ObservedGauge,
+);
+/// Telemetry lost before it could be exported, by kind. Registered by the application.
+pub static TELEMETRY_DROPPED: Metric = health(
+    "streamgauge.telemetry.dropped",
+    "{item}",
+    "Telemetry that was dropped because a queue was full or an export failed, by kind.",
+    Kind::ObservedCounter,
+);
+/// Exports that failed after their retries, by signal. Registered by the application.
+pub static EXPORT_FAILURES: Metric = health(
+    "streamgauge.export.failures",
+    "{export}",
+    "Exports that failed, by signal.",
+    Kind::ObservedCounter,
+);
+
+static METRICS: [&Metric; 15] = [
+    &EXCHANGES,
+    &OVERHEAD,
+    &INTEGRITY,
+    &TIME_TO_FIRST,
+    &GAP_MAX,
+    &STALLS,
+    &EVENTS,
+    &CHUNKS,
+    &REQUEST_BYTES,
+    &RESPONSE_BYTES,
+    &OBSERVATION_PROBLEMS,
+    &IN_FLIGHT,
+    &OBSERVER_QUEUE,
+    &TELEMETRY_DROPPED,
+    &EXPORT_FAILURES,
+];
+
+const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Metric {
+    Metric {
+        name,
+        unit,
+        description,
+        kind: Kind::Counter,
+        exemplars: false,
+    }
+}
+
+const fn health(
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+    kind: Kind,
+) -> Metric {
+    Metric {
+        name,
+        unit,
+        description,
+        kind,
+        exemplars: false,
+    }
+}
+
+/// The vocabulary of streamgauge itself; always spoken.
+pub struct Own;
+
+impl Vocabulary for Own {
+    fn name(&self) -> &'static str {
+        "streamgauge"
+    }
+
+    fn metrics(&self) -> &'static [&'static Metric] {
+        &METRICS
+    }
+
+    fn server<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+        span.put(END, exchange.end.as_str());
+        span.put_some(
+            UPSTREAM,
+            exchange.upstream.as_ref().map(|upstream| &*upstream.name),
+        );
+        span.put(OVERHEAD_SPAN, exchange.overhead());
+        span.put("streamgauge.response.bytes", exchange.http.response_bytes);
+        span.put_some(
+            INTEGRITY_SPAN,
+            exchange.integrity.map(|integrity| integrity.as_str()),
+        );
+    }
+
+    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+        span.put(END, exchange.end.as_str());
+        span.put_some(
+            UPSTREAM,
+            exchange.upstream.as_ref().map(|upstream| &*upstream.name),
+        );
+        span.put_some(USAGE_SOURCE, exchange.usage_source().map(source));
+        if exchange.request.usage_injected {
+            span.put("streamgauge.usage.injected", true);
+        }
+        let since_head = exchange
+            .times
+            .response_head
+            .map(|at| since_request(exchange, at));
+        span.put_some("streamgauge.time_to_response_head", since_head);
+        for (_, key, time) in firsts(exchange) {
+            span.put_some(key, time);
+        }
+        span.put_some(
+            "streamgauge.time_per_output_token",
+            exchange.time_per_output_token(),
+        );
+        flow(exchange, span);
+        for (_, key, count) in problems(exchange)
+            .into_iter()
+            .filter(|(_, _, count)| *count > 0)
+        {
+            span.put(key, count);
+        }
+        if exchange.problems.is_partial() {
+            span.put(PARTIAL, true);
+        }
+    }
+
+    fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
+        let upstream = exchange
+            .upstream
+            .as_ref()
+            .map(|upstream| (UPSTREAM, (&*upstream.name).into()));
+        let base: Vec<Attribute<'_>> = upstream.into_iter().collect();
+        record.record(
+            &base,
+            &some([
+                Some(OVERHEAD.sample(exchange.overhead())),
+                Some(REQUEST_BYTES.sample(exchange.http.request_bytes)),
+                Some(RESPONSE_BYTES.sample(exchange.http.response_bytes)),
+                exchange.flow.events.map(|count| EVENTS.sample(count)),
+                exchange.flow.chunks.map(|count| CHUNKS.sample(count)),
+                exchange
+                    .flow
+                    .chunks
+                    .map(|_| STALLS.sample(exchange.flow.stall_count)),
+                exchange.flow.gap_max.map(|gap| GAP_MAX.sample(gap)),
+            ]),
+        );
+        let mut ended = base.clone();
+        ended.push((END, exchange.end.as_str().into()));
+        ended.extend(
+            exchange
+                .usage_source()
+                .map(|from| (USAGE_SOURCE, source(from).into())),
+        );
+        ended.push((PARTIAL, exchange.problems.is_partial().into()));
+        record.record(&ended, &[EXCHANGES.sample(1_u64)]);
+        if exchange.response.streamed {
+            for (first, _, time) in firsts(exchange) {
+                record_by(
+                    record,
+                    &base,
+                    (FIRST, first),
+                    time.map(|time| TIME_TO_FIRST.sample(time)),
+                );
+            }
+        }
+        let result = exchange.integrity.map(|result| result.as_str());
+        record_by(
+            record,
+            &base,
+            (RESULT, result.unwrap_or_default()),
+            result.map(|_| INTEGRITY.sample(1_u64)),
+        );
+        for (kind, _, count) in problems(exchange) {
+            let sample = (count > 0).then(|| OBSERVATION_PROBLEMS.sample(count));
+            record_by(record, &base, (KIND, kind), sample);
+        }
+    }
+}
+
+/// Records one sample with one more attribute; nothing where there is no sample.
+fn record_by(
+    record: &mut dyn Record,
+    base: &[Attribute<'_>],
+    (key, value): (&'static str, &'static str),
+    sample: Option<Sample>,
+) {
+    let Some(sample) = sample else { return };
+    let mut attributes = Vec::with_capacity(base.len() + 1);
+    attributes.extend_from_slice(base);
+    attributes.push((key, value.into()));
+    record.record(&attributes, &[sample]);
+}
+
+fn flow<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+    let flow = &exchange.flow;
+    span.put_some("streamgauge.events", flow.events);
+    span.put_some("streamgauge.chunks", flow.chunks);
+    span.put_some("streamgauge.gap.max", flow.gap_max);
+    span.put_some("streamgauge.gap.p99", flow.gap_p99);
+    span.put_some("streamgauge.stalls", flow.chunks.map(|_| flow.stall_count));
+    span.put_some(
+        "streamgauge.reasoning.length",
+        exchange.response.reasoning_chars,
+    );
+    span.put_some(
+        "streamgauge.refusal.length",
+        exchange.response.refusal_chars,
+    );
+    let calls = exchange.response.tool_calls.len() as u64;
+    span.put_some("streamgauge.tool_calls", (calls > 0).then_some(calls));
+}
+
+/// The kinds of "first": label, span attribute, time.
+fn firsts(exchange: &Exchange) -> [(&'static str, &'static str, Option<Duration>); 6] {
+    let times = &exchange.times;
+    let since = |at: Option<Duration>| at.map(|at| since_request(exchange, at));
+    [
+        (
+            "byte",
+            "streamgauge.time_to_first_byte",
+            since(times.first_byte),
+        ),
+        (
+            "event",
+            "streamgauge.time_to_first_event",
+            since(times.first_chunk).filter(|_| exchange.response.streamed),
+        ),
+        (
+            "token",
+            "streamgauge.time_to_first_token",
+            exchange.time_to_first_token(),
+        ),
+        (
+            "reasoning",
+            "streamgauge.time_to_first_reasoning",
+            since(times.first_reasoning),
+        ),
+        (
+            "content",
+            "streamgauge.time_to_first_content",
+            since(times.first_content),
+        ),
+        (
+            "tool_call",
+            "streamgauge.time_to_first_tool_call",
+            since(times.first_tool_call),
+        ),
+    ]
+}
+
+fn since_request(exchange: &Exchange, at: Duration) -> Duration {
+    at.saturating_sub(exchange.times.request_end.unwrap_or_default())
+}
+
+/// The kinds of problems: label, span attribute, count.
+fn problems(exchange: &Exchange) -> [(&'static str, &'static str, u64); 5] {
+    let problems = &exchange.problems;
+    [
+        (
+            "malformed",
+            "streamgauge.problems.malformed",
+            problems.malformed,
+        ),
+        (
+            "mistyped",
+            "streamgauge.problems.mistyped",
+            problems.mistyped,
+        ),
+        (
+            "oversized",
+            "streamgauge.problems.oversized",
+            problems.oversized,
+        ),
+        (
+            "undecodable",
+            "streamgauge.problems.undecodable",
+            problems.undecodable,
+        ),
+        (
+            "missed_frames",
+            "streamgauge.problems.missed_frames",
+            problems.missed_frames,
+        ),
+    ]
+}
+
+const fn source(source: UsageSource) -> &'static str {
+    match source {
+        UsageSource::Reported => "reported",
+        UsageSource::ReportedPartial => "reported_partial",
+        UsageSource::Missing => "missing",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! Hand-made exchanges for tests of this folder and of the sinks.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::{Attribute, Attributes, Number, Record, Sample, Value, Vocabulary};
+use crate::exchange::{
+    ApiError, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, Problems, Request,
+    Response, Stall, Times, ToolCall, Trace, Upstream, Usage,
+};
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// A call that no dialect knows: HTTP facts only.
+pub(crate) fn plain() -> Exchange {
+    Exchange {
+        started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        call: None,
+        http: Http {
+            method: "GET".into(),
+            scheme: "http",
+            path: "/v1/models".into(),
+            version: "1.1",
+            host: Some("gauge:8080".into()),
+            status: Some(200),
+            ..Http::default()
+        },
+        trace: Some(Trace {
+            trace_id: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
+            parent_span_id: Some(0xb7ad_6b71_6920_3331),
+            server_span_id: 1,
+            client_span_id: 2,
+            sampled: true,
+            tracestate: Some("vendor=1".into()),
+        }),
+        upstream: Some(Upstream {
+            name: Arc::from("main"),
+            provider: Arc::from("openai"),
+            address: Arc::from("api.openai.com"),
+            port: 443,
+        }),
+        request: Request::default(),
+        response: Response::default(),
+        usage: Usage::default(),
+        times: Times {
+            request_end: Some(MS(10)),
+            forwarded: Some(MS(11)),
+            sent: Some(MS(12)),
+            response_head: Some(MS(40)),
+            first_byte: Some(MS(50)),
+            end: MS(100),
+            held: MS(1),
+            ..Times::default()
+        },
+        flow: Flow::default(),
+        end: End::Done,
+        failure: None,
+        integrity: Some(Integrity::Equal),
+        problems: Problems::default(),
+    }
+}
+
+/// A chat completion that was no stream.
+pub(crate) fn unary() -> Exchange {
+    let mut exchange = plain();
+    exchange.call = Some(Call::ChatCompletions);
+    exchange.http.method = "POST".into();
+    exchange.http.path = "/v1/chat/completions".into();
+    exchange.http.route = Some("/v1/chat/completions");
+    exchange.request = Request {
+        model: Some("gpt-4o".into()),
+        temperature: Some(0.0),
+        prompt_chars: Some(42),
+        ..Request::default()
+    };
+    exchange.response = Response {
+        id: Some("chatcmpl-1".into()),
+        model: Some("gpt-4o-2024-08-06".into()),
+        choices: vec![Choice {
+            index: 0,
+            finish_reason: Some("stop".into()),
+        }],
+        content_chars: Some(11),
+        ..Response::default()
+    };
+    exchange.usage = Usage {
+        input_tokens: Some(12),
+        output_tokens: Some(3),
+        total_tokens: Some(15),
+        ..Usage::default()
+    };
+    exchange
+}
+
+/// A streamed chat completion with everything that the wire can carry.
+pub(crate) fn streamed() -> Exchange {
+    let mut exchange = unary();
+    exchange.request = Request {
+        model: Some("gpt-4o".into()),
+        stream: Some(true),
+        max_tokens: Some(256),
+        choice_count: Some(2),
+        temperature: Some(0.5),
+        top_p: Some(0.9),
+        top_k: Some(40),
+        frequency_penalty: Some(0.1),
+        presence_penalty: Some(0.2),
+        stop_sequences: Some(vec!["END".into()]),
+        seed: Some(7),
+        reasoning_level: Some("low".into()),
+        output_type: Some(crate::exchange::OutputType::Json),
+        service_tier: Some("flex".into()),
+        prompt_chars: Some(42),
+        usage_injected: true,
+    };
+    exchange.response = Response {
+        streamed: true,
+        choices: vec![
+            Choice {
+                index: 0,
+                finish_reason: Some("tool_calls".into()),
+            },
+            Choice {
+                index: 1,
+                finish_reason: None,
+            },
+        ],
+        service_tier: Some("default".into()),
+        system_fingerprint: Some("fp_1".into()),
+        tool_calls: vec![ToolCall {
+            name: "get_weather".into(),
+            ..ToolCall::default()
+        }],
+        reasoning_chars: Some(5),
+        done: true,
+        ..exchange.response
+    };
+    exchange.usage = Usage {
+        input_tokens: Some(12),
+        output_tokens: Some(5),
+        total_tokens: Some(17),
+        cache_read_input_tokens: Some(8),
+        cache_write_input_tokens: Some(4),
+        reasoning_output_tokens: Some(0),
+        audio_input_tokens: Some(2),
+        ..Usage::default()
+    };
+    exchange.times = Times {
+        first_chunk: Some(MS(50)),
+        first_token: Some(MS(60)),
+        first_reasoning: Some(MS(60)),
+        first_content: Some(MS(70)),
+        first_tool_call: Some(MS(80)),
+        last_token: Some(MS(2100)),
+        end: MS(2110),
+        ..exchange.times
+    };
+    exchange.flow = Flow {
+        events: Some(8),
+        chunks: Some(5),
+        gap_max: Some(MS(2000)),
+        gap_p99: Some(MS(2000)),
+        stalls: vec![Stall {
+            at: MS(2100),
+            gap: MS(2000),
+        }],
+        stall_count: 1,
+        gaps: vec![(MS(15), 3), (MS(2000), 1)],
+    };
+    exchange
+}
+
+/// A stream that the client left before any usage came.
+pub(crate) fn client_left() -> Exchange {
+    let mut exchange = streamed();
+    exchange.end = End::ClientLeft;
+    exchange.usage = Usage::default();
+    exchange.integrity = Some(Integrity::Prefix);
+    exchange.response.choices[0].finish_reason = None;
+    exchange
+}
+
+/// A call that the upstream turned away.
+pub(crate) fn rate_limited() -> Exchange {
+    let mut exchange = unary();
+    exchange.http.status = Some(429);
+    exchange.response = Response {
+        error: Some(ApiError {
+            code: Some("rate_limit_exceeded".into()),
+            ..ApiError::default()
+        }),
+        ..Response::default()
+    };
+    exchange.usage = Usage::default();
+    exchange.failure = Some(Failure {
+        kind: "rate_limit_exceeded".into(),
+        message: "slow down".into(),
+    });
+    exchange
+}
+
+/// A [`Record`] that keeps samples: metric, attributes as `key=value`, value and times.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded(pub(crate) Vec<(&'static str, String, (Number, u64))>);
+
+impl Record for Recorded {
+    fn record(&mut self, attributes: &[Attribute<'_>], samples: &[Sample]) {
+        let attributes: Vec<_> = attributes
+            .iter()
+            .map(|(key, value)| line(key, value))
+            .collect();
+        for sample in samples {
+            self.0.push((
+                sample.metric.name,
+                attributes.join(" "),
+                (sample.value, sample.times),
+            ));
+        }
+    }
+}
+
+impl Recorded {
+    /// Everything a vocabulary says of an exchange, a line a sample.
+    pub(crate) fn lines(vocabulary: &dyn Vocabulary, exchange: &Exchange) -> Vec<String> {
+        let mut recorded = Self::default();
+        vocabulary.samples(exchange, &mut recorded);
+        let samples = recorded.0.into_iter();
+        samples
+            .map(|(metric, attributes, (value, times))| {
+                let value = match value {
+                    Number::Int(number) => number.to_string(),
+                    Number::Float(number) => format!("{number:?}"),
+                };
+                let times = if times == 1 {
+                    String::new()
+                } else {
+                    format!(" x{times}")
+                };
+                format!("{metric} {{{attributes}}} {value}{times}")
+            })
+            .collect()
+    }
+}
+
+/// The inference span's attributes in one vocabulary, a line each.
+pub(crate) fn inference_lines(vocabulary: &dyn Vocabulary, exchange: &Exchange) -> Vec<String> {
+    let mut span = Attributes::default();
+    vocabulary.inference(exchange, &mut span);
+    span.iter().map(|(key, value)| line(key, value)).collect()
+}
+
+/// The SERVER span's attributes in one vocabulary, a line each.
+pub(crate) fn server_lines(vocabulary: &dyn Vocabulary, exchange: &Exchange) -> Vec<String> {
+    let mut span = Attributes::default();
+    vocabulary.server(exchange, &mut span);
+    span.iter().map(|(key, value)| line(key, value)).collect()
+}
+
+fn line(key: &str, value: &Value<'_>) -> String {
+    match value {
+        Value::Str(text) => format!("{key}={text}"),
+        Value::Int(number) => format!("{key}={number}"),
+        Value::Float(number) => format!("{key}={number:?}"),
+        Value::Bool(flag) => format!("{key}={flag}"),
+        Value::StrList(texts) => format!("{key}={texts:?}"),
+    }
+}
