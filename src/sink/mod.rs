@@ -4,6 +4,10 @@
 //! waits behind the sink's own bounded queue. This file does not know which sinks exist.
 
 pub mod live;
+pub mod metrics;
+
+mod attributes;
+mod limited;
 
 use std::sync::Arc;
 use std::time::Duration;

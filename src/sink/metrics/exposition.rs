@@ -1,0 +1,319 @@
+//! Metrics as text: OpenMetrics 1.0 with exemplars, and the classic Prometheus format 0.0.4.
+//!
+//! Names by the OpenTelemetry rules for Prometheus: dots become underscores, the unit becomes a suffix, counters end in
+//! `_total`. The resource is `target_info`. There is one instrumentation scope, so its labels are left out.
+//! <https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/>
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
+use std::time::UNIX_EPOCH;
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, Histogram, Metric, MetricData, ResourceMetrics,
+};
+
+use super::series::{Exemplar, Exemplars};
+
+/// A text format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus text 0.0.4.
+    Classic,
+}
+
+impl Format {
+    /// The format that the value of an `Accept` header prefers; classic where it names neither.
+    pub(super) fn negotiate(accept: Option<&str>) -> Self {
+        let (mut open, mut classic) = (0.0, 0.0);
+        for range in accept.unwrap_or_default().split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let best = match parts.next().map(str::to_ascii_lowercase).as_deref() {
+                Some("application/openmetrics-text") => &mut open,
+                Some("text/plain" | "text/*" | "*/*") => &mut classic,
+                _ => continue,
+            };
+            let weight = parts
+                .find_map(|part| part.strip_prefix("q="))
+                .map_or(Some(1.0), |q| q.parse().ok());
+            *best = f64::max(*best, weight.unwrap_or(0.0));
+        }
+        if open > 0.0 && open >= classic {
+            Self::OpenMetrics
+        } else {
+            Self::Classic
+        }
+    }
+
+    /// Value of the `Content-Type` header.
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// Writes all metrics.
+pub(super) fn write(format: Format, metrics: &ResourceMetrics, exemplars: &Exemplars) -> String {
+    let mut text = Text {
+        format,
+        out: String::with_capacity(1 << 16),
+    };
+    text.target_info(metrics.resource());
+    for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+        text.metric(metric, exemplars);
+    }
+    if format == Format::OpenMetrics {
+        text.out.push_str("# EOF\n");
+    }
+    text.out
+}
+
+struct Text {
+    format: Format,
+    out: String,
+}
+
+impl Text {
+    fn target_info(&mut self, resource: &Resource) {
+        if resource.is_empty() {
+            return;
+        }
+        let labels = labels(
+            resource
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str())),
+        );
+        match self.format {
+            Format::OpenMetrics => self.header(
+                "target",
+                "info",
+                "Resource that the metrics come from.",
+                None,
+            ),
+            Format::Classic => self.header(
+                "target_info",
+                "gauge",
+                "Resource that the metrics come from.",
+                None,
+            ),
+        }
+        self.sample("target_info", "", &labels, "", 1, None);
+    }
+
+    fn metric(&mut self, metric: &Metric, exemplars: &Exemplars) {
+        match metric.data() {
+            AggregatedMetrics::F64(data) => self.data(metric, data, exemplars),
+            AggregatedMetrics::U64(data) => self.data(metric, data, exemplars),
+            AggregatedMetrics::I64(data) => self.data(metric, data, exemplars),
+        }
+    }
+
+    fn data<T: Copy + Display>(
+        &mut self,
+        metric: &Metric,
+        data: &MetricData<T>,
+        exemplars: &Exemplars,
+    ) {
+        match data {
+            MetricData::Sum(sum) if sum.is_monotonic() => {
+                let points = sum
+                    .data_points()
+                    .map(|point| (labels_of(point.attributes()), point.value()));
+                self.numbers(metric, "counter", points.collect());
+            }
+            MetricData::Sum(sum) => {
+                let points = sum
+                    .data_points()
+                    .map(|point| (labels_of(point.attributes()), point.value()));
+                self.numbers(metric, "gauge", points.collect());
+            }
+            MetricData::Gauge(gauge) => {
+                let points = gauge
+                    .data_points()
+                    .map(|point| (labels_of(point.attributes()), point.value()));
+                self.numbers(metric, "gauge", points.collect());
+            }
+            MetricData::Histogram(histogram) => self.histogram(metric, histogram, exemplars),
+            // No instrument of ours aggregates so, and neither text format has a shape for it.
+            MetricData::ExponentialHistogram(_) => {}
+        }
+    }
+
+    fn numbers<T: Display>(&mut self, metric: &Metric, kind: &str, mut points: Vec<(String, T)>) {
+        points.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let (name, unit) = family(metric, kind);
+        let total = if kind == "counter" { "_total" } else { "" };
+        // The classic format names a counter's family as its samples, OpenMetrics without the suffix.
+        match self.format {
+            Format::OpenMetrics => self.header(&name, kind, metric.description(), unit),
+            Format::Classic => {
+                self.header(&format!("{name}{total}"), kind, metric.description(), unit)
+            }
+        }
+        for (labels, value) in points {
+            self.sample(&name, total, &labels, "", value, None);
+        }
+    }
+
+    fn histogram<T: Copy + Display>(
+        &mut self,
+        metric: &Metric,
+        histogram: &Histogram<T>,
+        exemplars: &Exemplars,
+    ) {
+        let (name, unit) = family(metric, "histogram");
+        self.header(&name, "histogram", metric.description(), unit);
+        let kept = exemplars.get(metric.name());
+        let mut points: Vec<_> = histogram
+            .data_points()
+            .map(|point| (labels_of(point.attributes()), point))
+            .collect();
+        points.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (labels, point) in points {
+            let key: Vec<KeyValue> = point.attributes().cloned().collect();
+            let kept = kept.and_then(|kept| kept.get(&key));
+            let mut below = 0;
+            let bounds = point.bounds().map(Some).chain([None]);
+            for (bucket, (bound, count)) in bounds.zip(point.bucket_counts()).enumerate() {
+                below += count;
+                let exemplar = kept.and_then(|kept| kept.get(bucket).copied().flatten());
+                self.sample(&name, "_bucket", &labels, &self.le(bound), below, exemplar);
+            }
+            self.sample(&name, "_sum", &labels, "", point.sum(), None);
+            self.sample(&name, "_count", &labels, "", point.count(), None);
+        }
+    }
+
+    fn header(&mut self, name: &str, kind: &str, help: &str, unit: Option<&str>) {
+        // OpenMetrics escapes quotes in help texts as well.
+        let quoted = self.format == Format::OpenMetrics;
+        let _ = writeln!(self.out, "# HELP {name} {}", escape(help, quoted));
+        let _ = writeln!(self.out, "# TYPE {name} {kind}");
+        if let (Format::OpenMetrics, Some(unit)) = (self.format, unit) {
+            let _ = writeln!(self.out, "# UNIT {name} {unit}");
+        }
+    }
+
+    /// The label of a bucket; OpenMetrics wants every bound to look like a float.
+    fn le(&self, bound: Option<f64>) -> String {
+        match (bound, self.format) {
+            (None, _) => "le=\"+Inf\"".to_owned(),
+            (Some(bound), Format::OpenMetrics) => format!("le=\"{bound:?}\""),
+            (Some(bound), Format::Classic) => format!("le=\"{bound}\""),
+        }
+    }
+
+    fn sample(
+        &mut self,
+        name: &str,
+        suffix: &str,
+        labels: &str,
+        extra: &str,
+        value: impl Display,
+        exemplar: Option<Exemplar>,
+    ) {
+        let comma = if labels.is_empty() || extra.is_empty() {
+            ""
+        } else {
+            ","
+        };
+        let _ = match (labels, extra) {
+            ("", "") => write!(self.out, "{name}{suffix} {value}"),
+            _ => write!(self.out, "{name}{suffix}{{{labels}{comma}{extra}}} {value}"),
+        };
+        if let (Format::OpenMetrics, Some(exemplar)) = (self.format, exemplar) {
+            let origin = exemplar.origin;
+            let at = origin.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let _ = write!(
+                self.out,
+                " # {{trace_id=\"{:032x}\",span_id=\"{:016x}\"}} {} {}.{:03}",
+                origin.trace_id,
+                origin.span_id,
+                exemplar.value,
+                at.as_secs(),
+                at.subsec_millis(),
+            );
+        }
+        self.out.push('\n');
+    }
+}
+
+/// Name of a metric's family without `_total`, and its unit in words where it has one.
+fn family(metric: &Metric, kind: &str) -> (String, Option<&'static str>) {
+    let mut name = sanitize(metric.name(), ':');
+    let unit = match metric.unit() {
+        "s" => Some("seconds"),
+        "By" => Some("bytes"),
+        "1" if kind == "gauge" => Some("ratio"),
+        _ => None,
+    };
+    if kind == "counter" {
+        name.truncate(name.trim_end_matches("_total").len());
+    }
+    if let Some(unit) = unit.filter(|unit| !name.ends_with(&format!("_{unit}"))) {
+        let _ = write!(name, "_{unit}");
+    }
+    (name, unit)
+}
+
+fn labels_of<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
+    labels(attributes.map(|attribute| (attribute.key.as_str(), attribute.value.as_str())))
+}
+
+/// Labels in the order of their names. Keys that become the same name share it, their values joined by `;`.
+fn labels<'a>(attributes: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> String {
+    let mut sorted: BTreeMap<String, String> = BTreeMap::new();
+    for (key, value) in attributes {
+        sorted
+            .entry(sanitize(key, '_'))
+            .and_modify(|known| {
+                let _ = write!(known, ";{value}");
+            })
+            .or_insert_with(|| value.into_owned());
+    }
+    let mut text = String::new();
+    for (key, value) in sorted {
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}{key}=\"{}\"", escape(&value, true));
+    }
+    text
+}
+
+/// A name of letters, digits, underscores and `also`, that begins with no digit and has no two underscores in a row.
+fn sanitize(name: &str, also: char) -> String {
+    let mut clean = String::with_capacity(name.len() + 1);
+    for letter in name.chars() {
+        match letter {
+            letter if letter.is_ascii_alphanumeric() || letter == also && also != '_' => {
+                if clean.is_empty() && letter.is_ascii_digit() {
+                    clean.push('_');
+                }
+                clean.push(letter);
+            }
+            _ if clean.ends_with('_') => {}
+            _ => clean.push('_'),
+        }
+    }
+    clean
+}
+
+fn escape(text: &str, quotes: bool) -> Cow<'_, str> {
+    if !text.contains(['\\', '\n', '"']) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.replace('\\', "\\\\").replace('\n', "\\n");
+    Cow::Owned(if quotes {
+        escaped.replace('"', "\\\"")
+    } else {
+        escaped
+    })
+}
+
+#[cfg(test)]
+mod tests;

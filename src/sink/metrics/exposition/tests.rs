@@ -1,0 +1,151 @@
+//! Both formats, word for word.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
+
+use super::super::push::SharedReader;
+use super::super::series::Origin;
+use super::*;
+
+/// One metric of each kind, and what `write` makes of them.
+fn text(format: Format) -> String {
+    let reader = SharedReader(Arc::new(ManualReader::default()));
+    let resource = Resource::builder_empty()
+        .with_attribute(KeyValue::new("service.name", "gauge"))
+        .with_attribute(KeyValue::new("path", "C:\\a \"b\"\nc"))
+        .build();
+    let provider = SdkMeterProvider::builder()
+        .with_resource(resource)
+        .with_reader(reader.clone())
+        .build();
+    let meter = provider.meter("test");
+    let labels = [
+        KeyValue::new("gen_ai.request.model", "say \"hi\"\\\n"),
+        KeyValue::new("server.port", 443),
+    ];
+    let bytes = meter
+        .u64_counter("proxy.bytes")
+        .with_unit("By")
+        .with_description("Bytes \"moved\".\nAll.")
+        .build();
+    bytes.add(7, &[]);
+    meter
+        .u64_counter("llm.tokens.total")
+        .with_unit("{token}")
+        .with_description("Tokens.")
+        .build()
+        .add(3, &labels);
+    let latency = meter
+        .f64_histogram("a.latency")
+        .with_unit("s")
+        .with_boundaries(vec![0.5, 1.0]);
+    let latency = latency.with_description("Latency.").build();
+    latency.record(0.25, &labels);
+    latency.record(4.0, &labels);
+    meter
+        .f64_gauge("error.rate")
+        .with_unit("1")
+        .with_description("Rate.")
+        .build()
+        .record(0.5, &[]);
+    let mut metrics = ResourceMetrics::default();
+    reader.collect(&mut metrics).unwrap();
+
+    let origin = Origin {
+        trace_id: 0xabc,
+        span_id: 0xd,
+        at: UNIX_EPOCH + Duration::from_millis(1_234_056),
+    };
+    let kept = vec![None, None, Some(Exemplar { value: 4.0, origin })];
+    let exemplars = Exemplars::from([("a.latency", [(labels.to_vec(), kept)].into())]);
+    write(format, &metrics, &exemplars)
+}
+
+#[test]
+fn openmetrics_has_units_exemplars_and_an_end() {
+    let expected = r##"# HELP target Resource that the metrics come from.
+# TYPE target info
+target_info{path="C:\\a \"b\"\nc",service_name="gauge"} 1
+# HELP proxy_bytes Bytes \"moved\".\nAll.
+# TYPE proxy_bytes counter
+# UNIT proxy_bytes bytes
+proxy_bytes_total 7
+# HELP llm_tokens Tokens.
+# TYPE llm_tokens counter
+llm_tokens_total{gen_ai_request_model="say \"hi\"\\\n",server_port="443"} 3
+# HELP a_latency_seconds Latency.
+# TYPE a_latency_seconds histogram
+# UNIT a_latency_seconds seconds
+a_latency_seconds_bucket{gen_ai_request_model="say \"hi\"\\\n",server_port="443",le="0.5"} 1
+a_latency_seconds_bucket{gen_ai_request_model="say \"hi\"\\\n",server_port="443",le="1.0"} 1
+a_latency_seconds_bucket{gen_ai_request_model="say \"hi\"\\\n",server_port="443",le="+Inf"} 2 # {trace_id="00000000000000000000000000000abc",span_id="000000000000000d"} 4 1234.056
+a_latency_seconds_sum{gen_ai_request_model="say \"hi\"\\\n",server_port="443"} 4.25
+a_latency_seconds_count{gen_ai_request_model="say \"hi\"\\\n",server_port="443"} 2
+# HELP error_rate_ratio Rate.
+# TYPE error_rate_ratio gauge
+# UNIT error_rate_ratio ratio
+error_rate_ratio 0.5
+# EOF
+"##;
+    assert_eq!(text(Format::OpenMetrics), expected);
+}
+
+#[test]
+fn the_classic_format_names_counters_in_full_and_has_no_exemplars() {
+    let expected = r##"# HELP target_info Resource that the metrics come from.
+# TYPE target_info gauge
+target_info{path="C:\\a \"b\"\nc",service_name="gauge"} 1
+# HELP proxy_bytes_total Bytes "moved".\nAll.
+# TYPE proxy_bytes_total counter
+proxy_bytes_total 7
+# HELP llm_tokens_total Tokens.
+# TYPE llm_tokens_total counter
+llm_tokens_total{gen_ai_request_model="say \"hi\"\\\n",server_port="443"} 3
+# HELP a_latency_seconds Latency.
+# TYPE a_latency_seconds histogram
+a_latency_seconds_bucket{gen_ai_request_model="say \"hi\"\\\n",server_port="443",le="0.5"} 1
+a_latency_seconds_bucket{gen_ai_request_model="say \"hi\"\\\n",server_port="443",le="1"} 1
+a_latency_seconds_bucket{gen_ai_request_model="say \"hi\"\\\n",server_port="443",le="+Inf"} 2
+a_latency_seconds_sum{gen_ai_request_model="say \"hi\"\\\n",server_port="443"} 4.25
+a_latency_seconds_count{gen_ai_request_model="say \"hi\"\\\n",server_port="443"} 2
+# HELP error_rate_ratio Rate.
+# TYPE error_rate_ratio gauge
+error_rate_ratio 0.5
+"##;
+    assert_eq!(text(Format::Classic), expected);
+}
+
+#[test]
+fn the_scraper_chooses_the_format() {
+    let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                      text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    let cases = [
+        (Some(prometheus), Format::OpenMetrics),
+        (Some("application/openmetrics-text"), Format::OpenMetrics),
+        (
+            Some("application/openmetrics-text;q=0.2, text/plain;q=0.9"),
+            Format::Classic,
+        ),
+        (Some("application/openmetrics-text;q=0"), Format::Classic),
+        (Some("application/openmetrics-text;q=x"), Format::Classic),
+        (Some("text/html,*/*"), Format::Classic),
+        (None, Format::Classic),
+    ];
+    for (accept, format) in cases {
+        assert_eq!(Format::negotiate(accept), format, "{accept:?}");
+    }
+}
+
+#[test]
+fn keys_that_become_one_name_share_it() {
+    let keys = [
+        ("a.b", Cow::Borrowed("1")),
+        ("a_b", Cow::Borrowed("2")),
+        ("9lives", Cow::Borrowed("3")),
+    ];
+    assert_eq!(labels(keys.into_iter()), r#"_9lives="3",a_b="1;2""#);
+}

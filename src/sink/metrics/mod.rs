@@ -1,0 +1,332 @@
+//! Metrics: the one place where a fact becomes a sample.
+//!
+//! Each sample is recorded once, into one aggregate of the OpenTelemetry SDK, which both the OTLP push and `/metrics` read;
+//! so the two agree. Labels are bounded here. This file knows no metric by name: what is recorded, and under which
+//! names, is the vocabularies' business.
+
+mod exposition;
+mod fold;
+mod push;
+mod series;
+mod window;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{
+    Instrument, ManualReader, PeriodicReader, SdkMeterProvider, Stream, Temporality,
+};
+
+use self::push::{Counted, SharedReader};
+use self::series::{Origin, Table};
+use self::window::Windows;
+use super::{ExchangeId, Sink};
+use crate::exchange::{Exchange, Trace};
+use crate::semconv::{self, Attribute, Kind, Metric, Record, Sample, Vocabulary};
+
+/// What the metrics sink can be told.
+pub struct Config {
+    /// Vocabularies in order; HTTP and our own come on top.
+    pub vocabularies: Vec<&'static dyn Vocabulary>,
+    /// Different values an attribute may have before the rest fold into `_other`. Default 200.
+    pub label_values: usize,
+    /// Window of `llm.error.rate`. Default 5 min.
+    pub error_window: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            vocabularies: semconv::DEFAULTS
+                .into_iter()
+                .filter_map(semconv::named)
+                .collect(),
+            label_values: 200,
+            error_window: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The metrics sink.
+pub struct Metrics {
+    vocabularies: Vec<&'static dyn Vocabulary>,
+    table: Table,
+    windows: Arc<Mutex<Windows>>,
+    failures: Arc<AtomicU64>,
+    provider: SdkMeterProvider,
+    reader: SharedReader,
+    meter: Meter,
+}
+
+impl Metrics {
+    /// Metrics that are only read through [`render`](Self::render).
+    #[must_use]
+    pub fn new(config: &Config, resource: Resource) -> Self {
+        let reader = SharedReader(Arc::new(ManualReader::default()));
+        Self::with_readers(
+            config,
+            resource,
+            reader.clone(),
+            vec![reader],
+            Arc::default(),
+        )
+    }
+
+    /// Metrics that are also pushed, every `interval` and on [`flush`](Sink::flush). Starts a thread.
+    #[must_use]
+    pub fn pushing(
+        config: &Config,
+        resource: Resource,
+        exporter: impl PushMetricExporter,
+        interval: Duration,
+    ) -> Self {
+        let failures = Arc::<AtomicU64>::default();
+        let cumulative = exporter.temporality() == Temporality::Cumulative;
+        let exporter = Counted::new(exporter, Arc::clone(&failures));
+        let push = SharedReader(Arc::new(
+            PeriodicReader::builder(exporter)
+                .with_interval(interval)
+                .build(),
+        ));
+        // A second reader means a second aggregate: only where the push wants deltas, which Prometheus cannot read.
+        let (pull, readers) = if cumulative {
+            (push.clone(), vec![push])
+        } else {
+            let pull = SharedReader(Arc::new(ManualReader::default()));
+            (pull.clone(), vec![push, pull])
+        };
+        Self::with_readers(config, resource, pull, readers, failures)
+    }
+
+    fn with_readers(
+        config: &Config,
+        resource: Resource,
+        reader: SharedReader,
+        readers: Vec<SharedReader>,
+        failures: Arc<AtomicU64>,
+    ) -> Self {
+        let vocabularies: Vec<_> = config
+            .vocabularies
+            .iter()
+            .chain(&semconv::ALWAYS)
+            .copied()
+            .collect();
+        let series = series_per_metric(config.label_values);
+        let limit = move |_: &Instrument| {
+            Stream::builder()
+                .with_cardinality_limit(series)
+                .build()
+                .ok()
+        };
+        let mut builder = SdkMeterProvider::builder()
+            .with_resource(resource)
+            .with_view(limit);
+        for reader in readers {
+            builder = builder.with_reader(reader);
+        }
+        let provider = builder.build();
+        let scope = InstrumentationScope::builder("streamgauge")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build();
+        let meter = provider.meter_with_scope(scope);
+        let windows = Arc::new(Mutex::new(Windows::new(
+            config.error_window,
+            Instant::now(),
+        )));
+        let metrics = || {
+            vocabularies
+                .iter()
+                .flat_map(|vocabulary| vocabulary.metrics())
+        };
+        let table = Table::new(&meter, metrics(), config.label_values, 4 * series);
+        for metric in metrics().filter(|metric| metric.kind == Kind::WindowMean) {
+            observe_window(&meter, metric, Arc::clone(&windows));
+        }
+        Self {
+            vocabularies,
+            table,
+            windows,
+            failures,
+            provider,
+            reader,
+            meter,
+        }
+    }
+
+    /// Registers a counter or a level that its owner keeps, to be read at each collection. Attributes tell apart several
+    /// registrations of one metric. Metrics that are not of an observed kind are left alone.
+    pub fn observe(
+        &self,
+        metric: &'static Metric,
+        attributes: &[(&'static str, &'static str)],
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        let labels: Vec<KeyValue> = attributes
+            .iter()
+            .map(|(key, value)| KeyValue::new(*key, *value))
+            .collect();
+        let (name, unit, description) = (metric.name, metric.unit, metric.description);
+        match metric.kind {
+            Kind::ObservedCounter => {
+                let builder = self
+                    .meter
+                    .u64_observable_counter(name)
+                    .with_unit(unit)
+                    .with_description(description);
+                builder
+                    .with_callback(move |point| point.observe(read(), &labels))
+                    .build();
+            }
+            Kind::ObservedGauge => {
+                let builder = self
+                    .meter
+                    .u64_observable_gauge(name)
+                    .with_unit(unit)
+                    .with_description(description);
+                builder
+                    .with_callback(move |point| point.observe(read(), &labels))
+                    .build();
+            }
+            _ => debug_assert!(false, "{name} is recorded, not observed"),
+        }
+    }
+
+    /// Pushes that failed, retries included in one.
+    #[must_use]
+    pub fn export_failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// All metrics as text, and the content type of that text, for the value of a scrape's `Accept` header:
+    /// OpenMetrics with exemplars where the scraper prefers it, else the classic Prometheus format.
+    #[must_use]
+    pub fn render(&self, accept: Option<&str>) -> (&'static str, String) {
+        let format = exposition::Format::negotiate(accept);
+        let mut collected = ResourceMetrics::default();
+        if let Err(error) = self.reader.collect(&mut collected) {
+            // After shutdown there is nothing to read; the text is valid and empty.
+            tracing::debug!(%error, "metrics were not collected");
+        }
+        (
+            format.content_type(),
+            exposition::write(format, &collected, &self.table.exemplars()),
+        )
+    }
+}
+
+impl Sink for Metrics {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
+        let origin = exchange
+            .trace
+            .as_ref()
+            .filter(|trace| trace.sampled)
+            .map(|trace| origin(trace, exchange));
+        let mut recorder = Recorder {
+            metrics: self,
+            origin,
+        };
+        for vocabulary in &self.vocabularies {
+            vocabulary.samples(exchange, &mut recorder);
+        }
+    }
+
+    fn flush(&self, within: Duration) {
+        let (done, wait) = mpsc::sync_channel(1);
+        let provider = self.provider.clone();
+        let push = move || {
+            // The reader's shutdown pushes once more, but gives up after a time of its own; a flush waits.
+            let flushed = provider.force_flush();
+            let _ = done.send(flushed);
+            let _ = provider.shutdown();
+        };
+        let started = std::thread::Builder::new()
+            .name("metrics-flush".into())
+            .spawn(push);
+        let flushed = started.map(|_| wait.recv_timeout(within));
+        if !matches!(flushed, Ok(Ok(Ok(())))) {
+            tracing::warn!("the last metrics were not pushed in time");
+        }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// Records the samples of one exchange.
+struct Recorder<'m> {
+    metrics: &'m Metrics,
+    origin: Option<Origin>,
+}
+
+impl Record for Recorder<'_> {
+    fn record(&mut self, attributes: &[Attribute<'_>], samples: &[Sample]) {
+        if samples.is_empty() {
+            return;
+        }
+        let series = self.metrics.table.series(attributes);
+        series.record(&self.metrics.table, samples, self.origin);
+        for sample in samples
+            .iter()
+            .filter(|sample| sample.metric.kind == Kind::WindowMean)
+        {
+            if let semconv::Number::Float(value) = sample.value {
+                let mut windows = self
+                    .metrics
+                    .windows
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                windows.add(series.labels(), value, Instant::now());
+            }
+        }
+    }
+}
+
+fn origin(trace: &Trace, exchange: &Exchange) -> Origin {
+    let span_id = if exchange.inference().is_some() {
+        trace.client_span_id
+    } else {
+        trace.server_span_id
+    };
+    Origin {
+        trace_id: trace.trace_id,
+        span_id,
+        at: exchange.started_at + exchange.times.end,
+    }
+}
+
+fn observe_window(meter: &Meter, metric: &'static Metric, windows: Arc<Mutex<Windows>>) {
+    let builder = meter
+        .f64_observable_gauge(metric.name)
+        .with_unit(metric.unit)
+        .with_description(metric.description);
+    let observe = move |point: &dyn opentelemetry::metrics::AsyncInstrument<f64>| {
+        let means = windows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .means(Instant::now());
+        means
+            .into_iter()
+            .for_each(|(labels, mean)| point.observe(mean, &labels));
+    };
+    builder.with_callback(observe).build();
+}
+
+/// The SDK's own bound on the series of a metric. Labels go together: a model has few upstreams, answers, tiers and
+/// errors, so ten sets for each of two bounded labels leave room, and memory stays bounded all the same.
+fn series_per_metric(label_values: usize) -> usize {
+    label_values.saturating_mul(20).clamp(2_000, 100_000)
+}
+
+#[cfg(test)]
+mod tests;
