@@ -16,6 +16,13 @@ const PARTIAL: &str = "streamgauge.partial";
 const INTEGRITY_SPAN: &str = "streamgauge.integrity";
 const OVERHEAD_SPAN: &str = "streamgauge.overhead.duration";
 
+/// Span event at the first event with generated output.
+pub const FIRST_TOKEN_EVENT: &str = "first_token";
+/// Span event when a stream goes on after a stall.
+pub const STALL_EVENT: &str = "stall";
+/// How long it had stood still, in seconds; on [`STALL_EVENT`].
+pub const STALL_DURATION: &str = "streamgauge.stall.duration";
+
 /// What was lost or misread, on [`OBSERVATION_PROBLEMS`] and [`TELEMETRY_DROPPED`].
 pub const KIND: &str = "kind";
 /// `traces` or `metrics`, on [`EXPORT_FAILURES`].
