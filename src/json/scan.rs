@@ -2,9 +2,6 @@
 
 use super::{Error, MAX_DEPTH};
 
-/// How far a string is looked through byte by byte before a vector search is worth its start-up cost.
-const SHORT: usize = 24;
-
 /// Where the white space at `at` ends.
 pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
     while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\t' | b'\r')) {
@@ -208,29 +205,17 @@ impl Cursor<'_> {
     fn string(&mut self) -> Result<(), Error> {
         self.at += 1;
         loop {
-            let stop = string_stop(self.bytes, self.at);
-            self.reject_controls(stop)?;
-            self.at = stop;
-            match self.peek() {
-                b'"' => {
+            self.at = string_stop(self.bytes, self.at);
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
                     self.at += 1;
                     return Ok(());
                 }
-                b'\\' => self.escape()?,
-                _ => return Err(self.expected("a closing quote")),
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(self.expected("control characters to be escaped")),
+                None => return Err(self.expected("a closing quote")),
             }
         }
-    }
-
-    /// Control characters must be escaped (RFC 8259, section 7).
-    fn reject_controls(&mut self, stop: usize) -> Result<(), Error> {
-        // Without an early exit the compiler turns the first look into vector code.
-        let span = &self.bytes[self.at..stop];
-        if span.iter().fold(false, |any, byte| any | (*byte < b' ')) {
-            self.at += span.iter().take_while(|byte| **byte >= b' ').count();
-            return Err(self.expected("control characters to be escaped"));
-        }
-        Ok(())
     }
 
     fn escape(&mut self) -> Result<(), Error> {
@@ -252,15 +237,30 @@ impl Cursor<'_> {
     }
 }
 
-/// Where the next quote or backslash at or after `from` stands, or the end.
+/// Where the next quote, backslash or control character at or after `from` stands, or the end. All that lies before it
+/// stands for itself (RFC 8259, section 7).
 fn string_stop(bytes: &[u8], from: usize) -> usize {
     let rest = &bytes[from..];
-    let short = &rest[..rest.len().min(SHORT)];
-    if let Some(at) = short.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-        return from + at;
+    let (words, tail) = rest.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let stops = stops_in(u64::from_le_bytes(*word));
+        if stops != 0 {
+            return from + index * 8 + stops.trailing_zeros() as usize / 8;
+        }
     }
-    let far = &rest[short.len()..];
-    from + short.len() + memchr::memchr2(b'"', b'\\', far).unwrap_or(far.len())
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
+    let in_tail = tail.iter().position(ends).unwrap_or(tail.len());
+    from + words.len() * 8 + in_tail
+}
+
+/// Marks the bytes of a word that end a stretch of plain text, by their top bits. The lowest mark is exact; those above
+/// it may be false, since a subtraction borrows from the byte above.
+const fn stops_in(word: u64) -> u64 {
+    const EACH: u64 = u64::MAX / 0xff;
+    let quote = (word ^ (EACH * b'"' as u64)).wrapping_sub(EACH);
+    let backslash = (word ^ (EACH * b'\\' as u64)).wrapping_sub(EACH);
+    let control = word.wrapping_sub(EACH * b' ' as u64);
+    (quote | backslash | control) & !word & (EACH * 0x80)
 }
 
 /// Where the string whose content begins at `at` ends, its closing quote included; only for validated text.

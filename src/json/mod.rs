@@ -201,7 +201,11 @@ impl<'a> Value<'a> {
     pub fn select<const N: usize>(self, names: [&str; N]) -> [Option<Value<'a>>; N] {
         let mut found = [None; N];
         for (key, value) in self.members() {
-            if let Some(at) = names.iter().position(|name| key.is(name)) {
+            let known = match key.has_escapes() {
+                false => names.iter().position(|name| *name == key.raw),
+                true => names.iter().position(|name| key.is(name)),
+            };
+            if let Some(at) = known {
                 found[at] = Some(value);
             }
         }
@@ -286,7 +290,7 @@ impl<'a> Text<'a> {
     /// Whether any character is written as an escape.
     #[must_use]
     pub fn has_escapes(self) -> bool {
-        memchr::memchr(b'\\', self.raw()).is_some()
+        self.raw().contains(&b'\\')
     }
 
     /// Whether it decodes to `other`.
@@ -319,12 +323,14 @@ impl<'a> Text<'a> {
     /// How many Unicode code points it decodes to; a surrogate pair is one, a lone surrogate is one.
     #[must_use]
     pub fn chars(self) -> u64 {
-        self.pieces()
-            .map(|piece| match piece {
-                Piece::Plain(text) => text.chars().count() as u64,
-                Piece::Escaped(_) => 1,
-            })
-            .sum()
+        let mut written = self.raw.chars().count();
+        let mut rest = self.raw();
+        while let Some(at) = memchr::memchr(b'\\', rest) {
+            let (_, length) = scan::unescape(&rest[at..]);
+            written -= length - 1;
+            rest = rest.get(at + length..).unwrap_or_default();
+        }
+        written as u64
     }
 
     const fn pieces(self) -> Pieces<'a> {
