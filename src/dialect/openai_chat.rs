@@ -42,11 +42,8 @@ impl Dialect for OpenAiChat {
         if !one_asked || response.choices.len() < 2 {
             return;
         }
-        let reasons = response
-            .choices
-            .drain(..)
-            .filter_map(|choice| choice.finish_reason);
-        let finish_reason = reasons.last();
+        let mut ended = response.choices.iter_mut().rev();
+        let finish_reason = ended.find_map(|choice| choice.finish_reason.take());
         response.choices = vec![Choice {
             index: 0,
             finish_reason,

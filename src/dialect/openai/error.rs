@@ -1,6 +1,6 @@
 //! Error objects, in an HTTP error's body or inside a stream that began with a 200.
 
-use super::member::{keep, keep_str};
+use super::member::{decode, keep, keep_str};
 use crate::exchange::ApiError;
 use crate::json::{Kind, Value};
 
@@ -31,7 +31,7 @@ pub(super) fn from_object(object: Value<'_>) -> Option<ApiError> {
         kind: text(kind),
         message: message.map(|message| match message.as_text() {
             Some(text) => keep(text),
-            None => keep_str(&String::from_utf8_lossy(message.raw())),
+            None => keep_str(&decode(message.raw())),
         }),
         status: code.and_then(Value::as_i64),
     };

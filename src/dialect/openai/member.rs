@@ -1,10 +1,22 @@
 //! Tolerant reading of single members: absent and `null` are alike, a wrong type is absent and counted.
 
+use std::borrow::Cow;
+
 use crate::exchange::Problems;
 use crate::json::{Kind, Text, Value};
 
 /// Longest text that is kept, in bytes; what an upstream calls its model or says of an error is its own choice.
 const TEXT_KEPT: usize = 2048;
+
+/// Bytes as text, broken characters replaced. A stream of events is decoded so (WHATWG Encoding), and a broken character
+/// should cost itself only.
+pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    // The lossy conversion is several times slower than the check that there is nothing to convert.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
 
 /// What `read` makes of a member; a problem where it makes nothing of a member that is there.
 pub(super) fn typed<'a, T>(

@@ -21,6 +21,7 @@ pub(super) fn read(
         audio,
         images,
         annotations,
+        reasoning @ ..,
     ] = message.select([
         "content",
         "refusal",
@@ -29,12 +30,17 @@ pub(super) fn read(
         "audio",
         "images",
         "annotations",
+        "reasoning_content",
+        "reasoning",
+        "thinking",
+        "reasoning_details",
+        "thinking_blocks",
     ]);
     let mut output = Output::default();
     if let Some(content) = content {
         output |= read_content(content, facts);
     }
-    output |= read_reasoning(message, facts);
+    output |= read_reasoning(reasoning, facts);
     if let Some(refusal) = typed(refusal, &mut facts.problems, Value::as_text) {
         output.other |= add(&mut facts.response.refusal_chars, refusal.chars());
     }
@@ -84,14 +90,7 @@ fn read_content(content: Value<'_>, facts: &mut Facts) -> Output {
 /// Reasoning goes by several names: `reasoning_content` (DeepSeek, SGLang, Qwen), `reasoning` (vLLM, Ollama, OpenRouter),
 /// `reasoning_details` (OpenRouter), `thinking` and `thinking_blocks` (relays). Where a message has more than one they
 /// say the same, so the longest counts.
-fn read_reasoning(message: Value<'_>, facts: &mut Facts) -> Output {
-    let named = message.select([
-        "reasoning_content",
-        "reasoning",
-        "thinking",
-        "reasoning_details",
-        "thinking_blocks",
-    ]);
+fn read_reasoning(named: [Option<Value<'_>>; 5], facts: &mut Facts) -> Output {
     let mut longest = None;
     for member in named {
         longest = longest.max(typed_text_chars(member, &mut facts.problems));

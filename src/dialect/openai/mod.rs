@@ -17,7 +17,7 @@ mod tool_calls;
 mod usage;
 
 use choice::Choices;
-use member::{keep, typed};
+use member::{decode, keep, typed};
 
 /// Reads one response of a chat or text completion.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl Reader for Answer {
             return self.read_events(body, facts);
         }
         let failed = status >= 400;
-        let text = String::from_utf8_lossy(body);
+        let text = decode(body);
         let Ok((value, rest)) = json::parse_prefix(&text) else {
             // An error page of a network on the way is no fault of the API's.
             facts.problems.malformed += u64::from(!failed && !body.is_empty());
@@ -72,8 +72,7 @@ impl Answer {
             return Output::default();
         }
         let failed = name == b"error";
-        // A stream of events is decoded with replacement (WHATWG Encoding), so a broken character costs itself only.
-        let text = String::from_utf8_lossy(data);
+        let text = decode(data);
         match json::parse_prefix(&text) {
             Ok((value, "")) => self.read_value(value, failed, facts),
             _ if failed => {

@@ -1,6 +1,6 @@
 //! What chat and text completion requests share.
 
-use super::member::{self, keep, typed};
+use super::member::{self, decode, keep, typed};
 use crate::exchange::{OutputType, Problems, Request};
 use crate::json::{self, Kind, Value};
 
@@ -15,7 +15,7 @@ pub(in crate::dialect) fn read(
     request: &mut Request,
     problems: &mut Problems,
 ) {
-    let text = String::from_utf8_lossy(body);
+    let text = decode(body);
     let object = match json::parse(text.as_bytes()) {
         Ok(value) if value.kind() == Kind::Object => value,
         _ => {

@@ -4,7 +4,7 @@
 //! index out (Gemini), send 0 for every call (Ollama), repeat the id on each fragment (SGLang), send it empty (vLLM,
 //! DashScope), or send arguments as an object (TGI); [`ToolCalls::locate`] is where that is sorted out.
 
-use super::member::{self, count, cut, keep, typed};
+use super::member::{self, count, cut, decode, keep, typed};
 use crate::dialect::Facts;
 use crate::exchange::ToolCall;
 use crate::json::{Kind, Text, Value};
@@ -209,7 +209,7 @@ impl<'a> Fragment<'a> {
         self.arguments = match arguments.or(input) {
             Some(arguments) if !arguments.is_null() => match arguments.as_text() {
                 Some(text) => text.chars(),
-                None => String::from_utf8_lossy(arguments.raw()).chars().count() as u64,
+                None => decode(arguments.raw()).chars().count() as u64,
             },
             _ => 0,
         };
