@@ -170,7 +170,8 @@ fn the_form_of_a_body_shows_in_its_beginning() {
         (b"\n\n{\"id\"", Sniff::Other),
         (b"[{\"error\"", Sniff::Other),
         (b"<html>", Sniff::Other),
-        (b"dx", Sniff::Other),
+        (b"database gone", Sniff::Other),
+        (b"error: gone", Sniff::Other),
     ] {
         assert_eq!(sniff(beginning), sniffed, "{beginning:?}");
     }

@@ -25,7 +25,7 @@ pub enum Sniff {
 /// Tells a stream of events from another body by its first bytes: `beginning` is what has come so far.
 #[must_use]
 pub fn sniff(beginning: &[u8]) -> Sniff {
-    const STARTS: [&[u8]; 6] = [b":", b"data", b"event", b"id", b"retry", b"error:"];
+    const STARTS: [&[u8]; 6] = [b":", b"data:", b"event:", b"id:", b"retry:", b"error: {"];
     let beginning = beginning
         .strip_prefix(parser::BYTE_ORDER_MARK)
         .unwrap_or(beginning);
