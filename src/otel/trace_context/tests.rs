@@ -1,0 +1,136 @@
+//! Propagation and sampling, as tables.
+
+use super::*;
+
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+
+fn tracing(sampler: Sampler) -> Tracing {
+    Tracing::new(sampler, true)
+}
+
+fn parent_based(root: Sampler) -> Sampler {
+    Sampler::ParentBased(Box::new(root))
+}
+
+#[test]
+fn a_valid_parent_is_continued() {
+    let context =
+        tracing(parent_based(Sampler::AlwaysOff)).begin("POST", Some(PARENT), Some("vendor=1"));
+    assert_eq!(context.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
+    assert_eq!(context.parent_span_id, Some(0xb7ad_6b71_6920_3331));
+    assert_eq!(context.tracestate.as_deref(), Some("vendor=1"));
+    assert!(context.sampled);
+    let upstream = context.traceparent(context.client_span_id);
+    assert_eq!(
+        upstream,
+        format!(
+            "00-0af7651916cd43dd8448eb211c80319c-{:016x}-01",
+            context.client_span_id
+        )
+    );
+}
+
+#[test]
+fn a_malformed_parent_makes_a_new_root() {
+    let malformed = [
+        "",
+        "00",
+        "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+        "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "+0-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ];
+    for header in malformed {
+        let context =
+            tracing(parent_based(Sampler::AlwaysOn)).begin("POST", Some(header), Some("vendor=1"));
+        assert_eq!(
+            (context.parent_span_id, context.tracestate),
+            (None, None),
+            "{header}"
+        );
+        assert_ne!(
+            context.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
+            "{header}"
+        );
+    }
+}
+
+#[test]
+fn a_later_version_may_say_more() {
+    for more in ["", "-what-the-future-brings"] {
+        let header = format!("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01{more}");
+        let context = tracing(parent_based(Sampler::AlwaysOff)).begin("POST", Some(&header), None);
+        assert!(context.parent_span_id.is_some() && context.sampled);
+        assert!(context.traceparent(1).starts_with("00-"));
+    }
+}
+
+#[test]
+fn a_malformed_tracestate_is_left_behind_and_the_parent_kept() {
+    let context = tracing(Sampler::AlwaysOn).begin("POST", Some(PARENT), Some("no equals sign"));
+    assert!(context.parent_span_id.is_some());
+    assert_eq!(context.tracestate, None);
+}
+
+#[test]
+fn each_sampler_decides_by_root_and_parent() {
+    use Sampler::{AlwaysOff, AlwaysOn, TraceIdRatioBased};
+    let cases = [
+        (AlwaysOn, true, true, true),
+        (AlwaysOff, false, false, false),
+        (TraceIdRatioBased(1.0), true, true, true),
+        (TraceIdRatioBased(0.0), false, false, false),
+        (parent_based(AlwaysOn), true, true, false),
+        (parent_based(AlwaysOff), false, true, false),
+        (parent_based(TraceIdRatioBased(0.0)), false, true, false),
+    ];
+    for (sampler, root, sampled, unsampled) in cases {
+        let tracing = tracing(sampler.clone());
+        let decide = |parent| tracing.begin("POST", parent, None).sampled;
+        assert_eq!(
+            (decide(None), decide(Some(PARENT)), decide(Some(UNSAMPLED))),
+            (root, sampled, unsampled),
+            "{sampler:?}"
+        );
+    }
+}
+
+#[test]
+fn a_ratio_keeps_about_its_share() {
+    let tracing = tracing(Sampler::TraceIdRatioBased(0.25));
+    let kept = (0..10_000)
+        .filter(|_| tracing.begin("POST", None, None).sampled)
+        .count();
+    assert!((2_200..2_800).contains(&kept), "{kept}");
+}
+
+#[test]
+fn the_flag_upstream_says_what_was_decided() {
+    let context = tracing(Sampler::AlwaysOff).begin("POST", Some(PARENT), None);
+    assert!(context.traceparent(7).ends_with("-0000000000000007-00"));
+}
+
+#[test]
+fn without_propagation_every_exchange_is_a_root() {
+    let tracing = Tracing::new(Sampler::AlwaysOn, false);
+    let context = tracing.begin("POST", Some(PARENT), Some("vendor=1"));
+    assert_eq!((context.parent_span_id, context.tracestate), (None, None));
+    assert!(!tracing.propagates());
+}
+
+#[test]
+fn ids_differ() {
+    let tracing = tracing(Sampler::AlwaysOn);
+    let (one, other) = (
+        tracing.begin("POST", None, None),
+        tracing.begin("POST", None, None),
+    );
+    assert_ne!(one.trace_id, other.trace_id);
+    assert_ne!(one.server_span_id, one.client_span_id);
+    assert_ne!(one.server_span_id, other.server_span_id);
+}
