@@ -3,6 +3,8 @@
 //! An HTTP error is one of the transport's: a status of 5xx (towards the upstream 4xx too), or a response that never came
 //! or broke. An error event inside a 200 stream and a client that left are none, so `error.type` stays absent.
 
+use std::borrow::Cow;
+
 use super::gen_ai::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT, some};
 use super::metric::{Kind, Metric, Record, buckets};
 use super::{Attribute, Attributes, Vocabulary};
@@ -112,7 +114,7 @@ impl Vocabulary for Http {
 
 /// `error.type` of the SERVER span, which also decides that its status is an error.
 #[must_use]
-pub fn server_error(exchange: &Exchange) -> Option<&str> {
+pub fn server_error(exchange: &Exchange) -> Option<Cow<'_, str>> {
     error(exchange, 500)
 }
 
@@ -129,17 +131,20 @@ pub fn server_span_name(exchange: &Exchange) -> String {
     }
 }
 
-fn error(exchange: &Exchange, first_bad_status: u16) -> Option<&str> {
-    let failure = exchange.failure.as_ref()?;
+/// What failed, where it is the transport's: in the observer's word, else the status as the conventions have it.
+fn error(exchange: &Exchange, first_bad_status: u16) -> Option<Cow<'_, str>> {
     let broken = matches!(exchange.end, End::Cut | End::Timeout | End::Refused);
     let bad_status = exchange
         .http
         .status
-        .is_some_and(|status| status >= first_bad_status);
-    (broken || bad_status).then_some(&failure.kind)
+        .filter(|status| *status >= first_bad_status);
+    match &exchange.failure {
+        Some(failure) => (broken || bad_status.is_some()).then_some(Cow::Borrowed(&failure.kind)),
+        None => bad_status.map(|status| Cow::Owned(status.to_string())),
+    }
 }
 
-/// The method where it is one of RFC 9110, RFC 5789 or RFC 10008 (`QUERY`), else `_OTHER`.
+/// The method where the conventions know it, else `_OTHER`.
 fn known_method(method: &str) -> &'static str {
     const KNOWN: [&str; 10] = [
         "POST", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY",

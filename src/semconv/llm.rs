@@ -147,25 +147,31 @@ impl Vocabulary for Llm {
             &with_error,
             &some([Some(REQUEST_DURATION.sample(duration(exchange))), error]),
         );
-        for (kind, count) in [
-            ("prompt", usage.input_tokens),
-            ("completion", usage.output_tokens),
-        ] {
-            let Some(count) = count else { continue };
-            base.push((TOKEN_TYPE, kind.into()));
-            record.record(&base, &[TOKENS_TOTAL.sample(count)]);
-            base.pop();
-        }
-        for call in exchange
-            .response
-            .tool_calls
-            .iter()
-            .filter(|call| !call.name.is_empty())
-        {
-            base.push((TOOL_NAME, (&call.name).into()));
-            record.record(&base, &[TOOL_CALLS.sample(1_u64)]);
-            base.pop();
-        }
+        record_each(exchange, &mut base, record);
+    }
+}
+
+/// Tokens by type and calls by tool, each with one label more; `base` is left as it was.
+fn record_each<'a>(exchange: &'a Exchange, base: &mut Vec<Attribute<'a>>, record: &mut dyn Record) {
+    let usage = &exchange.usage;
+    for (kind, count) in [
+        ("prompt", usage.input_tokens),
+        ("completion", usage.output_tokens),
+    ] {
+        let Some(count) = count else { continue };
+        base.push((TOKEN_TYPE, kind.into()));
+        record.record(base, &[TOKENS_TOTAL.sample(count)]);
+        base.pop();
+    }
+    for call in exchange
+        .response
+        .tool_calls
+        .iter()
+        .filter(|call| !call.name.is_empty())
+    {
+        base.push((TOOL_NAME, (&call.name).into()));
+        record.record(base, &[TOOL_CALLS.sample(1_u64)]);
+        base.pop();
     }
 }
 

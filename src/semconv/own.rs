@@ -248,15 +248,7 @@ impl Vocabulary for Own {
                 exchange.flow.gap_max.map(|gap| GAP_MAX.sample(gap)),
             ]),
         );
-        let mut ended = base.clone();
-        ended.push((END, exchange.end.as_str().into()));
-        ended.extend(
-            exchange
-                .usage_source()
-                .map(|from| (USAGE_SOURCE, source(from).into())),
-        );
-        ended.push((PARTIAL, exchange.problems.is_partial().into()));
-        record.record(&ended, &[EXCHANGES.sample(1_u64)]);
+        record_end(exchange, base.clone(), record);
         if exchange.response.streamed {
             for (first, _, time) in firsts(exchange) {
                 record_by(
@@ -279,6 +271,18 @@ impl Vocabulary for Own {
             record_by(record, &base, (KIND, kind), sample);
         }
     }
+}
+
+/// Counts the exchange by how it ended.
+fn record_end<'a>(exchange: &'a Exchange, mut ended: Vec<Attribute<'a>>, record: &mut dyn Record) {
+    ended.push((END, exchange.end.as_str().into()));
+    ended.extend(
+        exchange
+            .usage_source()
+            .map(|from| (USAGE_SOURCE, source(from).into())),
+    );
+    ended.push((PARTIAL, exchange.problems.is_partial().into()));
+    record.record(&ended, &[EXCHANGES.sample(1_u64)]);
 }
 
 /// Records one sample with one more attribute; nothing where there is no sample.

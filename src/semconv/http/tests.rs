@@ -80,7 +80,7 @@ fn a_broken_upstream_is_an_error_of_both_sides() {
         kind: "stream_truncated".into(),
         message: String::new(),
     });
-    assert_eq!(server_error(&exchange), Some("stream_truncated"));
+    assert_eq!(server_error(&exchange).as_deref(), Some("stream_truncated"));
     assert!(
         samples(&exchange)
             .iter()
@@ -127,4 +127,14 @@ fn host_and_port_are_told_apart() {
     assert_eq!(split_host("gauge:80"), ("gauge", Some(80)));
     assert_eq!(split_host("[::1]:80"), ("::1", Some(80)));
     assert_eq!(split_host("[::1]"), ("::1", None));
+}
+
+#[test]
+fn a_5xx_that_nobody_named_has_its_status_for_a_type() {
+    let mut exchange = sample::plain();
+    exchange.http.status = Some(503);
+    assert_eq!(server_error(&exchange).as_deref(), Some("503"));
+    exchange.http.status = Some(404);
+    assert_eq!(server_error(&exchange), None);
+    assert!(samples(&exchange)[1].contains("error.type=404"));
 }

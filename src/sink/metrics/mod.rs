@@ -120,19 +120,7 @@ impl Metrics {
             .copied()
             .collect();
         let series = series_per_metric(config.label_values);
-        let limit = move |_: &Instrument| {
-            Stream::builder()
-                .with_cardinality_limit(series)
-                .build()
-                .ok()
-        };
-        let mut builder = SdkMeterProvider::builder()
-            .with_resource(resource)
-            .with_view(limit);
-        for reader in readers {
-            builder = builder.with_reader(reader);
-        }
-        let provider = builder.build();
+        let provider = provider(resource, readers, series);
         let scope = InstrumentationScope::builder("streamgauge")
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
@@ -290,6 +278,23 @@ impl Record for Recorder<'_> {
             }
         }
     }
+}
+
+/// A provider whose metrics have at most so many series each.
+fn provider(resource: Resource, readers: Vec<SharedReader>, series: usize) -> SdkMeterProvider {
+    let limit = move |_: &Instrument| {
+        Stream::builder()
+            .with_cardinality_limit(series)
+            .build()
+            .ok()
+    };
+    let builder = SdkMeterProvider::builder()
+        .with_resource(resource)
+        .with_view(limit);
+    readers
+        .into_iter()
+        .fold(builder, |builder, reader| builder.with_reader(reader))
+        .build()
 }
 
 fn origin(trace: &Trace, exchange: &Exchange) -> Origin {
