@@ -1,0 +1,90 @@
+"""The calls that both SDKs make, direct and through the proxy.
+
+Each case asks a simulated model for an answer that a seed and fixed times determine; what each model does stands in
+`src/simulate/model.rs`.
+"""
+
+THINK_MS = 150
+"""Time until a simulated model's first event."""
+
+KNOBS = {"x-sim-seed": "7", "x-sim-chunks": "12", "x-sim-interval-ms": "5", "x-sim-think-ms": str(THINK_MS)}
+
+QUESTION = [{"role": "user", "content": "How deep is the river at the bridge? \u6df1\u3055\u306f\uff1f"}]
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "gauge",
+            "description": "Reads a stream gauge",
+            "parameters": {"type": "object", "properties": {"station": {"type": "string"}}},
+        },
+    }
+]
+
+TOOL_RESULT = [
+    *QUESTION,
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "gauge", "arguments": "{}"}}],
+    },
+    {"role": "tool", "tool_call_id": "call_1", "content": "2.31 m"},
+]
+
+
+def _case(api, model, *, stop_after=None, headers=None, **body):
+    return {"api": api, "body": {"model": model, **body}, "headers": {**KNOBS, **(headers or {})}, "stop_after": stop_after}
+
+
+def _chat(model, **options):
+    return _case("chat", model, **{"messages": QUESTION, **options})
+
+
+def _both(name, **options):
+    """A case as one answer, and as a stream."""
+    return {name: _chat(**options), f"{name}-streamed": _chat(**options, stream=True)}
+
+
+CASES = {
+    **_both("chat", model="sim-chat"),
+    **_both("three-choices", model="sim-chat", n=3),
+    **_both("reasoning", model="sim-reasoning"),
+    **_both("refusal", model="sim-refuse"),
+    **_both("tools", model="sim-tools", tools=TOOLS),
+    **_both("tool-result", model="sim-tools", tools=TOOLS, messages=TOOL_RESULT),
+    **_both("error-400", model="sim-error-400"),
+    **_both("error-429", model="sim-error-429"),
+    **_both("error-500", model="sim-error-500"),
+    **_both("cut", model="sim-cut"),
+    "usage-streamed": _chat("sim-chat", stream=True, stream_options={"include_usage": True}),
+    "no-usage-streamed": _chat("sim-no-usage", stream=True),
+    "no-stream-options-streamed": _chat("sim-no-stream-options", stream=True),
+    "no-done-streamed": _chat("sim-no-done", stream=True),
+    "error-midstream": _chat("sim-error-midstream", stream=True),
+    "cancelled": _chat("sim-chat", stream=True, stop_after=3, headers={"x-sim-chunks": "4000"}),
+    "completion": _case("completions", "sim-chat", prompt="The river"),
+    "completion-streamed": _case("completions", "sim-chat", prompt="The river", stream=True),
+}
+"""Every case by name: which API, the body, extra headers, and after how many chunks the client leaves."""
+
+
+def trace_context(sdk, name):
+    """The trace that an SDK (a number) makes a case's call in, and the `traceparent` that says so."""
+    trace_id = f"{sdk:016x}{list(CASES).index(name) + 1:016x}"
+    return trace_id, f"00-{trace_id}-00f067aa0ba902b7-01"
+
+
+def comparable(seen):
+    """What a client saw, less what two calls at different times may differ in.
+
+    `created` and the `date` header are times. A `usage` of null is what an upstream adds to the other chunks of a
+    stream that is asked for usage, and stays where the proxy asked.
+    """
+    if isinstance(seen, list):
+        return [comparable(item) for item in seen]
+    if not isinstance(seen, dict):
+        return seen
+    times = {key: type(value).__name__ for key, value in seen.items() if key in ("created", "date")}
+    kept = {k: comparable(v) for k, v in seen.items() if k not in times and not (k == "usage" and v is None)}
+    return kept | times

@@ -1,0 +1,31 @@
+"""What must hold for every call, whichever SDK made it."""
+
+from cases import CASES, THINK_MS, comparable
+
+
+def check_equal(direct, proxied):
+    """A client saw through the proxy what it sees without one."""
+    assert comparable(proxied) == comparable(direct)
+
+
+def check_measured(name, seen, first_ms, attributes):
+    """What was exported for a call agrees with what its client saw.
+
+    The proxy stands between the two: it sees the first token after the model has thought and before the client does.
+    """
+    case = CASES[name]
+    assert attributes["gen_ai.request.model"] == case["body"]["model"]
+    end = attributes["streamgauge.end"]
+    if case["stop_after"]:
+        assert end == "client_left"
+    else:
+        assert end != "client_left"
+    if "cut" in name:
+        assert end == "cut"
+    status = seen.get("error", {}).get("status")
+    if status:
+        assert attributes["error.type"]
+        assert first_ms is None
+    if first_ms is not None:
+        exported_ms = attributes["llm.response.first_token_latency_ms"]
+        assert THINK_MS <= exported_ms <= first_ms

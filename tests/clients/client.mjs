@@ -1,0 +1,51 @@
+// Makes calls with the OpenAI npm SDK and prints what the SDK showed.
+//
+// Standard input: {"base_url", "calls": {name: {"api", "body", "headers", "stop_after"}}}.
+// Standard output: {name: {"seen", "first_ms"}}, `first_ms` being the time to the first chunk with output.
+
+import OpenAI from "openai";
+import { text } from "node:stream/consumers";
+
+const { base_url, calls } = JSON.parse(await text(process.stdin));
+const client = new OpenAI({ baseURL: base_url, apiKey: "sk-test", maxRetries: 0, timeout: 60_000 });
+const apis = { chat: client.chat.completions, completions: client.completions };
+
+function headersOf(headers) {
+  return [...headers].filter(([name]) => name !== "date").sort();
+}
+
+function hasOutput(chunk) {
+  return chunk.choices.some(
+    (choice) => choice.text || Object.entries(choice.delta ?? {}).some(([key, value]) => key !== "role" && value),
+  );
+}
+
+async function see({ api, body, headers, stop_after }) {
+  const seen = { chunks: [] };
+  const start = performance.now();
+  let first_ms = null;
+  try {
+    const { data, response } = await apis[api].create(body, { headers }).withResponse();
+    Object.assign(seen, { status: response.status, headers: headersOf(response.headers) });
+    if (!body.stream) {
+      seen.answer = data;
+      return { seen, first_ms };
+    }
+    for await (const chunk of data) {
+      if (first_ms === null && hasOutput(chunk)) first_ms = performance.now() - start;
+      seen.chunks.push(chunk);
+      if (seen.chunks.length === stop_after) break;
+    }
+  } catch (error) {
+    seen.error = { class: error.constructor.name, text: String(error), cause: String(error.cause ?? "") };
+    if (error instanceof OpenAI.APIError) {
+      const { status, code, type, error: body } = error;
+      Object.assign(seen.error, { status, code, type, body, headers: headersOf(error.headers ?? []) });
+    }
+  }
+  return { seen, first_ms };
+}
+
+const results = {};
+for (const [name, call] of Object.entries(calls)) results[name] = await see(call);
+console.log(JSON.stringify(results));

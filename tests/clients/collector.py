@@ -1,0 +1,77 @@
+"""An OTLP/HTTP receiver on the published protobuf definitions that keeps the spans it is sent."""
+
+import gzip
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from processes import DEADLINE
+
+
+class Collector:
+    """A running receiver; stopped at the end of the `with` block."""
+
+    def __init__(self):
+        self._spans = []
+        self._changed = threading.Condition()
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers["content-encoding"] == "gzip":
+                    body = gzip.decompress(body)
+                if self.path == "/v1/traces":
+                    collector._take(ExportTraceServiceRequest.FromString(body))
+                self.send_response(200)
+                self.send_header("content-type", "application/x-protobuf")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _take(self, request):
+        with self._changed:
+            for resource in request.resource_spans:
+                for scope in resource.scope_spans:
+                    self._spans.extend(scope.spans)
+            self._changed.notify_all()
+
+    def inference(self, trace_id):
+        """Waits for the inference span of a trace, and returns its attributes."""
+
+        def found():
+            for span in self._spans:
+                attributes = {item.key: _value(item.value) for item in span.attributes}
+                if span.trace_id.hex() == trace_id and "gen_ai.operation.name" in attributes:
+                    return attributes
+            return None
+
+        with self._changed:
+            self._changed.wait_for(found, DEADLINE)
+            names = [span.name for span in self._spans if span.trace_id.hex() == trace_id]
+            if attributes := found():
+                return attributes
+        raise AssertionError(f"no inference span came for trace {trace_id}; it has {names}")
+
+
+def _value(value):
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(item) for item in value.array_value.values]
+    return getattr(value, kind)
