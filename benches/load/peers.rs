@@ -125,7 +125,8 @@ impl Running {
                 child: None,
             });
         };
-        let log = fs::File::create(site.folder.join("log"))?;
+        let log_file = site.folder.join("log");
+        let log = fs::File::create(&log_file)?;
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -140,7 +141,11 @@ impl Running {
             start_up: Duration::ZERO,
             child: Some(child),
         };
-        running.wait_until_listening(started)?;
+        running.wait_until_listening(started).map_err(|error| {
+            let log = fs::read_to_string(&log_file).unwrap_or_default();
+            let last_line = log.lines().next_back().unwrap_or("its log is empty");
+            io::Error::other(format!("{program} {error}: {last_line}"))
+        })?;
         running.start_up = started.elapsed();
         Ok(running)
     }

@@ -177,26 +177,31 @@ impl Run<'_> {
     }
 
     async fn memory(&self) -> io::Result<Figures> {
-        let processes = self.peer.processes();
-        if processes.is_empty() {
+        if self.peer.processes().is_empty() {
             return Ok(Vec::new());
         }
-        let idle = cpu::resident_bytes(&processes);
+        // A peer may listen before all its processes are there.
+        tokio::time::sleep(self.extent.warm_up).await;
+        let idle = self.resident_bytes();
         // Code and buffers that the first calls bring in belong to no stream.
         self.closed_loop(Request::new(Answer::Unary), 4).await?;
-        let before = cpu::resident_bytes(&processes);
+        let before = self.resident_bytes();
         let clients = self.open(IDLE, self.extent.open).await?;
         tokio::time::sleep(2 * IDLE.interval).await;
-        let growth = cpu::resident_bytes(&processes).saturating_sub(before);
+        let growth = self.resident_bytes().saturating_sub(before);
         self.close(clients).await?;
         Ok(vec![
             (MEMORY, growth as f64 / 1024.0 / self.extent.open as f64),
-            ("memory when started, MiB", idle as f64 / f64::from(1 << 20)),
+            ("memory when idle, MiB", idle as f64 / f64::from(1 << 20)),
             (
                 "start until it listens, ms",
                 self.peer.start_up.as_secs_f64() * 1000.0,
             ),
         ])
+    }
+
+    fn resident_bytes(&self) -> u64 {
+        cpu::resident_bytes(&self.peer.processes())
     }
 
     async fn open(&self, pace: Pace, streams: usize) -> io::Result<Clients> {
