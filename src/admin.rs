@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 use crate::sink::live::{InFlight, Live, Row};
 
 /// Renders metrics for a scraper's `Accept` header: the content type and the text.
-pub type Metrics = dyn Fn(Option<&str>) -> (String, String) + Send + Sync;
+pub type Metrics = dyn Fn(Option<&str>) -> (&'static str, String) + Send + Sync;
 
 /// What the listener shows.
 #[derive(Clone)]

@@ -36,7 +36,8 @@ pub enum Command {
 
     /// Run a simulated upstream, sample traffic and the proxy, in one process
     ///
-    /// Needs no key and no network. Prints where to look.
+    /// Needs no key and no network. Prints where to look, and what to try against it.
+    Demo(DemoArgs),
 
     /// Run a simulated upstream
     ///

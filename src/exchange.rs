@@ -577,3 +577,24 @@ impl Exchange {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceparent_names_the_span_and_says_whether_it_is_sampled() {
+        let mut trace = Trace {
+            trace_id: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
+            parent_span_id: None,
+            server_span_id: 1,
+            client_span_id: 0xb7ad,
+            sampled: true,
+            tracestate: None,
+        };
+        let expected = "00-0af7651916cd43dd8448eb211c80319c-000000000000b7ad-01";
+        assert_eq!(trace.traceparent(trace.client_span_id), expected);
+        trace.sampled = false;
+        assert!(trace.traceparent(1).ends_with("-0000000000000001-00"));
+    }
+}

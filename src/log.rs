@@ -68,6 +68,8 @@ fn colours() -> bool {
 fn targets(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
+        // The SDK tells of every failed export; ours are counted, and told at a limited rate.
+        .with_target("opentelemetry", LevelFilter::OFF)
         .with_target(env!("CARGO_CRATE_NAME"), level)
 }
 

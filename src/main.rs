@@ -2,20 +2,23 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
-use streamgauge::cli::{Cli, Command, ServeArgs, SimulateArgs, SourceArgs};
+use streamgauge::cli::{Cli, Command, DemoArgs, ServeArgs, SimulateArgs, SourceArgs};
 use streamgauge::config::{self, Config, Environment, Flags};
 use streamgauge::simulate::{self, Simulator};
-use streamgauge::{app, log};
+use streamgauge::{app, demo, log, proxy};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
+        Command::Demo(args) => demo(&args),
         Command::Simulate(args) => simulate(&args),
         Command::Check(args) => check(&args.sources),
     };
@@ -34,6 +37,41 @@ fn serve(args: &ServeArgs) -> Outcome {
     let config = config::load(&Flags::from(&args.sources), &environment)?;
     log::start(config.log)?;
     Ok(Runtime::new()?.block_on(app::serve(config, &environment))?)
+}
+
+fn demo(args: &DemoArgs) -> Outcome {
+    let environment = Environment::of_process();
+    let mut config = config::load(&Flags::from(args), &environment)?;
+    log::start(log::Config {
+        level: config.log.level.min(LevelFilter::WARN),
+        ..config.log
+    })?;
+    Runtime::new()?.block_on(async {
+        let mut out = io::stdout();
+        let mut signals = app::Signals::listen()?;
+        let upstream = Simulator::new(simulate::Config::default()).start().await?;
+        config.listen = demo::free_address(config.listen, &mut out)?;
+        config.admin = demo::free_address(config.admin, &mut out)?;
+        config.proxy = proxy::config::Config {
+            upstreams: vec![proxy::config::Upstream::new(
+                "simulated",
+                upstream.base_url().parse()?,
+            )],
+            ..config.proxy
+        };
+        let running = app::start(config, &environment).await?;
+        let site = demo::Site {
+            proxy: running.proxy,
+            admin: running.admin,
+            live: Arc::clone(&running.live),
+        };
+        match demo::run(&site, args.duration, signals.next(), &mut out).await {
+            // Whoever read the output has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            outcome => outcome?,
+        }
+        Ok(running.shutdown(signals.next()).await?)
+    })
 }
 
 fn simulate(args: &SimulateArgs) -> Outcome {

@@ -3,6 +3,7 @@
 //! The only file that knows every room. It parses nothing.
 
 mod signals;
+mod telemetry;
 mod tls;
 
 use std::future::Future;
@@ -20,10 +21,13 @@ use tokio::task::JoinHandle;
 use crate::admin;
 use crate::config::{Config, Environment};
 use crate::observe::Observe;
+use crate::otel::{self, Otlp, Settings};
 use crate::proxy::{Proxy, listen};
 use crate::sink::Sink;
 use crate::sink::live::Live;
 use crate::tee::Counters;
+
+use telemetry::Telemetry;
 
 pub use signals::Signals;
 
@@ -36,9 +40,9 @@ const FLUSH: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the configuration cannot be put to work, or streams were cut off at the end of the drain.
-pub async fn serve(config: Config, _environment: &Environment) -> anyhow::Result<()> {
+pub async fn serve(config: Config, environment: &Environment) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("signals cannot be listened for")?;
-    let running = start(config, _environment).await?;
+    let running = start(config, environment).await?;
     signals.next().await;
     running.shutdown(signals.next()).await
 }
@@ -65,25 +69,30 @@ pub struct Running {
 /// # Errors
 /// When an address is taken, a file cannot be read, or an exporter cannot be built. Everything wrong with the `OTEL_*`
 /// variables is said at once.
-pub async fn start(config: Config, _environment: &Environment) -> anyhow::Result<Running> {
+pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<Running> {
     // Every TLS client and server of the process uses the same provider; a second call finds it in place.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings =
+        Settings::from_env(|name| environment.get(name).map(str::to_owned)).map_err(in_one)?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let proxy_listener = bind(config.listen, "listen").await?;
     let admin_listener = bind(config.admin, "admin").await?;
     let (proxy_address, admin_address) =
         (proxy_listener.local_addr()?, admin_listener.local_addr()?);
 
+    let telemetry = Telemetry::build(&config.telemetry, &settings)?;
     let live = Arc::new(Live::new(RECENT));
-    let sinks: Arc<[Arc<dyn Sink>]> = [Arc::clone(&live) as Arc<dyn Sink>].into();
+    let sinks = sinks(&telemetry, &live);
+    let metrics = Arc::clone(&telemetry.metrics);
     let observe = Observe::new(
         config.observe,
         Arc::clone(&sinks),
-        Box::new(|_: &http::HeaderMap| None),
-        config.telemetry.propagate,
+        telemetry.begin_trace,
+        telemetry.propagate,
         Handle::current(),
     );
     let counters = observe.counters();
+    telemetry::watch(&metrics, telemetry.traces.as_deref(), &counters);
     let upstreams: Vec<String> = config
         .proxy
         .upstreams
@@ -100,7 +109,7 @@ pub async fn start(config: Config, _environment: &Environment) -> anyhow::Result
     let state = admin::State {
         base_url,
         live: Arc::clone(&live),
-        metrics: Arc::new(|_: Option<&str>| (String::new(), String::new())),
+        metrics: Arc::new(move |accept| metrics.render(accept)),
         ready: Arc::clone(&ready),
     };
     let admin_task = tokio::spawn(async move {
@@ -117,6 +126,8 @@ pub async fn start(config: Config, _environment: &Environment) -> anyhow::Result
         proxy = %proxy_address,
         admin = %admin_address,
         upstreams = %upstreams.join(" "),
+        traces = target(settings.traces.as_ref()),
+        metrics = target(settings.metrics.as_ref()),
         "listening"
     );
     Ok(Running {
@@ -160,6 +171,25 @@ async fn flush(sinks: &Arc<[Arc<dyn Sink>]>) {
             tracing::error!(%error, "a sink failed to flush");
         }
     }
+}
+
+fn sinks(telemetry: &Telemetry, live: &Arc<Live>) -> Arc<[Arc<dyn Sink>]> {
+    let traces = telemetry
+        .traces
+        .clone()
+        .map(|traces| traces as Arc<dyn Sink>);
+    let always: [Arc<dyn Sink>; 2] = [telemetry.metrics.clone(), live.clone()];
+    traces.into_iter().chain(always).collect()
+}
+
+/// Where a signal goes, for the log.
+fn target(otlp: Option<&Otlp>) -> &str {
+    otlp.map_or("not pushed: no OTLP endpoint is set", |otlp| &otlp.endpoint)
+}
+
+fn in_one(errors: Vec<otel::Error>) -> anyhow::Error {
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(errors.join("\n"))
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

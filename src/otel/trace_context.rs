@@ -107,19 +107,6 @@ impl Tracing {
     }
 }
 
-impl TraceContext {
-    /// The `traceparent` that makes one of our spans the parent: the CLIENT span for an inference call, the SERVER span
-    /// for any other.
-    #[must_use]
-    pub fn traceparent(&self, span_id: u64) -> String {
-        format!(
-            "00-{:032x}-{span_id:016x}-{:02x}",
-            self.trace_id,
-            u8::from(self.sampled)
-        )
-    }
-}
-
 /// Draws until the id is valid; all zeros is not.
 fn valid<T: PartialEq>(invalid: T, draw: impl Fn() -> T) -> T {
     loop {

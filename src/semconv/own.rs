@@ -102,11 +102,11 @@ pub static IN_FLIGHT: Metric = health(
     "Exchanges in flight.",
     Kind::ObservedGauge,
 );
-/// Bytes shown to observers that none has read yet. Registered by the application.
+/// Events handed to observers that none has folded yet. Registered by the application.
 pub static OBSERVER_QUEUE: Metric = health(
     "streamgauge.observer.queue",
-    "By",
-    "Bytes that wait to be observed.",
+    "{event}",
+    "Events that wait to be observed.",
     Kind::ObservedGauge,
 );
 /// Telemetry lost before it could be exported, by kind. Registered by the application.

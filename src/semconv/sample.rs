@@ -33,6 +33,7 @@ pub(crate) fn plain() -> Exchange {
             sampled: true,
             tracestate: Some("vendor=1".into()),
         }),
+        attempts: Vec::new(),
         upstream: Some(Upstream {
             name: Arc::from("main"),
             provider: Arc::from("openai"),

@@ -37,7 +37,7 @@ async fn admin() -> Admin {
         live: Arc::clone(&live),
         metrics: Arc::new(|accept| {
             let accept = accept.unwrap_or("nothing").to_owned();
-            (accept.clone(), format!("# asked for {accept}\n"))
+            ("text/plain; of=tests", format!("# asked for {accept}\n"))
         }),
         ready: Arc::clone(&ready),
     };

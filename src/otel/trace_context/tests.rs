@@ -21,14 +21,6 @@ fn a_valid_parent_is_continued() {
     assert_eq!(context.parent_span_id, Some(0xb7ad_6b71_6920_3331));
     assert_eq!(context.tracestate.as_deref(), Some("vendor=1"));
     assert!(context.sampled);
-    let upstream = context.traceparent(context.client_span_id);
-    assert_eq!(
-        upstream,
-        format!(
-            "00-0af7651916cd43dd8448eb211c80319c-{:016x}-01",
-            context.client_span_id
-        )
-    );
 }
 
 #[test]
@@ -66,7 +58,6 @@ fn a_later_version_may_say_more() {
         let header = format!("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01{more}");
         let context = tracing(parent_based(Sampler::AlwaysOff)).begin("POST", Some(&header), None);
         assert!(context.parent_span_id.is_some() && context.sampled);
-        assert!(context.traceparent(1).starts_with("00-"));
     }
 }
 
@@ -107,12 +98,6 @@ fn a_ratio_keeps_about_its_share() {
         .filter(|_| tracing.begin("POST", None, None).sampled)
         .count();
     assert!((2_200..2_800).contains(&kept), "{kept}");
-}
-
-#[test]
-fn the_flag_upstream_says_what_was_decided() {
-    let context = tracing(Sampler::AlwaysOff).begin("POST", Some(PARENT), None);
-    assert!(context.traceparent(7).ends_with("-0000000000000007-00"));
 }
 
 #[test]

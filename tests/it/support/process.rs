@@ -54,7 +54,7 @@ impl Log {
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         parsed
             .into_iter()
-            .find(|line| line["fields"]["message"] == message)
+            .find(|line| line["message"] == message)
     }
 
     /// Everything, as one text.
