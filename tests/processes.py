@@ -96,10 +96,10 @@ class Process:
 
         def fields(line):
             try:
-                found = json.loads(line)["fields"]
-            except (ValueError, KeyError, TypeError):
+                found = json.loads(line)
+            except ValueError:
                 return None
-            return found if found.get("message") == text else None
+            return found if isinstance(found, dict) and found.get("message") == text else None
 
         return self.first(f"the message {text!r}", fields)
 

@@ -52,9 +52,7 @@ impl Log {
             .lines
             .iter()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        parsed
-            .into_iter()
-            .find(|line| line["message"] == message)
+        parsed.into_iter().find(|line| line["message"] == message)
     }
 
     /// Everything, as one text.
@@ -129,7 +127,7 @@ impl Program {
         let process = self.start();
         let line = process.message("listening").await;
         let address = |field: &str| -> SocketAddr {
-            let value = line["fields"][field].as_str();
+            let value = line[field].as_str();
             value
                 .and_then(|text| text.parse().ok())
                 .unwrap_or_else(|| panic!("no address under {field:?} in {line}"))
