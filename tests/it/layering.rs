@@ -37,7 +37,10 @@ const ROOMS: &[(&str, May)] = &[
     ),
     ("proxy", Import(&["json", "sse", "tee"])),
     ("admin", Import(&["sink"])),
-    ("config", Import(&["log", "observe", "otel", "proxy", "semconv"])),
+    (
+        "config",
+        Import(&["log", "observe", "otel", "proxy", "semconv"]),
+    ),
     ("cli", Import(&["config"])),
     ("log", Import(&[])),
     ("app", ImportAny),
