@@ -224,10 +224,21 @@ fn collect(stream: impl AsyncRead + Unpin + Send + 'static) -> watch::Receiver<L
 }
 
 #[tokio::test]
+async fn a_server_says_where_it_listens_and_ends_when_asked() {
+    let mut server = Program::serve("http://127.0.0.1:9/v1").listen().await;
+    let health = super::client::get(server.admin, "/healthz").await;
+    assert_eq!(health.status(), 200);
+    server.process.terminate().await;
+    assert_eq!(server.process.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_program_that_ends_is_waited_for() {
-    let mut process = Program::new(["--no-such-flag"])
-        .env("STREAMGAUGE_X", "1")
+    let mut process = Program::new(["serve"])
+        .args(["--no-such-flag"])
+        .env("NO_COLOR", "1")
         .start();
-    process.exit().await;
-    assert!(process.stderr().is_over && process.stdout().is_over);
+    assert_eq!(process.exit().await.code(), Some(2));
+    assert!(process.stderr().text().contains("--no-such-flag"));
+    assert_eq!(process.stdout().text(), "");
 }
