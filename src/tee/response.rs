@@ -49,6 +49,8 @@ pub struct ResponseTee<B: Body, E: Edit> {
     edit: Option<Edited<E>>,
     /// The upstream's failure, kept until what came before it has been handed over.
     failure: Option<(Instant, B::Error)>,
+    /// Whether the connection had a chance to flush what came before the failure.
+    flushed: bool,
     held: Duration,
     closed: bool,
 }
@@ -103,6 +105,7 @@ where
                 over: false,
             }),
             failure: None,
+            flushed: false,
             held: Duration::ZERO,
             closed: false,
         };
@@ -113,7 +116,8 @@ where
         tee
     }
 
-    /// Reads one frame from the upstream and shows it. A failure is kept for [`Self::poll_failure`].
+    /// Reads one frame from the upstream and shows it. Pending also means that the upstream failed: the failure is kept
+    /// for [`Self::poll_failure`].
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<(Instant, Option<Frame<Bytes>>)> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             return Poll::Pending;
@@ -132,9 +136,6 @@ where
                     edited.edit.finish(&mut edited.decided);
                 }
                 self.failure = Some((at, error));
-                // The connection flushes what it holds when a body has nothing for it, and drops it when a body
-                // fails; so it is first told to wait, at once to be asked again.
-                cx.waker().wake_by_ref();
                 Poll::Pending
             }
         }
@@ -192,9 +193,15 @@ where
     }
 
     /// After a failure: what the edit still held goes out, then the failure.
-    fn poll_failure(&mut self) -> Polled<B> {
+    fn poll_failure(&mut self, cx: &mut Context<'_>) -> Polled<B> {
         if let Some(frame) = self.next_decided() {
             return Poll::Ready(Some(Ok(frame)));
+        }
+        if !std::mem::replace(&mut self.flushed, true) {
+            // The connection flushes what it holds when a body has nothing for it, and drops it when a body fails; so
+            // it is first told to wait, at once to be asked again.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let Some((at, error)) = self.failure.take() else {
             return Poll::Ready(None);
@@ -248,13 +255,16 @@ where
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
-        if self.failure.is_some() {
-            self.poll_failure()
-        } else if self.edit.is_some() {
-            self.poll_edited(cx)
-        } else {
-            self.poll_plain(cx)
+        if self.failure.is_none() {
+            let polled = match self.edit {
+                Some(_) => self.poll_edited(cx),
+                None => self.poll_plain(cx),
+            };
+            if polled.is_ready() || self.failure.is_none() {
+                return polled;
+            }
         }
+        self.poll_failure(cx)
     }
 
     fn is_end_stream(&self) -> bool {
