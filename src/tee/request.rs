@@ -63,7 +63,7 @@ where
             && let Some(bytes) = frame.data_ref()
         {
             this.bytes += bytes.len() as u64;
-            this.tap.show(Event::RequestFrame(at, bytes.clone()));
+            this.tap.show_request(at, bytes);
         }
         // The caller may not poll again after the last frame, so the end is looked for here.
         let failed = matches!(&frame, Some(Err(_)));

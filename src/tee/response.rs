@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::proof::Proof;
-use super::{Close, Closing, Event, Fault, Instant, Tap};
+use super::{Close, Closing, Fault, Instant, Tap};
 
 /// The one edit of a response's bytes, between what is observed and what the client gets.
 pub trait Edit: Send + 'static {
@@ -127,7 +127,7 @@ where
             Ok(frame) => {
                 if let Some(bytes) = frame.as_ref().and_then(Frame::data_ref) {
                     self.proof.read(bytes);
-                    self.tap.show(Event::ResponseFrame(at, bytes.clone()));
+                    self.tap.show_response(at, bytes);
                 }
                 Poll::Ready((at, frame))
             }

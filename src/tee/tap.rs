@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -25,6 +25,11 @@ use super::proof::Verdict;
 const BATCH_EVENTS: usize = 16;
 /// Bytes that make a batch worth a task.
 const BATCH_BYTES: usize = 64 << 10;
+/// Frames up to this are copied. A frame is a slice of its connection's read buffer, and a slice that is kept makes the
+/// connection take a new buffer of 8 KiB for its next read: 76 KiB a stream, where copies of 16 chunks take 4 KiB.
+const COPIED_BYTES: usize = 2 << 10;
+/// Room for copies is taken in blocks of this.
+const COPIES_BLOCK: usize = 4 << 10;
 
 /// Opens exchanges: the seam by which the byte path finds its observer.
 pub trait Open: Send + Sync + 'static {
@@ -93,19 +98,6 @@ pub enum Event {
     ResponseFrame(Instant, Bytes),
     /// So many frames went by unseen, here.
     Missed(u64),
-}
-
-impl Event {
-    fn len(&self) -> usize {
-        match self {
-            Self::RequestFrame(_, bytes) | Self::ResponseFrame(_, bytes) => bytes.len(),
-            _ => 0,
-        }
-    }
-
-    const fn may_be_missed(&self) -> bool {
-        matches!(self, Self::RequestFrame(..) | Self::ResponseFrame(..))
-    }
 }
 
 /// How an upstream is known.
@@ -220,6 +212,8 @@ struct Shared {
 struct State {
     batch: Vec<Event>,
     batch_bytes: usize,
+    /// Copies of small frames, back to back.
+    copies: BytesMut,
     /// At home between batches, away while a task observes, gone for good after a panic or the end.
     observer: Option<Box<dyn Observer>>,
     closing: Option<Closing>,
@@ -248,6 +242,7 @@ impl Tap {
             state: Mutex::new(State {
                 batch: Vec::new(),
                 batch_bytes: 0,
+                copies: BytesMut::new(),
                 observer: Some(observer),
                 closing: None,
                 closed: false,
@@ -259,29 +254,43 @@ impl Tap {
         }))
     }
 
-    /// Shows an event. Never waits; over the bound a frame is left out and counted.
+    /// Shows an event. Never waits.
     pub fn show(&self, event: Event) {
+        let mut state = self.0.lock();
+        if !state.closed && !state.abandoned {
+            self.0.push(&mut state, event, 0);
+        }
+    }
+
+    /// Shows a frame of the request body. Never waits; over the bound the frame is left out and counted.
+    pub fn show_request(&self, at: Instant, frame: &Bytes) {
+        self.show_frame(frame, |frame| Event::RequestFrame(at, frame));
+    }
+
+    /// Shows a frame of the response body, in the same way.
+    pub fn show_response(&self, at: Instant, frame: &Bytes) {
+        self.show_frame(frame, |frame| Event::ResponseFrame(at, frame));
+    }
+
+    fn show_frame(&self, frame: &Bytes, event: impl FnOnce(Bytes) -> Event) {
         let mut state = self.0.lock();
         if state.closed || state.abandoned {
             return;
         }
-        let len = event.len();
-        if event.may_be_missed() && state.batch_bytes + len > self.0.limit_bytes {
-            self.0.counters.missed.fetch_add(1, Ordering::Relaxed);
-            match state.batch.last_mut() {
-                Some(Event::Missed(frames)) => *frames += 1,
-                _ => state.batch.push(Event::Missed(1)),
-            }
+        if state.batch_bytes + frame.len() > self.0.limit_bytes {
+            self.0.miss(&mut state);
             return;
         }
-        if state.batch.capacity() == 0 {
-            state.batch.reserve_exact(BATCH_EVENTS);
-        }
-        state.batch_bytes += len;
-        state.batch.push(event);
-        if state.batch.len() >= BATCH_EVENTS || state.batch_bytes >= BATCH_BYTES {
-            self.0.hand_over(&mut state);
-        }
+        let kept = if frame.len() > COPIED_BYTES {
+            frame.clone()
+        } else {
+            if state.copies.capacity() < frame.len() {
+                state.copies.reserve(COPIES_BLOCK);
+            }
+            state.copies.extend_from_slice(frame);
+            state.copies.split().freeze()
+        };
+        self.0.push(&mut state, event(kept), frame.len());
     }
 
     /// Ends the exchange. The first call counts, later ones do nothing.
@@ -305,6 +314,25 @@ impl Shared {
     /// A poisoned lock still holds a whole state: nothing in a critical section can panic half-way through a change.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(self: &Arc<Self>, state: &mut State, event: Event, bytes: usize) {
+        if state.batch.capacity() == 0 {
+            state.batch.reserve_exact(BATCH_EVENTS);
+        }
+        state.batch_bytes += bytes;
+        state.batch.push(event);
+        if state.batch.len() >= BATCH_EVENTS || state.batch_bytes >= BATCH_BYTES {
+            self.hand_over(state);
+        }
+    }
+
+    fn miss(&self, state: &mut State) {
+        self.counters.missed.fetch_add(1, Ordering::Relaxed);
+        match state.batch.last_mut() {
+            Some(Event::Missed(frames)) => *frames += 1,
+            _ => state.batch.push(Event::Missed(1)),
+        }
     }
 
     /// Starts a task that observes, unless one is at it already.

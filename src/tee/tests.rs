@@ -76,8 +76,8 @@ fn open(limit_bytes: usize, panic_at: Option<&'static [u8]>) -> Opened {
     }
 }
 
-fn frame(text: &'static str) -> Event {
-    Event::ResponseFrame(Instant::now(), Bytes::from_static(text.as_bytes()))
+fn show(tap: &Tap, text: &'static str) {
+    tap.show_response(Instant::now(), &Bytes::from_static(text.as_bytes()));
 }
 
 fn dropped() -> Closing {
@@ -191,12 +191,12 @@ async fn what_is_shown_is_observed_in_order_and_the_end_comes_last() {
         done,
     } = open(1 << 20, None);
     for _ in 0..40 {
-        tap.show(frame("a"));
-        tap.show(frame("b"));
+        show(&tap, "a");
+        show(&tap, "b");
     }
     assert_eq!(counters.in_flight(), 1);
     tap.close(dropped());
-    tap.show(frame("late"));
+    show(&tap, "late");
     let (seen, closing) = done.await.expect("the observer closes");
     assert_eq!(seen.frames.concat(), "ab".repeat(40).as_bytes());
     assert_eq!(closing.close, Close::Dropped);
@@ -213,7 +213,7 @@ async fn over_the_bound_frames_are_missed_and_counted_but_the_end_is_not() {
     // The one thread of this test runs no observer before the first await, so nothing is taken out of the queue.
     let sent = 50;
     for _ in 0..sent {
-        tap.show(frame("four"));
+        show(&tap, "four");
     }
     tap.close(dropped());
     let (seen, _) = done.await.expect("the observer closes");
