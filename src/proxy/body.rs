@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::upstream::UpstreamBody;
 use crate::tee::{self, Event, Fault, FaultClass, RequestTee, Tap};
 
 /// The request body that goes upstream. Its first poll is the instant at which a connection took the request.
@@ -159,7 +160,7 @@ impl ReadAhead {
 pub enum BodyError {
     /// The upstream or the way to it broke.
     #[error("the upstream broke off: {0}")]
-    Cut(#[from] hyper::Error),
+    Cut(#[from] Box<dyn std::error::Error + Send + Sync>),
     /// Nothing came for longer than the idle limit.
     #[error("nothing came from the upstream for {0:?}")]
     Idle(Duration),
@@ -182,9 +183,8 @@ impl tee::response::Describe for BodyError {
 /// A response body as it comes from the upstream, watched for silence.
 ///
 /// The limit runs only while the upstream is waited for: a slow client does not run it down.
-#[derive(Debug)]
 pub struct IdleLimit {
-    body: Incoming,
+    body: UpstreamBody,
     limit: Option<Duration>,
     waiting_since: Option<Instant>,
     /// Set once and moved on only when it fires, so that a frame costs no timer.
@@ -194,7 +194,7 @@ pub struct IdleLimit {
 impl IdleLimit {
     /// Watches a body.
     #[must_use]
-    pub fn new(body: Incoming, limit: Option<Duration>) -> Self {
+    pub fn new(body: UpstreamBody, limit: Option<Duration>) -> Self {
         Self {
             body,
             limit,

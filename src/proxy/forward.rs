@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use super::body::{IdleLimit, Outgoing, ReadAhead};
 use super::error::ProxyError;
 use super::route::Target;
+use super::upstream::UpstreamBody;
 use super::{ClientBody, Pending, Proxy, headers, usage};
 use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap};
 
@@ -177,7 +178,7 @@ async fn send(
     body: ReadAhead,
     exchange: &Pending,
     usage_asked: bool,
-) -> Result<Response<Incoming>, ProxyError> {
+) -> Result<Response<UpstreamBody>, ProxyError> {
     let tap = exchange.tap();
     let body = Outgoing::new(tap.clone(), body);
     let at = Instant::now();
@@ -201,7 +202,7 @@ async fn send(
     Ok(response)
 }
 
-fn answer(target: &Target, response: Response<Incoming>, usage_asked: bool) -> Answer {
+fn answer(target: &Target, response: Response<UpstreamBody>, usage_asked: bool) -> Answer {
     let edit = usage_asked
         .then(|| usage::Filter::for_response(response.headers()))
         .flatten();

@@ -5,10 +5,12 @@
 
 pub mod body;
 pub mod config;
+mod connection;
 pub mod error;
 mod forward;
 pub mod headers;
 pub mod listen;
+mod pool;
 pub mod route;
 pub mod upstream;
 pub mod usage;

@@ -13,23 +13,23 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower::Service;
 
 use super::body::Outgoing;
 use super::config::{self, HttpVersion, Key};
+use super::connection::{DrivenBody, Failed, Http1};
 use super::error::ProxyError;
 use super::headers;
+use super::pool::{IDLE_CONNECTION, Pool};
 use crate::tee::UpstreamName;
 
 static API_KEY: HeaderName = HeaderName::from_static("api-key");
-
-/// How long an unused connection is kept; shorter than the 60 s and more that servers commonly allow.
-const IDLE_CONNECTION: Duration = Duration::from_secs(55);
 
 /// An upstream, ready to be called.
 #[derive(Debug)]
@@ -40,8 +40,21 @@ pub struct Upstream {
     pub config: config::Upstream,
     base: Base,
     host: HeaderValue,
-    client: Client<Connector, Outgoing>,
+    connector: Connector,
+    carrier: Carrier,
 }
+
+/// Who carries requests. `cargo bench --bench client` compares the HTTP clients there are.
+#[derive(Debug)]
+enum Carrier {
+    /// HTTP/1.1 for certain: connections that are driven by whoever waits for them.
+    Driven(Arc<Pool<Connection>>),
+    /// HTTP/2, or what TLS negotiates: hyper's pooled client.
+    Shared(Client<Connector, Outgoing>),
+}
+
+/// A response body, by either carrier.
+pub type UpstreamBody = Either<DrivenBody<Connection>, Incoming>;
 
 impl Upstream {
     /// Makes an upstream of its configuration. Connects to nothing yet.
@@ -62,12 +75,19 @@ impl Upstream {
             address: address.trim_matches(['[', ']']).into(),
             port: base.port(),
         });
-        let client = client(&config)?;
+        let connector = connector(&config)?;
+        let plain = base.scheme == Scheme::HTTP && config.http == HttpVersion::Auto;
+        let carrier = if plain || config.http == HttpVersion::Http1 {
+            Carrier::Driven(Pool::new())
+        } else {
+            Carrier::Shared(shared(&config, connector.clone()))
+        };
         Ok(Self {
             name,
             base,
             host,
-            client,
+            connector,
+            carrier,
             config,
         })
     }
@@ -102,8 +122,11 @@ impl Upstream {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection (HTTP/2: resets the stream), so that the upstream stops.
-    pub async fn call(&self, request: Request<Outgoing>) -> Result<Response<Incoming>, ProxyError> {
-        let answer = self.client.request(request);
+    pub async fn call(
+        &self,
+        request: Request<Outgoing>,
+    ) -> Result<Response<UpstreamBody>, ProxyError> {
+        let answer = self.carry(request);
         let answer = match self.config.first_byte_timeout {
             None => answer.await,
             Some(limit) => match tokio::time::timeout(limit, answer).await {
@@ -118,10 +141,64 @@ impl Upstream {
         answer.map_err(|error| self.explain(&error))
     }
 
-    fn explain(&self, error: &legacy::Error) -> ProxyError {
+    async fn carry(
+        &self,
+        request: Request<Outgoing>,
+    ) -> Result<Response<UpstreamBody>, CarryError> {
+        match &self.carrier {
+            Carrier::Driven(pool) => Ok(self.drive(pool, request).await?.map(Either::Left)),
+            Carrier::Shared(client) => match client.request(request).await {
+                Ok(response) => Ok(response.map(Either::Right)),
+                Err(error) if error.is_connect() => Err(CarryError::Connect(error.into())),
+                Err(error) => Err(CarryError::Broken(error.into())),
+            },
+        }
+    }
+
+    /// Sends by an idle connection, or by a new one. A request that a connection turns out not to have begun goes to
+    /// the next; nothing is sent twice.
+    async fn drive(
+        &self,
+        pool: &Arc<Pool<Connection>>,
+        mut request: Request<Outgoing>,
+    ) -> Result<Response<DrivenBody<Connection>>, CarryError> {
+        let to = std::mem::take(request.uri_mut());
+        *request.uri_mut() = to
+            .path_and_query()
+            .cloned()
+            .map(Uri::from)
+            .unwrap_or_default();
+        loop {
+            let connection = match pool.take() {
+                Some(connection) => connection,
+                None => {
+                    let stream = self
+                        .connector
+                        .clone()
+                        .call(to.clone())
+                        .await
+                        .map_err(CarryError::Connect)?;
+                    Http1::new(stream)
+                        .await
+                        .map_err(|error| CarryError::Broken(error.into()))?
+                }
+            };
+            match connection.send(request, Arc::clone(pool)).await {
+                Ok(response) => return Ok(response),
+                Err(Failed::Unsent(back)) => request = *back,
+                Err(Failed::Broken(error)) => return Err(CarryError::Broken(error.into())),
+            }
+        }
+    }
+
+    fn explain(&self, error: &CarryError) -> ProxyError {
         let upstream = self.config.name.to_string();
+        let (connecting, error) = match error {
+            CarryError::Connect(error) => (true, &**error),
+            CarryError::Broken(error) => (false, &**error),
+        };
         let cause = root_cause(error).to_string();
-        if !error.is_connect() {
+        if !connecting {
             return ProxyError::Broken { upstream, cause };
         }
         let io = io_error(error);
@@ -139,6 +216,14 @@ impl Upstream {
             _ => ProxyError::ConnectFailed { upstream, cause },
         }
     }
+}
+
+/// Why a request was not answered.
+enum CarryError {
+    /// There is no connection.
+    Connect(BoxError),
+    /// There was one.
+    Broken(BoxError),
 }
 
 /// Whether an OS error says that this process or host has run out of something.
@@ -255,7 +340,7 @@ impl Base {
     }
 }
 
-fn client(config: &config::Upstream) -> io::Result<Client<Connector, Outgoing>> {
+fn connector(config: &config::Upstream) -> io::Result<Connector> {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
     tcp.enforce_http(false);
@@ -271,17 +356,21 @@ fn client(config: &config::Upstream) -> io::Result<Client<Connector, Outgoing>> 
         HttpVersion::Http1 => tls.enable_http1().wrap_connector(tcp),
         HttpVersion::Http2 => tls.enable_http2().wrap_connector(tcp),
     };
-    Ok(Client::builder(TokioExecutor::new())
+    Ok(Connector {
+        https,
+        limit: config.connect_timeout,
+    })
+}
+
+fn shared(config: &config::Upstream, connector: Connector) -> Client<Connector, Outgoing> {
+    Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_CONNECTION)
         .http1_preserve_header_case(true)
         .http2_only(config.http == HttpVersion::Http2)
         .http2_adaptive_window(true)
-        .build(Connector {
-            https,
-            limit: config.connect_timeout,
-        }))
+        .build(connector)
 }
 
 /// A TLS configuration for an upstream that is not reached by TLS.
@@ -298,7 +387,8 @@ struct Connector {
     limit: Duration,
 }
 
-type Connection = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
+/// A plain or TLS stream to an upstream.
+pub type Connection = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 impl Service<Uri> for Connector {
