@@ -22,7 +22,7 @@ use self::observer::ExchangeObserver;
 use crate::dialect::{self, Dialect};
 use crate::exchange::{Exchange, Http, Trace};
 use crate::sink::{ExchangeId, Sink, Started};
-use crate::tee::{Counters, Open, Opened, RequestHead, Tap};
+use crate::tee::{Counters, Open, Opened, RequestHead, Tap, TraceContext};
 
 /// What the observer can be told.
 #[derive(Debug, Clone)]
@@ -89,18 +89,21 @@ impl Observe {
     }
 
     /// The context for the upstream: of the inference span where there is one, else of the SERVER span.
-    fn traceparent(
+    fn trace_context(
         &self,
         trace: Option<&Trace>,
         dialect: Option<&dyn Dialect>,
-    ) -> Option<HeaderValue> {
+    ) -> Option<TraceContext> {
         let trace = trace.filter(|_| self.propagate)?;
         let span = if dialect.is_some() {
             trace.client_span_id
         } else {
             trace.server_span_id
         };
-        HeaderValue::from_str(&trace.traceparent(span)).ok()
+        Some(TraceContext {
+            traceparent: HeaderValue::from_str(&trace.traceparent(span)).ok()?,
+            keep_tracestate: trace.parent_span_id.is_some(),
+        })
     }
 }
 
@@ -110,7 +113,7 @@ impl Open for Observe {
         let path = head.uri.path();
         let dialect = dialect::for_request(head.method.as_str(), path);
         let trace = (self.begin_trace)(head.headers);
-        let traceparent = self.traceparent(trace.as_ref(), dialect);
+        let trace_context = self.trace_context(trace.as_ref(), dialect);
         for sink in self.sinks.iter() {
             sink.started(&Started {
                 id,
@@ -138,7 +141,7 @@ impl Open for Observe {
             self.counters(),
             self.config.queue_bytes,
         );
-        Opened { tap, traceparent }
+        Opened { tap, trace_context }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
 
@@ -15,9 +15,7 @@ use super::error::ProxyError;
 use super::route::Target;
 use super::upstream::UpstreamBody;
 use super::{ClientBody, Pending, Proxy, headers, usage};
-use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap};
-
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap, TraceContext};
 
 /// An upstream's answer, ready to be handed to the client.
 pub(super) struct Answer {
@@ -76,7 +74,7 @@ impl Proxy {
         &self,
         parts: Parts,
         body: RequestTee<Incoming>,
-        traceparent: Option<HeaderValue>,
+        trace_context: Option<TraceContext>,
         exchange: &Pending,
     ) -> Result<Answer, ProxyError> {
         let mut read = self.read_ahead(&parts, body).await?;
@@ -96,8 +94,8 @@ impl Proxy {
             target
                 .upstream
                 .request_head(&parts.uri, parts.version, &parts.headers);
-        if let Some(traceparent) = traceparent {
-            headers.insert(TRACEPARENT.clone(), traceparent);
+        if let Some(context) = trace_context {
+            headers = headers::with_trace_context(headers, context);
         }
         let head = Head {
             method: parts.method,

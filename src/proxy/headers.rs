@@ -6,8 +6,12 @@
 use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
+use crate::tee::TraceContext;
+
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The fields of a request that go to the upstream.
 ///
@@ -43,6 +47,20 @@ pub fn to_upstream(headers: &HeaderMap, version: Version, host: &HeaderValue) ->
     if wants_trailers(headers) {
         out.insert(TE, HeaderValue::from_static("trailers"));
         out.append(CONNECTION, HeaderValue::from_static("te"));
+    }
+    out
+}
+
+/// The same fields with this trace context in place of the client's.
+#[must_use]
+pub fn with_trace_context(mut headers: HeaderMap, context: TraceContext) -> HeaderMap {
+    headers.insert(TRACEPARENT.clone(), context.traceparent);
+    if context.keep_tracestate || !headers.contains_key(&TRACESTATE) {
+        return headers;
+    }
+    let mut out = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| **name != TRACESTATE) {
+        out.append(name, value.clone());
     }
     out
 }
@@ -204,6 +222,44 @@ mod tests {
         assert_eq!(
             list(&sent),
             [("x", "y"), ("host", "up"), ("cookie", "a=1; b=2")]
+        );
+    }
+
+    #[test]
+    fn our_trace_context_stands_where_the_clients_stood() {
+        let client = [
+            ("a", "1"),
+            ("tracestate", "one=1"),
+            ("traceparent", "theirs"),
+            ("baggage", "user=7"),
+            ("tracestate", "two=2"),
+            ("b", "2"),
+        ];
+        let context = |keep_tracestate| TraceContext {
+            traceparent: HeaderValue::from_static("ours"),
+            keep_tracestate,
+        };
+        let kept = with_trace_context(map(&client), context(true));
+        assert_eq!(
+            list(&kept),
+            [
+                ("a", "1"),
+                ("tracestate", "one=1"),
+                ("tracestate", "two=2"),
+                ("traceparent", "ours"),
+                ("baggage", "user=7"),
+                ("b", "2")
+            ]
+        );
+        let new_root = with_trace_context(map(&client), context(false));
+        assert_eq!(
+            list(&new_root),
+            [
+                ("a", "1"),
+                ("traceparent", "ours"),
+                ("baggage", "user=7"),
+                ("b", "2")
+            ]
         );
     }
 

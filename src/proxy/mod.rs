@@ -82,7 +82,7 @@ impl Proxy {
         let answer = match parts.method {
             Method::CONNECT => Err(ProxyError::Connect),
             _ => {
-                self.forward(parts, body, opened.traceparent, &exchange)
+                self.forward(parts, body, opened.trace_context, &exchange)
                     .await
             }
         };

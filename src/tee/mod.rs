@@ -14,7 +14,7 @@ pub use request::RequestTee;
 pub use response::{Edit, Piece, ResponseTee};
 pub use tap::{
     Close, Closing, Counters, Event, Fault, FaultClass, Observer, Open, Opened, RequestHead, Tap,
-    UpstreamName,
+    TraceContext, UpstreamName,
 };
 
 /// The clock of the byte path: monotonic, and pausable by tests.

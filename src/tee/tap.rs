@@ -61,8 +61,17 @@ pub struct RequestHead<'a> {
 pub struct Opened {
     /// Shows frames and times to the observer.
     pub tap: Tap,
-    /// `traceparent` for the upstream; `None` leaves the client's own trace headers alone.
-    pub traceparent: Option<HeaderValue>,
+    /// Trace context for the upstream; `None` leaves the client's own trace headers alone.
+    pub trace_context: Option<TraceContext>,
+}
+
+/// The trace context that goes upstream in place of the client's (W3C Trace Context).
+#[derive(Debug, Clone)]
+pub struct TraceContext {
+    /// Names the span that the upstream's spans belong under.
+    pub traceparent: HeaderValue,
+    /// Whether the client's `tracestate` goes with it. Where a new trace begins it speaks of another one (§4.3).
+    pub keep_tracestate: bool,
 }
 
 /// Folds what a [`Tap`] shows it. Runs off the byte path; a panic in it is caught and counted.
