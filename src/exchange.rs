@@ -121,14 +121,18 @@ pub struct Upstream {
 }
 
 /// One time a request was sent to its upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
+    /// Absolute URL, without user and password, the values of key-like parameters replaced.
+    pub url: String,
     /// When it was ready to go, since the start of the exchange.
     pub started: Duration,
-    /// When the response head came; `None` where none did.
+    /// When the response head came, or it was clear that none would; `None` where it was given up before.
     pub ended: Option<Duration>,
-    /// Status of the response.
+    /// Status of the response; `None` where none came.
     pub status: Option<u16>,
+    /// What stood in the way of a response, as a low-cardinality word.
+    pub error: Option<&'static str>,
 }
 
 /// What the request body asked for. Set by the dialect; every field `None` where the member is absent or of a wrong type.
@@ -500,6 +504,25 @@ impl Exchange {
     pub fn issued(&self) -> Duration {
         let ready = self.times.forwarded.or(self.times.request_end);
         ready.unwrap_or_default().min(self.times.end)
+    }
+
+    /// Place of the attempt whose response the client got: the last that had one.
+    #[must_use]
+    pub fn answering_attempt(&self) -> Option<usize> {
+        self.attempts
+            .iter()
+            .rposition(|attempt| attempt.status.is_some())
+    }
+
+    /// When an attempt was over: with the exchange where its response went to the client or nothing had come yet, else
+    /// at its head, since the rest was let go.
+    #[must_use]
+    pub fn attempt_end(&self, at: usize) -> Duration {
+        let ended = self.attempts.get(at).and_then(|attempt| attempt.ended);
+        match ended {
+            Some(ended) if self.answering_attempt() != Some(at) => ended,
+            _ => self.times.end,
+        }
     }
 
     /// Time to first token: from the last byte of the request to the first event with generated output.

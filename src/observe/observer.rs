@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 
 use super::Config;
 use super::gaps::Gaps;
 use super::reading::{RequestReading, ResponseReading};
+use super::redact;
 use super::settle;
 use crate::dialect::{Dialect, Output};
 use crate::exchange::{Attempt, Exchange, Flow, Stall, Upstream};
@@ -61,15 +62,17 @@ impl ExchangeObserver {
         at.saturating_duration_since(self.received)
     }
 
-    fn forwarded(&mut self, at: Instant, upstream: &UpstreamName, usage_asked: bool) {
+    fn forwarded(&mut self, at: Instant, upstream: &UpstreamName, uri: &Uri, usage_asked: bool) {
         let at = self.since(at);
         self.usage_asked = usage_asked;
         self.exchange.request.usage_injected |= usage_asked;
         self.exchange.times.forwarded.get_or_insert(at);
         self.exchange.attempts.push(Attempt {
+            url: redact::url(uri),
             started: at,
             ended: None,
             status: None,
+            error: None,
         });
         self.exchange.upstream = Some(Upstream {
             name: Arc::clone(&upstream.name),
@@ -77,6 +80,14 @@ impl ExchangeObserver {
             address: Arc::clone(&upstream.address),
             port: upstream.port,
         });
+    }
+
+    fn unanswered(&mut self, at: Instant, error: &'static str) {
+        let at = self.since(at);
+        if let Some(attempt) = self.exchange.attempts.last_mut() {
+            attempt.ended = Some(at);
+            attempt.error = Some(error);
+        }
     }
 
     fn response_head(&mut self, at: Instant, status: StatusCode, headers: &HeaderMap) {
@@ -157,8 +168,10 @@ impl Observer for ExchangeObserver {
             Event::Forwarded {
                 at,
                 upstream,
+                uri,
                 usage_asked,
-            } => self.forwarded(at, &upstream, usage_asked),
+            } => self.forwarded(at, &upstream, &uri, usage_asked),
+            Event::Unanswered(at, error) => self.unanswered(at, error),
             Event::Sent(at) => {
                 let at = self.since(at);
                 self.exchange.times.sent.get_or_insert(at);

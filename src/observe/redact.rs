@@ -1,5 +1,6 @@
-//! Query strings without the values of key-like parameters: a credential never reaches a sink.
+//! URLs and query strings without the values of key-like parameters: a credential never reaches a sink.
 
+use http::Uri;
 use percent_encoding::percent_decode_str;
 
 /// Parameters whose value is a credential, or may be one.
@@ -42,6 +43,22 @@ pub fn query(query: &str) -> String {
     pairs.join("&")
 }
 
+/// An absolute URL without user and password, its query as [`query`] has it.
+#[must_use]
+pub fn url(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let mut url = format!("{scheme}://{host}{}", uri.path());
+    if let Some(asked) = uri.query() {
+        url.push('?');
+        url.push_str(&query(asked));
+    }
+    url
+}
+
 fn is_secret(name: &str) -> bool {
     // A server would decode the name before it looks.
     let name = percent_decode_str(name)
@@ -56,6 +73,20 @@ fn is_secret(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_loses_its_password_and_the_values_of_its_keys() {
+        for (sent, kept) in [
+            ("http://vllm:8000/v1/models", "http://vllm:8000/v1/models"),
+            (
+                "https://me:pw@[::1]:8/a?key=b&c=d",
+                "https://[::1]:8/a?key=REDACTED&c=d",
+            ),
+            ("http://h", "http://h/"),
+        ] {
+            assert_eq!(url(&Uri::from_static(sent)), kept);
+        }
+    }
 
     #[test]
     fn values_of_key_like_parameters_are_replaced_and_nothing_else() {

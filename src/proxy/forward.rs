@@ -181,16 +181,22 @@ async fn send(
     let body = Outgoing::new(tap.clone(), body);
     let at = Instant::now();
     let upstream = Arc::clone(&target.upstream.name);
+    let uri = Box::new(head.uri.clone());
     tap.show(Event::Forwarded {
         at,
         upstream,
+        uri,
         usage_asked,
     });
     if http_body::Body::is_end_stream(&body) {
         // A connection never polls an empty body, so this is the nearest instant there is.
         tap.show(Event::Sent(at));
     }
-    let response = target.upstream.call(head.request(body)).await?;
+    let response = target
+        .upstream
+        .call(head.request(body))
+        .await
+        .inspect_err(|error| tap.show(Event::Unanswered(Instant::now(), error.kind())))?;
     let headers = Box::new(response.headers().clone());
     tap.show(Event::ResponseHead(
         Instant::now(),

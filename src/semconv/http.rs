@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::gen_ai::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT, some};
+use super::gen_ai::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
 use super::metric::{Kind, Metric, Record, buckets};
 use super::{Attribute, Attributes, Vocabulary};
 use crate::exchange::{End, Exchange};
@@ -96,20 +96,53 @@ impl Vocabulary for Http {
         if exchange.end == End::Rejected {
             return;
         }
-        let mut client: Vec<Attribute<'_>> = vec![
-            (METHOD, method.into()),
-            (SERVER_ADDRESS, (&*upstream.address).into()),
-            (SERVER_PORT, upstream.port.into()),
-        ];
-        // Without a response head the status is one of ours, not the upstream's.
-        let status = http
-            .status
-            .filter(|_| exchange.times.response_head.is_some());
-        client.extend(status.map(|status| (STATUS, status.into())));
-        client.extend(error(exchange, 400).map(|kind| (ERROR_TYPE, kind.into())));
-        let duration = CLIENT_DURATION.sample(exchange.times.end - exchange.issued());
-        record.record(&client, &some([Some(duration)]));
+        for (at, attempt) in exchange.attempts.iter().enumerate() {
+            let mut client: Vec<Attribute<'_>> = vec![
+                (METHOD, method.into()),
+                (SERVER_ADDRESS, (&*upstream.address).into()),
+                (SERVER_PORT, upstream.port.into()),
+            ];
+            client.extend(attempt.status.map(|status| (STATUS, status.into())));
+            client.extend(attempt_error(exchange, at).map(|kind| (ERROR_TYPE, kind.into())));
+            let duration = exchange.attempt_end(at).saturating_sub(attempt.started);
+            record.record(&client, &[CLIENT_DURATION.sample(duration)]);
+        }
     }
+}
+
+/// Attributes of the CLIENT span of one attempt, by its place in [`Exchange::attempts`].
+pub fn attempt<'a>(exchange: &'a Exchange, at: usize, span: &mut Attributes<'a>) {
+    let (Some(attempt), Some(upstream)) = (exchange.attempts.get(at), &exchange.upstream) else {
+        return;
+    };
+    span.put(METHOD, known_method(&exchange.http.method));
+    span.put("url.full", &attempt.url);
+    span.put(SERVER_ADDRESS, &*upstream.address);
+    span.put(SERVER_PORT, upstream.port);
+    span.put_some(STATUS, attempt.status);
+    span.put_some(ERROR_TYPE, attempt_error(exchange, at));
+    span.put_some("http.request.resend_count", (at > 0).then_some(at as u64));
+}
+
+/// Name of the CLIENT span of an attempt: the method alone, since a path may have any number of values.
+#[must_use]
+pub fn attempt_span_name(exchange: &Exchange) -> &'static str {
+    span_method(exchange)
+}
+
+/// `error.type` of an attempt, which also decides that the status of its span is an error. Of an answer that was let go
+/// only the status is known.
+#[must_use]
+pub fn attempt_error(exchange: &Exchange, at: usize) -> Option<Cow<'_, str>> {
+    let attempt = exchange.attempts.get(at)?;
+    if let Some(word) = attempt.error {
+        return Some(Cow::Borrowed(word));
+    }
+    if attempt.status.is_none() || exchange.answering_attempt() == Some(at) {
+        return error(exchange, 400);
+    }
+    let bad = attempt.status.filter(|status| *status >= 400);
+    bad.map(|status| Cow::Owned(status.to_string()))
 }
 
 /// `error.type` of the SERVER span, which also decides that its status is an error.
@@ -121,13 +154,18 @@ pub fn server_error(exchange: &Exchange) -> Option<Cow<'_, str>> {
 /// Name of the SERVER span: method and route, or the method alone.
 #[must_use]
 pub fn server_span_name(exchange: &Exchange) -> String {
-    let method = match known_method(&exchange.http.method) {
-        OTHER => "HTTP",
-        method => method,
-    };
+    let method = span_method(exchange);
     match exchange.http.route {
         Some(route) => format!("{method} {route}"),
         None => method.to_owned(),
+    }
+}
+
+/// The method as a span's name has it.
+fn span_method(exchange: &Exchange) -> &'static str {
+    match known_method(&exchange.http.method) {
+        OTHER => "HTTP",
+        method => method,
     }
 }
 

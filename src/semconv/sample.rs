@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{Attribute, Attributes, Number, Record, Sample, Value, Vocabulary};
 use crate::exchange::{
-    ApiError, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, Problems, Request,
-    Response, Stall, Times, ToolCall, Trace, Upstream, Usage,
+    ApiError, Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, Problems,
+    Request, Response, Stall, Times, ToolCall, Trace, Upstream, Usage,
 };
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -33,7 +33,13 @@ pub(crate) fn plain() -> Exchange {
             sampled: true,
             tracestate: Some("vendor=1".into()),
         }),
-        attempts: Vec::new(),
+        attempts: vec![Attempt {
+            url: "https://api.openai.com/v1/models".into(),
+            started: MS(11),
+            ended: Some(MS(40)),
+            status: Some(200),
+            error: None,
+        }],
         upstream: Some(Upstream {
             name: Arc::from("main"),
             provider: Arc::from("openai"),
@@ -67,6 +73,7 @@ pub(crate) fn unary() -> Exchange {
     exchange.call = Some(Call::ChatCompletions);
     exchange.http.method = "POST".into();
     exchange.http.path = "/v1/chat/completions".into();
+    exchange.attempts[0].url = "https://api.openai.com/v1/chat/completions".into();
     exchange.http.route = Some("/v1/chat/completions");
     exchange.request = Request {
         model: Some("gpt-4o".into()),
@@ -185,6 +192,7 @@ pub(crate) fn client_left() -> Exchange {
 pub(crate) fn rate_limited() -> Exchange {
     let mut exchange = unary();
     exchange.http.status = Some(429);
+    exchange.attempts[0].status = Some(429);
     exchange.response = Response {
         error: Some(ApiError {
             code: Some("rate_limit_exceeded".into()),
@@ -197,6 +205,19 @@ pub(crate) fn rate_limited() -> Exchange {
         kind: "rate_limit_exceeded".into(),
         message: "slow down".into(),
     });
+    exchange
+}
+
+/// A stream whose upstream refused the usage edit, and took the request without it.
+pub(crate) fn repeated() -> Exchange {
+    let mut exchange = streamed();
+    let again = Attempt {
+        started: MS(25),
+        ..exchange.attempts[0].clone()
+    };
+    exchange.attempts[0].ended = Some(MS(24));
+    exchange.attempts[0].status = Some(400);
+    exchange.attempts.push(again);
     exchange
 }
 

@@ -1,4 +1,4 @@
-//! Traces: both spans of a finished exchange, built at its end and queued for export.
+//! Traces: the spans of a finished exchange, built at its end and queued for export.
 //!
 //! No span lives while a stream flows: ids and sampling were settled when the exchange began, everything else is known when
 //! it is over. The queue is bounded and counted by us, since the SDK's own drops cannot be read: every span submitted
@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{BatchConfig, BatchSpanProcessor, SpanExporter, SpanProcessor};
+use opentelemetry_sdk::trace::{
+    BatchConfig, BatchSpanProcessor, RandomIdGenerator, SpanExporter, SpanProcessor,
+};
 
 use self::queue::{Counted, Queue};
 use super::limited::Limited;
@@ -39,6 +41,8 @@ pub struct Traces {
     processor: BatchSpanProcessor,
     queue: Arc<Queue>,
     full: Limited,
+    /// Ids of spans whose context goes nowhere, so that they need none before the end.
+    ids: RandomIdGenerator,
 }
 
 impl Traces {
@@ -64,6 +68,7 @@ impl Traces {
             processor,
             queue,
             full: Limited::per_minute(),
+            ids: RandomIdGenerator::default(),
         }
     }
 
@@ -110,8 +115,9 @@ impl Sink for Traces {
             return;
         };
         let inference = exchange.inference().is_some();
-        // Both or neither: half an exchange would be a trace with a hole.
-        if !self.queue.enter(1 + usize::from(inference)) {
+        let count = 1 + usize::from(inference) + span::Draft::attempt_count(exchange);
+        // All or none: half an exchange would be a trace with a hole.
+        if !self.queue.enter(count) {
             if let Some(held_back) = self.full.pass() {
                 tracing::warn!(
                     dropped = self.queue.dropped(),
@@ -127,6 +133,9 @@ impl Sink for Traces {
             vocabularies: &self.vocabularies,
             scope: &self.scope,
         };
+        for span in draft.attempts(&self.ids) {
+            self.processor.on_end(span);
+        }
         if inference {
             self.processor.on_end(draft.inference());
         }

@@ -96,11 +96,15 @@ pub enum Event {
         at: Instant,
         /// Where to.
         upstream: Arc<UpstreamName>,
+        /// The target, absolute.
+        uri: Box<Uri>,
         /// Whether usage was asked for on the client's behalf.
         usage_asked: bool,
     },
     /// An upstream connection took the request.
     Sent(Instant),
+    /// The request that was forwarded last gets no response; why, as a low-cardinality word.
+    Unanswered(Instant, &'static str),
     /// The upstream's response head was parsed.
     ResponseHead(Instant, StatusCode, Box<HeaderMap>),
     /// A frame of the upstream's response body.

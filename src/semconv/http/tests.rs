@@ -3,6 +3,8 @@
 use super::super::sample::{self, Recorded, server_lines};
 use super::*;
 
+const MS: fn(u64) -> std::time::Duration = std::time::Duration::from_millis;
+
 fn samples(exchange: &Exchange) -> Vec<String> {
     Recorded::lines(&Http, exchange)
 }
@@ -108,7 +110,8 @@ fn an_error_event_inside_a_200_is_no_http_error() {
 fn our_own_502_is_not_the_upstreams_status() {
     let mut exchange = sample::unary();
     exchange.end = End::Refused;
-    exchange.times.response_head = None;
+    exchange.attempts[0].status = None;
+    exchange.attempts[0].error = Some("connection_refused");
     exchange.http.status = Some(502);
     exchange.failure = Some(crate::exchange::Failure {
         kind: "connection_refused".into(),
@@ -118,6 +121,51 @@ fn our_own_502_is_not_the_upstreams_status() {
     assert!(
         client.contains("error.type=connection_refused") && !client.contains("status_code"),
         "{client}"
+    );
+}
+
+#[test]
+fn each_attempt_is_a_request_of_its_own() {
+    let exchange = sample::repeated();
+    let expected = [
+        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=400 error.type=400} 0.013",
+        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=200} 2.085",
+    ];
+    assert_eq!(samples(&exchange)[1..], expected);
+
+    let attempt = |at| {
+        let mut span = Attributes::default();
+        attempt(&exchange, at, &mut span);
+        span.into_iter()
+            .map(|(key, value)| format!("{key}={value:?}"))
+            .collect::<Vec<_>>()
+    };
+    let refused = attempt(0);
+    assert!(refused.contains(&r#"error.type=Str("400")"#.to_owned()));
+    assert!(!refused.iter().any(|line| line.contains("resend_count")));
+    let answered = attempt(1);
+    assert!(answered.contains(&"http.request.resend_count=Int(1)".to_owned()));
+    assert!(!answered.iter().any(|line| line.contains("error.type")));
+}
+
+#[test]
+fn a_repeat_that_found_no_upstream_leaves_the_first_answer() {
+    let mut exchange = sample::repeated();
+    exchange.attempts[1].status = None;
+    exchange.attempts[1].error = Some("connection_refused");
+    exchange.attempts[1].ended = Some(MS(30));
+    exchange.http.status = Some(400);
+    let kinds = [attempt_error(&exchange, 0), attempt_error(&exchange, 1)];
+    assert_eq!(
+        kinds.map(|kind| kind.map(Cow::into_owned)),
+        [
+            Some("400".to_owned()),
+            Some("connection_refused".to_owned())
+        ]
+    );
+    assert_eq!(
+        [exchange.attempt_end(0), exchange.attempt_end(1)],
+        [MS(2110), MS(30)]
     );
 }
 
@@ -135,6 +183,7 @@ fn a_5xx_that_nobody_named_has_its_status_for_a_type() {
     exchange.http.status = Some(503);
     assert_eq!(server_error(&exchange).as_deref(), Some("503"));
     exchange.http.status = Some(404);
+    exchange.attempts[0].status = Some(404);
     assert_eq!(server_error(&exchange), None);
     assert!(samples(&exchange)[1].contains("error.type=404"));
 }

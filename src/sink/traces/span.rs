@@ -1,4 +1,5 @@
-//! The two spans of an exchange: SERVER for the client's request, and as its child CLIENT for the inference.
+//! The spans of an exchange: SERVER for the client's request, as its child CLIENT for the inference, and under that one
+//! more CLIENT for each attempt where there was more than one.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,13 +8,13 @@ use opentelemetry::trace::{
     Event, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use opentelemetry_sdk::trace::{IdGenerator, SpanData, SpanEvents, SpanLinks};
 
 use crate::exchange::{Exchange, Trace};
 use crate::semconv::{Attributes, Vocabulary, gen_ai, http, own};
 use crate::sink::attributes::key_value;
 
-/// What both spans are made from.
+/// What all of them are made from.
 pub(super) struct Draft<'e> {
     pub(super) exchange: &'e Exchange,
     pub(super) trace: &'e Trace,
@@ -84,6 +85,45 @@ impl Draft<'_> {
         span.parent_span_id = SpanId::from(self.trace.server_span_id);
         span.events = self.events();
         span
+    }
+
+    /// How many spans [`attempts`](Self::attempts) makes.
+    pub(super) fn attempt_count(exchange: &Exchange) -> usize {
+        Some(exchange.attempts.len())
+            .filter(|count| *count > 1)
+            .unwrap_or_default()
+    }
+
+    /// A CLIENT span for each attempt, from its issue until its response was passed on or let go; none where the only
+    /// attempt would repeat the span above it.
+    pub(super) fn attempts(&self, ids: &impl IdGenerator) -> Vec<SpanData> {
+        let above = match self.exchange.inference() {
+            Some(_) => self.trace.client_span_id,
+            None => self.trace.server_span_id,
+        };
+        let attempt = |at: usize| {
+            let mut attributes = Attributes::default();
+            http::attempt(self.exchange, at, &mut attributes);
+            let status = match http::attempt_error(self.exchange, at) {
+                Some(_) if self.exchange.answering_attempt() == Some(at) => self.error(),
+                Some(_) => Status::error(""),
+                None => Status::Unset,
+            };
+            let mut span = self.span(
+                u64::from_be_bytes(ids.new_span_id().to_bytes()),
+                SpanKind::Client,
+                http::attempt_span_name(self.exchange).to_owned(),
+                self.exchange.attempts[at].started,
+                attributes,
+                status,
+            );
+            span.end_time = self.exchange.started_at + self.exchange.attempt_end(at);
+            span.parent_span_id = SpanId::from(above);
+            span
+        };
+        (0..Self::attempt_count(self.exchange))
+            .map(attempt)
+            .collect()
     }
 
     fn span(

@@ -171,6 +171,32 @@ fn what_is_no_inference_is_one_span() {
 }
 
 #[test]
+fn more_than_one_attempt_makes_a_span_of_each_under_the_inference() {
+    let exchange = sample::repeated();
+    let [first, second, inference, server] = spans(exchange.clone()).try_into().unwrap();
+    assert_eq!(inference.parent_span_id, server.span_context.span_id());
+    for span in [&first, &second] {
+        assert_eq!(
+            (span.name.as_ref(), &span.span_kind),
+            ("POST", &SpanKind::Client)
+        );
+        assert_eq!(span.parent_span_id, inference.span_context.span_id());
+        assert_eq!(
+            value(span, "url.full").as_deref(),
+            Some("https://api.openai.com/v1/chat/completions")
+        );
+    }
+    assert_ne!(first.span_context.span_id(), second.span_context.span_id());
+    assert_eq!(
+        [first.status, second.status],
+        [Status::error(""), Status::Unset]
+    );
+    let at = |ms| exchange.started_at + Duration::from_millis(ms);
+    assert_eq!((first.start_time, first.end_time), (at(11), at(24)));
+    assert_eq!((second.start_time, second.end_time), (at(25), at(2110)));
+}
+
+#[test]
 fn a_root_has_no_parent() {
     let mut exchange = sample::plain();
     if let Some(trace) = &mut exchange.trace {
