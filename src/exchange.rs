@@ -563,11 +563,13 @@ impl Exchange {
         self.response.streamed.then(|| spread.div_f64(steps as f64))
     }
 
-    /// What the proxy itself cost: from the last byte of the request until it was ready to go, plus the time frames
-    /// spent inside. Setting up a connection to the upstream is the upstream's time.
+    /// What the proxy itself cost: from the last byte of the request until it went out for the last time, plus the time
+    /// frames spent inside. An attempt that had to be repeated is our doing; setting up a connection to the upstream is
+    /// the upstream's time.
     #[must_use]
     pub fn overhead(&self) -> Duration {
-        let ready = match (self.times.request_end, self.times.forwarded) {
+        let last = self.attempts.last().map(|attempt| attempt.started);
+        let ready = match (self.times.request_end, last.or(self.times.forwarded)) {
             (Some(read), Some(ready)) => ready.saturating_sub(read),
             _ => Duration::ZERO,
         };
@@ -604,6 +606,30 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn attempt(started: u64) -> Attempt {
+        Attempt {
+            url: String::new(),
+            started: MS(started),
+            ended: None,
+            status: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_had_to_be_repeated_is_the_proxys_own_cost() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.times.request_end = Some(MS(10));
+        exchange.times.forwarded = Some(MS(11));
+        exchange.times.held = MS(2);
+        exchange.attempts = vec![attempt(11)];
+        assert_eq!(exchange.overhead(), MS(3));
+        exchange.attempts.push(attempt(40));
+        assert_eq!(exchange.overhead(), MS(32));
+    }
 
     #[test]
     fn a_traceparent_names_the_span_and_says_whether_it_is_sampled() {
