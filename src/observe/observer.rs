@@ -65,7 +65,8 @@ impl ExchangeObserver {
     fn forwarded(&mut self, at: Instant, upstream: &UpstreamName, uri: &Uri, usage_asked: bool) {
         let at = self.since(at);
         self.usage_asked = usage_asked;
-        self.exchange.request.usage_injected |= usage_asked;
+        // What counts is the request that was answered, and that is the last.
+        self.exchange.request.usage_injected = usage_asked;
         self.exchange.times.forwarded.get_or_insert(at);
         self.exchange.attempts.push(Attempt {
             url: redact::url(uri),
