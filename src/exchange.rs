@@ -580,10 +580,13 @@ impl Exchange {
     #[must_use]
     pub fn usage_source(&self) -> Option<UsageSource> {
         self.call?;
+        // A count that came before the stream broke may have been a running one.
+        let whole = matches!(
+            self.end,
+            End::Done | End::FinishWithoutDone | End::DoneWithoutFinish
+        );
         Some(match (self.usage.input_tokens, self.usage.output_tokens) {
-            (Some(_), Some(_)) if self.end != End::Cut && self.end != End::ClientLeft => {
-                UsageSource::Reported
-            }
+            (Some(_), Some(_)) if whole => UsageSource::Reported,
             (None, None) => UsageSource::Missing,
             _ => UsageSource::ReportedPartial,
         })
@@ -629,6 +632,27 @@ mod tests {
         assert_eq!(exchange.overhead(), MS(3));
         exchange.attempts.push(attempt(40));
         assert_eq!(exchange.overhead(), MS(32));
+    }
+
+    #[test]
+    fn counts_of_a_stream_that_did_not_end_well_are_partial() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        assert_eq!(exchange.usage_source(), None);
+        exchange.call = Some(Call::ChatCompletions);
+        assert_eq!(exchange.usage_source(), Some(UsageSource::Missing));
+        exchange.usage.input_tokens = Some(3);
+        exchange.end = End::Done;
+        assert_eq!(exchange.usage_source(), Some(UsageSource::ReportedPartial));
+        exchange.usage.output_tokens = Some(4);
+        for end in [End::Done, End::FinishWithoutDone, End::DoneWithoutFinish] {
+            exchange.end = end;
+            assert_eq!(exchange.usage_source(), Some(UsageSource::Reported));
+        }
+        for end in [End::Cut, End::ClientLeft, End::Timeout, End::ErrorEvent] {
+            exchange.end = end;
+            let source = exchange.usage_source();
+            assert_eq!(source, Some(UsageSource::ReportedPartial), "{end:?}");
+        }
     }
 
     #[test]
