@@ -525,15 +525,19 @@ impl Exchange {
         }
     }
 
+    /// From the last byte of the request to an instant of the response. `None` where the upstream answered before the
+    /// request was over.
+    #[must_use]
+    pub fn since_request(&self, at: Duration) -> Option<Duration> {
+        at.checked_sub(self.times.request_end?)
+    }
+
     /// Time to first token: from the last byte of the request to the first event with generated output.
     /// `None` for a response that was no stream.
     #[must_use]
     pub fn time_to_first_token(&self) -> Option<Duration> {
-        let start = self.times.request_end.unwrap_or_default();
-        self.response
-            .streamed
-            .then_some(self.times.first_token?)
-            .map(|first| first.saturating_sub(start))
+        let first = self.times.first_token?;
+        self.since_request(first).filter(|_| self.response.streamed)
     }
 
     /// Time to first chunk: from the hand-over to an upstream connection to the first SSE event.
@@ -653,6 +657,22 @@ mod tests {
             let source = exchange.usage_source();
             assert_eq!(source, Some(UsageSource::ReportedPartial), "{end:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_before_the_end_of_the_request_has_no_time_to_first_token() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.response.streamed = true;
+        exchange.times.first_token = Some(MS(30));
+        assert_eq!(
+            exchange.time_to_first_token(),
+            None,
+            "the request never ended"
+        );
+        exchange.times.request_end = Some(MS(31));
+        assert_eq!(exchange.time_to_first_token(), None, "it ended later");
+        exchange.times.request_end = Some(MS(10));
+        assert_eq!(exchange.time_to_first_token(), Some(MS(20)));
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl Vocabulary for Own {
         let since_head = exchange
             .times
             .response_head
-            .map(|at| since_request(exchange, at));
+            .and_then(|at| exchange.since_request(at));
         span.put_some("streamgauge.time_to_response_head", since_head);
         for (_, key, time) in firsts(exchange) {
             span.put_some(key, time);
@@ -321,7 +321,7 @@ fn flow<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
 /// The kinds of "first": label, span attribute, time.
 fn firsts(exchange: &Exchange) -> [(&'static str, &'static str, Option<Duration>); 6] {
     let times = &exchange.times;
-    let since = |at: Option<Duration>| at.map(|at| since_request(exchange, at));
+    let since = |at: Option<Duration>| at.and_then(|at| exchange.since_request(at));
     [
         (
             "byte",
@@ -354,10 +354,6 @@ fn firsts(exchange: &Exchange) -> [(&'static str, &'static str, Option<Duration>
             since(times.first_tool_call),
         ),
     ]
-}
-
-fn since_request(exchange: &Exchange, at: Duration) -> Duration {
-    at.saturating_sub(exchange.times.request_end.unwrap_or_default())
 }
 
 /// The kinds of problems: label, span attribute, count.
