@@ -551,7 +551,8 @@ impl Exchange {
             .map(|first| first.saturating_sub(sent))
     }
 
-    /// Mean time per output token after the first: (last token - first token) / (output tokens - 1).
+    /// Mean time per output token after the first: (last token - first token) / (output tokens - 1). Reasoning of which
+    /// nothing was seen was over before the first token, so its tokens do not count.
     /// `None` for a response that was no stream, or with fewer than two tokens.
     #[must_use]
     pub fn time_per_output_token(&self) -> Option<Duration> {
@@ -559,10 +560,13 @@ impl Exchange {
             .times
             .last_token?
             .checked_sub(self.times.first_token?)?;
+        let seen_reasoning = self.times.first_reasoning.is_some();
+        let reasoning = self.usage.reasoning_output_tokens;
+        let hidden = reasoning.filter(|_| !seen_reasoning).unwrap_or_default();
         let steps = self
             .usage
             .output_tokens?
-            .checked_sub(1)
+            .checked_sub(hidden + 1)
             .filter(|n| *n > 0)?;
         self.response.streamed.then(|| spread.div_f64(steps as f64))
     }
@@ -673,6 +677,23 @@ mod tests {
         assert_eq!(exchange.time_to_first_token(), None, "it ended later");
         exchange.times.request_end = Some(MS(10));
         assert_eq!(exchange.time_to_first_token(), Some(MS(20)));
+    }
+
+    #[test]
+    fn tokens_of_hidden_reasoning_do_not_shorten_the_time_per_token() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.response.streamed = true;
+        exchange.times.first_token = Some(MS(1000));
+        exchange.times.last_token = Some(MS(1400));
+        exchange.usage.output_tokens = Some(501);
+        assert_eq!(exchange.time_per_output_token(), Some(MS(400) / 500));
+        exchange.usage.reasoning_output_tokens = Some(490);
+        assert_eq!(exchange.time_per_output_token(), Some(MS(40)));
+        exchange.times.first_reasoning = Some(MS(1000));
+        assert_eq!(exchange.time_per_output_token(), Some(MS(400) / 500));
+        exchange.times.first_reasoning = None;
+        exchange.usage.reasoning_output_tokens = Some(501);
+        assert_eq!(exchange.time_per_output_token(), None);
     }
 
     #[test]
