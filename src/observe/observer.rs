@@ -27,6 +27,8 @@ pub struct ExchangeObserver {
     request: RequestReading,
     response: ResponseReading,
     clock: OutputClock,
+    /// When the last frame of the response came.
+    last_byte: Option<Duration>,
     /// Usage was asked for on the client's behalf, and the response is coded, so the answer stayed in.
     usage_asked: bool,
     coded: bool,
@@ -52,6 +54,7 @@ impl ExchangeObserver {
             request: RequestReading::new(dialect, coding, config.inspect_bytes),
             response: ResponseReading::new(dialect, config.inspect_bytes),
             clock: OutputClock::new(config.stall_threshold),
+            last_byte: None,
             usage_asked: false,
             coded: false,
             sinks,
@@ -106,6 +109,7 @@ impl ExchangeObserver {
     fn response_frame(&mut self, at: Instant, bytes: &Bytes) {
         let at = self.since(at);
         self.exchange.times.first_byte.get_or_insert(at);
+        self.last_byte = Some(at);
         let (times, flow, clock) = (
             &mut self.exchange.times,
             &mut self.exchange.flow,
@@ -127,7 +131,8 @@ impl ExchangeObserver {
         self.request.finish(&mut self.exchange.request);
         let times = &mut self.exchange.times;
         let (flow, clock) = (&mut self.exchange.flow, &mut self.clock);
-        let last = times.first_byte.map_or(end, |_| end);
+        // An event without its blank line came with the last frame, not with the end.
+        let last = self.last_byte.unwrap_or(end);
         let complete = closing.close == crate::tee::Close::Complete;
         self.response.finish(complete, |output| {
             *flow.events.get_or_insert(0) += 1;
