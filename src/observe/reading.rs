@@ -168,11 +168,13 @@ impl ResponseReading {
                 let (parser, reader) = &mut **stream;
                 let facts = &mut self.facts;
                 parser.push(bytes, |event| {
-                    if event.oversized {
+                    let output = if event.oversized {
                         facts.problems.oversized += 1;
+                        Output::default()
                     } else {
-                        on_event(reader.event(event.name, event.data, facts));
-                    }
+                        reader.event(event.name, event.data, facts)
+                    };
+                    on_event(output);
                 });
             }
             Form::Whole(body, _) if body.len() + bytes.len() > self.limit => {
