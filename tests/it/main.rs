@@ -10,6 +10,8 @@ mod client;
 mod config;
 mod layering;
 mod live;
+mod metrics;
 mod simulate;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]
 mod support;
+mod traces;

@@ -5,6 +5,8 @@
 
 pub(crate) mod client;
 pub(crate) mod collector;
+pub(crate) mod exposition;
+pub(crate) mod gauge;
 pub(crate) mod http1;
 pub(crate) mod otlp;
 pub(crate) mod process;

@@ -184,6 +184,16 @@ pub(crate) trait Attributes {
         })
     }
 
+    /// A value as text: numbers with a fraction keep their point, lists have brackets. Fails where there is none.
+    fn shown(&self, key: &str) -> String {
+        match self.attribute(key) {
+            Some(Value::DoubleValue(double)) => format!("{double:?}"),
+            Some(Value::ArrayValue(_)) => format!("{:?}", self.texts(key).unwrap_or_default()),
+            Some(value) => display(value),
+            None => panic!("there is no attribute {key}"),
+        }
+    }
+
     /// An array of strings; fails where the attribute has another type.
     fn texts(&self, key: &str) -> Option<Vec<&str>> {
         self.attribute(key).map(|value| match value {
