@@ -1,6 +1,9 @@
 //! What the proxy says when it has to answer itself: an OpenAI-shaped error, a status that says whose fault it is, and a
 //! marker header, so that nobody takes the answer for the upstream's.
 
+use std::error::Error as StdError;
+use std::io;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -60,6 +63,9 @@ pub enum ProxyError {
         /// What the transport said.
         cause: String,
     },
+    /// The client went away before its request was read to the end. Nobody reads this answer.
+    #[error("the client went away before its request was whole")]
+    ClientLeft,
     /// The process may open no further connection.
     #[error(
         "streamgauge has no file descriptor or port left for a connection to upstream {upstream}"
@@ -74,6 +80,22 @@ pub enum ProxyError {
 }
 
 impl ProxyError {
+    /// Why a client's request body broke off: the client went away, or broke the rules of HTTP.
+    #[must_use]
+    pub fn of_request_body(error: &(dyn StdError + 'static)) -> Self {
+        match io_error(error).map(io::Error::kind) {
+            Some(
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe,
+            ) => Self::ClientLeft,
+            _ => Self::RequestBody {
+                cause: error.to_string(),
+            },
+        }
+    }
+
     /// Low-cardinality identifier, for `error.type` and the marker header.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -85,6 +107,7 @@ impl ProxyError {
             Self::Broken { .. } => "connection_broken",
             Self::NoRoute => "no_route",
             Self::RequestBody { .. } => "request_body",
+            Self::ClientLeft => "client_left",
             Self::LimitReached { .. } => "limit_reached",
             Self::Connect => "method_not_allowed",
         }
@@ -101,7 +124,7 @@ impl ProxyError {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::RequestBody { .. } => StatusCode::BAD_REQUEST,
+            Self::RequestBody { .. } | Self::ClientLeft => StatusCode::BAD_REQUEST,
             Self::LimitReached { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
         }
@@ -116,6 +139,7 @@ impl ProxyError {
             Self::Broken { .. } => FaultClass::Cut,
             Self::NoRoute
             | Self::RequestBody { .. }
+            | Self::ClientLeft
             | Self::LimitReached { .. }
             | Self::Connect => FaultClass::Rejected,
         };
@@ -143,6 +167,20 @@ impl ProxyError {
         headers.insert(MARKER.clone(), HeaderValue::from_static(self.kind()));
         response
     }
+}
+
+/// The first error of the system's among the causes of an error.
+pub(super) fn io_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error, and what caused it, down to the innermost cause.
+pub(super) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
+        (*error).source()
+    })
 }
 
 #[cfg(test)]

@@ -126,9 +126,7 @@ impl Proxy {
         }
         ReadAhead::up_to(self.inspect_bytes, body)
             .await
-            .map_err(|error| ProxyError::RequestBody {
-                cause: error.to_string(),
-            })
+            .map_err(|error| ProxyError::of_request_body(&error))
     }
 }
 
@@ -196,7 +194,11 @@ async fn send(
         .upstream
         .call(head.request(body))
         .await
-        .inspect_err(|error| tap.show(Event::Unanswered(Instant::now(), error.kind())))?;
+        .inspect_err(|error| {
+            if *error != ProxyError::ClientLeft {
+                tap.show(Event::Unanswered(Instant::now(), error.kind()));
+            }
+        })?;
     let headers = Box::new(response.headers().clone());
     tap.show(Event::ResponseHead(
         Instant::now(),

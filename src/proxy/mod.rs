@@ -113,6 +113,9 @@ impl Pending {
     }
 
     fn fail(self, error: &ProxyError) {
+        if *error == ProxyError::ClientLeft {
+            return;
+        }
         close(
             &self.into_tap(),
             Close::Failed(error.fault()),

@@ -24,7 +24,7 @@ use tower::Service;
 use super::body::Outgoing;
 use super::config::{self, HttpVersion, Key};
 use super::connection::{DrivenBody, Failed, Http1};
-use super::error::ProxyError;
+use super::error::{ProxyError, causes, io_error};
 use super::headers;
 use super::pool::{IDLE_CONNECTION, Pool};
 use crate::tee::UpstreamName;
@@ -199,7 +199,14 @@ impl Upstream {
         };
         let cause = root_cause(error).to_string();
         if !connecting {
-            return ProxyError::Broken { upstream, cause };
+            // What the request's own body failed with is no word of the upstream's.
+            let of_body = causes(error)
+                .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
+                .find(|error| error.is_user());
+            return match of_body {
+                Some(error) => ProxyError::of_request_body(error),
+                None => ProxyError::Broken { upstream, cause },
+            };
         }
         let io = io_error(error);
         match io.map(io::Error::kind) {
@@ -236,22 +243,7 @@ fn is_our_limit(os_error: i32) -> bool {
 
 /// The innermost cause of an error; hyper's own words say little.
 fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause
-}
-
-fn io_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref() {
-            return Some(error);
-        }
-        cause = error.source();
-    }
-    None
+    causes(error).last().unwrap_or(error)
 }
 
 /// The provider that a host is known to be; anything else speaks OpenAI's language, so `openai`.
