@@ -22,7 +22,7 @@ use self::observer::ExchangeObserver;
 use crate::dialect::{self, Dialect};
 use crate::exchange::{Exchange, Http, Trace};
 use crate::sink::{ExchangeId, Sink, Started};
-use crate::tee::{Counters, Open, Opened, RequestHead, Tap, TraceContext};
+use crate::tee::{Counters, Instant, Open, Opened, RequestHead, Tap, TraceContext};
 
 /// What the observer can be told.
 #[derive(Debug, Clone)]
@@ -125,7 +125,7 @@ impl Open for Observe {
             call: dialect.map(Dialect::call),
             http: http_facts(head, dialect),
             trace,
-            ..Exchange::begin(SystemTime::now())
+            ..Exchange::begin(wall_clock(head.received))
         };
         let observer = ExchangeObserver::new(
             id,
@@ -143,6 +143,12 @@ impl Open for Observe {
         );
         Opened { tap, trace_context }
     }
+}
+
+/// What the wall clock said at an instant that has just been: everything else is measured from there.
+fn wall_clock(at: Instant) -> SystemTime {
+    let now = SystemTime::now();
+    now.checked_sub(at.elapsed()).unwrap_or(now)
 }
 
 fn http_facts(head: &RequestHead<'_>, dialect: Option<&dyn Dialect>) -> Http {
