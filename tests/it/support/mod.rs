@@ -10,6 +10,7 @@ pub(crate) mod gauge;
 pub(crate) mod http1;
 pub(crate) mod otlp;
 pub(crate) mod process;
+pub(crate) mod relay;
 
 pub(crate) mod upstream;
 
