@@ -101,11 +101,14 @@ impl Connection {
             .http1()
             .timer(TokioTimer::new())
             .preserve_header_case(true)
+            // An upstream that sends no date is passed on without one.
+            .auto_date_header(false)
             // The limit would also run while a kept-alive connection waits for its next request.
             .header_read_timeout(None);
         server
             .http2()
             .timer(TokioTimer::new())
+            .auto_date_header(false)
             .adaptive_window(true);
         let connection = server
             .serve_connection(TokioIo::new(stream), service)
