@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
-use http_body_util::Either;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 
 use super::body::{IdleLimit, Outgoing, ReadAhead};
 use super::error::ProxyError;
 use super::route::Target;
+use super::upgrade::{Ends, Tunnels};
 use super::upstream::UpstreamBody;
 use super::{ClientBody, Pending, Proxy, headers, usage};
 use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap, TraceContext};
@@ -21,15 +23,29 @@ use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap, TraceContext};
 pub(super) struct Answer {
     response: Response<IdleLimit>,
     edit: Option<usage::Filter>,
+    upgrade: Option<Ends>,
 }
 
 impl Answer {
-    /// Sends the body through the tee, which ends the exchange.
-    pub(super) fn into_response(self, tap: Tap) -> Response<ClientBody> {
+    /// Sends the body through the tee, which ends the exchange; after a `101` the end of the tunnel does.
+    pub(super) fn into_response(self, tap: Tap, tunnels: &Tunnels) -> Response<ClientBody> {
+        if let Some(ends) = self.upgrade {
+            tunnels.join(ends, tap);
+            return self.response.map(|_| Either::Right(Full::default()));
+        }
         let status = self.response.status();
         let edit = self.edit;
         self.response
             .map(|body| Either::Left(ResponseTee::new(body, tap, status, edit)))
+    }
+
+    /// After a `101` the connection is no longer HTTP's; `client` is its other side.
+    fn upgrading(mut self, client: Option<OnUpgrade>) -> Self {
+        if self.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let upstream = hyper::upgrade::on(&mut self.response);
+            self.upgrade = client.map(|client| Ends { client, upstream });
+        }
+        self
     }
 }
 
@@ -72,7 +88,7 @@ impl Proxy {
     /// Routes a request, edits it where it must be, sends it, and waits for the head of the answer.
     pub(super) async fn forward(
         &self,
-        parts: Parts,
+        mut parts: Parts,
         body: RequestTee<Incoming>,
         trace_context: Option<TraceContext>,
         exchange: &Pending,
@@ -84,7 +100,10 @@ impl Proxy {
             .routes
             .find(&parts.uri, &parts.headers, inspected.model.as_deref())
             .ok_or(ProxyError::NoRoute)?;
-        let asks = usage::is_completion(&parts.method, parts.uri.path()) && target.usage.asks();
+        let upgrade = parts.extensions.remove();
+        let asks = usage::is_completion(&parts.method, parts.uri.path())
+            && target.usage.asks()
+            && !parts.headers.contains_key(UPGRADE);
         let edited = body
             .zip(inspected.splice)
             .filter(|_| asks)
@@ -106,7 +125,7 @@ impl Proxy {
         match edited {
             None => send(target, head, read, exchange, false)
                 .await
-                .map(|response| answer(target, response, false)),
+                .map(|response| answer(target, response, false).upgrading(upgrade)),
             Some(body) => send_edited(target, head, read, body, exchange).await,
         }
     }
@@ -213,7 +232,11 @@ fn answer(target: &Target, response: Response<UpstreamBody>, usage_asked: bool) 
         .then(|| usage::Filter::for_response(response.headers()))
         .flatten();
     let (mut parts, body) = response.into_parts();
-    parts.headers = headers::to_client(parts.headers);
+    if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+        parts.headers = headers::to_client(parts.headers);
+    }
+    // What it was between the upstream and us is no matter of the client's.
+    parts.version = Version::HTTP_11;
     if edit.is_some() {
         // How long the body will be is not known any more.
         parts.headers.remove(CONTENT_LENGTH);
@@ -222,5 +245,6 @@ fn answer(target: &Target, response: Response<UpstreamBody>, usage_asked: bool) 
     Answer {
         response: Response::from_parts(parts, body),
         edit,
+        upgrade: None,
     }
 }

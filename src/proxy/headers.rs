@@ -16,11 +16,12 @@ static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The fields of a request that go to the upstream.
 ///
 /// `host` stands where the client's `Host` stood. `Expect` is answered by us. `TE: trailers` is the one hop-by-hop wish
-/// that we can pass on, since trailers pass. HTTP/2 lets a client split `Cookie`; towards HTTP/1.1 it is one field again
+/// that we can pass on, since trailers pass; the other is a change of protocol, see [`asks_for_upgrade`]. HTTP/2 lets a client split `Cookie`; towards HTTP/1.1 it is one field again
 /// (RFC 9113 §8.2.3).
 #[must_use]
 pub fn to_upstream(headers: &HeaderMap, version: Version, host: &HeaderValue) -> HeaderMap {
     let named = Named::by(headers);
+    let upgrade = asks_for_upgrade(headers);
     let mut out = HeaderMap::with_capacity(headers.len() + 4);
     let mut cookies: Vec<u8> = Vec::new();
     for (name, value) in headers {
@@ -31,6 +32,10 @@ pub fn to_upstream(headers: &HeaderMap, version: Version, host: &HeaderValue) ->
                 cookies.extend_from_slice(b"; ");
             }
             cookies.extend_from_slice(value.as_bytes());
+        } else if upgrade && name == UPGRADE {
+            out.append(UPGRADE, value.clone());
+        } else if upgrade && name == CONNECTION {
+            out.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         } else if !is_hop_by_hop(name) && name != EXPECT && !named.contains(name) {
             out.append(name, value.clone());
         }
@@ -65,10 +70,11 @@ pub fn with_trace_context(mut headers: HeaderMap, context: TraceContext) -> Head
     out
 }
 
-/// The fields of a response that go to the client.
+/// The fields of a response that go to the client; not for a `101`, whose fields all belong to the change it answers.
 #[must_use]
 pub fn to_client(headers: HeaderMap) -> HeaderMap {
     let named = Named::by(&headers);
+    let upgrade = asks_for_upgrade(&headers);
     if !headers
         .keys()
         .any(|name| is_hop_by_hop(name) || named.contains(name))
@@ -77,11 +83,30 @@ pub fn to_client(headers: HeaderMap) -> HeaderMap {
     }
     let mut out = HeaderMap::with_capacity(headers.len());
     for (name, value) in &headers {
-        if !is_hop_by_hop(name) && !named.contains(name) {
+        if upgrade && name == UPGRADE {
+            out.append(UPGRADE, value.clone());
+        } else if upgrade && name == CONNECTION {
+            out.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        } else if !is_hop_by_hop(name) && !named.contains(name) {
             out.append(name, value.clone());
         }
     }
     out
+}
+
+/// Whether a message asks for another protocol on this connection, or offers one (RFC 9110 §7.8).
+///
+/// A change to HTTP/2 in the clear is not passed on: RFC 9113 §3.1 has done away with it, and the calls that followed
+/// it would go by unseen.
+#[must_use]
+pub fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all(UPGRADE).iter().peekable();
+    protocols.peek().is_some()
+        && Named::by(headers).contains(&UPGRADE)
+        && protocols.all(|value| {
+            let mut names = value.as_bytes().split(|byte| *byte == b',');
+            names.all(|name| !name.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+        })
 }
 
 /// Whether the client says that it reads trailers.
@@ -204,6 +229,38 @@ mod tests {
             ("x-two", "2"),
         ]);
         assert_eq!(list(&sent), [("host", "up:1"), ("x-two", "2")]);
+    }
+
+    #[test]
+    fn a_change_of_protocol_is_passed_on_where_connection_names_it() {
+        let websocket = [
+            ("upgrade", "websocket"),
+            ("host", "me"),
+            ("connection", "keep-alive, Upgrade"),
+            ("x", "y"),
+        ];
+        assert_eq!(
+            list(&sent(&websocket)),
+            [
+                ("upgrade", "websocket"),
+                ("host", "up:1"),
+                ("connection", "Upgrade"),
+                ("x", "y")
+            ]
+        );
+        let unnamed = [("host", "me"), ("upgrade", "websocket")];
+        assert_eq!(list(&sent(&unnamed)), [("host", "up:1")]);
+    }
+
+    #[test]
+    fn http_2_in_the_clear_is_not_changed_to() {
+        let h2c = [
+            ("host", "me"),
+            ("connection", "Upgrade, HTTP2-Settings"),
+            ("upgrade", "websocket, h2c"),
+            ("http2-settings", "AAMAAABkAAQCAAAAAAIAAAAA"),
+        ];
+        assert_eq!(list(&sent(&h2c)), [("host", "up:1")]);
     }
 
     #[test]

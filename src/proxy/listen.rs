@@ -21,7 +21,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Rest after a failed accept: the usual cause, no file descriptor left, does not pass at once.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// Serves clients until `stop` resolves, then waits for the requests in flight. Dropping the future cuts them off.
+/// Serves clients until `stop` resolves, then waits for the requests and tunnels in flight. Dropping the future cuts them off.
 pub async fn serve(
     listener: TcpListener,
     proxy: Arc<Proxy>,
@@ -47,6 +47,7 @@ pub async fn serve(
     }
     drop(listener);
     graceful.shutdown().await;
+    proxy.tunnels().closed().await;
 }
 
 struct Connection {
@@ -111,7 +112,7 @@ impl Connection {
             .auto_date_header(false)
             .adaptive_window(true);
         let connection = server
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection_with_upgrades(TokioIo::new(stream), service)
             .into_owned();
         if let Err(error) = watcher.watch(connection).await {
             // A client that leaves is no trouble of ours, and its exchange says so.

@@ -12,6 +12,7 @@ pub mod headers;
 pub mod listen;
 mod pool;
 pub mod route;
+pub mod upgrade;
 pub mod upstream;
 pub mod usage;
 
@@ -27,6 +28,7 @@ use hyper::body::Incoming;
 use self::body::IdleLimit;
 use self::error::ProxyError;
 use self::route::Routes;
+use self::upgrade::Tunnels;
 use crate::tee::{Close, Closing, Instant, Open, RequestHead, RequestTee, ResponseTee, Tap};
 
 /// The body of an answer: the upstream's, or our own.
@@ -46,6 +48,7 @@ pub struct Proxy {
     routes: Routes,
     inspect_bytes: usize,
     open: Arc<dyn Open>,
+    tunnels: Tunnels,
 }
 
 impl Proxy {
@@ -58,7 +61,14 @@ impl Proxy {
             inspect_bytes: config.inspect_bytes,
             routes: Routes::new(config)?,
             open,
+            tunnels: Tunnels::default(),
         })
+    }
+
+    /// The connections that have changed their protocol: they outlive the exchange of HTTP that opened them.
+    #[must_use]
+    pub const fn tunnels(&self) -> &Tunnels {
+        &self.tunnels
     }
 
     /// Serves one request.
@@ -87,7 +97,7 @@ impl Proxy {
             }
         };
         match answer {
-            Ok(answer) => answer.into_response(exchange.into_tap()),
+            Ok(answer) => answer.into_response(exchange.into_tap(), &self.tunnels),
             Err(error) => {
                 exchange.fail(&error);
                 error.response().map(|body| Either::Right(Full::new(body)))

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, HOST, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -42,6 +42,8 @@ pub struct Upstream {
     host: HeaderValue,
     connector: Connector,
     carrier: Carrier,
+    /// For requests that ask for another protocol, which only HTTP/1.1 can.
+    upgrading: Client<Connector, Outgoing>,
 }
 
 /// Who carries requests. `cargo bench --bench client` compares the HTTP clients there are.
@@ -75,19 +77,23 @@ impl Upstream {
             address: address.trim_matches(['[', ']']).into(),
             port: base.port(),
         });
-        let connector = connector(&config)?;
+        let tls = tls(&config)?;
+        let connector = connector(&config, config.http, tls.clone());
         let plain = base.scheme == Scheme::HTTP && config.http == HttpVersion::Auto;
         let carrier = if plain || config.http == HttpVersion::Http1 {
             Carrier::Driven(Pool::new())
         } else {
-            Carrier::Shared(shared(&config, connector.clone()))
+            Carrier::Shared(shared(config.http, connector.clone()))
         };
+        let http1 = HttpVersion::Http1;
+        let upgrading = shared(http1, self::connector(&config, http1, tls));
         Ok(Self {
             name,
             base,
             host,
             connector,
             carrier,
+            upgrading,
             config,
         })
     }
@@ -126,7 +132,8 @@ impl Upstream {
         &self,
         request: Request<Outgoing>,
     ) -> Result<Response<UpstreamBody>, ProxyError> {
-        let answer = self.carry(request);
+        let upgrade = request.headers().contains_key(UPGRADE);
+        let answer = self.carry(request, upgrade);
         let answer = match self.config.first_byte_timeout {
             None => answer.await,
             Some(limit) => match tokio::time::timeout(limit, answer).await {
@@ -138,20 +145,31 @@ impl Upstream {
                 }
             },
         };
-        answer.map_err(|error| self.explain(&error))
+        match answer {
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade => {
+                Err(ProxyError::Broken {
+                    upstream: self.config.name.to_string(),
+                    cause: "it changed the protocol without being asked".into(),
+                })
+            }
+            answer => answer.map_err(|error| self.explain(&error)),
+        }
     }
 
     async fn carry(
         &self,
         request: Request<Outgoing>,
+        upgrade: bool,
     ) -> Result<Response<UpstreamBody>, CarryError> {
-        match &self.carrier {
-            Carrier::Driven(pool) => Ok(self.drive(pool, request).await?.map(Either::Left)),
-            Carrier::Shared(client) => match client.request(request).await {
-                Ok(response) => Ok(response.map(Either::Right)),
-                Err(error) if error.is_connect() => Err(CarryError::Connect(error.into())),
-                Err(error) => Err(CarryError::Broken(error.into())),
-            },
+        let client = match &self.carrier {
+            _ if upgrade => &self.upgrading,
+            Carrier::Driven(pool) => return Ok(self.drive(pool, request).await?.map(Either::Left)),
+            Carrier::Shared(client) => client,
+        };
+        match client.request(request).await {
+            Ok(response) => Ok(response.map(Either::Right)),
+            Err(error) if error.is_connect() => Err(CarryError::Connect(error.into())),
+            Err(error) => Err(CarryError::Broken(error.into())),
         }
     }
 
@@ -332,44 +350,44 @@ impl Base {
     }
 }
 
-fn connector(config: &config::Upstream) -> io::Result<Connector> {
+fn connector(config: &config::Upstream, http: HttpVersion, tls: rustls::ClientConfig) -> Connector {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
     tcp.enforce_http(false);
-    let tls = HttpsConnectorBuilder::new();
-    let tls = if config.url.scheme() == Some(&Scheme::HTTPS) {
-        tls.with_native_roots()?
-    } else {
-        tls.with_tls_config(no_roots())
-    };
-    let tls = tls.https_or_http();
-    let https = match config.http {
+    let tls = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http();
+    let https = match http {
         HttpVersion::Auto => tls.enable_all_versions().wrap_connector(tcp),
         HttpVersion::Http1 => tls.enable_http1().wrap_connector(tcp),
         HttpVersion::Http2 => tls.enable_http2().wrap_connector(tcp),
     };
-    Ok(Connector {
+    Connector {
         https,
         limit: config.connect_timeout,
-    })
+    }
 }
 
-fn shared(config: &config::Upstream, connector: Connector) -> Client<Connector, Outgoing> {
+fn shared(http: HttpVersion, connector: Connector) -> Client<Connector, Outgoing> {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_CONNECTION)
         .http1_preserve_header_case(true)
-        .http2_only(config.http == HttpVersion::Http2)
+        .http2_only(http == HttpVersion::Http2)
         .http2_adaptive_window(true)
         .build(connector)
 }
 
-/// A TLS configuration for an upstream that is not reached by TLS.
-fn no_roots() -> rustls::ClientConfig {
-    rustls::ClientConfig::builder()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
+/// The system's roots, or none for an upstream that is not reached by TLS.
+fn tls(config: &config::Upstream) -> io::Result<rustls::ClientConfig> {
+    let builder = rustls::ClientConfig::builder();
+    let builder = if config.url.scheme() == Some(&Scheme::HTTPS) {
+        builder.with_native_roots()?
+    } else {
+        builder.with_root_certificates(rustls::RootCertStore::empty())
+    };
+    Ok(builder.with_no_client_auth())
 }
 
 /// Connects within a limit that covers name resolution, TCP and TLS.

@@ -15,3 +15,4 @@ mod simulate;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]
 mod support;
 mod traces;
+mod upgrade;

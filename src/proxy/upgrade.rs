@@ -1,0 +1,51 @@
+//! Connections that change their protocol (WebSocket and any other): both sides joined, byte for byte.
+//!
+//! The request and the `101` that answers it pass as any other exchange; what follows them is no HTTP any more, and is
+//! neither read nor observed. It knows no protocol by name. RFC 9110 §7.8.
+
+use http::StatusCode;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
+
+use crate::tee::{Close, Tap};
+
+/// The tunnels that are open, to be waited for.
+#[derive(Debug, Default)]
+pub struct Tunnels(watch::Sender<()>);
+
+impl Tunnels {
+    /// Resolves when none is open.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+
+    /// Joins both sides as soon as the `101` is out, and ends the exchange when either side has failed or both have
+    /// finished. One side may finish and the other go on.
+    pub(super) fn join(&self, Ends { client, upstream }: Ends, tap: Tap) {
+        let open = self.0.subscribe();
+        tokio::spawn(async move {
+            let close = match tokio::try_join!(client, upstream) {
+                // The `101` did not get as far as the client.
+                Err(_) => Close::Dropped,
+                Ok((client, upstream)) => {
+                    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+                    // Where the end of a tunnel should be only its two ends know: a side that aborts has ended it too.
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+                    Close::Complete
+                }
+            };
+            super::close(&tap, close, Some(StatusCode::SWITCHING_PROTOCOLS));
+            drop(open);
+        });
+    }
+}
+
+/// Both sides of a connection that changes its protocol.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// Towards the client.
+    pub(super) client: OnUpgrade,
+    /// Towards the upstream.
+    pub(super) upstream: OnUpgrade,
+}
