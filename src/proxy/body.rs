@@ -25,6 +25,7 @@ pub struct Outgoing {
     trailers: Option<HeaderMap>,
     /// What is still to be read from the client.
     rest: Option<RequestTee<Incoming>>,
+    has_length: bool,
 }
 
 impl Outgoing {
@@ -37,6 +38,7 @@ impl Outgoing {
             ahead: read.frames,
             trailers: read.trailers,
             rest: read.rest,
+            has_length: read.has_length,
         }
     }
 }
@@ -71,24 +73,17 @@ impl Body for Outgoing {
             && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
+    /// Exact where the client gave a length. What the client sent in chunks goes on in chunks, read ahead or not.
     fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.iter().map(|bytes| bytes.len() as u64).sum();
-        let Some(rest) = &self.rest else {
-            // With a known length HTTP/1.1 would have no place for trailers.
-            let known = self.trailers.is_none();
-            return if known {
-                SizeHint::with_exact(ahead)
-            } else {
-                SizeHint::default()
-            };
-        };
-        let rest = rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + ahead);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + ahead);
+        if !self.has_length {
+            return SizeHint::default();
         }
-        hint
+        let ahead: u64 = self.ahead.iter().map(|bytes| bytes.len() as u64).sum();
+        let rest = self
+            .rest
+            .as_ref()
+            .map_or(0, |rest| rest.size_hint().lower());
+        SizeHint::with_exact(ahead + rest)
     }
 }
 
@@ -101,6 +96,8 @@ pub struct ReadAhead {
     pub trailers: Option<HeaderMap>,
     /// The rest; `None` when the body is over.
     pub rest: Option<RequestTee<Incoming>>,
+    /// Whether the client said how long the body is.
+    pub has_length: bool,
 }
 
 impl ReadAhead {
@@ -108,6 +105,7 @@ impl ReadAhead {
     #[must_use]
     pub fn nothing(body: RequestTee<Incoming>) -> Self {
         Self {
+            has_length: body.size_hint().exact().is_some(),
             rest: Some(body),
             ..Self::default()
         }

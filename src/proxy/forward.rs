@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, UPGRADE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
@@ -58,7 +58,12 @@ struct Head {
 }
 
 impl Head {
-    fn request(self, body: Outgoing) -> Request<Outgoing> {
+    fn request(mut self, body: Outgoing) -> Request<Outgoing> {
+        if http_body::Body::size_hint(&body).exact().is_none() {
+            // Not left to the HTTP client, which would take a GET for one without a body.
+            self.headers
+                .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
@@ -72,7 +77,9 @@ impl Head {
     /// The same head for an edited body of this length.
     fn edited(&self, length: usize) -> Self {
         let mut headers = self.headers.clone();
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        if headers.contains_key(CONTENT_LENGTH) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
         // The event that the edit adds can be taken out only where it can be read.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Self {
@@ -163,6 +170,7 @@ async fn send_edited(
         frames: body,
         trailers: original.trailers.clone(),
         rest: None,
+        has_length: original.has_length,
     };
     let first = send(target, head.edited(length), edited, exchange, true).await?;
     if !matches!(
