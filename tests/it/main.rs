@@ -15,4 +15,5 @@ mod simulate;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]
 mod support;
 mod traces;
+mod transparency;
 mod upgrade;
