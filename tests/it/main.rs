@@ -17,3 +17,4 @@ mod support;
 mod traces;
 mod transparency;
 mod upgrade;
+mod usage_edit;

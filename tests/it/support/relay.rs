@@ -17,6 +17,8 @@ pub(crate) struct Relay {
 pub(crate) struct Pair<'a> {
     pub(crate) client: Connection,
     pub(crate) served: Option<Connection>,
+    /// How many connections the upstream has been sent requests of this pair by.
+    pub(crate) connections: usize,
     upstream: &'a Upstream,
 }
 
@@ -38,6 +40,7 @@ impl Relay {
         Pair {
             client: client::connect(self.server.proxy).await,
             served: None,
+            connections: 0,
             upstream: &self.upstream,
         }
     }
@@ -62,6 +65,7 @@ impl Pair<'_> {
     pub(crate) async fn served(&mut self) -> &mut Connection {
         if self.served.is_none() {
             self.served = Some(self.upstream.accept().await);
+            self.connections += 1;
         }
         self.served.as_mut().unwrap()
     }
@@ -69,6 +73,20 @@ impl Pair<'_> {
     /// Sends a request and gives what the upstream gets of it.
     pub(crate) async fn ask(&mut self, request: impl AsRef<[u8]>) -> Message {
         self.client.write(request).await;
+        self.request().await
+    }
+
+    /// The next request that the upstream gets, by the connection that there is or by a new one: a client that is quick
+    /// asks again before the last connection is back in the pool.
+    pub(crate) async fn request(&mut self) -> Message {
+        if let Some(served) = &mut self.served {
+            tokio::select! {
+                biased;
+                request = served.read_request() => return request,
+                connection = self.upstream.accept() => self.served = Some(connection),
+            }
+            self.connections += 1;
+        }
         self.served().await.read_request().await
     }
 
