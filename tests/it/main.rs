@@ -12,6 +12,7 @@ mod layering;
 mod live;
 mod metrics;
 mod simulate;
+mod streaming;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]
 mod support;
 mod traces;
