@@ -11,6 +11,7 @@ mod config;
 mod layering;
 mod live;
 mod metrics;
+mod routes;
 mod simulate;
 mod streaming;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]

@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod exposition;
 pub(crate) mod gauge;
+pub(crate) mod file;
 pub(crate) mod http1;
 pub(crate) mod otlp;
 pub(crate) mod process;

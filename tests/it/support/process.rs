@@ -94,6 +94,19 @@ impl Program {
         ])
     }
 
+    /// `serve` on free ports with a configuration file, which has to name the upstreams.
+    pub(crate) fn configured(file: &str) -> Self {
+        Self::new([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "-c",
+            file,
+        ])
+    }
+
     /// Adds arguments.
     pub(crate) fn args<const N: usize>(mut self, arguments: [&str; N]) -> Self {
         self.command.args(arguments);
