@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HOST, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Either;
@@ -117,6 +117,8 @@ impl Upstream {
         }
         if self.config.http == HttpVersion::Http2 {
             headers.remove(HOST);
+            // HTTP/2 has no `Connection`, and the client would take away with it what it names: `TE`.
+            headers.remove(CONNECTION);
         }
         (self.base.join(uri), headers)
     }
