@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{IdleLimit, Outgoing, ReadAhead};
@@ -245,6 +246,11 @@ fn answer(target: &Target, response: Response<UpstreamBody>, usage_asked: bool) 
     }
     // What it was between the upstream and us is no matter of the client's.
     parts.version = Version::HTTP_11;
+    if parts.status.canonical_reason().is_none() && parts.extensions.get::<ReasonPhrase>().is_none()
+    {
+        // HTTP/2 has no reason phrases, and the server would write one of its own.
+        parts.extensions.insert(ReasonPhrase::from_static(b""));
+    }
     if edit.is_some() {
         // How long the body will be is not known any more.
         parts.headers.remove(CONTENT_LENGTH);
