@@ -8,6 +8,7 @@
 
 mod client;
 mod config;
+mod http2;
 mod layering;
 mod live;
 mod metrics;

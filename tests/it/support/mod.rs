@@ -9,9 +9,11 @@ pub(crate) mod exposition;
 pub(crate) mod gauge;
 pub(crate) mod file;
 pub(crate) mod http1;
+pub(crate) mod origin;
 pub(crate) mod otlp;
 pub(crate) mod process;
 pub(crate) mod relay;
+pub(crate) mod tls;
 
 pub(crate) mod upstream;
 
