@@ -200,7 +200,7 @@ const PIECE: usize = 64 << 10;
 async fn flood(
     mut writer: Connection,
     piece: Vec<u8>,
-) -> (Arc<AtomicUsize>, tokio::task::JoinHandle<()>) {
+) -> (Arc<AtomicUsize>, tokio::task::JoinHandle<Connection>) {
     let written = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&written);
     let size = piece.len();
@@ -209,6 +209,8 @@ async fn flood(
         while count.load(Ordering::Relaxed) < FLOOD && writer.try_write(&piece).await.is_ok() {
             count.fetch_add(size, Ordering::Relaxed);
         }
+        // Still open: a client that closes has left.
+        writer
     });
     let mut last = usize::MAX;
     while last != written.load(Ordering::Relaxed) {

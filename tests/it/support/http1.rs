@@ -277,8 +277,9 @@ impl Connection {
         match count {
             Ok(1..) => {}
             ended => panic!(
-                "the connection ended ({ended:?}) before {awaited}; it had brought {:?}",
-                String::from_utf8_lossy(&self.received)
+                "the connection ended ({ended:?}) before {awaited}; it had brought {} bytes: {:?}",
+                self.received.len(),
+                String::from_utf8_lossy(&self.received[..self.received.len().min(2000)])
             ),
         }
     }
