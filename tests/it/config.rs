@@ -1,29 +1,13 @@
 //! `streamgauge check`, through the real program: what it prints, where, and its exit status.
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
+
+use crate::support::file::File;
 
 fn streamgauge() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
     command.env_clear();
     command
-}
-
-/// A file that is gone at the end of the test.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("streamgauge-{}-{name}", std::process::id()));
-        std::fs::write(&path, text).expect("the temporary folder takes files");
-        Self(path)
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 fn stdout(output: &Output) -> &str {
@@ -43,7 +27,7 @@ fn a_good_file_is_printed_complete_and_checks_again_to_the_same() {
     let first = streamgauge()
         .arg("check")
         .arg("-c")
-        .arg(&file.0)
+        .arg(file.path())
         .output()
         .unwrap();
     assert_eq!((first.status.code(), stderr(&first)), (Some(0), "ok\n"));
@@ -61,7 +45,7 @@ fn a_good_file_is_printed_complete_and_checks_again_to_the_same() {
     let printed = File::new("printed.toml", stdout(&first));
     let second = streamgauge()
         .arg("check")
-        .env("STREAMGAUGE_CONFIG", &printed.0)
+        .env("STREAMGAUGE_CONFIG", printed.path())
         .output()
         .unwrap();
     assert_eq!(stdout(&second), stdout(&first));
@@ -96,13 +80,13 @@ fn everything_wrong_goes_to_standard_error_with_status_1() {
     );
     let output = streamgauge()
         .args(["check", "--admin", "here", "-c"])
-        .arg(&file.0)
+        .arg(file.path())
         .env("STREAMGAUGE_LOG_LEVEL", "loud")
         .env("STREAMGAUGE_LOG_COLOUR", "hush")
         .output()
         .unwrap();
     assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
-    let path = file.0.display();
+    let path = file.path().display();
     let expected = [
         String::from("--admin here: expected an IP address"),
         String::from("STREAMGAUGE_LOG_COLOUR: unknown variable, did you mean STREAMGAUGE_LOG_"),
@@ -151,7 +135,7 @@ fn a_masked_secret_does_not_show() {
     let output = streamgauge()
         .arg("check")
         .arg("-c")
-        .arg(&file.0)
+        .arg(file.path())
         .env("KEY", "hush-1")
         .output()
         .unwrap();

@@ -1,10 +1,9 @@
 //! The one edit of bytes, through the real program: usage is asked for where a stream did not, and the event this adds
 //! is taken out again, wherever the upstream's frames are cut.
 
-use crate::support::client::{get, post};
+use crate::support::client::post;
 use crate::support::http1::{Message, chunk};
 use crate::support::relay::{Pair, Relay};
-use crate::support::within;
 
 const ASKED: &str = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
 const CHAT: &str = "/v1/chat/completions";
@@ -67,25 +66,6 @@ async fn call(
         pair.served().await.write(write).await;
     }
     (seen, pair.client.read_response().await)
-}
-
-/// Waits until a line of `/metrics` with this name and label has this value.
-async fn metric(relay: &Relay, name: &str, label: &str, value: &str) {
-    let found = async {
-        loop {
-            let page = get(relay.server.admin, "/metrics").await;
-            let is_it = |line: &str| {
-                line.starts_with(name)
-                    && line.contains(label)
-                    && line.ends_with(&format!(" {value}"))
-            };
-            if page.text().lines().any(is_it) {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    within(&format!("{name} {label} {value}"), found).await;
 }
 
 #[tokio::test]
@@ -155,7 +135,9 @@ async fn the_client_sees_the_same_bytes_wherever_the_stream_is_cut() {
     let (_, got) = call(&mut pair, CHAT, ASKED, &streamed(all.chunks(1))).await;
     assert!(got.body == wanted, "cut at every byte");
     let calls = format!("{}", all.len() + 2);
-    metric(&relay, "streamgauge_integrity", "usage_removed", &calls).await;
+    relay
+        .metric("streamgauge_integrity", "usage_removed", &calls)
+        .await;
 }
 
 #[tokio::test]
@@ -381,5 +363,7 @@ async fn a_stream_that_comes_coded_all_the_same_keeps_the_event_and_is_counted()
     let (seen, got) = call(&mut pair, CHAT, ASKED, &writes).await;
     assert_eq!(seen.header("accept-encoding"), Some("identity"));
     assert_eq!(got.body, coded);
-    metric(&relay, "streamgauge_integrity", "usage_left", "1").await;
+    relay
+        .metric("streamgauge_integrity", "usage_left", "1")
+        .await;
 }

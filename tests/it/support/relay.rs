@@ -4,6 +4,7 @@ use super::client;
 use super::http1::{Connection, Message};
 use super::process::{Program, Server};
 use super::upstream::Upstream;
+use super::within;
 
 /// A running proxy in front of a scripted upstream.
 #[derive(Debug)]
@@ -43,6 +44,24 @@ impl Relay {
             connections: 0,
             upstream: &self.upstream,
         }
+    }
+
+    /// Waits until a line of `/metrics` with this name and label has this value.
+    pub(crate) async fn metric(&self, name: &str, label: &str, value: &str) {
+        let value = format!(" {value}");
+        let there = async {
+            loop {
+                let page = client::get(self.server.admin, "/metrics").await;
+                let is_it = |line: &str| {
+                    line.starts_with(name) && line.contains(label) && line.ends_with(&value)
+                };
+                if page.text().lines().any(is_it) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        within(&format!("{name} {label}{value}"), there).await;
     }
 
     /// One exchange on connections of its own: what the upstream and what the client get.
