@@ -28,7 +28,8 @@ pub(super) struct Tally {
 struct Sum {
     calls: u64,
     errors: u64,
-    output_tokens: u64,
+    /// `None` until a call reported some.
+    output_tokens: Option<u64>,
     first_token: Times,
     per_token: Times,
     ends: BTreeMap<&'static str, u64>,
@@ -64,7 +65,9 @@ impl Sum {
     fn add(&mut self, row: &Row) {
         self.calls += 1;
         self.errors += u64::from(row.error.is_some());
-        self.output_tokens += row.output_tokens.unwrap_or(0);
+        if let Some(tokens) = row.output_tokens {
+            *self.output_tokens.get_or_insert(0) += tokens;
+        }
         self.first_token.push(row.time_to_first_token);
         self.per_token.push(row.time_per_output_token);
         *self.ends.entry(row.end.as_str()).or_default() += 1;
@@ -76,6 +79,11 @@ impl Sum {
             Some(time) if !time.is_zero() => format!("{:.0}", 1.0 / time.as_secs_f64()),
             _ => "–".to_owned(),
         }
+    }
+
+    fn output_tokens(&self) -> String {
+        self.output_tokens
+            .map_or_else(|| "–".to_owned(), |tokens| tokens.to_string())
     }
 
     fn ends(&self) -> String {
@@ -110,10 +118,10 @@ impl Tally {
         let Sum {
             calls,
             errors,
-            output_tokens,
             first_token,
             ..
         } = &self.total;
+        let output_tokens = self.total.output_tokens();
         format!(
             "{:>5} s  {calls:>6} calls  {in_flight:>4} in flight  {output_tokens:>8} tokens out  \
              TTFT p50 {:>7}  p99 {:>7}  {errors:>5} errors",
@@ -139,7 +147,7 @@ impl Tally {
                 sum.errors,
                 sum.first_token.text(50),
                 sum.first_token.text(99),
-                sum.output_tokens,
+                sum.output_tokens(),
                 sum.rate(),
                 sum.ends(),
             );
@@ -241,6 +249,26 @@ mod tests {
         ];
         assert_eq!(lines[2], cut);
         assert_eq!(lines[3][..3], ["all", "4", "2"]);
+    }
+
+    #[test]
+    fn tokens_that_nobody_reported_are_not_zero() {
+        let mut tally = Tally::default();
+        let silent = Row {
+            output_tokens: None,
+            ..row(Some("a"), End::Cut)
+        };
+        tally.add(&silent);
+        tally.add(&Row {
+            output_tokens: Some(0),
+            ..row(Some("b"), End::Done)
+        });
+        let table = tally.table();
+        let tokens: Vec<_> = table
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(7))
+            .collect();
+        assert_eq!(tokens[1..], ["–", "0", "0"]);
     }
 
     #[test]
