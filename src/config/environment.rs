@@ -60,7 +60,7 @@ impl Environment {
                 (true, None) => String::from("expected UTF-8"),
                 (true, Some(_)) => continue,
                 (false, value) if is_service_link(&name, value.unwrap_or_default()) => continue,
-                (false, _) => match nearest(&name, ours.iter().map(String::as_str)) {
+                (false, _) => match meant(&name, &ours) {
                     Some(near) => format!("unknown variable, did you mean {near}"),
                     None => format!("unknown variable, expected one of {}", ours.join(", ")),
                 },
@@ -73,6 +73,15 @@ impl Environment {
             });
         }
     }
+}
+
+/// The variable of ours that was most likely meant: one that only lacks its table, else the nearest.
+fn meant<'a>(unknown: &str, ours: &'a [String]) -> Option<&'a str> {
+    let part = unknown.strip_prefix("STREAMGAUGE").unwrap_or(unknown);
+    let ours = || ours.iter().map(String::as_str);
+    ours()
+        .find(|known| known.ends_with(part))
+        .or_else(|| nearest(unknown, ours()))
 }
 
 /// Whether a variable is one that Kubernetes sets in every container for a Service in the same namespace whose name

@@ -172,9 +172,15 @@ impl Reader<'_> {
             let draft = self.route(span, table);
             let upstream = &draft.route.upstream;
             if !upstream.is_empty() && !names.contains(upstream) {
+                // An upstream whose name is wrong has none here.
+                let known: Vec<&str> = names
+                    .iter()
+                    .map(|name| &**name)
+                    .filter(|name| !name.is_empty())
+                    .collect();
                 let message = format!(
                     "unknown upstream {upstream}, expected one of {}",
-                    names.join(", ")
+                    known.join(", ")
                 );
                 self.push_at("route", "upstream", span, table, message);
             }

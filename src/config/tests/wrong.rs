@@ -254,6 +254,31 @@ fn a_url_for_one_of_several_upstreams_is_an_error_that_names_them() {
 }
 
 #[test]
+fn a_variable_without_its_table_is_known_by_its_last_part() {
+    for (unknown, meant) in [
+        ("STREAMGAUGE_DRAIN", "STREAMGAUGE_SHUTDOWN_DRAIN"),
+        ("STREAMGAUGE_LISEN", "STREAMGAUGE_LISTEN"),
+    ] {
+        let problems = load_from(&Flags::default(), &[(unknown, "1s")], "").unwrap_err();
+        assert_eq!(
+            problems,
+            [format!("{unknown}: unknown variable, did you mean {meant}")]
+        );
+    }
+}
+
+#[test]
+fn an_upstream_without_a_valid_name_is_not_offered_to_a_route() {
+    let text = "upstream = [{ name = 'a b', url = 'http://a' }, { name = 'b', url = 'http://b' }]\n\
+        [[route]]\nupstream = 'c'";
+    let problems = load_text(text).unwrap_err();
+    assert!(
+        problems[1].ends_with("unknown upstream c, expected one of b"),
+        "{problems:#?}"
+    );
+}
+
+#[test]
 fn what_is_no_base_url_is_refused() {
     let wrong = [
         "",
