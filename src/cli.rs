@@ -105,7 +105,7 @@ impl From<&SourceArgs> for Flags {
 /// Flags of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// End by itself after this long, with a summary
+    /// End by itself after this long, such as 30s, with a summary
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     pub duration: Option<Duration>,
 
@@ -132,8 +132,13 @@ impl From<&DemoArgs> for Flags {
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
     /// Where the simulated upstream listens
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", value_parser = address)]
     pub listen: SocketAddr,
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8000 or [::]:8000")
 }
 
 #[cfg(test)]

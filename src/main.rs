@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Parser as _;
 use streamgauge::cli::{Cli, Command, DemoArgs, ServeArgs, SimulateArgs, SourceArgs};
 use streamgauge::config::{self, Config, Environment, Flags};
@@ -12,8 +13,6 @@ use streamgauge::{app, demo, log, proxy};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
-
-type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -32,14 +31,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(args: &ServeArgs) -> Outcome {
+fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let config = config::load(&Flags::from(&args.sources), &environment)?;
     log::start(config.log)?;
-    Ok(Runtime::new()?.block_on(app::serve(config, &environment))?)
+    Runtime::new()?.block_on(app::serve(config, &environment))
 }
 
-fn demo(args: &DemoArgs) -> Outcome {
+fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let mut config = config::load(&Flags::from(args), &environment)?;
     log::start(log::Config {
@@ -70,13 +69,15 @@ fn demo(args: &DemoArgs) -> Outcome {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             outcome => outcome?,
         }
-        Ok(running.shutdown(signals.next()).await?)
+        running.shutdown(signals.next()).await
     })
 }
 
-fn simulate(args: &SimulateArgs) -> Outcome {
+fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     Runtime::new()?.block_on(async {
-        let listener = TcpListener::bind(args.listen).await?;
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("--listen {}: cannot listen there", args.listen))?;
         let mut signals = app::Signals::listen()?;
         writeln!(
             io::stdout(),
@@ -89,7 +90,7 @@ fn simulate(args: &SimulateArgs) -> Outcome {
     })
 }
 
-fn check(sources: &SourceArgs) -> Outcome {
+fn check(sources: &SourceArgs) -> anyhow::Result<()> {
     let config = load(sources)?;
     io::stdout().write_all(config.to_toml().as_bytes())?;
     writeln!(io::stderr(), "ok")?;

@@ -184,7 +184,10 @@ fn sinks(telemetry: &Telemetry, live: &Arc<Live>) -> Arc<[Arc<dyn Sink>]> {
 
 /// Where a signal goes, for the log.
 fn target(otlp: Option<&Otlp>) -> &str {
-    otlp.map_or("not pushed: no OTLP endpoint is set", |otlp| &otlp.endpoint)
+    otlp.map_or(
+        "not pushed: no OTLP endpoint is set, or it is turned off",
+        |otlp| &otlp.endpoint,
+    )
 }
 
 fn in_one(errors: Vec<otel::Error>) -> anyhow::Error {
