@@ -46,8 +46,8 @@ pub enum Command {
 
     /// Check a configuration and print the effective one
     ///
-    /// Prints it as TOML, secrets masked, to standard output. Exit status 0 when it is good; 1 after listing everything
-    /// that is wrong; 2 for a wrong command line.
+    /// Prints it as TOML, secrets masked, to standard output, and looks at the OTEL_* variables as well. Exit status 0
+    /// when all is good; 1 after listing everything that is wrong; 2 for a wrong command line.
     Check(CheckArgs),
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use streamgauge::cli::{Cli, Command, DemoArgs, ServeArgs, SimulateArgs, SourceArgs};
-use streamgauge::config::{self, Config, Environment, Flags};
+use streamgauge::config::{self, Environment, Flags};
 use streamgauge::simulate::{self, Simulator};
 use streamgauge::{app, demo, log, proxy};
 use tokio::net::TcpListener;
@@ -91,12 +91,10 @@ fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
 }
 
 fn check(sources: &SourceArgs) -> anyhow::Result<()> {
-    let config = load(sources)?;
+    let environment = Environment::of_process();
+    let config = config::load(&sources.into(), &environment)?;
+    app::exports(&environment)?;
     io::stdout().write_all(config.to_toml().as_bytes())?;
     writeln!(io::stderr(), "ok")?;
     Ok(())
-}
-
-fn load(sources: &SourceArgs) -> Result<Config, config::Invalid> {
-    config::load(&sources.into(), &Environment::of_process())
 }

@@ -72,8 +72,7 @@ pub struct Running {
 pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<Running> {
     // Every TLS client and server of the process uses the same provider; a second call finds it in place.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let settings =
-        Settings::from_env(|name| environment.get(name).map(str::to_owned)).map_err(in_one)?;
+    let settings = exports(environment)?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let proxy_listener = bind(config.listen, "listen").await?;
     let admin_listener = bind(config.admin, "admin").await?;
@@ -142,6 +141,14 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         proxy_task,
         admin_task,
     })
+}
+
+/// What the `OTEL_*` variables say.
+///
+/// # Errors
+/// Everything wrong with them, at once.
+pub fn exports(environment: &Environment) -> anyhow::Result<Settings> {
+    Settings::from_env(|name| environment.get(name).map(str::to_owned)).map_err(in_one)
 }
 
 /// Waits until every exchange that is over has reached the sinks.

@@ -142,3 +142,18 @@ fn a_masked_secret_does_not_show() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(!stdout(&output).contains("hush") && stdout(&output).contains("***"));
 }
+
+#[test]
+fn the_variables_of_the_exporters_are_checked_too() {
+    let output = streamgauge()
+        .arg("check")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")
+        .env("OTEL_TRACES_SAMPLER", "sometimes")
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
+    let lines: Vec<&str> = stderr(&output).lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT is \"collector\": expected a URL"));
+    assert!(lines[1].starts_with("OTEL_TRACES_SAMPLER is \"sometimes\": expected always_on"));
+}
