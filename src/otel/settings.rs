@@ -173,7 +173,7 @@ fn otlp(reader: &mut Reader<impl Fn(&str) -> Option<String>>, signal: &Signal) -
     let timeout = reader.millis(&[&own("TIMEOUT"), &common("TIMEOUT")]);
     let headers = headers(reader, &[&own("HEADERS"), &common("HEADERS")]);
     let tls = tls(reader, &own, &common);
-    let temporality = temporality(reader, signal);
+    let temporality = temporality(reader);
     let insecure = reader.flag(&[&own("INSECURE"), &common("INSECURE")]);
     let endpoint = endpoint(reader, signal, protocol, insecure)?;
     exporter.unwrap_or(true).then(|| Otlp {
@@ -273,22 +273,18 @@ fn tls(
     }
 }
 
-fn temporality(
-    reader: &mut Reader<impl Fn(&str) -> Option<String>>,
-    signal: &Signal,
-) -> Temporality {
-    let variable = format!("{}TEMPORALITY_PREFERENCE", signal.prefix);
-    let preference =
-        reader.parsed(
-            &[&variable],
-            "cumulative, delta or lowmemory",
-            |value| match value.to_ascii_lowercase().as_str() {
-                "cumulative" => Some(Temporality::Cumulative),
-                "delta" => Some(Temporality::Delta),
-                "lowmemory" => Some(Temporality::LowMemory),
-                _ => None,
-            },
-        );
+/// Read for both signals and used for metrics; spans have none.
+fn temporality(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Temporality {
+    let preference = reader.parsed(
+        &["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"],
+        "cumulative, delta or lowmemory",
+        |value| match value.to_ascii_lowercase().as_str() {
+            "cumulative" => Some(Temporality::Cumulative),
+            "delta" => Some(Temporality::Delta),
+            "lowmemory" => Some(Temporality::LowMemory),
+            _ => None,
+        },
+    );
     preference.unwrap_or_default()
 }
 
