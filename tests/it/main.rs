@@ -13,6 +13,7 @@ mod layering;
 mod live;
 mod metrics;
 mod routes;
+mod reference;
 mod simulate;
 mod streaming;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]

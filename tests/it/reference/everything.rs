@@ -1,0 +1,168 @@
+//! Exchanges of which everything is known.
+
+use std::time::{Duration, SystemTime};
+
+use streamgauge::exchange::{
+    Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, OutputType, Problems, Request,
+    Response, Stall, Times, ToolCall, Trace, Upstream, Usage,
+};
+
+/// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
+pub(super) fn everything() -> Exchange {
+    let ms = Duration::from_millis;
+    Exchange {
+        started_at: SystemTime::UNIX_EPOCH,
+        call: Some(Call::ChatCompletions),
+        http: http(),
+        trace: Some(Trace {
+            trace_id: 1,
+            parent_span_id: Some(2),
+            server_span_id: 3,
+            client_span_id: 4,
+            sampled: true,
+            tracestate: None,
+        }),
+        upstream: Some(Upstream {
+            name: "main".into(),
+            provider: "openai".into(),
+            address: "api.openai.com".into(),
+            port: 443,
+        }),
+        attempts: Vec::new(),
+        request: request(),
+        response: response(),
+        usage: usage(),
+        times: Times {
+            request_end: Some(ms(1)),
+            forwarded: Some(ms(2)),
+            sent: Some(ms(3)),
+            response_head: Some(ms(4)),
+            first_byte: Some(ms(5)),
+            first_chunk: Some(ms(6)),
+            first_token: Some(ms(7)),
+            first_reasoning: Some(ms(7)),
+            first_content: Some(ms(8)),
+            first_tool_call: Some(ms(9)),
+            last_token: Some(ms(2000)),
+            end: ms(2001),
+            held: ms(0),
+        },
+        flow: Flow {
+            events: Some(9),
+            chunks: Some(8),
+            gap_max: Some(ms(1500)),
+            gap_p99: Some(ms(1500)),
+            stalls: vec![Stall {
+                at: ms(1900),
+                gap: ms(1500),
+            }],
+            stall_count: 1,
+            gaps: vec![(ms(70), 6), (ms(1500), 1)],
+        },
+        end: End::Done,
+        failure: None,
+        integrity: Some(Integrity::Equal),
+        problems: Problems {
+            malformed: 1,
+            mistyped: 1,
+            oversized: 1,
+            undecodable: 1,
+            missed_frames: 1,
+        },
+    }
+}
+
+fn http() -> Http {
+    Http {
+        method: "BREW".into(),
+        scheme: "http",
+        path: "/v1/chat/completions".into(),
+        query: Some("a=b".into()),
+        route: Some("/v1/chat/completions"),
+        version: "1.1",
+        host: Some("gauge:8080".into()),
+        user_agent: Some("test".into()),
+        peer: Some(([127, 0, 0, 1], 1).into()),
+        status: Some(200),
+        request_bytes: 1,
+        response_bytes: 1,
+    }
+}
+
+fn request() -> Request {
+    Request {
+        model: Some("m".into()),
+        stream: Some(true),
+        max_tokens: Some(1),
+        choice_count: Some(2),
+        temperature: Some(0.0),
+        top_p: Some(1.0),
+        top_k: Some(1),
+        frequency_penalty: Some(0.0),
+        presence_penalty: Some(0.0),
+        stop_sequences: Some(vec!["x".into()]),
+        seed: Some(1),
+        reasoning_level: Some("low".into()),
+        output_type: Some(OutputType::Json),
+        service_tier: Some("flex".into()),
+        prompt_chars: Some(1),
+        usage_injected: true,
+    }
+}
+
+fn response() -> Response {
+    Response {
+        streamed: true,
+        id: Some("id".into()),
+        model: Some("m-1".into()),
+        choices: vec![Choice {
+            index: 0,
+            finish_reason: Some("stop".into()),
+        }],
+        service_tier: Some("default".into()),
+        system_fingerprint: Some("fp".into()),
+        tool_calls: vec![ToolCall {
+            choice: 0,
+            index: 0,
+            id: None,
+            name: "gauge".into(),
+            arguments_chars: 2,
+        }],
+        content_chars: Some(1),
+        reasoning_chars: Some(1),
+        refusal_chars: Some(1),
+        logprobs: true,
+        done: true,
+        error: None,
+        truncated: false,
+    }
+}
+
+fn usage() -> Usage {
+    Usage {
+        input_tokens: Some(100),
+        output_tokens: Some(100),
+        total_tokens: Some(200),
+        cache_read_input_tokens: Some(1),
+        cache_write_input_tokens: Some(1),
+        reasoning_output_tokens: Some(1),
+        audio_input_tokens: Some(1),
+        audio_output_tokens: Some(1),
+        text_input_tokens: Some(1),
+        text_output_tokens: Some(1),
+        image_input_tokens: Some(1),
+        image_output_tokens: Some(1),
+    }
+}
+
+/// The same call, failed.
+pub(super) fn failed() -> Exchange {
+    Exchange {
+        end: End::Cut,
+        failure: Some(Failure {
+            kind: "stream_truncated".into(),
+            message: String::new(),
+        }),
+        ..everything()
+    }
+}
