@@ -27,6 +27,8 @@ function duration(ms) {
 
 const count = (n) => (n === null ? "" : n.toLocaleString("en"));
 const rate = (ms) => (ms === null || ms === 0 ? "" : (1000 / ms).toFixed(ms > 100 ? 1 : 0));
+// An address that stands for every interface is none that a client can go to; the host of this page may be.
+const reachable = (url) => url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=[:/])/, `//${location.hostname}`);
 const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
 
 function cell(text, kind, title) {
@@ -88,7 +90,7 @@ function show(facts) {
   const recent = facts.recent.map(ended);
   const hint = "No exchange yet. Point a client here: ";
   byId("recent").replaceChildren(
-    ...(recent.length ? recent : [empty(11, hint, `OPENAI_BASE_URL=${facts.base_url}`)]));
+    ...(recent.length ? recent : [empty(11, hint, `OPENAI_BASE_URL=${reachable(facts.base_url)}`)]));
 }
 
 function state(text, kind) {
