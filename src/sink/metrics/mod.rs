@@ -240,7 +240,7 @@ impl Sink for Metrics {
             .spawn(push);
         let flushed = started.map(|_| wait.recv_timeout(within));
         if !matches!(flushed, Ok(Ok(Ok(())))) {
-            tracing::warn!("the last metrics were not pushed in time");
+            tracing::warn!("the last metrics were not pushed");
         }
     }
 }
