@@ -52,7 +52,7 @@ pub struct Upstream {
     pub http: HttpVersion,
     /// Limit for connecting, TLS included. Default 10 s.
     pub connect_timeout: Duration,
-    /// Limit from the end of the request to the response head; `None` for none. Default 10 min.
+    /// Limit from when the request begins to go out to the response head; `None` for none. Default 10 min.
     pub first_byte_timeout: Option<Duration>,
     /// Limit between two frames of the response body; `None` for none. Default 10 min.
     pub idle_timeout: Option<Duration>,
