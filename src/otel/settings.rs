@@ -127,17 +127,21 @@ struct Signal {
     exporter: &'static str,
     prefix: &'static str,
     path: &'static str,
+    /// Spans have none.
+    temporality: Option<&'static str>,
 }
 
 const TRACES: Signal = Signal {
     exporter: "OTEL_TRACES_EXPORTER",
     prefix: "OTEL_EXPORTER_OTLP_TRACES_",
     path: "/v1/traces",
+    temporality: None,
 };
 const METRICS: Signal = Signal {
     exporter: "OTEL_METRICS_EXPORTER",
     prefix: "OTEL_EXPORTER_OTLP_METRICS_",
     path: "/v1/metrics",
+    temporality: Some("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"),
 };
 
 /// What all signals share.
@@ -173,7 +177,7 @@ fn otlp(reader: &mut Reader<impl Fn(&str) -> Option<String>>, signal: &Signal) -
     let timeout = reader.millis(&[&own("TIMEOUT"), &common("TIMEOUT")]);
     let headers = headers(reader, &[&own("HEADERS"), &common("HEADERS")]);
     let tls = tls(reader, &own, &common);
-    let temporality = temporality(reader);
+    let temporality = temporality(reader, signal);
     let insecure = reader.flag(&[&own("INSECURE"), &common("INSECURE")]);
     let endpoint = endpoint(reader, signal, protocol, insecure)?;
     exporter.unwrap_or(true).then(|| Otlp {
@@ -273,8 +277,13 @@ fn tls(
     }
 }
 
-/// Read for both signals and used for metrics; spans have none.
-fn temporality(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Temporality {
+fn temporality(
+    reader: &mut Reader<impl Fn(&str) -> Option<String>>,
+    signal: &Signal,
+) -> Temporality {
+    let Some(variable) = signal.temporality else {
+        return Temporality::default();
+    };
     let preference = reader.parsed(
         &["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"],
         "cumulative, delta or lowmemory",
