@@ -284,16 +284,17 @@ fn temporality(
     let Some(variable) = signal.temporality else {
         return Temporality::default();
     };
-    let preference = reader.parsed(
-        &["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"],
-        "cumulative, delta or lowmemory",
-        |value| match value.to_ascii_lowercase().as_str() {
-            "cumulative" => Some(Temporality::Cumulative),
-            "delta" => Some(Temporality::Delta),
-            "lowmemory" => Some(Temporality::LowMemory),
-            _ => None,
-        },
-    );
+    let preference =
+        reader.parsed(
+            &[variable],
+            "cumulative, delta or lowmemory",
+            |value| match value.to_ascii_lowercase().as_str() {
+                "cumulative" => Some(Temporality::Cumulative),
+                "delta" => Some(Temporality::Delta),
+                "lowmemory" => Some(Temporality::LowMemory),
+                _ => None,
+            },
+        );
     preference.unwrap_or_default()
 }
 
