@@ -105,6 +105,7 @@ impl<T: Read + Write + Unpin + Send + 'static> Http1<T> {
         match head {
             Ok(response) => Ok(response.map(|body| DrivenBody {
                 body,
+                over: false,
                 connection: Some((self, pool)),
             })),
             Err(mut error) => Err(match error.take_message() {
@@ -119,6 +120,8 @@ impl<T: Read + Write + Unpin + Send + 'static> Http1<T> {
 /// dropped before, it closes it.
 pub struct DrivenBody<T: Read + Write + Unpin + Send + 'static> {
     body: Incoming,
+    /// Whether the body has said that it is over; one of unknown length says so only by a last, empty poll.
+    over: bool,
     connection: Option<(Http1<T>, Arc<Pool<T>>)>,
 }
 
@@ -130,24 +133,25 @@ impl<T: Read + Write + Unpin + Send + 'static> Body for DrivenBody<T> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self { body, connection } = &mut *self;
-        let Some((
-            Http1 {
-                driver,
-                relay,
-                waker,
-                ..
-            },
-            _,
-        )) = connection
-        else {
-            return Pin::new(body).poll_frame(cx);
+        let this = &mut *self;
+        let Some((connection, _)) = &mut this.connection else {
+            return Pin::new(&mut this.body).poll_frame(cx);
         };
-        relay.drive(cx, waker, driver, |cx| Pin::new(&mut *body).poll_frame(cx))
+        let Http1 {
+            driver,
+            relay,
+            waker,
+            ..
+        } = connection;
+        let polled = relay.drive(cx, waker, driver, |cx| {
+            Pin::new(&mut this.body).poll_frame(cx)
+        });
+        this.over |= matches!(polled, Poll::Ready(None));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.over || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -158,7 +162,7 @@ impl<T: Read + Write + Unpin + Send + 'static> Body for DrivenBody<T> {
 impl<T: Read + Write + Unpin + Send + 'static> Drop for DrivenBody<T> {
     fn drop(&mut self) {
         if let Some((connection, pool)) = self.connection.take()
-            && self.body.is_end_stream()
+            && self.is_end_stream()
         {
             pool.put(connection);
         }

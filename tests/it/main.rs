@@ -12,8 +12,8 @@ mod http2;
 mod layering;
 mod live;
 mod metrics;
-mod routes;
 mod reference;
+mod routes;
 mod simulate;
 mod streaming;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]

@@ -6,8 +6,8 @@
 pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod exposition;
-pub(crate) mod gauge;
 pub(crate) mod file;
+pub(crate) mod gauge;
 pub(crate) mod http1;
 pub(crate) mod origin;
 pub(crate) mod otlp;
