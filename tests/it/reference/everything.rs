@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use streamgauge::exchange::{
-    Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, OutputType, Problems, Request,
-    Response, Stall, Times, ToolCall, Trace, Upstream, Usage,
+    Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, OutputType, Problems,
+    Request, Response, Stall, Times, ToolCall, Trace, Upstream, Usage,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -28,7 +28,13 @@ pub(super) fn everything() -> Exchange {
             address: "api.openai.com".into(),
             port: 443,
         }),
-        attempts: Vec::new(),
+        attempts: vec![Attempt {
+            url: "https://api.openai.com/v1/chat/completions".into(),
+            started: Duration::from_millis(1),
+            ended: Some(Duration::from_millis(2)),
+            status: Some(200),
+            error: None,
+        }],
         request: request(),
         response: response(),
         usage: usage(),

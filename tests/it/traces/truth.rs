@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::client::{connect, post};
+use crate::support::client::{connect, get, post};
 use crate::support::gauge::{
     DONE, FINISH, Gauge, STREAM_HEAD, USAGE, chat, delta, event, json, stream,
 };
@@ -127,6 +127,12 @@ async fn times_count_from_the_last_byte_of_the_request() {
     let (half, rest) = request.split_at(request.len() - 9);
     let mut caller = connect(gauge.server.proxy).await;
     caller.write(half).await;
+    // The exchange begins when its head has been parsed, and the body must be late only after that.
+    while !get(gauge.server.admin, "/api/exchanges")
+        .await
+        .text()
+        .contains(r#""in_flight_count":1"#)
+    {}
     // Not waiting for anything: this is the time that must not be counted.
     tokio::time::sleep(PAUSE).await;
     caller.write(rest).await;
