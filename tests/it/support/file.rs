@@ -1,15 +1,19 @@
 //! Files of a test, gone at its end.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A file in the temporary folder.
 #[derive(Debug)]
 pub(crate) struct File(PathBuf);
 
 impl File {
-    /// Writes it; the name only has to be the only one of its kind in the test run.
+    /// Writes it, under a path of its own that ends with this name.
     pub(crate) fn new(name: &str, content: impl AsRef<[u8]>) -> Self {
-        let path = std::env::temp_dir().join(format!("streamgauge-{}-{name}", std::process::id()));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let file = format!("streamgauge-{}-{number}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(file);
         std::fs::write(&path, content).unwrap();
         Self(path)
     }

@@ -3,6 +3,7 @@
 //! Everything listens on port 0 and waits for conditions; [`within`] puts one deadline on every wait, so that a promise
 //! that is broken fails with a sentence rather than hangs.
 
+pub(crate) mod admin;
 pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod exposition;
@@ -13,8 +14,8 @@ pub(crate) mod origin;
 pub(crate) mod otlp;
 pub(crate) mod process;
 pub(crate) mod relay;
+pub(crate) mod scene;
 pub(crate) mod tls;
-
 pub(crate) mod upstream;
 
 use std::time::Duration;
