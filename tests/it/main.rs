@@ -9,6 +9,7 @@
 mod client;
 mod config;
 mod http2;
+mod disconnect;
 mod layering;
 mod live;
 mod metrics;
