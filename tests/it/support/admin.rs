@@ -27,9 +27,18 @@ impl Sample {
         let (name, rest) = line.split_at(line.find(['{', ' '])?);
         let mut labels = Vec::new();
         let mut rest = rest.strip_prefix('{').unwrap_or(rest);
-        while let Some((key, after)) = rest.split_once("=\"").filter(|_| !rest.starts_with([' ', '}'])) {
+        while let Some((key, after)) = rest
+            .split_once("=\"")
+            .filter(|_| !rest.starts_with([' ', '}']))
+        {
             let end = (0..after.len()).find(|at| {
-                after[..*at].chars().rev().take_while(|c| *c == '\\').count() % 2 == 0
+                after[..*at]
+                    .chars()
+                    .rev()
+                    .take_while(|c| *c == '\\')
+                    .count()
+                    % 2
+                    == 0
                     && after[*at..].starts_with('"')
             })?;
             labels.push((key.to_owned(), after[..end].to_owned()));
@@ -87,7 +96,11 @@ impl Server {
         condition: impl Fn(f64) -> bool,
     ) -> f64 {
         let what = format!("a fitting {name} {labels:?}");
-        let look = async || self.metric(name, labels).await.filter(|value| condition(*value));
+        let look = async || {
+            self.metric(name, labels)
+                .await
+                .filter(|value| condition(*value))
+        };
         until(&what, look).await
     }
 
