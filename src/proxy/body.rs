@@ -10,8 +10,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::error::ProxyError;
 use super::upstream::UpstreamBody;
 use crate::tee::{self, Event, Fault, FaultClass, RequestTee, Tap};
 
@@ -25,21 +27,54 @@ pub struct Outgoing {
     trailers: Option<HeaderMap>,
     /// What is still to be read from the client.
     rest: Option<RequestTee<Incoming>>,
+    /// There while something is still to be read from the client.
+    upload: Option<oneshot::Sender<ProxyError>>,
     has_length: bool,
 }
 
+/// Resolves when the client's part of a request body is over: with an error where it broke off. The upstream's
+/// connection, which polls the body, tells neither.
+pub type Upload = oneshot::Receiver<ProxyError>;
+
 impl Outgoing {
-    /// A body of what was read ahead, and what is still to come from the client.
+    /// A body of what was read ahead, and what is still to come from the client; with an [`Upload`] where something is.
     #[must_use]
-    pub fn new(tap: Tap, read: ReadAhead) -> Self {
-        Self {
+    pub fn new(tap: Tap, read: ReadAhead) -> (Self, Option<Upload>) {
+        let rest = read.rest.as_ref().filter(|rest| !rest.is_end_stream());
+        let (sender, upload) = rest.map(|_| oneshot::channel()).unzip();
+        let body = Self {
             tap,
             sent: false,
             ahead: read.frames,
             trailers: read.trailers,
             rest: read.rest,
+            upload: sender,
             has_length: read.has_length,
+        };
+        (body, upload)
+    }
+
+    fn poll_rest(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(rest) = &mut self.rest else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(&mut *rest).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(upload) = self.upload.take() {
+                    // Nobody listens any more where the upstream has answered already.
+                    let _ = upload.send(ProxyError::of_request_body(error));
+                }
+            }
+            Poll::Ready(None) => self.upload = None,
+            // The connection may not poll again after the last frame.
+            Poll::Ready(_) if rest.is_end_stream() => self.upload = None,
+            _ => {}
         }
+        frame
     }
 }
 
@@ -61,10 +96,7 @@ impl Body for Outgoing {
         if let Some(trailers) = self.trailers.take() {
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
-        match &mut self.rest {
-            Some(rest) => Pin::new(rest).poll_frame(cx),
-            None => Poll::Ready(None),
-        }
+        self.poll_rest(cx)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -204,7 +204,7 @@ async fn send(
     usage_asked: bool,
 ) -> Result<Response<UpstreamBody>, ProxyError> {
     let tap = exchange.tap();
-    let body = Outgoing::new(tap.clone(), body);
+    let (body, upload) = Outgoing::new(tap.clone(), body);
     let at = Instant::now();
     let upstream = Arc::clone(&target.upstream.name);
     let uri = Box::new(head.uri.clone());
@@ -220,7 +220,7 @@ async fn send(
     }
     let response = target
         .upstream
-        .call(head.request(body))
+        .call(head.request(body), upload)
         .await
         .inspect_err(|error| {
             if *error != ProxyError::ClientLeft {

@@ -5,7 +5,7 @@
 use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower::Service;
 
-use super::body::Outgoing;
+use super::body::{Outgoing, Upload};
 use super::config::{self, HttpVersion, Key};
 use super::connection::{DrivenBody, Failed, Http1};
 use super::error::{ProxyError, causes, io_error};
@@ -123,7 +123,8 @@ impl Upstream {
         (self.base.join(uri), headers)
     }
 
-    /// Sends a request and waits for the response head, within the limit for the first byte.
+    /// Sends a request and waits for the response head, once the client's `upload` is over within the limit for the
+    /// first byte.
     ///
     /// # Errors
     /// [`ProxyError`] says what stood in the way.
@@ -133,12 +134,26 @@ impl Upstream {
     pub async fn call(
         &self,
         request: Request<Outgoing>,
+        upload: Option<Upload>,
     ) -> Result<Response<UpstreamBody>, ProxyError> {
         let upgrade = request.headers().contains_key(UPGRADE);
-        let answer = self.carry(request, upgrade);
-        let answer = match self.config.first_byte_timeout {
-            None => answer.await,
-            Some(limit) => match tokio::time::timeout(limit, answer).await {
+        let mut answer = pin!(self.carry(request, upgrade));
+        let early = match upload {
+            None => None,
+            Some(upload) => tokio::select! {
+                // A body that broke off also breaks the call, which is only a consequence.
+                biased;
+                broken = upload => match broken {
+                    Ok(error) => return Err(error),
+                    Err(_) => None,
+                },
+                answer = &mut answer => Some(answer),
+            },
+        };
+        let answer = match (early, self.config.first_byte_timeout) {
+            (Some(answer), _) => answer,
+            (None, None) => answer.await,
+            (None, Some(limit)) => match tokio::time::timeout(limit, answer).await {
                 Ok(answer) => answer,
                 Err(_) => {
                     return Err(ProxyError::FirstByteTimeout {
@@ -219,14 +234,7 @@ impl Upstream {
         };
         let cause = root_cause(error).to_string();
         if !connecting {
-            // What the request's own body failed with is no word of the upstream's.
-            let of_body = causes(error)
-                .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
-                .find(|error| error.is_user());
-            return match of_body {
-                Some(error) => ProxyError::of_request_body(error),
-                None => ProxyError::Broken { upstream, cause },
-            };
+            return ProxyError::Broken { upstream, cause };
         }
         let io = io_error(error);
         match io.map(io::Error::kind) {

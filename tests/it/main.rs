@@ -8,8 +8,8 @@
 
 mod client;
 mod config;
-mod http2;
 mod disconnect;
+mod http2;
 mod layering;
 mod live;
 mod metrics;
