@@ -153,9 +153,10 @@ impl ProxyError {
     /// The answer, in the shape of an OpenAI error.
     #[must_use]
     pub fn response(&self) -> Response<Bytes> {
-        let kind = match self.status().is_client_error() {
-            true => "invalid_request_error",
-            false => "upstream_error",
+        let kind = match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => "server_error",
+            status if status.is_client_error() => "invalid_request_error",
+            _ => "upstream_error",
         };
         let body = serde_json::json!({
             "error": {"message": self.to_string(), "type": kind, "param": null, "code": self.kind()}
