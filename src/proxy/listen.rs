@@ -12,6 +12,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Proxy, Via};
@@ -20,6 +21,8 @@ use super::{Proxy, Via};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Rest after a failed accept: the usual cause, no file descriptor left, does not pass at once.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// Time between two log lines about failed accepts.
+const ACCEPT_TOLD: Duration = Duration::from_secs(60);
 
 /// Serves clients until `stop` resolves, then waits for the requests and tunnels in flight. Dropping the future cuts them off.
 pub async fn serve(
@@ -30,6 +33,7 @@ pub async fn serve(
 ) {
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
+    let mut told: Option<Instant> = None;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -38,7 +42,10 @@ pub async fn serve(
                     connection.start(stream, peer, tls.clone());
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "accepting a connection failed");
+                    if told.is_none_or(|at| at.elapsed() >= ACCEPT_TOLD) {
+                        told = Some(Instant::now());
+                        tracing::warn!(%error, "accepting a connection failed");
+                    }
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
             },
