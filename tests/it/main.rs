@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod disconnect;
 mod http2;
+mod errors;
 mod layering;
 mod live;
 mod metrics;

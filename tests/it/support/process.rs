@@ -119,6 +119,24 @@ impl Program {
         self
     }
 
+    /// Runs it under a limit of open files.
+    pub(crate) fn open_files(self, limit: u32) -> Self {
+        let inner = self.command.as_std();
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!("ulimit -n {limit} && exec \"$0\" \"$@\""))
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Self { command }
+    }
+
     /// Starts it.
     pub(crate) fn start(mut self) -> Process {
         let command = self

@@ -32,9 +32,25 @@ impl Scene {
 
     /// A server with a configuration file and what `more` adds to its command line.
     pub(crate) async fn with(config: &str, more: impl FnOnce(Program) -> Program) -> Self {
-        let (upstream, collector) = (Upstream::start().await, Collector::start().await);
+        let upstream = Upstream::start().await;
+        let url = upstream.base_url();
+        Self::build(upstream, &url, config, more).await
+    }
+
+    /// A server with a configuration file in front of another upstream than the scripted one.
+    pub(crate) async fn towards(url: &str, config: &str) -> Self {
+        Self::build(Upstream::start().await, url, config, |program| program).await
+    }
+
+    async fn build(
+        upstream: Upstream,
+        url: &str,
+        config: &str,
+        more: impl FnOnce(Program) -> Program,
+    ) -> Self {
+        let collector = Collector::start().await;
         let config = file::File::new("config.toml", config);
-        let program = Program::serve(&upstream.base_url())
+        let program = Program::serve(url)
             .args(["-c", config.name()])
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
             .env("OTEL_BSP_SCHEDULE_DELAY", "5");

@@ -1,0 +1,309 @@
+//! Where streamgauge has to answer itself: a status that says whose fault it is, the shape of an OpenAI error, the marker,
+//! and the same story in the books.
+
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use serde_json::{Value, json};
+use tokio::net::TcpSocket;
+
+use crate::support::http1::{Message, chunk};
+use crate::support::otlp::Attributes as _;
+use crate::support::process::Program;
+use crate::support::scene::{EDITED, END, STREAM, Scene, TOKEN, chat};
+use crate::support::{client, within};
+
+/// An answer of ours, and what the books say of it.
+struct Own {
+    status: u16,
+    /// Marker, code and `error.type`.
+    kind: &'static str,
+    /// `type` of the error object.
+    class: &'static str,
+    end: &'static str,
+}
+
+impl Own {
+    /// Checks an answer.
+    fn assert_answer(&self, answer: &Message) {
+        assert_eq!(answer.status(), self.status, "{}", answer.text());
+        assert_eq!(answer.header("x-streamgauge-error"), Some(self.kind));
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        let mut body: Value = serde_json::from_str(answer.text()).unwrap();
+        let message = body["error"]["message"].take();
+        assert!(
+            message.as_str().is_some_and(|text| !text.is_empty()),
+            "{message}"
+        );
+        let expected = json!({"error": {
+            "message": null, "type": self.class, "param": null, "code": self.kind
+        }});
+        assert_eq!(body, expected);
+    }
+
+    /// Checks an answer and the books of the only exchange.
+    async fn assert(&self, scene: &Scene, answer: &Message) {
+        self.assert_answer(answer);
+        let row = scene.server.finished(1).await.remove(0);
+        self.assert_row(&row);
+        let spans = scene.collector.spans(1).await;
+        let server = spans.iter().find(|span| span.proto.kind == 2).unwrap();
+        let code = Some(i64::from(self.status));
+        assert_eq!(server.int("http.response.status_code"), code);
+        // To the HTTP conventions a 4xx is no error of the server's.
+        let error = (self.status >= 500).then_some(self.kind);
+        assert_eq!(server.text("error.type"), error);
+        assert_eq!(server.text("streamgauge.end"), Some(self.end));
+        let status = error.map_or(StatusCode::Unset, |_| StatusCode::Error);
+        assert_eq!(server.status(), status);
+        let labels = [("streamgauge_end", self.end)];
+        let counted = scene
+            .server
+            .metric("streamgauge_exchanges_total", &labels)
+            .await;
+        assert_eq!(counted, Some(1.0));
+    }
+
+    fn assert_row(&self, row: &Value) {
+        assert_eq!(row["end"], self.end, "{row}");
+        assert_eq!(row["error"], self.kind, "{row}");
+        assert_eq!(row["status"], self.status, "{row}");
+    }
+}
+
+/// Limits of time for the only upstream, whose URL comes from the command line.
+fn limits(limits: &str) -> String {
+    format!("[[upstream]]\nname = \"default\"\nurl = \"http://a/v1\"\ntimeouts = {{ {limits} }}\n")
+}
+
+/// Sends a chat call to the proxy and reads the answer.
+async fn answer(scene: &Scene) -> Message {
+    client::send(scene.server.proxy, chat(EDITED)).await
+}
+
+#[tokio::test]
+async fn an_upstream_where_nobody_listens_is_a_502() {
+    // A port that is ours and has no listener.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/v1", socket.local_addr().unwrap());
+    let scene = Scene::towards(&url, "").await;
+    let own = Own {
+        status: 502,
+        kind: "connection_refused",
+        class: "upstream_error",
+        end: "refused",
+    };
+    own.assert(&scene, &answer(&scene).await).await;
+}
+
+#[tokio::test]
+async fn an_upstream_whose_name_is_unknown_is_a_502() {
+    // Longer than a label may be, so no resolver has to be asked.
+    let url = format!("http://{}/v1", "a".repeat(64));
+    let scene = Scene::towards(&url, "").await;
+    let own = Own {
+        status: 502,
+        kind: "connection_failed",
+        class: "upstream_error",
+        end: "refused",
+    };
+    own.assert(&scene, &answer(&scene).await).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_speaks_no_tls_where_it_should_is_a_502() {
+    let upstream = crate::support::upstream::Upstream::start().await;
+    let url = format!("https://{}/v1", upstream.address());
+    let scene = Scene::towards(&url, "").await;
+    let plain = async {
+        let mut served = upstream.accept().await;
+        served.write("HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        served.close().await;
+    };
+    let (answer, ()) = tokio::join!(answer(&scene), plain);
+    let own = Own {
+        status: 502,
+        kind: "connection_failed",
+        class: "upstream_error",
+        end: "refused",
+    };
+    own.assert(&scene, &answer).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_cannot_be_connected_to_in_time_is_a_504() {
+    // A listener that accepts nothing, with room for one connection in its queue, which is taken.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(0).unwrap();
+    let address = full.local_addr().unwrap();
+    let _first = client::connect(address).await;
+    let scene = Scene::towards(
+        &format!("http://{address}/v1"),
+        &limits("connect = \"100ms\""),
+    )
+    .await;
+    let own = Own {
+        status: 504,
+        kind: "connect_timeout",
+        class: "upstream_error",
+        end: "timeout",
+    };
+    own.assert(&scene, &answer(&scene).await).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_sends_no_head_in_time_is_a_504_and_is_left() {
+    let scene = Scene::configured(&limits("first_byte = \"100ms\"")).await;
+    let (mut client, mut served) = scene.call(&chat(EDITED)).await;
+    let answer = client.read_response().await;
+    served.closed().await;
+    let own = Own {
+        status: 504,
+        kind: "timeout",
+        class: "upstream_error",
+        end: "timeout",
+    };
+    own.assert(&scene, &answer).await;
+}
+
+#[tokio::test]
+async fn the_limit_for_the_first_byte_starts_when_the_request_was_read() {
+    let scene = Scene::configured(&limits("first_byte = \"300ms\"")).await;
+    let mut client = scene.client().await;
+    client
+        .write("POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 8\r\n\r\nhalf")
+        .await;
+    let mut served = scene.upstream.accept().await;
+    served.read_head().await;
+    assert_eq!(served.read_exact(4).await, b"half");
+    // A call that is whole, begun later, runs into the same limit first.
+    let (mut whole, _served) = scene.call(&chat(EDITED)).await;
+    assert_eq!(whole.read_response().await.status(), 504);
+    client.write("half").await;
+    assert_eq!(served.read_exact(4).await, b"half");
+    let answer = client.read_response().await;
+    assert_eq!(
+        (answer.status(), answer.header("x-streamgauge-error")),
+        (504, Some("timeout"))
+    );
+    served.closed().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_for_too_long_is_broken_off() {
+    let scene = Scene::configured(&limits("idle = \"100ms\"")).await;
+    let (mut client, mut served) = scene.call(&chat(EDITED)).await;
+    served
+        .write([STREAM.as_bytes(), &chunk(TOKEN)].concat())
+        .await;
+    client.read_head().await;
+    assert_eq!(client.read_chunk().await.data, TOKEN.as_bytes());
+    client.closed().await;
+    served.closed().await;
+    let row = scene.server.finished(1).await.remove(0);
+    assert_eq!(
+        (&row["end"], &row["error"]),
+        (&"timeout".into(), &"timeout".into())
+    );
+    for span in scene.collector.spans(2).await {
+        assert_eq!(span.text("error.type"), Some("timeout"), "{}", span.name());
+        assert_eq!(span.status(), StatusCode::Error, "{}", span.name());
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_speaks_no_http_is_a_502() {
+    for garbage in ["SSH-2.0-OpenSSH_9.9\r\n\r\n", "HTTP/1.1 20x OK\r\n\r\n", ""] {
+        let scene = Scene::start().await;
+        let (mut client, mut served) = scene.call(&chat(EDITED)).await;
+        served.write(garbage).await;
+        served.close().await;
+        let own = Own {
+            status: 502,
+            kind: "connection_broken",
+            class: "upstream_error",
+            end: "cut",
+        };
+        own.assert(&scene, &client.read_response().await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_body_that_is_no_http_is_a_400_and_goes_no_further() {
+    for path in ["/v1/chat/completions", "/v1/files"] {
+        let scene = Scene::start().await;
+        let mut client = scene.client().await;
+        let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+        client
+            .write([head.as_bytes(), b"4\r\n{\"a\"\r\n", b"no size\r\n"].concat())
+            .await;
+        let own = Own {
+            status: 400,
+            kind: "request_body",
+            class: "invalid_request_error",
+            end: "rejected",
+        };
+        own.assert(&scene, &client.read_response().await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_no_route_takes_is_a_404() {
+    let config = "[[upstream]]\nname = \"a\"\nurl = \"http://a/v1\"\n[[route]]\npath = \"/v1/embeddings\"\nupstream = \"a\"\n";
+    let scene = Scene::configured(config).await;
+    let own = Own {
+        status: 404,
+        kind: "no_route",
+        class: "invalid_request_error",
+        end: "rejected",
+    };
+    own.assert(&scene, &answer(&scene).await).await;
+}
+
+#[tokio::test]
+async fn our_own_limit_of_connections_is_a_503_until_there_is_room_again() {
+    let scene = Scene::with("", |program: Program| program.open_files(40)).await;
+    let served = async |head: &str| {
+        let mut served = scene.upstream.accept().await;
+        served.read_request().await;
+        served
+            .write([head.as_bytes(), &chunk(END), &chunk("")].concat())
+            .await;
+        served.close().await;
+    };
+    // Also opens the connection to the collector, which has to be there while no other can be opened.
+    let closing = STREAM.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    let mut client = scene.client().await;
+    client.write(chat(EDITED)).await;
+    served(&closing).await;
+    assert_eq!(client.read_response().await.text(), END);
+    scene.collector.spans(2).await;
+
+    let mut crowd = Vec::new();
+    while scene
+        .server
+        .process
+        .stderr()
+        .message("accepting a connection failed")
+        .is_none()
+    {
+        crowd.push(client::connect(scene.server.proxy).await);
+    }
+    client.write(chat(EDITED)).await;
+    let own = Own {
+        status: 503,
+        kind: "limit_reached",
+        class: "server_error",
+        end: "rejected",
+    };
+    own.assert_answer(&client.read_response().await);
+    let spans = scene.collector.spans(3).await;
+    assert_eq!(spans[2].text("error.type"), Some("limit_reached"));
+
+    drop(crowd);
+    own.assert_row(&scene.server.finished(2).await[1]);
+    client.write(chat(EDITED)).await;
+    served(STREAM).await;
+    let answer = within("an answer", client.read_response()).await;
+    assert_eq!((answer.status(), answer.text()), (200, END));
+}
