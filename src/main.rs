@@ -35,7 +35,15 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let config = config::load(&Flags::from(&args.sources), &environment)?;
     log::start(config.log)?;
-    Runtime::new()?.block_on(app::serve(config, &environment))
+    run(app::serve(config, &environment))
+}
+
+/// Runs to the end, and then waits for no thread: an exporter that hangs must not hold up the end of the process.
+fn run(task: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let outcome = runtime.block_on(task);
+    runtime.shutdown_background();
+    outcome
 }
 
 fn demo(args: &DemoArgs) -> anyhow::Result<()> {
@@ -45,7 +53,7 @@ fn demo(args: &DemoArgs) -> anyhow::Result<()> {
         level: config.log.level.min(LevelFilter::WARN),
         ..config.log
     })?;
-    Runtime::new()?.block_on(async {
+    run(async {
         let mut out = io::stdout();
         let mut signals = app::Signals::listen()?;
         let upstream = Simulator::new(simulate::Config::default()).start().await?;
@@ -74,7 +82,7 @@ fn demo(args: &DemoArgs) -> anyhow::Result<()> {
 }
 
 fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
-    Runtime::new()?.block_on(async {
+    run(async {
         let listener = TcpListener::bind(args.listen)
             .await
             .with_context(|| format!("--listen {}: cannot listen there", args.listen))?;

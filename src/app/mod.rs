@@ -151,17 +151,18 @@ pub fn exports(environment: &Environment) -> anyhow::Result<Settings> {
     Settings::from_env(|name| environment.get(name).map(str::to_owned)).map_err(in_one)
 }
 
-/// Waits until every exchange that is over has reached the sinks.
+/// Waits until every exchange is over and has reached the sinks.
 async fn settled(counters: &Counters) {
     let all = async {
-        while counters.unsettled() > 0 {
+        while counters.in_flight() + counters.unsettled() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     if tokio::time::timeout(FLUSH, all).await.is_err() {
         tracing::warn!(
-            exchanges = counters.unsettled(),
-            "observers did not finish in time"
+            in_flight = counters.in_flight(),
+            unobserved = counters.unsettled(),
+            "the last exchanges were not observed in time"
         );
     }
 }
@@ -209,30 +210,42 @@ async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 }
 
 impl Running {
-    /// Stops taking connections, lets streams in flight finish within the drain limit or until `now` resolves, and
-    /// hands on what telemetry is queued.
+    /// Stops taking connections, lets streams in flight finish within the drain limit, and hands on what telemetry is
+    /// queued; all of it only until `now` resolves.
     ///
     /// # Errors
-    /// When streams were cut off.
+    /// When streams were cut off, or `now` came first.
     pub async fn shutdown(self, now: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let counters = Arc::clone(&self.counters);
+        tokio::select! {
+            outcome = self.drain() => outcome,
+            () = now => {
+                anyhow::bail!("stopped at once with {} exchanges in flight", counters.in_flight())
+            }
+        }
+    }
+
+    async fn drain(self) -> anyhow::Result<()> {
         self.ready.store(false, Ordering::Relaxed);
         let in_flight = self.counters.in_flight();
         tracing::info!(in_flight, drain = ?self.drain, "shutting down: streams in flight may finish");
         let _ = self.stop_proxy.send(());
         let mut proxy_task = self.proxy_task;
-        let drained = tokio::select! {
-            _ = &mut proxy_task => true,
-            () = tokio::time::sleep(self.drain) => false,
-            () = now => false,
-        };
-        let cut_off = self.counters.in_flight();
-        proxy_task.abort();
-        if drained {
-            settled(&self.counters).await;
-            flush(&self.sinks).await;
+        let drained = tokio::time::timeout(self.drain, &mut proxy_task).await;
+        let mut cut_off = 0;
+        if drained.is_err() {
+            cut_off = self.counters.in_flight();
+            self.counters.cutting_off.store(true, Ordering::Relaxed);
+            proxy_task.abort();
         }
+        settled(&self.counters).await;
+        flush(&self.sinks).await;
         self.admin_task.abort();
-        anyhow::ensure!(drained, "stopped with {cut_off} exchanges in flight");
+        let limit = self.drain;
+        anyhow::ensure!(
+            cut_off == 0,
+            "{cut_off} exchanges were still in flight after {limit:?} and were cut off"
+        );
         tracing::info!("stopped");
         Ok(())
     }

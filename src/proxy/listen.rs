@@ -12,6 +12,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -32,6 +33,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let graceful = GracefulShutdown::new();
+    // Dropped with this future, and the connections with it.
+    let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     let mut told: Option<Instant> = None;
     loop {
@@ -39,7 +42,7 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let connection = Connection { proxy: Arc::clone(&proxy), watcher: graceful.watcher() };
-                    connection.start(stream, peer, tls.clone());
+                    connections.spawn(connection.run(stream, peer, tls.clone()));
                 }
                 Err(error) => {
                     if told.is_none_or(|at| at.elapsed() >= ACCEPT_TOLD) {
@@ -49,6 +52,7 @@ pub async fn serve(
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
             },
+            Some(_) = connections.join_next() => {}
             () = &mut stop => break,
         }
     }
@@ -63,36 +67,17 @@ struct Connection {
 }
 
 impl Connection {
-    fn start(self, stream: TcpStream, peer: std::net::SocketAddr, tls: Option<TlsAcceptor>) {
+    async fn run(self, stream: TcpStream, peer: std::net::SocketAddr, tls: Option<TlsAcceptor>) {
         // Frames go out as they come in; a socket that cannot be told so still works.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(async move {
-            match tls {
-                None => {
-                    self.serve(
-                        stream,
-                        Via {
-                            peer,
-                            scheme: "http",
-                        },
-                    )
-                    .await
-                }
-                Some(tls) => match handshake(tls, stream).await {
-                    Ok(stream) => {
-                        self.serve(
-                            stream,
-                            Via {
-                                peer,
-                                scheme: "https",
-                            },
-                        )
-                        .await
-                    }
-                    Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-                },
-            }
-        });
+        let via = |scheme| Via { peer, scheme };
+        match tls {
+            None => self.serve(stream, via("http")).await,
+            Some(tls) => match handshake(tls, stream).await {
+                Ok(stream) => self.serve(stream, via("https")).await,
+                Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            },
+        }
     }
 
     async fn serve<S>(self, stream: S, via: Via)

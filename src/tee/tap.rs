@@ -10,7 +10,7 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -193,6 +193,8 @@ pub struct Counters {
     pub missed: AtomicU64,
     /// Observers that panicked.
     pub panics: AtomicU64,
+    /// Set when what is in flight is about to be cut off by us: from then on a dropped exchange is no client that left.
+    pub cutting_off: AtomicBool,
 }
 
 impl Counters {
@@ -307,10 +309,17 @@ impl Tap {
     }
 
     /// Ends the exchange. The first call counts, later ones do nothing.
-    pub fn close(&self, closing: Closing) {
+    pub fn close(&self, mut closing: Closing) {
         let mut state = self.0.lock();
         if state.closed {
             return;
+        }
+        if closing.close == Close::Dropped && self.0.counters.cutting_off.load(Ordering::Relaxed) {
+            closing.close = Close::Failed(Fault {
+                class: FaultClass::Timeout,
+                kind: "shutdown",
+                message: "streamgauge shut down before the response had ended".to_owned(),
+            });
         }
         state.closed = true;
         self.0.counters.closed.fetch_add(1, Ordering::Relaxed);
