@@ -16,6 +16,7 @@ mod live;
 mod metrics;
 mod reference;
 mod routes;
+mod shutdown;
 mod simulate;
 mod streaming;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]

@@ -1,0 +1,176 @@
+//! The end of the process: what is in flight finishes, what was measured is handed on, and whoever is in a hurry is
+//! obeyed.
+
+use tokio::net::TcpStream;
+
+use crate::support::admin::until;
+use crate::support::client::{connect, get};
+use crate::support::collector::Mode;
+use crate::support::http1::{Connection, chunk};
+use crate::support::otlp::Attributes as _;
+use crate::support::scene::{EDITED, END, STREAM, Scene, TOKEN, chat};
+
+const SIGNALS: [&str; 2] = ["TERM", "INT"];
+
+/// A call whose stream has begun: the client's end and the upstream's.
+async fn streaming(scene: &Scene) -> (Connection, Connection) {
+    let (mut client, mut served) = scene.call(&chat(EDITED)).await;
+    served
+        .write([STREAM.as_bytes(), &chunk(TOKEN)].concat())
+        .await;
+    client.read_head().await;
+    assert_eq!(client.read_chunk().await.data, TOKEN.as_bytes());
+    (client, served)
+}
+
+/// Waits until the server takes no new connection.
+async fn refuses(scene: &Scene) {
+    let refused = async || {
+        let connected = TcpStream::connect(scene.server.proxy).await;
+        connected.is_err().then_some(())
+    };
+    until("a refused connection", refused).await;
+}
+
+async fn is_draining(scene: &Scene) {
+    let draining =
+        async || (get(scene.server.admin, "/readyz").await.status() == 503).then_some(());
+    until("the end of readiness", draining).await;
+}
+
+#[tokio::test]
+async fn a_signal_lets_a_stream_in_flight_finish_and_its_telemetry_go_out() {
+    for signal in SIGNALS {
+        let mut scene = Scene::with("", |program| {
+            program
+                .env("OTEL_BSP_SCHEDULE_DELAY", "600000")
+                .env("OTEL_METRIC_EXPORT_INTERVAL", "600000")
+        })
+        .await;
+        let (mut client, mut served) = streaming(&scene).await;
+        scene.server.process.signal(signal).await;
+        is_draining(&scene).await;
+        refuses(&scene).await;
+        assert_eq!(get(scene.server.admin, "/healthz").await.status(), 200);
+        assert_eq!(scene.server.exchanges().await["ready"], false);
+
+        served
+            .write([chunk(TOKEN), chunk(END), chunk("")].concat())
+            .await;
+        let rest = client.read_through(b"0\r\n\r\n").await;
+        assert_eq!(rest, [chunk(TOKEN), chunk(END), chunk("")].concat());
+        client.closed().await;
+        let status = scene.server.process.exit().await;
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "{}",
+            scene.server.process.stderr().text()
+        );
+        let received = scene.collector.received();
+        let ends: Vec<_> = received
+            .spans
+            .iter()
+            .map(|span| span.text("streamgauge.end"))
+            .collect();
+        assert_eq!(ends, [Some("done"); 2]);
+        let calls = received.point("streamgauge.exchanges", &[("streamgauge.end", "done")]);
+        assert_eq!(calls.unwrap().value, 1.0);
+    }
+}
+
+#[tokio::test]
+async fn connections_without_a_request_hold_nothing_up() {
+    let mut scene = Scene::start().await;
+    let fresh = connect(scene.server.proxy).await;
+    let (mut kept, mut served) = streaming(&scene).await;
+    served.write([chunk(END), chunk("")].concat()).await;
+    kept.read_through(b"0\r\n\r\n").await;
+    let tcp = TcpStream::connect(scene.server.proxy).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let io = hyper_util::rt::TokioIo::new(tcp);
+    type Body = http_body_util::Empty<bytes::Bytes>;
+    let (mut http2, connection) = hyper::client::conn::http2::handshake::<_, _, Body>(executor, io)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    http2.ready().await.unwrap();
+
+    scene.server.process.terminate().await;
+    assert_eq!(scene.server.process.exit().await.code(), Some(0));
+    connection.await.unwrap().unwrap();
+    drop((fresh, kept));
+}
+
+#[tokio::test]
+async fn a_stream_that_outlasts_the_drain_limit_is_cut_off_and_told_of() {
+    let mut scene = Scene::with("[shutdown]\ndrain = \"100ms\"\n", |program| {
+        program.env("OTEL_BSP_SCHEDULE_DELAY", "600000")
+    })
+    .await;
+    let (mut client, mut served) = streaming(&scene).await;
+    let (waiting, mut unanswered) = scene.call(&chat(EDITED)).await;
+    scene.server.process.terminate().await;
+    client.closed().await;
+    served.closed().await;
+    unanswered.closed().await;
+    assert_eq!(scene.server.process.exit().await.code(), Some(1));
+    let log = scene.server.process.stderr();
+    let told = "2 exchanges were still in flight after 100ms and were cut off";
+    assert_eq!(log.lines.last().map(String::as_str), Some(told));
+    let received = scene.collector.received();
+    assert_eq!(received.spans.len(), 4, "{}", received.summary());
+    for span in &received.spans {
+        assert_eq!(
+            span.text("streamgauge.end"),
+            Some("timeout"),
+            "{}",
+            span.name()
+        );
+        assert_eq!(span.text("error.type"), Some("shutdown"), "{}", span.name());
+    }
+    drop(waiting);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    for signal in SIGNALS {
+        let mut scene = Scene::start().await;
+        let (mut client, mut served) = streaming(&scene).await;
+        scene.server.process.signal(signal).await;
+        is_draining(&scene).await;
+        scene.server.process.signal(signal).await;
+        client.closed().await;
+        served.closed().await;
+        assert_eq!(scene.server.process.exit().await.code(), Some(1));
+        let log = scene.server.process.stderr();
+        let told = "stopped at once with 1 exchanges in flight";
+        assert_eq!(log.lines.last().map(String::as_str), Some(told));
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_a_collector_that_hangs() {
+    let mut scene = Scene::start().await;
+    scene.collector.set_mode(Mode::Hang);
+    let (mut client, mut served) = streaming(&scene).await;
+    served.write([chunk(END), chunk("")].concat()).await;
+    client.read_through(b"0\r\n\r\n").await;
+    scene.collector.requests(1).await;
+    scene.server.process.terminate().await;
+    refuses(&scene).await;
+    scene.server.process.terminate().await;
+    assert_eq!(scene.server.process.exit().await.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_collector_that_hangs_does_not_keep_the_process_from_ending() {
+    let mut scene = Scene::start().await;
+    scene.collector.set_mode(Mode::Hang);
+    let (mut client, mut served) = streaming(&scene).await;
+    served.write([chunk(END), chunk("")].concat()).await;
+    client.read_through(b"0\r\n\r\n").await;
+    scene.collector.requests(1).await;
+    scene.server.process.terminate().await;
+    assert_eq!(scene.server.process.exit().await.code(), Some(0));
+}
