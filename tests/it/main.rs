@@ -16,6 +16,7 @@ mod live;
 mod metrics;
 mod reference;
 mod routes;
+mod overload;
 mod shutdown;
 mod simulate;
 mod streaming;
