@@ -11,6 +11,7 @@ mod config;
 mod disconnect;
 mod http2;
 mod errors;
+mod integrity;
 mod layering;
 mod live;
 mod metrics;
