@@ -191,10 +191,10 @@ fn sinks(telemetry: &Telemetry, live: &Arc<Live>) -> Arc<[Arc<dyn Sink>]> {
 }
 
 /// Where a signal goes, for the log.
-fn target(otlp: Option<&Otlp>) -> &str {
-    otlp.map_or(
-        "not pushed: no OTLP endpoint is set, or it is turned off",
-        |otlp| &otlp.endpoint,
+fn target(otlp: Option<&Otlp>) -> String {
+    otlp.map_or_else(
+        || "not pushed: no OTLP endpoint is set, or it is turned off".to_owned(),
+        Otlp::shown_endpoint,
     )
 }
 

@@ -56,7 +56,7 @@ pub(super) fn spans(otlp: &Otlp) -> Result<SpanExporter, BuildError> {
         Protocol::HttpProtobuf => http(SpanExporter::builder().with_http(), otlp)?.build(),
     };
     built.map_err(|source| BuildError::Exporter {
-        endpoint: otlp.endpoint.clone(),
+        endpoint: otlp.shown_endpoint(),
         source,
     })
 }
@@ -69,7 +69,7 @@ pub(super) fn metrics(otlp: &Otlp) -> Result<MetricExporter, BuildError> {
         Protocol::HttpProtobuf => http(builder.with_http(), otlp)?.build(),
     };
     built.map_err(|source| BuildError::Exporter {
-        endpoint: otlp.endpoint.clone(),
+        endpoint: otlp.shown_endpoint(),
         source,
     })
 }
@@ -128,7 +128,7 @@ fn http_client(otlp: &Otlp) -> Result<reqwest::blocking::Client, BuildError> {
     // The client panics without a provider. An error here means that one is installed already, which will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let refused = |reason: &dyn std::fmt::Display| BuildError::Client {
-        endpoint: otlp.endpoint.clone(),
+        endpoint: otlp.shown_endpoint(),
         reason: reason.to_string(),
     };
     let mut client = reqwest::blocking::Client::builder().timeout(otlp.timeout);

@@ -50,6 +50,18 @@ pub struct Otlp {
     pub temporality: Temporality,
 }
 
+impl Otlp {
+    /// The endpoint as it may be shown to people: without credentials, and without a query, where keys stand too.
+    #[must_use]
+    pub fn shown_endpoint(&self) -> String {
+        let url = self.endpoint.split(['?', '#']).next().unwrap_or_default();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        format!("{scheme}://{host}{path}")
+    }
+}
+
 /// How OTLP is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -212,7 +224,11 @@ fn endpoint(
         .ok()
         .and_then(|uri| uri.host().and(uri.scheme_str()).map(str::to_owned));
     if !matches!(scheme.as_deref(), Some("http" | "https")) {
-        reader.wrong(variable, &value, "a URL such as http://collector:4318");
+        let expected = "a URL such as http://collector:4318";
+        match value.contains('@') {
+            true => reader.wrong_secret(variable, expected),
+            false => reader.wrong(variable, &value, expected),
+        }
         return None;
     }
     if variable == common && protocol == Protocol::HttpProtobuf {

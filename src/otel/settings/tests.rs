@@ -196,3 +196,24 @@ fn a_credential_is_never_shown() {
         "{mistakes:?}"
     );
 }
+
+#[test]
+fn an_endpoint_is_shown_without_what_may_be_a_credential() {
+    for (endpoint, shown) in [
+        ("http://collector:4318", "http://collector:4318/v1/traces"),
+        (
+            "https://user:pass@collector/a",
+            "https://collector/a/v1/traces",
+        ),
+        ("https://k@[::1]:4318", "https://[::1]:4318/v1/traces"),
+    ] {
+        let settings = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]);
+        assert_eq!(settings.traces.unwrap().shown_endpoint(), shown);
+    }
+    let own = "http://collector/v1/traces?key=a#b";
+    let settings = settings(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", own)]);
+    let shown = settings.traces.unwrap().shown_endpoint();
+    assert_eq!(shown, "http://collector/v1/traces");
+    let wrong = mistakes(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://user:pass@collector")]);
+    assert!(!wrong.concat().contains("pass"), "{wrong:?}");
+}
