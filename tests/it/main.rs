@@ -17,6 +17,7 @@ mod live;
 mod metrics;
 mod reference;
 mod routes;
+mod logs;
 mod overload;
 mod shutdown;
 mod simulate;
