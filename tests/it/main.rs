@@ -8,6 +8,7 @@
 
 mod client;
 mod config;
+mod demo;
 mod disconnect;
 mod http2;
 mod errors;

@@ -185,19 +185,16 @@ impl Process {
 
     /// Waits until standard error fulfils a condition; `what` names it. Fails at once when the process ends before.
     pub(crate) async fn wait_for(&self, what: &str, condition: impl Fn(&Log) -> bool) -> Log {
-        let mut stderr = self.stderr.clone();
-        let settled = tokio::time::timeout(
-            DEADLINE,
-            stderr.wait_for(|log| log.is_over || condition(log)),
-        )
-        .await;
-        match settled {
-            Ok(Ok(log)) if condition(&log) => log.clone(),
-            _ => panic!(
-                "the process did not write {what}; it wrote\n{}",
-                self.stderr().text()
-            ),
-        }
+        written(self.stderr.clone(), what, condition).await
+    }
+
+    /// The same of standard output.
+    pub(crate) async fn wait_for_stdout(
+        &self,
+        what: &str,
+        condition: impl Fn(&Log) -> bool,
+    ) -> Log {
+        written(self.stdout.clone(), what, condition).await
     }
 
     /// What it has written to standard error so far.
@@ -237,6 +234,23 @@ impl Process {
                 .unwrap();
         }
         status
+    }
+}
+
+async fn written(
+    mut log: watch::Receiver<Log>,
+    what: &str,
+    condition: impl Fn(&Log) -> bool,
+) -> Log {
+    let settled = log.wait_for(|log| log.is_over || condition(log));
+    let settled = tokio::time::timeout(DEADLINE, settled).await;
+    let settled = settled.map(|log| log.map(|log| log.clone()));
+    match settled {
+        Ok(Ok(log)) if condition(&log) => log,
+        _ => panic!(
+            "the process did not write {what}; it wrote\n{}",
+            log.borrow().text()
+        ),
     }
 }
 
