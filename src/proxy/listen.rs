@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use super::flush::{FailLast, Flushes, Watched};
 use super::{Proxy, Via};
 
 /// Limit for a TLS handshake.
@@ -85,9 +86,14 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { proxy, watcher } = self;
+        let flushes = Arc::<Flushes>::default();
+        let stream = Watched::new(stream, Arc::clone(&flushes));
         let service = service_fn(move |request| {
-            let proxy = Arc::clone(&proxy);
-            async move { Ok::<_, Infallible>(proxy.handle(request, via).await) }
+            let (proxy, flushes) = (Arc::clone(&proxy), Arc::clone(&flushes));
+            async move {
+                let response = proxy.handle(request, via).await;
+                Ok::<_, Infallible>(response.map(|body| FailLast::new(body, flushes)))
+            }
         });
         let mut server = auto::Builder::new(TokioExecutor::new());
         server

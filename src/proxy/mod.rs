@@ -7,6 +7,7 @@ pub mod body;
 pub mod config;
 mod connection;
 pub mod error;
+pub mod flush;
 mod forward;
 pub mod headers;
 pub mod listen;
