@@ -249,6 +249,24 @@ async fn an_upstream_that_breaks_off_breaks_the_clients_body_after_its_last_byte
     }
 }
 
+#[tokio::test]
+async fn an_http2_client_gets_every_byte_before_the_reset() {
+    let scene = Scene::start().await;
+    for _ in 0..20 {
+        let mut connection = http2(&scene.server).await;
+        let (mut body, post) = request(&scene.server, "/v1/chat/completions");
+        body.send_data(EDITED.into()).await.unwrap();
+        drop(body);
+        let call = tokio::spawn(connection.send_request(post));
+        let mut served = scene.upstream.accept().await;
+        served.read_request().await;
+        Break::WithoutLastChunk.play(served, TOKEN).await;
+        let response = within("the head", call).await.unwrap().unwrap();
+        let answer = within("the body", crate::client::read(response)).await;
+        assert_eq!((answer.text(), answer.broken), (TOKEN, true));
+    }
+}
+
 /// An HTTP/2 connection to the proxy.
 async fn http2(server: &Server) -> SendRequest<Channel<Bytes>> {
     let stream = TcpStream::connect(server.proxy).await.unwrap();
