@@ -398,10 +398,12 @@ async fn http2_upstream() -> (String, mpsc::UnboundedReceiver<Sender<Bytes>>) {
 #[tokio::test]
 async fn an_http2_upstream_is_told_by_a_reset_that_the_client_left() {
     let (url, mut streams) = http2_upstream().await;
-    let config =
-        file::File::new("config.toml", "[[upstream]]\nname = \"h2\"\nurl = \"http://a/v1\"\nhttp = \"2\"\n");
+    let config = file::File::new(
+        "config.toml",
+        "[[upstream]]\nname = \"h2\"\nurl = \"http://a/v1\"\nhttp = \"2\"\n",
+    );
     let server = Program::serve(&url)
-        .args(["-c", config.path()])
+        .args(["-c", config.name()])
         .listen()
         .await;
     let mut client = client::connect(server.proxy).await;

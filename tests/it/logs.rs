@@ -287,8 +287,11 @@ async fn an_upstream_that_cannot_be_reached_makes_nothing_known() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}/v1", socket.local_addr().unwrap());
-    let config = file::File::new("config.toml", &format!("{KEYED}key = {{ env = \"UPSTREAM_KEY\" }}\n"));
-    let program = Program::serve(&url).args(["-c", config.path()]);
+    let config = file::File::new(
+        "config.toml",
+        &format!("{KEYED}key = {{ env = \"UPSTREAM_KEY\" }}\n"),
+    );
+    let program = Program::serve(&url).args(["-c", config.name()]);
     let server = talkative(program).listen().await;
     let answer = client::send(server.proxy, secretive()).await;
     assert_own("an answer of ours", &answer);
