@@ -83,16 +83,19 @@ impl ProxyError {
     /// Why a client's request body broke off: the client went away, or broke the rules of HTTP.
     #[must_use]
     pub fn of_request_body(error: &(dyn StdError + 'static)) -> Self {
-        match io_error(error).map(io::Error::kind) {
-            Some(
-                io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe,
-            ) => Self::ClientLeft,
-            _ => Self::RequestBody {
-                cause: error.to_string(),
-            },
+        match io_error(error) {
+            Some(cause)
+                if matches!(
+                    cause.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                Self::RequestBody {
+                    cause: cause.to_string(),
+                }
+            }
+            // An end of file, a reset connection, a reset HTTP/2 stream.
+            _ => Self::ClientLeft,
         }
     }
 

@@ -52,7 +52,7 @@ enum Carrier {
     /// HTTP/1.1 for certain: connections that are driven by whoever waits for them.
     Driven(Arc<Pool<Connection>>),
     /// HTTP/2, or what TLS negotiates: hyper's pooled client.
-    Shared(Client<Connector, Outgoing>),
+    Shared(Box<Client<Connector, Outgoing>>),
 }
 
 /// A response body, by either carrier.
@@ -83,7 +83,7 @@ impl Upstream {
         let carrier = if plain || config.http == HttpVersion::Http1 {
             Carrier::Driven(Pool::new())
         } else {
-            Carrier::Shared(shared(config.http, connector.clone()))
+            Carrier::Shared(Box::new(shared(config.http, connector.clone())))
         };
         let http1 = HttpVersion::Http1;
         let upgrading = shared(http1, self::connector(&config, http1, tls));
@@ -140,14 +140,19 @@ impl Upstream {
         let mut answer = pin!(self.carry(request, upgrade));
         let early = match upload {
             None => None,
-            Some(upload) => tokio::select! {
-                // A body that broke off also breaks the call, which is only a consequence.
+            Some(mut upload) => tokio::select! {
                 biased;
-                broken = upload => match broken {
+                broken = &mut upload => match broken {
                     Ok(error) => return Err(error),
                     Err(_) => None,
                 },
-                answer = &mut answer => Some(answer),
+                answer = &mut answer => {
+                    // A body that broke off also breaks the call, which is only a consequence.
+                    if answer.is_err() && let Ok(error) = upload.try_recv() {
+                        return Err(error);
+                    }
+                    Some(answer)
+                }
             },
         };
         let answer = match (early, self.config.first_byte_timeout) {

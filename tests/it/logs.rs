@@ -58,7 +58,7 @@ async fn the_line_is_for_people_where_the_log_is_text() {
         "proxy=127.0.0.1:",
         "admin=127.0.0.1:",
         "upstreams=default=http://127.0.0.1:9/v1",
-        "traces=\"not pushed: no OTLP endpoint is set\"",
+        "traces=\"not pushed: no OTLP endpoint is set, or it is turned off\"",
     ] {
         assert!(line.contains(part), "{part:?} in {line:?}");
     }
