@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -88,7 +87,6 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         Arc::clone(&sinks),
         telemetry.begin_trace,
         telemetry.propagate,
-        Handle::current(),
     );
     let counters = observe.counters();
     telemetry::watch(&metrics, telemetry.traces.as_deref(), &counters);

@@ -96,7 +96,7 @@ pub(super) fn watch(metrics: &Arc<Metrics>, traces: Option<&Traces>, counters: &
     metrics.observe(
         &own::TELEMETRY_DROPPED,
         &dropped("exchange"),
-        count(|counters| counters.panics.load(Relaxed)),
+        count(|counters| counters.abandoned.load(Relaxed)),
     );
     if let Some(traces) = traces {
         let health = traces.health();

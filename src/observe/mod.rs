@@ -16,13 +16,12 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
-use tokio::runtime::Handle;
 
 use self::observer::ExchangeObserver;
 use crate::dialect::{self, Dialect};
 use crate::exchange::{Exchange, Http, Trace};
 use crate::sink::{ExchangeId, Sink, Started};
-use crate::tee::{Counters, Instant, Open, Opened, RequestHead, Tap, TraceContext};
+use crate::tee::{Counters, Instant, Open, Opened, RequestHead, Taps, TraceContext};
 
 /// What the observer can be told.
 #[derive(Debug, Clone)]
@@ -56,28 +55,25 @@ pub struct Observe {
     begin_trace: Box<BeginTrace>,
     /// Whether our trace context goes upstream.
     propagate: bool,
-    counters: Arc<Counters>,
-    runtime: Handle,
+    taps: Taps,
     next_id: AtomicU64,
 }
 
 impl Observe {
-    /// An opener whose observers run on `runtime` and report to `sinks`.
+    /// An opener whose observers report to `sinks`. Starts the thread they run on.
     #[must_use]
     pub fn new(
         config: Config,
         sinks: Arc<[Arc<dyn Sink>]>,
         begin_trace: Box<BeginTrace>,
         propagate: bool,
-        runtime: Handle,
     ) -> Self {
         Self {
+            taps: Taps::new(config.queue_bytes),
             config,
             sinks,
             begin_trace,
             propagate,
-            counters: Arc::new(Counters::default()),
-            runtime,
             next_id: AtomicU64::new(1),
         }
     }
@@ -85,7 +81,7 @@ impl Observe {
     /// Counts over all exchanges.
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
+        self.taps.counters()
     }
 
     /// The context for the upstream: of the inference span where there is one, else of the SERVER span.
@@ -135,12 +131,7 @@ impl Open for Observe {
             &self.config,
             Arc::clone(&self.sinks),
         );
-        let tap = Tap::new(
-            Box::new(observer),
-            self.runtime.clone(),
-            self.counters(),
-            self.config.queue_bytes,
-        );
+        let tap = self.taps.open(Box::new(observer));
         Opened { tap, trace_context }
     }
 }

@@ -94,14 +94,13 @@ impl ExchangeObserver {
         }
     }
 
-    fn response_head(&mut self, at: Instant, status: StatusCode, headers: &HeaderMap) {
+    fn response_head(&mut self, at: Instant, status: StatusCode, coding: &str) {
         let at = self.since(at);
         self.exchange.times.response_head = Some(at);
         if let Some(attempt) = self.exchange.attempts.last_mut() {
             attempt.ended = Some(at);
             attempt.status = Some(status.as_u16());
         }
-        let coding = header(headers, CONTENT_ENCODING);
         self.coded = !matches!(coding, "" | "identity");
         self.response.begin(status, coding);
     }
@@ -182,7 +181,9 @@ impl Observer for ExchangeObserver {
                 let at = self.since(at);
                 self.exchange.times.sent.get_or_insert(at);
             }
-            Event::ResponseHead(at, status, headers) => self.response_head(at, status, &headers),
+            Event::ResponseHead { at, status, coding } => {
+                self.response_head(at, status, coding.as_deref().unwrap_or_default().trim());
+            }
             Event::ResponseFrame(at, bytes) => self.response_frame(at, &bytes),
             Event::Missed(frames) => {
                 self.request.missed();

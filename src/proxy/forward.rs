@@ -227,12 +227,14 @@ async fn send(
                 tap.show(Event::Unanswered(Instant::now(), error.kind()));
             }
         })?;
-    let headers = Box::new(response.headers().clone());
-    tap.show(Event::ResponseHead(
-        Instant::now(),
-        response.status(),
-        headers,
-    ));
+    let coding = response.headers().get(CONTENT_ENCODING);
+    tap.show(Event::ResponseHead {
+        at: Instant::now(),
+        status: response.status(),
+        coding: coding
+            .and_then(|coding| coding.to_str().ok())
+            .map(Box::from),
+    });
     Ok(response)
 }
 

@@ -8,13 +8,14 @@ pub mod proof;
 pub mod request;
 pub mod response;
 pub mod tap;
+mod worker;
 
 pub use proof::Verdict;
 pub use request::RequestTee;
 pub use response::{Edit, Piece, ResponseTee};
 pub use tap::{
     Close, Closing, Counters, Event, Fault, FaultClass, Observer, Open, Opened, RequestHead, Tap,
-    TraceContext, UpstreamName,
+    Taps, TraceContext, UpstreamName,
 };
 
 /// The clock of the byte path: monotonic, and pausable by tests.

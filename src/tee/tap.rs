@@ -1,9 +1,9 @@
 //! The handle by which the byte path shows frames and times to an observer, and the traits between the two.
 //!
-//! A [`Tap`] keeps what it is shown in a small batch. A full batch, or the end, hands it to the exchange's observer in a
-//! task of its own; between batches no task exists, so an observer is woken once per batch rather than once per frame,
-//! and an exchange that fits one batch costs one task. The lock is held for a push or a swap of the batch, never while
-//! observing, and two sides of one exchange rarely push at once.
+//! A [`Tap`] keeps what it is shown in a small batch. A full batch, or the end, hands it to the exchange's observer on a
+//! thread of its own, so that an observer runs once per batch rather than once per frame, and an exchange that fits one
+//! batch is handed over once. The lock is held for a push or a swap of the batch, never while observing, and two sides of
+//! one exchange rarely push at once.
 //!
 //! Nothing here waits: over the bound frames are left out and counted. The end has a place of its own, so it is never
 //! left out, and a panic in the observer ends only the observation.
@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::proof::Verdict;
+use super::worker::{Job, Worker};
 
-/// Events that make a batch worth a task.
+/// Events that make a batch worth handing over.
 const BATCH_EVENTS: usize = 16;
-/// Bytes that make a batch worth a task.
+/// Bytes that make a batch worth handing over.
 const BATCH_BYTES: usize = 64 << 10;
 /// Frames up to this are copied. A frame is a slice of its connection's read buffer, and a slice that is kept makes the
 /// connection take a new buffer of 8 KiB for its next read: 76 KiB a stream, where copies of 16 chunks take 4 KiB.
@@ -106,7 +106,14 @@ pub enum Event {
     /// The request that was forwarded last gets no response; why, as a low-cardinality word.
     Unanswered(Instant, &'static str),
     /// The upstream's response head was parsed.
-    ResponseHead(Instant, StatusCode, Box<HeaderMap>),
+    ResponseHead {
+        /// When.
+        at: Instant,
+        /// Its status.
+        status: StatusCode,
+        /// `Content-Encoding`, a copy: header values are slices of the read buffer, as frames are.
+        coding: Option<Box<str>>,
+    },
     /// A frame of the upstream's response body.
     ResponseFrame(Instant, Bytes),
     /// So many frames went by unseen, here.
@@ -191,8 +198,8 @@ pub struct Counters {
     pub queued: AtomicU64,
     /// Frames left out because an exchange's queue was full.
     pub missed: AtomicU64,
-    /// Observers that panicked.
-    pub panics: AtomicU64,
+    /// Exchanges whose observation was given up: their observer panicked, or too many waited for theirs.
+    pub abandoned: AtomicU64,
     /// Set when what is in flight is about to be cut off by us: from then on a dropped exchange is no client that left.
     pub cutting_off: AtomicBool,
 }
@@ -213,15 +220,73 @@ impl Counters {
     }
 }
 
+/// Makes taps, and has the thread on which their observers work.
+#[derive(Clone)]
+pub struct Taps {
+    worker: Worker<Handover>,
+    counters: Arc<Counters>,
+    limit_bytes: usize,
+}
+
+impl Taps {
+    /// Starts the thread. At most `limit_bytes` of one exchange wait to be observed.
+    #[must_use]
+    pub fn new(limit_bytes: usize) -> Self {
+        Self {
+            worker: Worker::start("observer"),
+            counters: Arc::default(),
+            limit_bytes,
+        }
+    }
+
+    /// Counts over all exchanges.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// A tap for a new exchange.
+    #[must_use]
+    pub fn open(&self, observer: Box<dyn Observer>) -> Tap {
+        self.counters.opened.fetch_add(1, Ordering::Relaxed);
+        Tap(Arc::new(Shared {
+            state: Mutex::new(State {
+                batch: Vec::new(),
+                batch_bytes: 0,
+                copies: BytesMut::new(),
+                observer: Some(observer),
+                closing: None,
+                closed: false,
+                abandoned: false,
+            }),
+            taps: self.clone(),
+        }))
+    }
+}
+
 /// Shows one exchange to its observer. Clones show the same exchange.
 #[derive(Clone)]
 pub struct Tap(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    runtime: Handle,
-    counters: Arc<Counters>,
-    limit_bytes: usize,
+    taps: Taps,
+}
+
+/// A batch, or the end, on its way to the observer.
+struct Handover {
+    shared: Arc<Shared>,
+    observer: Box<dyn Observer>,
+    /// How many events wait.
+    events: u64,
+}
+
+impl Job for Handover {
+    fn run(self) {
+        let queued = &self.shared.taps.counters.queued;
+        queued.fetch_sub(self.events, Ordering::Relaxed);
+        self.shared.observe(self.observer);
+    }
 }
 
 struct State {
@@ -229,7 +294,7 @@ struct State {
     batch_bytes: usize,
     /// Copies of small frames, back to back.
     copies: BytesMut,
-    /// At home between batches, away while a task observes, gone for good after a panic or the end.
+    /// At home between batches, away while it observes, gone for good after a panic or the end.
     observer: Option<Box<dyn Observer>>,
     closing: Option<Closing>,
     closed: bool,
@@ -244,31 +309,6 @@ impl std::fmt::Debug for Tap {
 }
 
 impl Tap {
-    /// A tap for a new exchange. At most `limit_bytes` wait to be observed. Observing happens on `runtime`.
-    #[must_use]
-    pub fn new(
-        observer: Box<dyn Observer>,
-        runtime: Handle,
-        counters: Arc<Counters>,
-        limit_bytes: usize,
-    ) -> Self {
-        counters.opened.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Shared {
-            state: Mutex::new(State {
-                batch: Vec::new(),
-                batch_bytes: 0,
-                copies: BytesMut::new(),
-                observer: Some(observer),
-                closing: None,
-                closed: false,
-                abandoned: false,
-            }),
-            runtime,
-            counters,
-            limit_bytes,
-        }))
-    }
-
     /// Shows an event. Never waits.
     pub fn show(&self, event: Event) {
         let mut state = self.0.lock();
@@ -292,7 +332,7 @@ impl Tap {
         if state.closed || state.abandoned {
             return;
         }
-        if state.batch_bytes + frame.len() > self.0.limit_bytes {
+        if state.batch_bytes + frame.len() > self.0.taps.limit_bytes {
             self.0.miss(&mut state);
             return;
         }
@@ -314,7 +354,9 @@ impl Tap {
         if state.closed {
             return;
         }
-        if closing.close == Close::Dropped && self.0.counters.cutting_off.load(Ordering::Relaxed) {
+        if closing.close == Close::Dropped
+            && self.0.taps.counters.cutting_off.load(Ordering::Relaxed)
+        {
             closing.close = Close::Failed(Fault {
                 class: FaultClass::Timeout,
                 kind: "shutdown",
@@ -322,9 +364,9 @@ impl Tap {
             });
         }
         state.closed = true;
-        self.0.counters.closed.fetch_add(1, Ordering::Relaxed);
+        self.0.taps.counters.closed.fetch_add(1, Ordering::Relaxed);
         if state.abandoned {
-            self.0.counters.settled.fetch_add(1, Ordering::Relaxed);
+            self.0.taps.counters.settled.fetch_add(1, Ordering::Relaxed);
             return;
         }
         state.closing = Some(closing);
@@ -350,18 +392,30 @@ impl Shared {
     }
 
     fn miss(&self, state: &mut State) {
-        self.counters.missed.fetch_add(1, Ordering::Relaxed);
+        self.taps.counters.missed.fetch_add(1, Ordering::Relaxed);
         match state.batch.last_mut() {
             Some(Event::Missed(frames)) => *frames += 1,
             _ => state.batch.push(Event::Missed(1)),
         }
     }
 
-    /// Starts a task that observes, unless one is at it already.
+    /// Sends for the observer, unless it is at work already.
     fn hand_over(self: &Arc<Self>, state: &mut State) {
-        if let Some(observer) = state.observer.take() {
-            let shared = Arc::clone(self);
-            self.runtime.spawn(async move { shared.observe(observer) });
+        let Some(observer) = state.observer.take() else {
+            return;
+        };
+        let events = state.batch.len() as u64;
+        let shared = Arc::clone(self);
+        let handover = Handover {
+            shared,
+            observer,
+            events,
+        };
+        let queued = &self.taps.counters.queued;
+        queued.fetch_add(events, Ordering::Relaxed);
+        if self.taps.worker.submit(handover).is_err() {
+            queued.fetch_sub(events, Ordering::Relaxed);
+            self.abandon(state);
         }
     }
 
@@ -378,8 +432,6 @@ impl Shared {
                 state.batch_bytes = 0;
                 (std::mem::take(&mut state.batch), closing)
             };
-            let events = batch.len() as u64;
-            self.counters.queued.fetch_add(events, Ordering::Relaxed);
             let last = closing.is_some();
             let folded = catch_unwind(AssertUnwindSafe(move || {
                 for event in batch {
@@ -393,26 +445,24 @@ impl Shared {
                     None => Some(observer),
                 }
             }));
-            self.counters.queued.fetch_sub(events, Ordering::Relaxed);
             if last {
-                self.counters.settled.fetch_add(1, Ordering::Relaxed);
+                self.taps.counters.settled.fetch_add(1, Ordering::Relaxed);
             }
             match folded {
                 Ok(Some(back)) => observer = back,
                 Ok(None) => return,
-                Err(_) => return self.abandon(last),
+                Err(_) => return self.abandon(&mut self.lock()),
             }
         }
     }
 
-    /// After a panic nothing more is observed; what still comes is let go.
-    fn abandon(&self, settled: bool) {
-        self.counters.panics.fetch_add(1, Ordering::Relaxed);
-        let mut state = self.lock();
+    /// Nothing more is observed; what still comes is let go.
+    fn abandon(&self, state: &mut State) {
+        self.taps.counters.abandoned.fetch_add(1, Ordering::Relaxed);
         state.abandoned = true;
         state.batch = Vec::new();
-        if state.closed && !settled {
-            self.counters.settled.fetch_add(1, Ordering::Relaxed);
+        if state.closing.take().is_some() {
+            self.taps.counters.settled.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -289,7 +289,7 @@ async fn an_upstream_that_cannot_be_reached_makes_nothing_known() {
     let url = format!("http://{}/v1", socket.local_addr().unwrap());
     let config = file::File::new(
         "config.toml",
-        &format!("{KEYED}key = {{ env = \"UPSTREAM_KEY\" }}\n"),
+        format!("{KEYED}key = {{ env = \"UPSTREAM_KEY\" }}\n"),
     );
     let program = Program::serve(&url).args(["-c", config.name()]);
     let server = talkative(program).listen().await;
