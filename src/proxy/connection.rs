@@ -24,7 +24,7 @@ use super::pool::Pool;
 
 /// An HTTP/1.1 connection, between or during exchanges.
 pub(super) struct Http1<T: Read + Write> {
-    sender: SendRequest<Outgoing>,
+    sender: SendRequest<Box<Outgoing>>,
     driver: Driver<T>,
     relay: Arc<Relay>,
     /// Wakes through the relay; made once.
@@ -33,7 +33,7 @@ pub(super) struct Http1<T: Read + Write> {
 
 /// The part of a connection that reads and writes; a future that must not be polled once it is over.
 struct Driver<T: Read + Write> {
-    connection: Pin<Box<Connection<T, Outgoing>>>,
+    connection: Pin<Box<Connection<T, Box<Outgoing>>>>,
     over: bool,
 }
 
@@ -49,7 +49,7 @@ impl<T: Read + Write + Unpin> Driver<T> {
 /// Why a request got no response.
 pub(super) enum Failed {
     /// It was never begun: the connection had been closed. The request is as it was.
-    Unsent(Box<Request<Outgoing>>),
+    Unsent(Box<Request<Box<Outgoing>>>),
     /// It broke on the way.
     Broken(hyper::Error),
 }
@@ -95,7 +95,7 @@ impl<T: Read + Write + Unpin + Send + 'static> Http1<T> {
     /// Dropping the future closes the connection.
     pub(super) async fn send(
         mut self,
-        request: Request<Outgoing>,
+        request: Request<Box<Outgoing>>,
         pool: Arc<Pool<T>>,
     ) -> Result<Response<DrivenBody<T>>, Failed> {
         let mut response = pin!(self.sender.try_send_request(request));

@@ -74,8 +74,9 @@ impl Connection {
         let via = |scheme| Via { peer, scheme };
         match tls {
             None => self.serve(stream, via("http")).await,
-            Some(tls) => match handshake(tls, stream).await {
-                Ok(stream) => self.serve(stream, via("https")).await,
+            // Boxed, so that connections without TLS need not be as large.
+            Some(tls) => match Box::pin(handshake(tls, stream)).await {
+                Ok(stream) => Box::pin(self.serve(stream, via("https"))).await,
                 Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             },
         }
@@ -90,10 +91,11 @@ impl Connection {
         let stream = Watched::new(stream, Arc::clone(&flushes));
         let service = service_fn(move |request| {
             let (proxy, flushes) = (Arc::clone(&proxy), Arc::clone(&flushes));
-            async move {
+            // Boxed, it is gone when the response begins; inline it would stay for as long as the connection.
+            Box::pin(async move {
                 let response = proxy.handle(request, via).await;
                 Ok::<_, Infallible>(response.map(|body| FailLast::new(body, flushes)))
-            }
+            })
         });
         let mut server = auto::Builder::new(TokioExecutor::new());
         server

@@ -43,7 +43,7 @@ pub struct Upstream {
     connector: Connector,
     carrier: Carrier,
     /// For requests that ask for another protocol, which only HTTP/1.1 can.
-    upgrading: Client<Connector, Outgoing>,
+    upgrading: Client<Connector, Box<Outgoing>>,
 }
 
 /// Who carries requests. `cargo bench --bench client` compares the HTTP clients there are.
@@ -52,7 +52,7 @@ enum Carrier {
     /// HTTP/1.1 for certain: connections that are driven by whoever waits for them.
     Driven(Arc<Pool<Connection>>),
     /// HTTP/2, or what TLS negotiates: hyper's pooled client.
-    Shared(Box<Client<Connector, Outgoing>>),
+    Shared(Box<Client<Connector, Box<Outgoing>>>),
 }
 
 /// A response body, by either carrier.
@@ -133,7 +133,7 @@ impl Upstream {
     /// Dropping the future closes the connection (HTTP/2: resets the stream), so that the upstream stops.
     pub async fn call(
         &self,
-        request: Request<Outgoing>,
+        request: Request<Box<Outgoing>>,
         upload: Option<Upload>,
     ) -> Result<Response<UpstreamBody>, ProxyError> {
         let upgrade = request.headers().contains_key(UPGRADE);
@@ -180,7 +180,7 @@ impl Upstream {
 
     async fn carry(
         &self,
-        request: Request<Outgoing>,
+        request: Request<Box<Outgoing>>,
         upgrade: bool,
     ) -> Result<Response<UpstreamBody>, CarryError> {
         let client = match &self.carrier {
@@ -200,7 +200,7 @@ impl Upstream {
     async fn drive(
         &self,
         pool: &Arc<Pool<Connection>>,
-        mut request: Request<Outgoing>,
+        mut request: Request<Box<Outgoing>>,
     ) -> Result<Response<DrivenBody<Connection>>, CarryError> {
         let to = std::mem::take(request.uri_mut());
         *request.uri_mut() = to
@@ -383,7 +383,7 @@ fn connector(config: &config::Upstream, http: HttpVersion, tls: rustls::ClientCo
     }
 }
 
-fn shared(http: HttpVersion, connector: Connector) -> Client<Connector, Outgoing> {
+fn shared(http: HttpVersion, connector: Connector) -> Client<Connector, Box<Outgoing>> {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
