@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
 
-use super::body::{IdleLimit, Outgoing, ReadAhead};
+use super::body::{Outgoing, ReadAhead, ResponseBody};
 use super::error::ProxyError;
 use super::route::Target;
 use super::upgrade::{Ends, Tunnels};
@@ -22,7 +22,7 @@ use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap, TraceContext};
 
 /// An upstream's answer, ready to be handed to the client.
 pub(super) struct Answer {
-    response: Response<IdleLimit>,
+    response: Response<ResponseBody>,
     edit: Option<usage::Filter>,
     upgrade: Option<Ends>,
 }
@@ -258,7 +258,7 @@ fn answer(target: &Target, response: Response<UpstreamBody>, usage_asked: bool) 
         // How long the body will be is not known any more.
         parts.headers.remove(CONTENT_LENGTH);
     }
-    let body = IdleLimit::new(body, target.upstream.config.idle_timeout);
+    let body = ResponseBody::new(body, target.upstream.config.idle_timeout);
     Answer {
         response: Response::from_parts(parts, body),
         edit,

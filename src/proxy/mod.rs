@@ -26,14 +26,14 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 
-use self::body::IdleLimit;
+use self::body::ResponseBody;
 use self::error::ProxyError;
 use self::route::Routes;
 use self::upgrade::Tunnels;
 use crate::tee::{Close, Closing, Instant, Open, RequestHead, RequestTee, ResponseTee, Tap};
 
 /// The body of an answer: the upstream's, or our own.
-pub type ClientBody = Either<ResponseTee<IdleLimit, usage::Filter>, Full<Bytes>>;
+pub type ClientBody = Either<ResponseTee<ResponseBody, usage::Filter>, Full<Bytes>>;
 
 /// The connection a request came by.
 #[derive(Debug, Clone, Copy)]

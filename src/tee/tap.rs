@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
@@ -25,11 +25,6 @@ use super::worker::{Job, Worker};
 const BATCH_EVENTS: usize = 16;
 /// Bytes that make a batch worth handing over.
 const BATCH_BYTES: usize = 64 << 10;
-/// Frames up to this are copied. A frame is a slice of its connection's read buffer, and a slice that is kept makes the
-/// connection take a new buffer of 8 KiB for its next read: 76 KiB a stream, where copies of 16 chunks take 4 KiB.
-const COPIED_BYTES: usize = 2 << 10;
-/// Room for copies is taken in blocks of this.
-const COPIES_BLOCK: usize = 4 << 10;
 
 /// Opens exchanges: the seam by which the byte path finds its observer.
 pub trait Open: Send + Sync + 'static {
@@ -253,7 +248,6 @@ impl Taps {
             state: Mutex::new(State {
                 batch: Vec::new(),
                 batch_bytes: 0,
-                copies: BytesMut::new(),
                 observer: Some(observer),
                 closing: None,
                 closed: false,
@@ -292,8 +286,6 @@ impl Job for Handover {
 struct State {
     batch: Vec<Event>,
     batch_bytes: usize,
-    /// Copies of small frames, back to back.
-    copies: BytesMut,
     /// At home between batches, away while it observes, gone for good after a panic or the end.
     observer: Option<Box<dyn Observer>>,
     closing: Option<Closing>,
@@ -336,16 +328,7 @@ impl Tap {
             self.0.miss(&mut state);
             return;
         }
-        let kept = if frame.len() > COPIED_BYTES {
-            frame.clone()
-        } else {
-            if state.copies.capacity() < frame.len() {
-                state.copies.reserve(COPIES_BLOCK);
-            }
-            state.copies.extend_from_slice(frame);
-            state.copies.split().freeze()
-        };
-        self.0.push(&mut state, event(kept), frame.len());
+        self.0.push(&mut state, event(frame.clone()), frame.len());
     }
 
     /// Ends the exchange. The first call counts, later ones do nothing.
