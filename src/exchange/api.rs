@@ -1,0 +1,159 @@
+//! What request and response said in the terms of their API, and the tokens they counted. Set by the dialect.
+
+/// What the request body asked for. Set by the dialect; every field `None` where the member is absent or of a wrong type.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Request {
+    /// `model`, exact.
+    pub model: Option<String>,
+    /// `stream`; only a JSON boolean counts.
+    pub stream: Option<bool>,
+    /// `max_completion_tokens`, else `max_tokens`.
+    pub max_tokens: Option<i64>,
+    /// `n`.
+    pub choice_count: Option<i64>,
+    /// `temperature`.
+    pub temperature: Option<f64>,
+    /// `top_p`.
+    pub top_p: Option<f64>,
+    /// `top_k`, a vLLM extension.
+    pub top_k: Option<i64>,
+    /// `frequency_penalty`.
+    pub frequency_penalty: Option<f64>,
+    /// `presence_penalty`.
+    pub presence_penalty: Option<f64>,
+    /// `stop`, one string or several.
+    pub stop_sequences: Option<Vec<String>>,
+    /// `seed`.
+    pub seed: Option<i64>,
+    /// `reasoning_effort`, verbatim.
+    pub reasoning_level: Option<String>,
+    /// Requested output format, from `response_format.type` or `modalities`.
+    pub output_type: Option<OutputType>,
+    /// `service_tier`.
+    pub service_tier: Option<String>,
+    /// Unicode code points of the prompt's text, over all messages.
+    pub prompt_chars: Option<u64>,
+    /// Whether the proxy added `stream_options.include_usage`. Set by the observer.
+    pub usage_injected: bool,
+}
+
+/// `gen_ai.output.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputType {
+    /// Plain text.
+    Text,
+    /// A JSON object, with or without a schema.
+    Json,
+    /// Spoken audio.
+    Speech,
+}
+
+/// What the response said. Set by the dialect as events or the body arrive.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Response {
+    /// Whether the response was a stream of events, whatever the request asked.
+    pub streamed: bool,
+    /// First non-empty `id`.
+    pub id: Option<String>,
+    /// Last non-empty `model`.
+    pub model: Option<String>,
+    /// One entry per choice, in order of choice index; the entry is `None` until a reason came.
+    pub choices: Vec<Choice>,
+    /// `service_tier`.
+    pub service_tier: Option<String>,
+    /// `system_fingerprint`, the first non-empty.
+    pub system_fingerprint: Option<String>,
+    /// Tool calls in order of appearance.
+    pub tool_calls: Vec<ToolCall>,
+    /// Unicode code points of answer text, summed over choices.
+    pub content_chars: Option<u64>,
+    /// Unicode code points of reasoning text.
+    pub reasoning_chars: Option<u64>,
+    /// Unicode code points of refusal text.
+    pub refusal_chars: Option<u64>,
+    /// Whether log probabilities came.
+    pub logprobs: bool,
+    /// Whether the `[DONE]` sentinel came.
+    pub done: bool,
+    /// An error object, in an HTTP error's body or inside a stream.
+    pub error: Option<ApiError>,
+    /// More choices or tool calls came than are kept.
+    pub truncated: bool,
+}
+
+/// One choice of a response.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Choice {
+    /// `index` as sent.
+    pub index: u64,
+    /// Raw `finish_reason`; `None` until one came.
+    pub finish_reason: Option<String>,
+}
+
+/// One tool call the model asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ToolCall {
+    /// Index of the choice it belongs to.
+    pub choice: u64,
+    /// `index` within the choice, or the position where the wire has none.
+    pub index: u64,
+    /// `id`, if any came.
+    pub id: Option<String>,
+    /// `function.name`, put together from its fragments.
+    pub name: String,
+    /// Unicode code points of the arguments' JSON text.
+    pub arguments_chars: u64,
+}
+
+/// An error object as an API sends it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ApiError {
+    /// `code` where it is a string.
+    pub code: Option<String>,
+    /// `type`.
+    pub kind: Option<String>,
+    /// `message`; may quote the request, so it goes to spans only, never to metrics or logs.
+    pub message: Option<String>,
+    /// `code` where it is a number, as vLLM and OpenRouter send.
+    pub status: Option<i64>,
+}
+
+/// Token counts as the wire reported them; sub-counts are subsets of the totals.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Usage {
+    /// Input tokens, cached ones included.
+    pub input_tokens: Option<u64>,
+    /// Output tokens, reasoning included.
+    pub output_tokens: Option<u64>,
+    /// `total_tokens` as reported, never summed by us.
+    pub total_tokens: Option<u64>,
+    /// Input tokens read from a cache.
+    pub cache_read_input_tokens: Option<u64>,
+    /// Input tokens written to a cache.
+    pub cache_write_input_tokens: Option<u64>,
+    /// Output tokens spent on reasoning.
+    pub reasoning_output_tokens: Option<u64>,
+    /// Audio tokens in.
+    pub audio_input_tokens: Option<u64>,
+    /// Audio tokens out.
+    pub audio_output_tokens: Option<u64>,
+    /// Text tokens in, where broken out.
+    pub text_input_tokens: Option<u64>,
+    /// Text tokens out, where broken out.
+    pub text_output_tokens: Option<u64>,
+    /// Image tokens in, where broken out.
+    pub image_input_tokens: Option<u64>,
+    /// Image tokens out, where broken out.
+    pub image_output_tokens: Option<u64>,
+}
+
+/// Where the token counts come from: `streamgauge.usage.source`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UsageSource {
+    /// The upstream reported input and output tokens.
+    Reported,
+    /// The upstream reported one of them, or the stream broke after a running count.
+    ReportedPartial,
+    /// The upstream reported nothing.
+    Missing,
+}

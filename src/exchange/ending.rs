@@ -1,0 +1,112 @@
+//! How an exchange ended, what went wrong, and what could not be observed.
+
+/// How an exchange ended: `streamgauge.end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// A complete response: a whole body, or a stream that closed with its sentinel and a finish reason.
+    Done,
+    /// Every choice had finished, but no `[DONE]` came.
+    FinishWithoutDone,
+    /// `[DONE]` came without any finish reason.
+    DoneWithoutFinish,
+    /// An error object came inside a 200.
+    ErrorEvent,
+    /// The upstream broke off.
+    Cut,
+    /// The client went away before the end.
+    ClientLeft,
+    /// A time limit of ours ran out.
+    Timeout,
+    /// The upstream could not be reached.
+    Refused,
+    /// We turned the request away.
+    Rejected,
+}
+
+impl End {
+    /// The value of `streamgauge.end`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::FinishWithoutDone => "finish_without_done",
+            Self::DoneWithoutFinish => "done_without_finish",
+            Self::ErrorEvent => "error_event",
+            Self::Cut => "cut",
+            Self::ClientLeft => "client_left",
+            Self::Timeout => "timeout",
+            Self::Refused => "refused",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// What went wrong. Its `kind` is `error.type`, the same on spans and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Low-cardinality identifier: the API's code or type, an HTTP status, or one of our own words.
+    pub kind: String,
+    /// What the wire or the transport said, for the span's status description; may be empty.
+    pub message: String,
+}
+
+/// What the hashes over both sides of a response body say: `streamgauge.integrity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Integrity {
+    /// The client's connection took exactly the upstream's bytes.
+    Equal,
+    /// The client left early; it took a prefix of the upstream's bytes.
+    Prefix,
+    /// Equal but for the usage event that we had asked for.
+    UsageRemoved,
+    /// Equal, and the usage event that we had asked for could not be taken out.
+    UsageLeft,
+    /// Not equal: a fault of ours.
+    Different,
+}
+
+impl Integrity {
+    /// The value of the `result` attribute.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Prefix => "prefix",
+            Self::UsageRemoved => "usage_removed",
+            Self::UsageLeft => "usage_left",
+            Self::Different => "different",
+        }
+    }
+}
+
+/// Counts of what the observer could not make sense of or did not see.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    /// Events or bodies that were no JSON, or no object.
+    pub malformed: u64,
+    /// Members whose type was not the documented one, taken as absent.
+    pub mistyped: u64,
+    /// Events or bodies longer than the bound, passed on but not read.
+    pub oversized: u64,
+    /// Bodies whose content coding could not be undone.
+    pub undecodable: u64,
+    /// Frames not shown to the observer because its queue was full.
+    pub missed_frames: u64,
+}
+
+impl Problems {
+    /// Adds what another part of the exchange counted.
+    pub const fn add(&mut self, other: &Self) {
+        self.malformed += other.malformed;
+        self.mistyped += other.mistyped;
+        self.oversized += other.oversized;
+        self.undecodable += other.undecodable;
+        self.missed_frames += other.missed_frames;
+    }
+
+    /// Whether every fact stands on the whole of what was sent.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        self.oversized + self.undecodable + self.missed_frames > 0
+    }
+}
