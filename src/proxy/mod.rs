@@ -3,9 +3,11 @@
 //! The byte path. It knows frames and time; what they mean is the observer's business. Nothing here is re-serialised;
 //! the one edit is in [`usage`]. A client that goes away drops the future that serves it, and with it the upstream call.
 
+mod base_url;
 pub mod body;
 pub mod config;
 mod connection;
+mod connector;
 pub mod error;
 pub mod flush;
 mod forward;

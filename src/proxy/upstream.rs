@@ -3,30 +3,26 @@
 //! The client follows no redirect, decodes nothing, and repeats nothing that has been sent.
 
 use std::error::Error as StdError;
-use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONNECTION, HOST, UPGRADE};
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tower::Service;
+use tower::Service as _;
 
+use super::base_url::{Base, provider_of};
 use super::body::{Outgoing, Upload};
 use super::config::{self, HttpVersion, Key};
 use super::connection::{DrivenBody, Failed, Http1};
+use super::connector::{BoxError, Connection, Connector, connector, shared, tls};
 use super::error::{ProxyError, causes, io_error};
 use super::headers;
-use super::pool::{IDLE_CONNECTION, Pool};
+use super::pool::Pool;
 use crate::tee::UpstreamName;
 
 static API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -277,233 +273,4 @@ fn is_our_limit(os_error: i32) -> bool {
 /// The innermost cause of an error; hyper's own words say little.
 fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     causes(error).last().unwrap_or(error)
-}
-
-/// The provider that a host is known to be; anything else speaks OpenAI's language, so `openai`.
-fn provider_of(host: &str) -> &'static str {
-    const KNOWN: [(&str, &str); 14] = [
-        ("openai.azure.com", "azure.ai.openai"),
-        ("services.ai.azure.com", "azure.ai.inference"),
-        ("inference.ai.azure.com", "azure.ai.inference"),
-        ("api.anthropic.com", "anthropic"),
-        ("generativelanguage.googleapis.com", "gcp.gemini"),
-        ("aiplatform.googleapis.com", "gcp.vertex_ai"),
-        ("amazonaws.com", "aws.bedrock"),
-        ("api.deepseek.com", "deepseek"),
-        ("api.groq.com", "groq"),
-        ("api.mistral.ai", "mistral_ai"),
-        ("api.moonshot.ai", "moonshot_ai"),
-        ("api.perplexity.ai", "perplexity"),
-        ("api.x.ai", "x_ai"),
-        ("api.cohere.ai", "cohere"),
-    ];
-    KNOWN
-        .iter()
-        .find(|(suffix, _)| {
-            host.strip_suffix(suffix)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || rest.ends_with('-'))
-        })
-        .map_or("openai", |(_, provider)| provider)
-}
-
-/// An upstream's base URL, taken apart: what would have stood in `OPENAI_BASE_URL`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Base {
-    scheme: Scheme,
-    authority: Authority,
-    /// Path without a slash at its end.
-    path: String,
-}
-
-impl Base {
-    fn of(url: &Uri) -> io::Result<Self> {
-        let parts = url.clone().into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(io::Error::other(format!(
-                "upstream url {url} has no scheme or no host"
-            )));
-        };
-        let path = url.path().trim_end_matches('/').to_owned();
-        Ok(Self {
-            scheme,
-            authority,
-            path,
-        })
-    }
-
-    fn port(&self) -> u16 {
-        let default = if self.scheme == Scheme::HTTPS {
-            443
-        } else {
-            80
-        };
-        self.authority.port_u16().unwrap_or(default)
-    }
-
-    /// A client path under `/v1/` is appended to the base with its `/v1` taken off; any other goes to the origin as it is.
-    fn join(&self, uri: &Uri) -> Uri {
-        let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let target = match asked.strip_prefix("/v1") {
-            Some(rest)
-                if self.path != "/v1" && (rest.is_empty() || rest.starts_with(['/', '?'])) =>
-            {
-                let joined = format!("{}{rest}", self.path);
-                let joined = if joined.starts_with('/') {
-                    joined
-                } else {
-                    format!("/{joined}")
-                };
-                PathAndQuery::try_from(joined).ok()
-            }
-            _ => uri.path_and_query().cloned(),
-        };
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
-        Uri::from_parts(parts).expect("scheme, authority and path are all there")
-    }
-}
-
-fn connector(config: &config::Upstream, http: HttpVersion, tls: rustls::ClientConfig) -> Connector {
-    let mut tcp = HttpConnector::new();
-    tcp.set_nodelay(true);
-    tcp.enforce_http(false);
-    let tls = HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http();
-    let https = match http {
-        HttpVersion::Auto => tls.enable_all_versions().wrap_connector(tcp),
-        HttpVersion::Http1 => tls.enable_http1().wrap_connector(tcp),
-        HttpVersion::Http2 => tls.enable_http2().wrap_connector(tcp),
-    };
-    Connector {
-        https,
-        limit: config.connect_timeout,
-    }
-}
-
-fn shared(http: HttpVersion, connector: Connector) -> Client<Connector, Box<Outgoing>> {
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .http1_preserve_header_case(true)
-        .http2_only(http == HttpVersion::Http2)
-        .http2_adaptive_window(true)
-        .build(connector)
-}
-
-/// The system's roots, or none for an upstream that is not reached by TLS.
-fn tls(config: &config::Upstream) -> io::Result<rustls::ClientConfig> {
-    let builder = rustls::ClientConfig::builder();
-    let builder = if config.url.scheme() == Some(&Scheme::HTTPS) {
-        builder.with_native_roots()?
-    } else {
-        builder.with_root_certificates(rustls::RootCertStore::empty())
-    };
-    Ok(builder.with_no_client_auth())
-}
-
-/// Connects within a limit that covers name resolution, TCP and TLS.
-#[derive(Debug, Clone)]
-struct Connector {
-    https: HttpsConnector<HttpConnector>,
-    limit: Duration,
-}
-
-/// A plain or TLS stream to an upstream.
-pub type Connection = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
-type BoxError = Box<dyn StdError + Send + Sync>;
-
-impl Service<Uri> for Connector {
-    type Response = Connection;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Connection, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.https.poll_ready(cx)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.https.call(uri);
-        let limit = self.limit;
-        Box::pin(async move {
-            match tokio::time::timeout(limit, connecting).await {
-                Ok(connection) => connection,
-                Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-            }
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn joined(base: &'static str, asked: &'static str) -> String {
-        Base::of(&Uri::from_static(base))
-            .expect("a whole URL")
-            .join(&Uri::from_static(asked))
-            .to_string()
-    }
-
-    #[test]
-    fn base_urls_follow_the_sdks() {
-        for (base, asked, expected) in [
-            (
-                "https://api.openai.com/v1",
-                "/v1/chat/completions",
-                "https://api.openai.com/v1/chat/completions",
-            ),
-            (
-                "https://api.openai.com/v1/",
-                "/v1/models?a=b",
-                "https://api.openai.com/v1/models?a=b",
-            ),
-            ("http://vllm:8000/v1", "/health", "http://vllm:8000/health"),
-            (
-                "https://openrouter.ai/api/v1",
-                "/v1/chat/completions",
-                "https://openrouter.ai/api/v1/chat/completions",
-            ),
-            (
-                "https://openrouter.ai/api/v1",
-                "/api/v1/credits",
-                "https://openrouter.ai/api/v1/credits",
-            ),
-            ("http://ovms:1/v3", "/v1/v1/x", "http://ovms:1/v3/v1/x"),
-            ("http://plain:1", "/v1/models", "http://plain:1/models"),
-            ("http://plain:1", "/v1", "http://plain:1/"),
-            ("http://plain:1/v2", "/v1?x=1", "http://plain:1/v2?x=1"),
-            ("http://plain:1/v2", "/v10/x", "http://plain:1/v10/x"),
-            (
-                "http://az:1/v1",
-                "/openai/deployments/d/chat/completions?api-version=1",
-                "http://az:1/openai/deployments/d/chat/completions?api-version=1",
-            ),
-            (
-                "http://odd:1/v1",
-                "/v1//double/?q=%2F",
-                "http://odd:1/v1//double/?q=%2F",
-            ),
-        ] {
-            assert_eq!(joined(base, asked), expected, "{base} + {asked}");
-        }
-    }
-
-    #[test]
-    fn well_known_hosts_tell_their_provider() {
-        for (host, provider) in [
-            ("api.openai.com", "openai"),
-            ("my-team.openai.azure.com", "azure.ai.openai"),
-            ("bedrock-runtime.us-east-1.amazonaws.com", "aws.bedrock"),
-            ("us-central1-aiplatform.googleapis.com", "gcp.vertex_ai"),
-            ("notapi.x.ai.example", "openai"),
-            ("evilapi.x.ai", "openai"),
-            ("vllm", "openai"),
-        ] {
-            assert_eq!(provider_of(host), provider, "{host}");
-        }
-    }
 }

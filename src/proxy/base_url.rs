@@ -1,0 +1,163 @@
+//! An upstream's base URL: which URL a client's path becomes, and what its host tells.
+
+use std::io;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+
+/// An upstream's base URL, taken apart: what would have stood in `OPENAI_BASE_URL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    /// Path without a slash at its end.
+    path: String,
+}
+
+impl Base {
+    pub(super) fn of(url: &Uri) -> io::Result<Self> {
+        let parts = url.clone().into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(io::Error::other(format!(
+                "upstream url {url} has no scheme or no host"
+            )));
+        };
+        let path = url.path().trim_end_matches('/').to_owned();
+        Ok(Self {
+            scheme,
+            authority,
+            path,
+        })
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        let default = if self.scheme == Scheme::HTTPS {
+            443
+        } else {
+            80
+        };
+        self.authority.port_u16().unwrap_or(default)
+    }
+
+    /// A client path under `/v1/` is appended to the base with its `/v1` taken off; any other goes to the origin as it is.
+    pub(super) fn join(&self, uri: &Uri) -> Uri {
+        let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let target = match asked.strip_prefix("/v1") {
+            Some(rest)
+                if self.path != "/v1" && (rest.is_empty() || rest.starts_with(['/', '?'])) =>
+            {
+                let joined = format!("{}{rest}", self.path);
+                let joined = if joined.starts_with('/') {
+                    joined
+                } else {
+                    format!("/{joined}")
+                };
+                PathAndQuery::try_from(joined).ok()
+            }
+            _ => uri.path_and_query().cloned(),
+        };
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        Uri::from_parts(parts).expect("scheme, authority and path are all there")
+    }
+}
+
+/// The provider that a host is known to be; anything else speaks OpenAI's language, so `openai`.
+pub(super) fn provider_of(host: &str) -> &'static str {
+    const KNOWN: [(&str, &str); 14] = [
+        ("openai.azure.com", "azure.ai.openai"),
+        ("services.ai.azure.com", "azure.ai.inference"),
+        ("inference.ai.azure.com", "azure.ai.inference"),
+        ("api.anthropic.com", "anthropic"),
+        ("generativelanguage.googleapis.com", "gcp.gemini"),
+        ("aiplatform.googleapis.com", "gcp.vertex_ai"),
+        ("amazonaws.com", "aws.bedrock"),
+        ("api.deepseek.com", "deepseek"),
+        ("api.groq.com", "groq"),
+        ("api.mistral.ai", "mistral_ai"),
+        ("api.moonshot.ai", "moonshot_ai"),
+        ("api.perplexity.ai", "perplexity"),
+        ("api.x.ai", "x_ai"),
+        ("api.cohere.ai", "cohere"),
+    ];
+    KNOWN
+        .iter()
+        .find(|(suffix, _)| {
+            host.strip_suffix(suffix)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || rest.ends_with('-'))
+        })
+        .map_or("openai", |(_, provider)| provider)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(base: &'static str, asked: &'static str) -> String {
+        Base::of(&Uri::from_static(base))
+            .expect("a whole URL")
+            .join(&Uri::from_static(asked))
+            .to_string()
+    }
+
+    #[test]
+    fn base_urls_follow_the_sdks() {
+        for (base, asked, expected) in [
+            (
+                "https://api.openai.com/v1",
+                "/v1/chat/completions",
+                "https://api.openai.com/v1/chat/completions",
+            ),
+            (
+                "https://api.openai.com/v1/",
+                "/v1/models?a=b",
+                "https://api.openai.com/v1/models?a=b",
+            ),
+            ("http://vllm:8000/v1", "/health", "http://vllm:8000/health"),
+            (
+                "https://openrouter.ai/api/v1",
+                "/v1/chat/completions",
+                "https://openrouter.ai/api/v1/chat/completions",
+            ),
+            (
+                "https://openrouter.ai/api/v1",
+                "/api/v1/credits",
+                "https://openrouter.ai/api/v1/credits",
+            ),
+            ("http://ovms:1/v3", "/v1/v1/x", "http://ovms:1/v3/v1/x"),
+            ("http://plain:1", "/v1/models", "http://plain:1/models"),
+            ("http://plain:1", "/v1", "http://plain:1/"),
+            ("http://plain:1/v2", "/v1?x=1", "http://plain:1/v2?x=1"),
+            ("http://plain:1/v2", "/v10/x", "http://plain:1/v10/x"),
+            (
+                "http://az:1/v1",
+                "/openai/deployments/d/chat/completions?api-version=1",
+                "http://az:1/openai/deployments/d/chat/completions?api-version=1",
+            ),
+            (
+                "http://odd:1/v1",
+                "/v1//double/?q=%2F",
+                "http://odd:1/v1//double/?q=%2F",
+            ),
+        ] {
+            assert_eq!(joined(base, asked), expected, "{base} + {asked}");
+        }
+    }
+
+    #[test]
+    fn well_known_hosts_tell_their_provider() {
+        for (host, provider) in [
+            ("api.openai.com", "openai"),
+            ("my-team.openai.azure.com", "azure.ai.openai"),
+            ("bedrock-runtime.us-east-1.amazonaws.com", "aws.bedrock"),
+            ("us-central1-aiplatform.googleapis.com", "gcp.vertex_ai"),
+            ("notapi.x.ai.example", "openai"),
+            ("evilapi.x.ai", "openai"),
+            ("vllm", "openai"),
+        ] {
+            assert_eq!(provider_of(host), provider, "{host}");
+        }
+    }
+}
