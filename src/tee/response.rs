@@ -49,8 +49,6 @@ pub struct ResponseTee<B: Body, E: Edit> {
     edit: Option<Edited<E>>,
     /// The upstream's failure, kept until what came before it has been handed over.
     failure: Option<(Instant, B::Error)>,
-    /// Whether the connection had a chance to flush what came before the failure.
-    flushed: bool,
     held: Duration,
     closed: bool,
 }
@@ -105,7 +103,6 @@ where
                 over: false,
             }),
             failure: None,
-            flushed: false,
             held: Duration::ZERO,
             closed: false,
         };
@@ -193,15 +190,9 @@ where
     }
 
     /// After a failure: what the edit still held goes out, then the failure.
-    fn poll_failure(&mut self, cx: &mut Context<'_>) -> Polled<B> {
+    fn poll_failure(&mut self) -> Polled<B> {
         if let Some(frame) = self.next_decided() {
             return Poll::Ready(Some(Ok(frame)));
-        }
-        if !std::mem::replace(&mut self.flushed, true) {
-            // The connection flushes what it holds when a body has nothing for it, and drops it when a body fails; so
-            // it is first told to wait, at once to be asked again.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
         }
         let Some((at, error)) = self.failure.take() else {
             return Poll::Ready(None);
@@ -264,7 +255,7 @@ where
                 return polled;
             }
         }
-        self.poll_failure(cx)
+        self.poll_failure()
     }
 
     fn is_end_stream(&self) -> bool {

@@ -324,25 +324,6 @@ async fn a_broken_upstream_breaks_the_body_after_everything_that_came() {
     }
 }
 
-/// The connection flushes only when a body has nothing for it, and what it has not flushed is lost when a body fails.
-#[tokio::test]
-async fn a_failure_gives_the_connection_a_chance_to_flush() {
-    let plain = ["frame", "pending", "failure", "end"];
-    let with_held_bytes = ["frame", "frame", "pending", "failure"];
-    for (edit, expected) in [(false, plain), (true, with_held_bytes)] {
-        let Opened { tap, .. } = open(1 << 20, None);
-        let mut body = tee([data("ab"), Some(Err(Broken))], tap, edit);
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        let polls = [(); 4].map(|()| match Pin::new(&mut body).poll_frame(&mut cx) {
-            Poll::Pending => "pending",
-            Poll::Ready(Some(Ok(_))) => "frame",
-            Poll::Ready(Some(Err(_))) => "failure",
-            Poll::Ready(None) => "end",
-        });
-        assert_eq!(polls, expected, "edit: {edit}");
-    }
-}
-
 #[tokio::test]
 async fn an_empty_request_ends_when_its_head_was_read() {
     struct Ends(Arc<Mutex<Vec<u64>>>);
