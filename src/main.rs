@@ -14,6 +14,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
 
+/// A request and its telemetry allocate some hundred times, mostly on one thread to be freed on another. With the
+/// system's allocator a request costs a fifth more, a chunk a sixth.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
