@@ -12,7 +12,7 @@ impl Exchange {
     }
 
     /// When the call to the upstream was issued: ready to go, connecting still ahead. Its span and durations count
-    /// from here to [`Times::end`].
+    /// from here to [`Times::end`](super::Times::end).
     #[must_use]
     pub fn issued(&self) -> Duration {
         let ready = self.times.forwarded.or(self.times.request_end);

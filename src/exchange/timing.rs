@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Instants, as time since [`Exchange::started_at`]; `None` where the instant never came.
+/// Instants, as time since [`Exchange::started_at`](super::Exchange::started_at); `None` where the instant never came.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Times {
     /// Last byte of the request body read.
