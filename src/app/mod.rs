@@ -21,6 +21,7 @@ use crate::admin;
 use crate::config::{Config, Environment};
 use crate::observe::Observe;
 use crate::otel::{self, Otlp, Settings};
+use crate::proxy::config::Upstream;
 use crate::proxy::{Proxy, listen};
 use crate::sink::Sink;
 use crate::sink::live::Live;
@@ -90,12 +91,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     );
     let counters = observe.counters();
     telemetry::watch(&metrics, telemetry.traces.as_deref(), &counters);
-    let upstreams: Vec<String> = config
-        .proxy
-        .upstreams
-        .iter()
-        .map(|up| format!("{}={}", up.name, up.url))
-        .collect();
+    let upstreams = shown(&config.proxy.upstreams);
     let proxy = Arc::new(
         Proxy::new(config.proxy, Arc::new(observe)).context("the upstreams cannot be set up")?,
     );
@@ -109,11 +105,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         metrics: Arc::new(move |accept| metrics.render(accept)),
         ready: Arc::clone(&ready),
     };
-    let admin_task = tokio::spawn(async move {
-        if let Err(error) = admin::serve(admin_listener, state, std::future::pending()).await {
-            tracing::error!(%error, "the admin listener failed");
-        }
-    });
+    let admin_task = tokio::spawn(serve_admin(admin_listener, state));
     let (stop_proxy, stopped) = oneshot::channel();
     let proxy_task = tokio::spawn(listen::serve(proxy_listener, proxy, tls, async {
         // A sender that is gone means the same as one that has sent.
@@ -122,7 +114,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     tracing::info!(
         proxy = %proxy_address,
         admin = %admin_address,
-        upstreams = %upstreams.join(" "),
+        %upstreams,
         traces = target(settings.traces.as_ref()),
         metrics = target(settings.metrics.as_ref()),
         "listening"
@@ -139,6 +131,21 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         proxy_task,
         admin_task,
     })
+}
+
+async fn serve_admin(listener: TcpListener, state: admin::State) {
+    if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
+        tracing::error!(%error, "the admin listener failed");
+    }
+}
+
+/// Where requests go, for the log.
+fn shown(upstreams: &[Upstream]) -> String {
+    let shown: Vec<String> = upstreams
+        .iter()
+        .map(|upstream| format!("{}={}", upstream.name, upstream.url))
+        .collect();
+    shown.join(" ")
 }
 
 /// What the `OTEL_*` variables say.
