@@ -35,7 +35,8 @@ const ROOMS: &[(&str, May)] = &[
         "observe",
         Import(&["dialect", "exchange", "json", "sink", "sse", "tee"]),
     ),
-    ("proxy", Import(&["json", "sse", "tee"])),
+    ("http1", Import(&[])),
+    ("proxy", Import(&["http1", "json", "sse", "tee"])),
     ("admin", Import(&["sink"])),
     (
         "config",

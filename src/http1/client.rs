@@ -1,0 +1,254 @@
+//! The side of a connection that asks.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::coding::{Decoder, Encoder, Framing, Piece, content_length, cut, names};
+use super::head::{self, Writer};
+use super::outgoing::{Outgoing, State};
+use super::pool::Pool;
+use super::upgrade::Upgraded;
+use super::wire::Wire;
+
+/// A connection between exchanges.
+#[derive(Debug)]
+pub struct Connection<T>(Wire<T>);
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
+    /// Makes a connection of a stream. Sends nothing yet.
+    pub fn new(io: T) -> Self {
+        Self(Wire::new(io))
+    }
+
+    /// Whether another request can be sent: nothing has come that nobody asked for, not even the end.
+    pub fn is_idle(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.0.is_flushed() && self.0.input().is_empty() && self.0.poll_fill(&mut cx).is_pending()
+    }
+
+    /// Sends a request and waits for the head of the response, which may come before the request is over: then the
+    /// response's body sends the rest. Interim responses other than `101` are left out.
+    ///
+    /// # Errors
+    /// When the connection broke, or what came is no response.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn send<B>(
+        self,
+        request: Request<B>,
+        pool: &Arc<Pool<T>>,
+    ) -> io::Result<Response<ResponseBody<T, B>>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let mut wire = self.0;
+        let (parts, body) = request.into_parts();
+        let mut head = Writer::request(&parts.method, &parts.uri, &parts.extensions);
+        head.fields(&parts.headers);
+        let encoder = encoder(&mut head, &parts.headers, &body);
+        wire.extend([Piece::Bytes(head.finish())]);
+        let method = parts.method.clone();
+        drop(parts);
+        let mut exchange = Exchange {
+            wire,
+            upload: Some(Outgoing::new(body, Some(encoder))),
+            pool: Arc::clone(pool),
+            reusable: true,
+        };
+        let response = poll_fn(|cx| exchange.poll_head(cx)).await?;
+        exchange.begin(response, &method)
+    }
+}
+
+/// How the body is to be framed; adds the field that says so, where there is none.
+fn encoder<B: Body>(head: &mut Writer<'_>, headers: &http::HeaderMap, body: &B) -> Encoder {
+    if let Ok(Some(length)) = content_length(headers) {
+        return Encoder::Length(length);
+    }
+    match body.size_hint().exact() {
+        // A request without a body needs no field to say so.
+        Some(0) => Encoder::Length(0),
+        Some(length) => {
+            head.field(&CONTENT_LENGTH, length.to_string().as_bytes());
+            Encoder::Length(length)
+        }
+        None => {
+            head.field(&TRANSFER_ENCODING, b"chunked");
+            Encoder::Chunked
+        }
+    }
+}
+
+/// A connection during an exchange.
+#[derive(Debug)]
+struct Exchange<T, B> {
+    wire: Wire<T>,
+    /// Until the request has been sent.
+    upload: Option<Outgoing<B>>,
+    pool: Arc<Pool<T>>,
+    /// Whether the connection can carry another exchange after this one.
+    reusable: bool,
+}
+
+impl<T, B> Exchange<T, B>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Body<Data = Bytes> + Unpin,
+{
+    /// Sends what there is to be sent of the request.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(upload) = &mut self.upload else {
+            return Poll::Ready(Ok(()));
+        };
+        loop {
+            let waits = upload.gather(cx, &mut self.wire);
+            if upload.state() == State::Broken {
+                return Poll::Ready(Err(io::Error::other("the request's body broke off")));
+            }
+            ready!(self.wire.poll_flush(cx))?;
+            if upload.state() == State::Over {
+                self.upload = None;
+                return Poll::Ready(Ok(()));
+            }
+            if waits {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
+        // A server may answer and close without having read everything; then its answer counts.
+        let failure = match self.poll_upload(cx) {
+            Poll::Ready(Err(error)) if self.upload.as_ref().is_some_and(is_broken) => {
+                return Poll::Ready(Err(error));
+            }
+            Poll::Ready(Err(error)) => Some(error),
+            _ => None,
+        };
+        loop {
+            if let Some(response) = head::parse_response(self.wire.input())? {
+                let status = response.status();
+                if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Poll::Ready(Ok(response));
+                }
+                continue;
+            }
+            if ready!(self.wire.poll_fill(cx))? == 0 {
+                return Poll::Ready(Err(failure.unwrap_or_else(cut)));
+            }
+        }
+    }
+
+    /// The response with the body that is to come.
+    fn begin(
+        mut self,
+        mut response: Response<()>,
+        method: &Method,
+    ) -> io::Result<Response<ResponseBody<T, B>>> {
+        self.wire.release_input();
+        let status = response.status();
+        let framing = Framing::of_response(method, status, response.headers())?;
+        if framing == Framing::Chunked {
+            // The coding overrides it (RFC 9112 §6.3), and it must not be sent on.
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
+        let persistent = match response.version() {
+            Version::HTTP_10 => names(response.headers(), "keep-alive"),
+            _ => !names(response.headers(), "close"),
+        };
+        self.reusable = persistent && framing != Framing::UntilClose;
+        let mut body = ResponseBody {
+            exchange: Some(self),
+            decoder: Decoder::new(framing),
+        };
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            body.finish_if_done();
+        }
+        Ok(response.map(|()| body))
+    }
+}
+
+fn is_broken<B: Body<Data = Bytes> + Unpin>(upload: &Outgoing<B>) -> bool {
+    upload.state() == State::Broken
+}
+
+/// The body of a response, read from its connection as it is asked for. Read to its end it gives the connection to the
+/// pool; dropped before, it closes it.
+#[derive(Debug)]
+pub struct ResponseBody<T, B> {
+    /// Gone when the body is over.
+    exchange: Option<Exchange<T, B>>,
+    decoder: Decoder,
+}
+
+impl<T, B> ResponseBody<T, B>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Body<Data = Bytes> + Unpin,
+{
+    /// The connection after a `101`, which is no HTTP any more.
+    pub fn into_upgraded(self) -> Option<Upgraded>
+    where
+        T: Send + 'static,
+    {
+        self.exchange.map(|exchange| Upgraded::new(exchange.wire))
+    }
+
+    fn finish_if_done(&mut self) {
+        if self.decoder.is_done()
+            && let Some(exchange) = self.exchange.take()
+            && exchange.reusable
+            && exchange.upload.is_none()
+        {
+            exchange.pool.put(Connection(exchange.wire));
+        }
+    }
+}
+
+impl<T, B> Body for ResponseBody<T, B>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = &mut *self;
+        let Some(exchange) = &mut this.exchange else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(Err(_)) = exchange.poll_upload(cx) {
+            // The server has stopped to listen, or the client to send; the answer may still be whole.
+            exchange.upload = None;
+            exchange.reusable = false;
+        }
+        let frame = ready!(exchange.wire.poll_frame(cx, &mut this.decoder));
+        match &frame {
+            Some(Err(_)) => this.exchange = None,
+            _ => this.finish_if_done(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.exchange.is_none() || self.decoder.is_done()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.decoder.size_hint()
+    }
+}

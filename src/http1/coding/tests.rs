@@ -1,0 +1,203 @@
+use http::HeaderValue;
+use proptest::prelude::*;
+
+use super::*;
+
+fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(*name, HeaderValue::from_static(value));
+    }
+    headers
+}
+
+fn request(fields: &[(&'static str, &'static str)]) -> Result<Framing, HeadError> {
+    Framing::of_request(Version::HTTP_11, &headers(fields))
+}
+
+/// Decodes pieces as they came; the body, what is left of the last piece, and the decoder.
+fn decode(framing: Framing, pieces: &[&[u8]]) -> io::Result<(Vec<u8>, Vec<u8>, Decoder)> {
+    let mut decoder = Decoder::new(framing);
+    let (mut body, mut rest) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        let mut bytes = piece.to_vec();
+        let decoded = decoder.decode(&mut bytes)?;
+        body.extend_from_slice(&bytes[..decoded.payload]);
+        rest.extend_from_slice(&bytes[decoded.used..]);
+    }
+    Ok((body, rest, decoder))
+}
+
+fn encode(mut encoder: Encoder, frames: &[Vec<u8>], trailers: Option<&HeaderMap>) -> Vec<u8> {
+    let mut out: Vec<Piece> = Vec::new();
+    for frame in frames {
+        encoder.data(Bytes::from(frame.clone()), &mut out).unwrap();
+    }
+    encoder.end(trailers, &mut out).unwrap();
+    out.iter()
+        .flat_map(|piece| piece.as_ref().to_vec())
+        .collect()
+}
+
+#[test]
+fn a_request_without_a_length_has_no_body() {
+    assert_eq!(request(&[]), Ok(Framing::Length(0)));
+    assert_eq!(request(&[("content-length", "7")]), Ok(Framing::Length(7)));
+    assert_eq!(
+        request(&[("transfer-encoding", "Chunked")]),
+        Ok(Framing::Chunked)
+    );
+}
+
+#[test]
+fn a_request_whose_end_is_ambiguous_is_refused() {
+    for fields in [
+        &[("content-length", "1"), ("content-length", "2")][..],
+        &[("content-length", "1, 2")],
+        &[("content-length", "+1")],
+        &[("content-length", "")],
+        &[("content-length", "99999999999999999999")],
+        &[("content-length", "1"), ("transfer-encoding", "chunked")],
+        &[("transfer-encoding", "gzip")],
+        &[("transfer-encoding", "gzip, chunked")],
+        &[
+            ("transfer-encoding", "chunked"),
+            ("transfer-encoding", "chunked"),
+        ],
+    ] {
+        assert!(request(fields).is_err(), "{fields:?}");
+    }
+    let chunked = headers(&[("transfer-encoding", "chunked")]);
+    assert!(Framing::of_request(Version::HTTP_10, &chunked).is_err());
+}
+
+#[test]
+fn lengths_that_agree_are_one() {
+    let agreeing = [("content-length", "5"), ("content-length", "5, 5")];
+    assert_eq!(request(&agreeing), Ok(Framing::Length(5)));
+}
+
+#[test]
+fn some_responses_have_no_body_whatever_they_say() {
+    let long = headers(&[("content-length", "5")]);
+    let framing = |method, status| Framing::of_response(&method, status, &long).unwrap();
+    assert_eq!(framing(Method::GET, StatusCode::OK), Framing::Length(5));
+    assert_eq!(framing(Method::HEAD, StatusCode::OK), Framing::Length(0));
+    assert_eq!(
+        framing(Method::GET, StatusCode::NOT_MODIFIED),
+        Framing::Length(0)
+    );
+    assert_eq!(
+        framing(Method::GET, StatusCode::NO_CONTENT),
+        Framing::Length(0)
+    );
+}
+
+#[test]
+fn a_response_without_a_length_lasts_until_the_connection_closes() {
+    let framing = Framing::of_response(&Method::GET, StatusCode::OK, &HeaderMap::new()).unwrap();
+    let (body, _, mut decoder) = decode(framing, &[b"ab", b"c"]).unwrap();
+    assert_eq!(body, b"abc");
+    assert!(!decoder.is_over());
+    decoder.close().unwrap();
+    assert!(decoder.is_done());
+}
+
+#[test]
+fn a_connection_that_closes_inside_a_body_has_cut_it() {
+    for framing in [Framing::Length(5), Framing::Chunked] {
+        let mut decoder = decode(framing, &[b"2"]).unwrap().2;
+        assert_eq!(
+            decoder.close().unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
+    }
+}
+
+#[test]
+fn what_follows_a_body_is_left() {
+    let (body, rest, decoder) = decode(Framing::Length(2), &[b"abGET"]).unwrap();
+    assert_eq!((&body[..], &rest[..]), (&b"ab"[..], &b"GET"[..]));
+    assert!(decoder.is_done());
+    let (body, rest, decoder) = decode(Framing::Chunked, &[b"2\r\nab\r\n0\r\n\r\nGET"]).unwrap();
+    assert_eq!((&body[..], &rest[..]), (&b"ab"[..], &b"GET"[..]));
+    assert!(decoder.is_done());
+}
+
+#[test]
+fn trailers_and_extensions_are_read_at_every_cut() {
+    let text = b"3;a=\"b\"\r\nabc\r\nA \r\n0123456789\r\n0\r\nX-Sum: 7\r\nx-two: 2\r\n\r\n";
+    for cut in 0..text.len() {
+        let pieces = [&text[..cut], &text[cut..]];
+        let (body, rest, mut decoder) = decode(Framing::Chunked, &pieces).unwrap();
+        assert_eq!(body, b"abc0123456789", "{cut}");
+        assert!(rest.is_empty() && decoder.is_over() && !decoder.is_done());
+        let trailers = decoder.take_trailers().unwrap();
+        assert_eq!(trailers, headers(&[("x-sum", "7"), ("x-two", "2")]));
+        assert!(decoder.is_done());
+    }
+}
+
+#[test]
+fn chunks_that_are_none_are_errors() {
+    let endless = format!("1;{}", "x".repeat(20_000));
+    for text in [
+        "g\r\n",
+        "\r\n",
+        "-1\r\n",
+        "1\n",
+        "1\r\r",
+        "1;\n",
+        "1\r\nabc",
+        "fffffffffffffffff\r\n",
+        "0\r\na b: c\r\n\r\n",
+        &endless,
+    ] {
+        assert!(
+            decode(Framing::Chunked, &[text.as_bytes()]).is_err(),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn a_body_that_does_not_keep_its_length_is_an_error() {
+    let mut out: Vec<Piece> = Vec::new();
+    let mut encoder = Encoder::Length(3);
+    encoder.data(Bytes::from_static(b"ab"), &mut out).unwrap();
+    assert!(encoder.end(None, &mut out).is_err());
+    assert!(encoder.data(Bytes::from_static(b"cd"), &mut out).is_err());
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded(
+        frames: Vec<Vec<u8>>,
+        cuts in proptest::collection::vec(1usize..40, 1..20),
+        with_trailers: bool,
+    ) {
+        let body = frames.concat();
+        let trailers = headers(&[("x-end", "1")]);
+        let trailers = with_trailers.then_some(&trailers);
+        let wire = encode(Encoder::Chunked, &frames, trailers);
+        let mut pieces = Vec::new();
+        let mut rest = &wire[..];
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, after) = rest.split_at((*cut).min(rest.len()));
+            pieces.push(piece);
+            rest = after;
+        }
+        let (decoded, left, mut decoder) = decode(Framing::Chunked, &pieces).unwrap();
+        prop_assert_eq!(decoded, body);
+        prop_assert!(left.is_empty() && decoder.is_over());
+        prop_assert_eq!(decoder.take_trailers(), trailers.cloned());
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes: Vec<u8>) {
+        let _ = decode(Framing::Chunked, &[&bytes]);
+    }
+}

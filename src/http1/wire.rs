@@ -1,0 +1,186 @@
+//! A connection's stream, with what was read of it and not yet used, and what is still to be written.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http_body::Frame;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::coding::{Decoder, Piece};
+use super::outgoing::Outlet;
+
+/// Most bytes of one read. One buffer serves all connections of a thread: a connection that waits has none.
+const READ_BYTES: usize = 64 << 10;
+/// Bytes to be written that are worth a write.
+const WRITE_BYTES: usize = 64 << 10;
+/// Pieces of one write.
+const WRITE_PIECES: usize = 32;
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+}
+
+/// Both directions of a connection.
+#[derive(Debug)]
+pub(super) struct Wire<T> {
+    io: T,
+    /// Read ahead: the start of a head, or what came in one read with the message before it. Mostly empty.
+    input: BytesMut,
+    output: VecDeque<Piece>,
+    output_bytes: usize,
+}
+
+impl<T> Wire<T> {
+    pub(super) fn new(io: T) -> Self {
+        Self {
+            io,
+            input: BytesMut::new(),
+            output: VecDeque::new(),
+            output_bytes: 0,
+        }
+    }
+
+    pub(super) const fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Lets the memory of a head go that has been taken off the input.
+    pub(super) fn release_input(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+    }
+
+    pub(super) fn is_flushed(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    pub(super) fn into_parts(self) -> (T, Bytes) {
+        (self.io, self.input.freeze())
+    }
+}
+
+impl<T> Extend<Piece> for Wire<T> {
+    fn extend<I: IntoIterator<Item = Piece>>(&mut self, pieces: I) {
+        for piece in pieces {
+            self.output_bytes += piece.as_ref().len();
+            self.output.push_back(piece);
+        }
+    }
+}
+
+impl<T> Outlet for Wire<T> {
+    fn is_full(&self) -> bool {
+        self.output_bytes >= WRITE_BYTES || self.output.len() >= WRITE_PIECES - 3
+    }
+}
+
+impl<T: AsyncRead + Unpin> Wire<T> {
+    /// Reads once into the thread's buffer and shows what came; nothing at the end of the stream.
+    fn poll_read<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        show: impl FnOnce(&mut Self, &mut [u8]) -> R,
+    ) -> Poll<io::Result<R>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut read = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
+            Poll::Ready(Ok(show(self, read.filled_mut())))
+        })
+    }
+
+    /// Reads once and adds to the input. Zero is the end of the stream.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, |wire, bytes| {
+            wire.input.extend_from_slice(bytes);
+            bytes.len()
+        })
+    }
+
+    /// The next frame of a body: what one read brought of it. After its end and its trailers, `None`.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        decoder: &mut Decoder,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        loop {
+            if let Some(trailers) = decoder.take_trailers() {
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            if decoder.is_over() {
+                return Poll::Ready(None);
+            }
+            let data = if self.input.is_empty() {
+                ready!(self.poll_read(cx, |wire, bytes| wire.decode_read(bytes, decoder)))
+                    .and_then(|decoded| decoded)
+            } else {
+                self.decode_input(decoder)
+            };
+            match data {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+
+    /// Of what has just been read. The copy is of the size of the frame; a slice would hold the whole buffer.
+    fn decode_read(&mut self, bytes: &mut [u8], decoder: &mut Decoder) -> io::Result<Bytes> {
+        if bytes.is_empty() {
+            decoder.close()?;
+            return Ok(Bytes::new());
+        }
+        let decoded = decoder.decode(bytes)?;
+        self.input.extend_from_slice(&bytes[decoded.used..]);
+        Ok(Bytes::copy_from_slice(&bytes[..decoded.payload]))
+    }
+
+    /// Of what had been read before.
+    fn decode_input(&mut self, decoder: &mut Decoder) -> io::Result<Bytes> {
+        let decoded = decoder.decode(&mut self.input)?;
+        let data = self.input.split_to(decoded.payload).freeze();
+        self.input.advance(decoded.used - decoded.payload);
+        self.release_input();
+        Ok(data)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> Wire<T> {
+    /// Writes all there is to be written.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
+            let pieces = self.output.iter().zip(&mut slices).map(|(piece, slice)| {
+                *slice = IoSlice::new(piece.as_ref());
+            });
+            let count = pieces.count();
+            let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..count]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written(written);
+        }
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn written(&mut self, mut bytes: usize) {
+        self.output_bytes -= bytes;
+        while let Some(mut piece) = self.output.pop_front() {
+            let length = piece.as_ref().len();
+            if bytes < length {
+                piece.advance(bytes);
+                self.output.push_front(piece);
+                return;
+            }
+            bytes -= length;
+        }
+    }
+
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
