@@ -6,15 +6,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::RequestBody;
+use super::carrier::UpstreamBody;
+use super::connector::BoxError;
 use super::error::ProxyError;
-use super::upstream::UpstreamBody;
 use crate::tee::{self, Event, Fault, FaultClass, RequestTee, Tap};
 
 /// The request body that goes upstream. Its first poll is the instant at which a connection took the request.
@@ -26,7 +27,7 @@ pub struct Outgoing {
     ahead: VecDeque<Bytes>,
     trailers: Option<HeaderMap>,
     /// What is still to be read from the client.
-    rest: Option<RequestTee<Incoming>>,
+    rest: Option<RequestTee<RequestBody>>,
     /// There while something is still to be read from the client.
     upload: Option<oneshot::Sender<ProxyError>>,
     has_length: bool,
@@ -54,10 +55,7 @@ impl Outgoing {
         (body, upload)
     }
 
-    fn poll_rest(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Some(rest) = &mut self.rest else {
             return Poll::Ready(None);
         };
@@ -66,7 +64,7 @@ impl Outgoing {
             Poll::Ready(Some(Err(error))) => {
                 if let Some(upload) = self.upload.take() {
                     // Nobody listens any more where the upstream has answered already.
-                    let _ = upload.send(ProxyError::of_request_body(error));
+                    let _ = upload.send(ProxyError::of_request_body(&**error));
                 }
             }
             Poll::Ready(None) => self.upload = None,
@@ -80,12 +78,12 @@ impl Outgoing {
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if !self.sent {
             self.sent = true;
             self.tap.show(Event::Sent(Instant::now()));
@@ -127,7 +125,7 @@ pub struct ReadAhead {
     /// Trailers, once the body is over.
     pub trailers: Option<HeaderMap>,
     /// The rest; `None` when the body is over.
-    pub rest: Option<RequestTee<Incoming>>,
+    pub rest: Option<RequestTee<RequestBody>>,
     /// Whether the client said how long the body is.
     pub has_length: bool,
 }
@@ -135,7 +133,7 @@ pub struct ReadAhead {
 impl ReadAhead {
     /// Nothing read ahead.
     #[must_use]
-    pub fn nothing(body: RequestTee<Incoming>) -> Self {
+    pub fn nothing(body: RequestTee<RequestBody>) -> Self {
         Self {
             has_length: body.size_hint().exact().is_some(),
             rest: Some(body),
@@ -147,7 +145,7 @@ impl ReadAhead {
     ///
     /// # Errors
     /// When the client's body breaks off.
-    pub async fn up_to(limit: usize, body: RequestTee<Incoming>) -> Result<Self, hyper::Error> {
+    pub async fn up_to(limit: usize, body: RequestTee<RequestBody>) -> Result<Self, BoxError> {
         let mut read = Self::nothing(body);
         let mut bytes = 0;
         while let Some(body) = &mut read.rest {
@@ -210,19 +208,11 @@ impl tee::response::Describe for BodyError {
     }
 }
 
-/// Frames up to this are copied out of their connection's read buffer. A slice that is still to be written or observed
-/// makes the connection take a new buffer of 8 KiB for its next read: up to 76 KiB a stream, where 16 chunks take 4 KiB.
-const COPIED_BYTES: usize = 2 << 10;
-/// Room for copies is taken in blocks of this.
-const COPIES_BLOCK: usize = 2 << 10;
-
 /// A response body as it comes from the upstream, watched for silence.
 ///
 /// The limit runs only while the upstream is waited for: a slow client does not run it down.
 pub struct ResponseBody {
     body: UpstreamBody,
-    /// Copies of small frames, back to back.
-    copies: BytesMut,
     limit: Option<Duration>,
     waiting_since: Option<Instant>,
     /// Set once and moved on only when it fires, so that a frame costs no timer.
@@ -235,24 +225,10 @@ impl ResponseBody {
     pub fn new(body: UpstreamBody, limit: Option<Duration>) -> Self {
         Self {
             body,
-            copies: BytesMut::new(),
             limit,
             waiting_since: None,
             alarm: None,
         }
-    }
-}
-
-impl ResponseBody {
-    fn out_of_buffer(&mut self, frame: Bytes) -> Bytes {
-        if frame.len() > COPIED_BYTES {
-            return frame;
-        }
-        if self.copies.capacity() < frame.len() {
-            self.copies.reserve(COPIES_BLOCK);
-        }
-        self.copies.extend_from_slice(&frame);
-        self.copies.split().freeze()
     }
 }
 
@@ -267,12 +243,7 @@ impl Body for ResponseBody {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waiting_since = None;
-            let frame = frame.map(|frame| frame.map_err(BodyError::from));
-            return Poll::Ready(
-                frame.map(|frame| {
-                    frame.map(|frame| frame.map_data(|data| this.out_of_buffer(data)))
-                }),
-            );
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
         }
         let Some(limit) = this.limit else {
             return Poll::Pending;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
+use crate::http1::HeadError;
 use crate::tee::{Fault, FaultClass};
 
 /// Marks an answer as ours; its value is the kind of error.
@@ -66,6 +67,9 @@ pub enum ProxyError {
     /// The client went away before its request was read to the end. Nobody reads this answer.
     #[error("the client went away before its request was whole")]
     ClientLeft,
+    /// What came is no request.
+    #[error("the request could not be read: {0}")]
+    Head(HeadError),
     /// The process may open no further connection.
     #[error(
         "streamgauge has no file descriptor or port left for a connection to upstream {upstream}"
@@ -113,6 +117,9 @@ impl ProxyError {
             Self::ClientLeft => "client_left",
             Self::LimitReached { .. } => "limit_reached",
             Self::Connect => "method_not_allowed",
+            Self::Head(HeadError::Malformed(_)) => "bad_request",
+            Self::Head(HeadError::TooLarge) => "head_too_large",
+            Self::Head(HeadError::Timeout) => "head_timeout",
         }
     }
 
@@ -130,6 +137,9 @@ impl ProxyError {
             Self::RequestBody { .. } | Self::ClientLeft => StatusCode::BAD_REQUEST,
             Self::LimitReached { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Head(HeadError::Malformed(_)) => StatusCode::BAD_REQUEST,
+            Self::Head(HeadError::TooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Head(HeadError::Timeout) => StatusCode::REQUEST_TIMEOUT,
         }
     }
 
@@ -144,6 +154,7 @@ impl ProxyError {
             | Self::RequestBody { .. }
             | Self::ClientLeft
             | Self::LimitReached { .. }
+            | Self::Head(_)
             | Self::Connect => FaultClass::Rejected,
         };
         Fault {

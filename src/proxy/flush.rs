@@ -195,10 +195,10 @@ mod tests {
     use http::{Request, Response};
     use http_body_util::channel::Channel;
     use http_body_util::{BodyExt as _, Empty};
+    use hyper::server::conn::http2;
     use hyper::service::service_fn;
     use hyper_util::rt::{TokioExecutor, TokioIo};
-    use hyper_util::server::conn::auto;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::io::DuplexStream;
 
     use super::*;
 
@@ -222,21 +222,11 @@ mod tests {
                     Ok::<_, io::Error>(Response::new(FailLast::new(body, flushes)))
                 }
             });
-            let _ = auto::Builder::new(TokioExecutor::new())
+            let _ = http2::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
         });
         client
-    }
-
-    #[tokio::test]
-    async fn a_slow_client_of_http1_reads_everything_before_the_failure() {
-        let mut client = connection();
-        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-        let mut seen = Vec::new();
-        client.read_to_end(&mut seen).await.unwrap();
-        assert_eq!(seen.iter().filter(|byte| **byte == b'x').count(), BODY);
-        assert!(!seen.ends_with(b"0\r\n\r\n"), "the body has no end");
     }
 
     #[tokio::test]

@@ -4,49 +4,44 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use hyper::upgrade::OnUpgrade;
 
 use super::body::{Outgoing, ReadAhead, ResponseBody};
+use super::carrier::UpstreamBody;
 use super::error::ProxyError;
 use super::route::Target;
 use super::upgrade::{Ends, Tunnels};
-use super::upstream::UpstreamBody;
-use super::{ClientBody, Pending, Proxy, headers, usage};
+use super::{ClientBody, Pending, Proxy, RequestBody, headers, usage};
+use crate::http1::OnUpgrade;
 use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap, TraceContext};
 
 /// An upstream's answer, ready to be handed to the client.
-pub(super) struct Answer {
-    response: Response<ResponseBody>,
-    edit: Option<usage::Filter>,
-    upgrade: Option<Ends>,
+pub(super) enum Answer {
+    /// A response, its body to be edited or not.
+    Response(Response<ResponseBody>, Option<usage::Filter>),
+    /// A change of protocol, and the connections it is for, where both sides can.
+    Upgrade(Response<()>, Option<Ends>),
 }
 
 impl Answer {
     /// Sends the body through the tee, which ends the exchange; after a `101` the end of the tunnel does.
     pub(super) fn into_response(self, tap: Tap, tunnels: &Tunnels) -> Response<ClientBody> {
-        if let Some(ends) = self.upgrade {
-            tunnels.join(ends, tap);
-            return self.response.map(|_| Either::Right(Full::default()));
+        match self {
+            Self::Response(response, edit) => {
+                let status = response.status();
+                response.map(|body| Either::Left(ResponseTee::new(body, tap, status, edit)))
+            }
+            Self::Upgrade(response, ends) => {
+                if let Some(ends) = ends {
+                    tunnels.join(ends, tap);
+                }
+                response.map(|()| Either::Right(Full::default()))
+            }
         }
-        let status = self.response.status();
-        let edit = self.edit;
-        self.response
-            .map(|body| Either::Left(ResponseTee::new(body, tap, status, edit)))
-    }
-
-    /// After a `101` the connection is no longer HTTP's; `client` is its other side.
-    fn upgrading(mut self, client: Option<OnUpgrade>) -> Self {
-        if self.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let upstream = hyper::upgrade::on(&mut self.response);
-            self.upgrade = client.map(|client| Ends { client, upstream });
-        }
-        self
     }
 }
 
@@ -59,13 +54,7 @@ struct Head {
 }
 
 impl Head {
-    fn request(mut self, body: Outgoing) -> Request<Box<Outgoing>> {
-        if http_body::Body::size_hint(&body).exact().is_none() {
-            // Not left to the HTTP client, which would take a GET for one without a body.
-            self.headers
-                .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        // hyper keeps room for 32 requests on each connection, so a request is small: 6.7 KiB a stream less than inline.
+    fn request(self, body: Outgoing) -> Request<Box<Outgoing>> {
         let mut request = Request::new(Box::new(body));
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
@@ -97,8 +86,9 @@ impl Proxy {
     /// Routes a request, edits it where it must be, sends it, and waits for the head of the answer.
     pub(super) async fn forward(
         &self,
-        mut parts: Parts,
-        body: RequestTee<Incoming>,
+        parts: Parts,
+        body: RequestTee<RequestBody>,
+        upgrade: Option<OnUpgrade>,
         trace_context: Option<TraceContext>,
         exchange: &Pending,
     ) -> Result<Answer, ProxyError> {
@@ -109,7 +99,6 @@ impl Proxy {
             .routes
             .find(&parts.uri, &parts.headers, inspected.model.as_deref())
             .ok_or(ProxyError::NoRoute)?;
-        let upgrade = parts.extensions.remove();
         let asks = usage::is_completion(&parts.method, parts.uri.path())
             && target.usage.asks()
             && !parts.headers.contains_key(UPGRADE);
@@ -134,7 +123,7 @@ impl Proxy {
         match edited {
             None => send(target, head, read, exchange, false)
                 .await
-                .map(|response| answer(target, response, false).upgrading(upgrade)),
+                .map(|response| answer(target, response, false, upgrade)),
             Some(body) => send_edited(target, head, read, body, exchange).await,
         }
     }
@@ -143,7 +132,7 @@ impl Proxy {
     async fn read_ahead(
         &self,
         parts: &Parts,
-        body: RequestTee<Incoming>,
+        body: RequestTee<RequestBody>,
     ) -> Result<ReadAhead, ProxyError> {
         let decides = parts.method == Method::POST
             && (usage::is_completion(&parts.method, parts.uri.path()) || self.routes.by_model());
@@ -154,7 +143,7 @@ impl Proxy {
         }
         ReadAhead::up_to(self.inspect_bytes, body)
             .await
-            .map_err(|error| ProxyError::of_request_body(&error))
+            .map_err(|error| ProxyError::of_request_body(&*error))
     }
 }
 
@@ -179,7 +168,7 @@ async fn send_edited(
         first.status(),
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
     ) {
-        return Ok(answer(target, first, true));
+        return Ok(answer(target, first, true, None));
     }
     match send(target, head, original, exchange, false).await {
         Ok(second) => {
@@ -190,10 +179,10 @@ async fn send_edited(
                     "the upstream does not take stream_options; it is not asked for usage again"
                 );
             }
-            Ok(answer(target, second, false))
+            Ok(answer(target, second, false, None))
         }
         // The upstream has answered; that the repeat did not reach it is no news for the client.
-        Err(_) => Ok(answer(target, first, false)),
+        Err(_) => Ok(answer(target, first, false, None)),
     }
 }
 
@@ -239,14 +228,23 @@ async fn send(
     Ok(response)
 }
 
-fn answer(target: &Target, response: Response<UpstreamBody>, usage_asked: bool) -> Answer {
+/// `client` is the client's side of a connection whose protocol it has asked to change.
+fn answer(
+    target: &Target,
+    response: Response<UpstreamBody>,
+    usage_asked: bool,
+    client: Option<OnUpgrade>,
+) -> Answer {
     let edit = usage_asked
         .then(|| usage::Filter::for_response(response.headers()))
         .flatten();
     let (mut parts, body) = response.into_parts();
-    if parts.status != StatusCode::SWITCHING_PROTOCOLS {
-        parts.headers = headers::to_client(parts.headers);
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // The fields of a `101` all belong to the change it answers.
+        let ends = Ends::of(client, body);
+        return Answer::Upgrade(Response::from_parts(parts, ()), ends);
     }
+    parts.headers = headers::to_client(parts.headers);
     // What it was between the upstream and us is no matter of the client's.
     parts.version = Version::HTTP_11;
     if parts.status.canonical_reason().is_none() && parts.extensions.get::<ReasonPhrase>().is_none()
@@ -259,9 +257,5 @@ fn answer(target: &Target, response: Response<UpstreamBody>, usage_asked: bool) 
         parts.headers.remove(CONTENT_LENGTH);
     }
     let body = ResponseBody::new(body, target.upstream.config.idle_timeout);
-    Answer {
-        response: Response::from_parts(parts, body),
-        edit,
-        upgrade: None,
-    }
+    Answer::Response(Response::from_parts(parts, body), edit)
 }

@@ -3,21 +3,27 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use super::error::ProxyError;
 use super::flush::{FailLast, Flushes, Watched};
-use super::{Proxy, Via};
+use super::{ClientBody, Proxy, Via};
+use crate::http1::{self, HeadError};
 
 /// Limit for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -33,16 +39,16 @@ pub async fn serve(
     tls: Option<TlsAcceptor>,
     stop: impl Future<Output = ()>,
 ) {
-    let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(false);
     // Dropped with this future, and the connections with it.
     let mut connections = JoinSet::new();
-    let mut stop = std::pin::pin!(stop);
+    let mut stop = pin!(stop);
     let mut told: Option<Instant> = None;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = Connection { proxy: Arc::clone(&proxy), watcher: graceful.watcher() };
+                    let connection = Connection { proxy: Arc::clone(&proxy), stop: stopped.clone() };
                     connections.spawn(connection.run(stream, peer, tls.clone()));
                 }
                 Err(error) => {
@@ -58,13 +64,14 @@ pub async fn serve(
         }
     }
     drop(listener);
-    graceful.shutdown().await;
+    stopping.send_replace(true);
+    while connections.join_next().await.is_some() {}
     proxy.tunnels().closed().await;
 }
 
 struct Connection {
     proxy: Arc<Proxy>,
-    watcher: Watcher,
+    stop: watch::Receiver<bool>,
 }
 
 impl Connection {
@@ -82,41 +89,72 @@ impl Connection {
         }
     }
 
+    /// A client may begin with HTTP/2 whatever TLS has negotiated, or without TLS.
     async fn serve<S>(self, stream: S, via: Via)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { proxy, watcher } = self;
+        let Self { proxy, stop } = self;
+        let session = Session { proxy, via };
+        if let Some(stream) = http1::serve(stream, &session, stop.clone()).await {
+            Box::pin(session.serve_http2(stream, stop)).await;
+        }
+    }
+}
+
+/// The requests of one connection.
+struct Session {
+    proxy: Arc<Proxy>,
+    via: Via,
+}
+
+impl http1::Service for Session {
+    type Body = ClientBody;
+
+    async fn call(&self, request: Request<http1::RequestBody>) -> Response<ClientBody> {
+        self.proxy.handle(request.map(Either::Left), self.via).await
+    }
+
+    fn refuse(&self, error: HeadError) -> Response<ClientBody> {
+        tracing::debug!(peer = %self.via.peer, %error, "what came is no request");
+        let response = ProxyError::Head(error).response();
+        response.map(|body| Either::Right(Full::new(body)))
+    }
+}
+
+impl Session {
+    async fn serve_http2(self, stream: http1::Upgraded, mut stop: watch::Receiver<bool>) {
+        let Self { proxy, via } = self;
         let flushes = Arc::<Flushes>::default();
         let stream = Watched::new(stream, Arc::clone(&flushes));
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let (proxy, flushes) = (Arc::clone(&proxy), Arc::clone(&flushes));
-            // Boxed, it is gone when the response begins; inline it would stay for as long as the connection.
-            Box::pin(async move {
-                let response = proxy.handle(request, via).await;
+            async move {
+                let response = proxy.handle(request.map(Either::Right), via).await;
                 Ok::<_, Infallible>(response.map(|body| FailLast::new(body, flushes)))
-            })
+            }
         });
-        let mut server = auto::Builder::new(TokioExecutor::new());
+        let mut server = http2::Builder::new(TokioExecutor::new());
         server
-            .http1()
             .timer(TokioTimer::new())
-            .preserve_header_case(true)
             // An upstream that sends no date is passed on without one.
             .auto_date_header(false)
-            // The limit would also run while a kept-alive connection waits for its next request.
-            .header_read_timeout(None);
-        server
-            .http2()
-            .timer(TokioTimer::new())
-            .auto_date_header(false)
             .adaptive_window(true);
-        let connection = server
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
-            .into_owned();
-        if let Err(error) = watcher.watch(connection).await {
+        let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+        let stopping = async {
+            // A sender that is gone stops too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopping => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
             // A client that leaves is no trouble of ours, and its exchange says so.
-            tracing::debug!(peer = %via.peer, error = &*error, "connection ended early");
+            tracing::debug!(peer = %via.peer, %error, "connection ended early");
         }
     }
 }

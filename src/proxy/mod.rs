@@ -5,15 +5,14 @@
 
 mod base_url;
 pub mod body;
+mod carrier;
 pub mod config;
-mod connection;
 mod connector;
 pub mod error;
 pub mod flush;
 mod forward;
 pub mod headers;
 pub mod listen;
-mod pool;
 pub mod route;
 pub mod upgrade;
 pub mod upstream;
@@ -32,10 +31,14 @@ use self::body::ResponseBody;
 use self::error::ProxyError;
 use self::route::Routes;
 use self::upgrade::Tunnels;
+use crate::http1;
 use crate::tee::{Close, Closing, Instant, Open, RequestHead, RequestTee, ResponseTee, Tap};
 
 /// The body of an answer: the upstream's, or our own.
 pub type ClientBody = Either<ResponseTee<ResponseBody, usage::Filter>, Full<Bytes>>;
+
+/// The body of a request, by either version of HTTP.
+pub type RequestBody = Either<http1::RequestBody, Incoming>;
 
 /// The connection a request came by.
 #[derive(Debug, Clone, Copy)]
@@ -78,9 +81,9 @@ impl Proxy {
     ///
     /// # Cancel safety
     /// Dropping the future ends the exchange as left by the client and closes the upstream call.
-    pub async fn handle(&self, request: Request<Incoming>, via: Via) -> Response<ClientBody> {
+    pub async fn handle(&self, request: Request<RequestBody>, via: Via) -> Response<ClientBody> {
         let received = Instant::now();
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let opened = self.open.open(&RequestHead {
             received,
             method: &parts.method,
@@ -91,11 +94,15 @@ impl Proxy {
             peer: Some(via.peer),
         });
         let exchange = Pending(Some(opened.tap.clone()));
+        let upgrade = match &mut body {
+            Either::Left(body) => body.on_upgrade(),
+            Either::Right(_) => None,
+        };
         let body = RequestTee::new(body, opened.tap, received);
         let answer = match parts.method {
             Method::CONNECT => Err(ProxyError::Connect),
             _ => {
-                self.forward(parts, body, opened.trace_context, &exchange)
+                self.forward(parts, body, upgrade, opened.trace_context, &exchange)
                     .await
             }
         };

@@ -4,10 +4,11 @@
 //! neither read nor observed. It knows no protocol by name. RFC 9110 §7.8.
 
 use http::StatusCode;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
+use http_body_util::Either;
 use tokio::sync::watch;
 
+use super::carrier::UpstreamBody;
+use crate::http1::{OnUpgrade, Upgraded};
 use crate::tee::{Close, Tap};
 
 /// The tunnels that are open, to be waited for.
@@ -25,11 +26,11 @@ impl Tunnels {
     pub(super) fn join(&self, Ends { client, upstream }: Ends, tap: Tap) {
         let open = self.0.subscribe();
         tokio::spawn(async move {
-            let close = match tokio::try_join!(client, upstream) {
+            let close = match client.await {
                 // The `101` did not get as far as the client.
                 Err(_) => Close::Dropped,
-                Ok((client, upstream)) => {
-                    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+                Ok(mut client) => {
+                    let mut upstream = upstream;
                     // Where the end of a tunnel should be only its two ends know: a side that aborts has ended it too.
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
                     Close::Complete
@@ -45,7 +46,20 @@ impl Tunnels {
 #[derive(Debug)]
 pub(super) struct Ends {
     /// Towards the client.
-    pub(super) client: OnUpgrade,
+    client: OnUpgrade,
     /// Towards the upstream.
-    pub(super) upstream: OnUpgrade,
+    upstream: Upgraded,
+}
+
+impl Ends {
+    /// The ends, where both are connections that can change.
+    pub(super) fn of(client: Option<OnUpgrade>, upstream: UpstreamBody) -> Option<Self> {
+        let upstream = match upstream {
+            Either::Left(body) => body.into_upgraded(),
+            Either::Right(_) => None,
+        };
+        client
+            .zip(upstream)
+            .map(|(client, upstream)| Self { client, upstream })
+    }
 }

@@ -1,28 +1,21 @@
-//! One upstream: its URL, the headers it gets, and the HTTP client that carries requests to it.
+//! One upstream: its URL, the headers it gets, and the limits on its answers.
 //!
-//! The client follows no redirect, decodes nothing, and repeats nothing that has been sent.
+//! No redirect is followed, nothing decoded, and nothing repeated that has been sent.
 
 use std::error::Error as StdError;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONNECTION, HOST, UPGRADE};
-use http::uri::Scheme;
+use http::header::{AUTHORIZATION, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
-use http_body_util::Either;
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use tower::Service as _;
 
 use super::base_url::{Base, provider_of};
 use super::body::{Outgoing, Upload};
-use super::config::{self, HttpVersion, Key};
-use super::connection::{DrivenBody, Failed, Http1};
-use super::connector::{BoxError, Connection, Connector, connector, shared, tls};
+use super::carrier::{Carrier, CarryError, UpstreamBody};
+use super::config::{self, Key};
 use super::error::{ProxyError, causes, io_error};
 use super::headers;
-use super::pool::Pool;
 use crate::tee::UpstreamName;
 
 static API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -36,23 +29,8 @@ pub struct Upstream {
     pub config: config::Upstream,
     base: Base,
     host: HeaderValue,
-    connector: Connector,
     carrier: Carrier,
-    /// For requests that ask for another protocol, which only HTTP/1.1 can.
-    upgrading: Client<Connector, Box<Outgoing>>,
 }
-
-/// Who carries requests. `cargo bench --bench client` compares the HTTP clients there are.
-#[derive(Debug)]
-enum Carrier {
-    /// HTTP/1.1 for certain: connections that are driven by whoever waits for them.
-    Driven(Arc<Pool<Connection>>),
-    /// HTTP/2, or what TLS negotiates: hyper's pooled client.
-    Shared(Box<Client<Connector, Box<Outgoing>>>),
-}
-
-/// A response body, by either carrier.
-pub type UpstreamBody = Either<DrivenBody<Connection>, Incoming>;
 
 impl Upstream {
     /// Makes an upstream of its configuration. Connects to nothing yet.
@@ -73,23 +51,12 @@ impl Upstream {
             address: address.trim_matches(['[', ']']).into(),
             port: base.port(),
         });
-        let tls = tls(&config)?;
-        let connector = connector(&config, config.http, tls.clone());
-        let plain = base.scheme == Scheme::HTTP && config.http == HttpVersion::Auto;
-        let carrier = if plain || config.http == HttpVersion::Http1 {
-            Carrier::Driven(Pool::new())
-        } else {
-            Carrier::Shared(Box::new(shared(config.http, connector.clone())))
-        };
-        let http1 = HttpVersion::Http1;
-        let upgrading = shared(http1, self::connector(&config, http1, tls));
+        let carrier = Carrier::new(&config)?;
         Ok(Self {
             name,
             base,
             host,
-            connector,
             carrier,
-            upgrading,
             config,
         })
     }
@@ -111,11 +78,6 @@ impl Upstream {
         for (name, value) in &self.config.headers {
             headers.insert(name.clone(), value.clone());
         }
-        if self.config.http == HttpVersion::Http2 {
-            headers.remove(HOST);
-            // HTTP/2 has no `Connection`, and the client would take away with it what it names: `TE`.
-            headers.remove(CONNECTION);
-        }
         (self.base.join(uri), headers)
     }
 
@@ -133,7 +95,7 @@ impl Upstream {
         upload: Option<Upload>,
     ) -> Result<Response<UpstreamBody>, ProxyError> {
         let upgrade = request.headers().contains_key(UPGRADE);
-        let mut answer = pin!(self.carry(request, upgrade));
+        let mut answer = pin!(self.carrier.carry(request, upgrade));
         let early = match upload {
             None => None,
             Some(mut upload) => tokio::select! {
@@ -174,59 +136,6 @@ impl Upstream {
         }
     }
 
-    async fn carry(
-        &self,
-        request: Request<Box<Outgoing>>,
-        upgrade: bool,
-    ) -> Result<Response<UpstreamBody>, CarryError> {
-        let client = match &self.carrier {
-            _ if upgrade => &self.upgrading,
-            Carrier::Driven(pool) => return Ok(self.drive(pool, request).await?.map(Either::Left)),
-            Carrier::Shared(client) => client,
-        };
-        match client.request(request).await {
-            Ok(response) => Ok(response.map(Either::Right)),
-            Err(error) if error.is_connect() => Err(CarryError::Connect(error.into())),
-            Err(error) => Err(CarryError::Broken(error.into())),
-        }
-    }
-
-    /// Sends by an idle connection, or by a new one. A request that a connection turns out not to have begun goes to
-    /// the next; nothing is sent twice.
-    async fn drive(
-        &self,
-        pool: &Arc<Pool<Connection>>,
-        mut request: Request<Box<Outgoing>>,
-    ) -> Result<Response<DrivenBody<Connection>>, CarryError> {
-        let to = std::mem::take(request.uri_mut());
-        *request.uri_mut() = to
-            .path_and_query()
-            .cloned()
-            .map(Uri::from)
-            .unwrap_or_default();
-        loop {
-            let connection = match pool.take() {
-                Some(connection) => connection,
-                None => {
-                    let stream = self
-                        .connector
-                        .clone()
-                        .call(to.clone())
-                        .await
-                        .map_err(CarryError::Connect)?;
-                    Http1::new(stream)
-                        .await
-                        .map_err(|error| CarryError::Broken(error.into()))?
-                }
-            };
-            match connection.send(request, Arc::clone(pool)).await {
-                Ok(response) => return Ok(response),
-                Err(Failed::Unsent(back)) => request = *back,
-                Err(Failed::Broken(error)) => return Err(CarryError::Broken(error.into())),
-            }
-        }
-    }
-
     fn explain(&self, error: &CarryError) -> ProxyError {
         let upstream = self.config.name.to_string();
         let (connecting, error) = match error {
@@ -252,14 +161,6 @@ impl Upstream {
             _ => ProxyError::ConnectFailed { upstream, cause },
         }
     }
-}
-
-/// Why a request was not answered.
-enum CarryError {
-    /// There is no connection.
-    Connect(BoxError),
-    /// There was one.
-    Broken(BoxError),
 }
 
 /// Whether an OS error says that this process or host has run out of something.

@@ -1,0 +1,205 @@
+//! Who carries requests to an upstream: a pooled HTTP/1.1 connection for each, or one HTTP/2 connection for all.
+//!
+//! Nothing is sent twice: a request is given to another connection only where the first has not begun it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::header::{CONNECTION, HOST};
+use http::uri::Scheme;
+use http::{Request, Response};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+
+use super::body::Outgoing;
+use super::config::{self, HttpVersion};
+use super::connector::{BoxError, Connector, Stream, negotiated_http2, tls};
+use crate::http1::{self, Pool};
+
+/// How long an unused connection is kept; shorter than the 60 s and more that servers commonly allow.
+const IDLE_CONNECTION: Duration = Duration::from_secs(55);
+
+/// A response body, by either version of HTTP.
+pub(super) type UpstreamBody = Either<http1::ResponseBody<Stream, Box<Outgoing>>, Incoming>;
+
+/// Why a request was not answered.
+pub(super) enum CarryError {
+    /// There is no connection.
+    Connect(BoxError),
+    /// There was one.
+    Broken(BoxError),
+}
+
+impl From<io::Error> for CarryError {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+/// Carries requests to one upstream.
+#[derive(Debug)]
+pub(super) struct Carrier {
+    http: HttpVersion,
+    connector: Connector,
+    /// For requests that ask for another protocol, which only HTTP/1.1 can.
+    upgrading: Connector,
+    idle: Arc<Pool<Stream>>,
+    http2: Http2,
+}
+
+impl Carrier {
+    /// A carrier of the upstream's versions of HTTP. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the system's TLS roots cannot be read for an `https` URL.
+    pub(super) fn new(config: &config::Upstream) -> io::Result<Self> {
+        let tls = tls(config)?;
+        let plain = config.url.scheme() != Some(&Scheme::HTTPS);
+        let http = match config.http {
+            // Nothing negotiates in the clear.
+            HttpVersion::Auto if plain => HttpVersion::Http1,
+            http => http,
+        };
+        Ok(Self {
+            http,
+            connector: Connector::new(config, http, tls.clone()),
+            upgrading: Connector::new(config, HttpVersion::Http1, tls),
+            idle: Pool::new(IDLE_CONNECTION),
+            http2: Http2 {
+                current: Mutex::default(),
+                spoken: AtomicBool::new(http == HttpVersion::Http2),
+                opening: tokio::sync::Mutex::default(),
+            },
+        })
+    }
+
+    /// Sends a request and waits for the head of the response. `upgrade` says that it asks for another protocol.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection (HTTP/2: resets the stream), so that the upstream stops.
+    pub(super) async fn carry(
+        &self,
+        request: Request<Box<Outgoing>>,
+        upgrade: bool,
+    ) -> Result<Response<UpstreamBody>, CarryError> {
+        if self.http == HttpVersion::Http1 || upgrade {
+            let connection = match self.idle.take() {
+                Some(connection) => connection,
+                None => {
+                    let connector = if upgrade {
+                        &self.upgrading
+                    } else {
+                        &self.connector
+                    };
+                    let stream = connector.connect(request.uri()).await;
+                    http1::Connection::new(stream.map_err(CarryError::Connect)?)
+                }
+            };
+            return self.by_http1(connection, request).await;
+        }
+        // Boxed: it is large, and a stream in the clear need not be as large.
+        Box::pin(self.negotiated(request)).await
+    }
+
+    async fn by_http1(
+        &self,
+        connection: http1::Connection<Stream>,
+        request: Request<Box<Outgoing>>,
+    ) -> Result<Response<UpstreamBody>, CarryError> {
+        let response = connection.send(request, &self.idle).await?;
+        Ok(response.map(Either::Left))
+    }
+
+    /// Sends by HTTP/2 where the upstream speaks it, else by HTTP/1.1.
+    async fn negotiated(
+        &self,
+        mut request: Request<Box<Outgoing>>,
+    ) -> Result<Response<UpstreamBody>, CarryError> {
+        loop {
+            // Whoever finds no connection to an upstream of HTTP/2 waits for the one that is being opened.
+            let opening = match self.http2.spoken.load(Ordering::Relaxed) {
+                true if self.http2.current().is_none() => Some(self.http2.opening.lock().await),
+                _ => None,
+            };
+            let sender = match self.http2.current() {
+                Some(sender) => sender,
+                None => {
+                    if let Some(connection) = self.idle.take() {
+                        return self.by_http1(connection, request).await;
+                    }
+                    let connecting = self.connector.connect(request.uri());
+                    let stream = connecting.await.map_err(CarryError::Connect)?;
+                    if self.http != HttpVersion::Http2 && !negotiated_http2(&stream) {
+                        return self.by_http1(http1::Connection::new(stream), request).await;
+                    }
+                    self.http2.open(stream).await?
+                }
+            };
+            drop(opening);
+            match by_http2(sender, request).await? {
+                Ok(response) => return Ok(response.map(Either::Right)),
+                Err(unsent) => request = unsent,
+            }
+        }
+    }
+}
+
+/// Sends a request, or gives it back where the connection has closed in the meantime.
+async fn by_http2(
+    mut sender: SendRequest<Box<Outgoing>>,
+    mut request: Request<Box<Outgoing>>,
+) -> Result<Result<Response<Incoming>, Request<Box<Outgoing>>>, CarryError> {
+    // `:authority` says it, and there is no `Connection`, with which what it names would go: `TE` (RFC 9113 §8.2.2).
+    request.headers_mut().remove(HOST);
+    request.headers_mut().remove(CONNECTION);
+    match sender.try_send_request(request).await {
+        Ok(response) => Ok(Ok(response)),
+        Err(mut error) => match error.take_message() {
+            Some(request) => Ok(Err(request)),
+            None => Err(CarryError::Broken(error.into_error().into())),
+        },
+    }
+}
+
+/// The HTTP/2 connection to an upstream.
+#[derive(Debug)]
+struct Http2 {
+    current: Mutex<Option<SendRequest<Box<Outgoing>>>>,
+    /// Whether the upstream is known to speak it.
+    spoken: AtomicBool,
+    opening: tokio::sync::Mutex<()>,
+}
+
+impl Http2 {
+    /// The connection, while it is open.
+    fn current(&self) -> Option<SendRequest<Box<Outgoing>>> {
+        self.lock()
+            .as_ref()
+            .filter(|sender| !sender.is_closed())
+            .cloned()
+    }
+
+    async fn open(&self, stream: Stream) -> Result<SendRequest<Box<Outgoing>>, CarryError> {
+        let broken = |error: hyper::Error| CarryError::Broken(error.into());
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .adaptive_window(true)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        // How it ends, its responses say too. It ends when the last sender is gone.
+        tokio::spawn(connection);
+        self.spoken.store(true, Ordering::Relaxed);
+        *self.lock() = Some(sender.clone());
+        Ok(sender)
+    }
+
+    /// A poisoned lock still holds a whole sender.
+    fn lock(&self) -> MutexGuard<'_, Option<SendRequest<Box<Outgoing>>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
