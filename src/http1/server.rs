@@ -4,6 +4,7 @@ mod incoming;
 mod sending;
 
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -70,7 +71,7 @@ where
         let call = match next {
             Ok(call) => call,
             Err(error) => {
-                refuse(&shared, service.refuse(error)).await;
+                Box::pin(refuse(&shared, service.refuse(error))).await;
                 return None;
             }
         };
@@ -174,29 +175,16 @@ where
 
     /// Has the request answered and writes the answer. Says whether the connection can go on.
     async fn answer<S: Service>(self, service: &S, stop: &watch::Receiver<bool>) -> bool {
-        let Self {
-            shared, request, ..
-        } = self;
-        let response = {
-            // Boxed, it is gone when the response begins; inline it would stay for as long as the connection.
-            let mut call = Box::pin(service.call(request));
-            let answered = poll_fn(|cx| match call.as_mut().poll(cx) {
-                Poll::Ready(response) => Poll::Ready(Some(response)),
-                Poll::Pending => shared.poll_departed(cx).map(|()| None),
-            });
-            let Some(response) = answered.await else {
-                return false;
-            };
-            response
+        let shared = self.shared;
+        // Boxed, what leads to the response is gone when that begins; inline it would stay for as long as the connection.
+        let Some((mut sending, upgrade)) = Box::pin(self.begin(service, stop)).await else {
+            return false;
         };
-        let status = response.status();
-        let persistent = self.persistent && !*stop.borrow();
-        let mut sending = Sending::new(response, &self.method, self.version, persistent);
         if poll_fn(|cx| sending.poll(shared, cx)).await.is_err() {
             return false;
         }
-        if status == StatusCode::SWITCHING_PROTOCOLS {
-            if let (Some(upgrade), Some(wire)) = (self.upgrade, shared.take()) {
+        if let Some(upgrade) = upgrade {
+            if let Some(wire) = shared.take() {
                 // Nobody waits for it where the proxy itself has given up; then it closes.
                 let _ = upgrade.send(Upgraded::new(wire));
             }
@@ -207,6 +195,24 @@ where
         }
         close(shared).await;
         false
+    }
+
+    /// The response, and who waits for the connection after it; `None` where the client has left.
+    async fn begin<S: Service>(
+        self,
+        service: &S,
+        stop: &watch::Receiver<bool>,
+    ) -> Option<(Sending<S::Body>, Option<oneshot::Sender<Upgraded>>)> {
+        let mut call = pin!(service.call(self.request));
+        let response = poll_fn(|cx| match call.as_mut().poll(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending => self.shared.poll_departed(cx).map(|()| None),
+        })
+        .await?;
+        let changes = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let persistent = self.persistent && !changes && !*stop.borrow();
+        let sending = Sending::new(response, &self.method, self.version, persistent);
+        Some((sending, self.upgrade.filter(|_| changes)))
     }
 }
 

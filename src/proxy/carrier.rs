@@ -17,7 +17,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::body::Outgoing;
 use super::config::{self, HttpVersion};
-use super::connector::{BoxError, Connector, Stream, negotiated_http2, tls};
+use super::connector::{BoxError, Connector, tls};
+use super::stream::Stream;
 use crate::http1::{self, Pool};
 
 /// How long an unused connection is kept; shorter than the 60 s and more that servers commonly allow.
@@ -133,7 +134,7 @@ impl Carrier {
                     }
                     let connecting = self.connector.connect(request.uri());
                     let stream = connecting.await.map_err(CarryError::Connect)?;
-                    if self.http != HttpVersion::Http2 && !negotiated_http2(&stream) {
+                    if self.http != HttpVersion::Http2 && !stream.negotiated_http2() {
                         return self.by_http1(http1::Connection::new(stream), request).await;
                     }
                     self.http2.open(stream).await?

@@ -6,15 +6,12 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
-use hyper_rustls::{
-    ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream,
-};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tower::{Service as _, ServiceExt as _};
 
 use super::config::{self, HttpVersion};
+use super::stream::Stream;
 
 /// Connects within a limit that covers name resolution, TCP and TLS.
 #[derive(Debug, Clone)]
@@ -23,8 +20,6 @@ pub(super) struct Connector {
     limit: Duration,
 }
 
-/// A plain or TLS stream to an upstream.
-pub(super) type Stream = TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>;
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
 impl Connector {
@@ -60,18 +55,8 @@ impl Connector {
         let connecting = async { https.ready().await?.call(uri.clone()).await };
         // Boxed: it is large, and most requests find a connection.
         match tokio::time::timeout(self.limit, Box::pin(connecting)).await {
-            Ok(stream) => stream.map(TokioIo::new),
+            Ok(stream) => stream.map(Stream::from),
             Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-        }
-    }
-}
-
-/// Whether TLS has negotiated HTTP/2 (RFC 7301).
-pub(super) fn negotiated_http2(stream: &Stream) -> bool {
-    match stream.inner() {
-        MaybeHttpsStream::Http(_) => false,
-        MaybeHttpsStream::Https(tls) => {
-            tls.inner().get_ref().1.alpn_protocol() == Some(b"h2".as_slice())
         }
     }
 }

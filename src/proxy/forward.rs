@@ -170,7 +170,8 @@ async fn send_edited(
     ) {
         return Ok(answer(target, first, true, None));
     }
-    match send(target, head, original, exchange, false).await {
+    // Boxed: it is rare, and as large as the first.
+    match Box::pin(send(target, head, original, exchange, false)).await {
         Ok(second) => {
             if second.status().is_success() && target.usage.refused() {
                 let upstream = &*target.upstream.config.name;

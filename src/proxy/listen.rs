@@ -82,10 +82,14 @@ impl Connection {
         match tls {
             None => self.serve(stream, via("http")).await,
             // Boxed, so that connections without TLS need not be as large.
-            Some(tls) => match Box::pin(handshake(tls, stream)).await {
-                Ok(stream) => Box::pin(self.serve(stream, via("https"))).await,
-                Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-            },
+            Some(tls) => Box::pin(self.serve_tls(stream, tls, via("https"))).await,
+        }
+    }
+
+    async fn serve_tls(self, stream: TcpStream, tls: TlsAcceptor, via: Via) {
+        match handshake(tls, stream).await {
+            Ok(stream) => self.serve(stream, via).await,
+            Err(error) => tracing::debug!(peer = %via.peer, %error, "TLS handshake failed"),
         }
     }
 

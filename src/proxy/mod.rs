@@ -14,6 +14,7 @@ mod forward;
 pub mod headers;
 pub mod listen;
 pub mod route;
+mod stream;
 pub mod upgrade;
 pub mod upstream;
 pub mod usage;

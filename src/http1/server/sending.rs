@@ -49,7 +49,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         }
     }
 
-    /// Whether the connection can go on after this response.
+    /// Whether the connection can go on after this response, as HTTP.
     pub(super) const fn persistent(&self) -> bool {
         self.persistent
     }
