@@ -11,7 +11,7 @@ use streamgauge::config::{self, Environment, Flags};
 use streamgauge::simulate::{self, Simulator};
 use streamgauge::{app, demo, log, proxy};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{self, Runtime};
 use tracing::level_filters::LevelFilter;
 
 /// A request and its telemetry allocate some hundred times, mostly on one thread to be freed on another. With the
@@ -40,12 +40,15 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let config = config::load(&Flags::from(&args.sources), &environment)?;
     log::start(config.log)?;
-    run(app::serve(config, &environment))
+    // Connections are served on threads of their own.
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    run(runtime, app::serve(config, &environment))
 }
 
 /// Runs to the end, and then waits for no thread: an exporter that hangs must not hold up the end of the process.
-fn run(task: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = Runtime::new()?;
+fn run(runtime: Runtime, task: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let outcome = runtime.block_on(task);
     runtime.shutdown_background();
     outcome
@@ -58,7 +61,7 @@ fn demo(args: &DemoArgs) -> anyhow::Result<()> {
         level: config.log.level.min(LevelFilter::WARN),
         ..config.log
     })?;
-    run(async {
+    run(Runtime::new()?, async {
         let mut out = io::stdout();
         let mut signals = app::Signals::listen()?;
         let upstream = Simulator::new(simulate::Config::default()).start().await?;
@@ -87,7 +90,7 @@ fn demo(args: &DemoArgs) -> anyhow::Result<()> {
 }
 
 fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
-    run(async {
+    run(Runtime::new()?, async {
         let listener = TcpListener::bind(args.listen)
             .await
             .with_context(|| format!("--listen {}: cannot listen there", args.listen))?;

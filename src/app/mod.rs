@@ -107,10 +107,15 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     };
     let admin_task = tokio::spawn(serve_admin(admin_listener, state));
     let (stop_proxy, stopped) = oneshot::channel();
-    let proxy_task = tokio::spawn(listen::serve(proxy_listener, proxy, tls, async {
+    let stopped = async {
         // A sender that is gone means the same as one that has sent.
         let _ = stopped.await;
-    }));
+    };
+    let proxy_task = tokio::spawn(async {
+        if let Err(error) = listen::serve(proxy_listener, proxy, tls, stopped).await {
+            tracing::error!(%error, "the proxy's threads cannot be started");
+        }
+    });
     tracing::info!(
         proxy = %proxy_address,
         admin = %admin_address,

@@ -1,4 +1,5 @@
-//! Who carries requests to an upstream: a pooled HTTP/1.1 connection for each, or one HTTP/2 connection for all.
+//! Who carries requests to an upstream: a pooled HTTP/1.1 connection for each, or one HTTP/2 connection for all that run
+//! on the same worker.
 //!
 //! Nothing is sent twice: a request is given to another connection only where the first has not begun it.
 
@@ -19,6 +20,7 @@ use super::body::Outgoing;
 use super::config::{self, HttpVersion};
 use super::connector::{BoxError, Connector, tls};
 use super::stream::Stream;
+use super::workers::PerWorker;
 use crate::http1::{self, Pool};
 
 /// How long an unused connection is kept; shorter than the 60 s and more that servers commonly allow.
@@ -48,6 +50,14 @@ pub(super) struct Carrier {
     connector: Connector,
     /// For requests that ask for another protocol, which only HTTP/1.1 can.
     upgrading: Connector,
+    /// Whether the upstream is known to speak HTTP/2.
+    speaks_http2: AtomicBool,
+    connections: PerWorker<Connections>,
+}
+
+/// The connections of one worker.
+#[derive(Debug)]
+struct Connections {
     idle: Arc<Pool<Stream>>,
     http2: Http2,
 }
@@ -69,12 +79,11 @@ impl Carrier {
             http,
             connector: Connector::new(config, http, tls.clone()),
             upgrading: Connector::new(config, HttpVersion::Http1, tls),
-            idle: Pool::new(IDLE_CONNECTION),
-            http2: Http2 {
-                current: Mutex::default(),
-                spoken: AtomicBool::new(http == HttpVersion::Http2),
-                opening: tokio::sync::Mutex::default(),
-            },
+            speaks_http2: AtomicBool::new(http == HttpVersion::Http2),
+            connections: PerWorker::new(|| Connections {
+                idle: Pool::new(IDLE_CONNECTION),
+                http2: Http2::default(),
+            }),
         })
     }
 
@@ -88,7 +97,7 @@ impl Carrier {
         upgrade: bool,
     ) -> Result<Response<UpstreamBody>, CarryError> {
         if self.http == HttpVersion::Http1 || upgrade {
-            let connection = match self.idle.take() {
+            let connection = match self.connections.own().idle.take() {
                 Some(connection) => connection,
                 None => {
                     let connector = if upgrade {
@@ -111,7 +120,9 @@ impl Carrier {
         connection: http1::Connection<Stream>,
         request: Request<Box<Outgoing>>,
     ) -> Result<Response<UpstreamBody>, CarryError> {
-        let response = connection.send(request, &self.idle).await?;
+        let response = connection
+            .send(request, &self.connections.own().idle)
+            .await?;
         Ok(response.map(Either::Left))
     }
 
@@ -120,16 +131,17 @@ impl Carrier {
         &self,
         mut request: Request<Box<Outgoing>>,
     ) -> Result<Response<UpstreamBody>, CarryError> {
+        let Connections { idle, http2 } = self.connections.own();
         loop {
             // Whoever finds no connection to an upstream of HTTP/2 waits for the one that is being opened.
-            let opening = match self.http2.spoken.load(Ordering::Relaxed) {
-                true if self.http2.current().is_none() => Some(self.http2.opening.lock().await),
+            let opening = match self.speaks_http2.load(Ordering::Relaxed) {
+                true if http2.current().is_none() => Some(http2.opening.lock().await),
                 _ => None,
             };
-            let sender = match self.http2.current() {
+            let sender = match http2.current() {
                 Some(sender) => sender,
                 None => {
-                    if let Some(connection) = self.idle.take() {
+                    if let Some(connection) = idle.take() {
                         return self.by_http1(connection, request).await;
                     }
                     let connecting = self.connector.connect(request.uri());
@@ -137,7 +149,8 @@ impl Carrier {
                     if self.http != HttpVersion::Http2 && !stream.negotiated_http2() {
                         return self.by_http1(http1::Connection::new(stream), request).await;
                     }
-                    self.http2.open(stream).await?
+                    self.speaks_http2.store(true, Ordering::Relaxed);
+                    http2.open(stream).await?
                 }
             };
             drop(opening);
@@ -167,11 +180,9 @@ async fn by_http2(
 }
 
 /// The HTTP/2 connection to an upstream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Http2 {
     current: Mutex<Option<SendRequest<Box<Outgoing>>>>,
-    /// Whether the upstream is known to speak it.
-    spoken: AtomicBool,
     opening: tokio::sync::Mutex<()>,
 }
 
@@ -194,7 +205,6 @@ impl Http2 {
             .map_err(broken)?;
         // How it ends, its responses say too. It ends when the last sender is gone.
         tokio::spawn(connection);
-        self.spoken.store(true, Ordering::Relaxed);
         *self.lock() = Some(sender.clone());
         Ok(sender)
     }

@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::error::ProxyError;
 use super::flush::{FailLast, Flushes, Watched};
+use super::workers::{Load, Workers};
 use super::{ClientBody, Proxy, Via};
 use crate::http1::{self, HeadError};
 
@@ -33,12 +34,16 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 const ACCEPT_TOLD: Duration = Duration::from_secs(60);
 
 /// Serves clients until `stop` resolves, then waits for the requests and tunnels in flight. Dropping the future cuts them off.
+///
+/// # Errors
+/// When the threads to serve them on cannot be started.
 pub async fn serve(
     listener: TcpListener,
     proxy: Arc<Proxy>,
     tls: Option<TlsAcceptor>,
     stop: impl Future<Output = ()>,
-) {
+) -> io::Result<()> {
+    let workers = Workers::start()?;
     let (stopping, stopped) = watch::channel(false);
     // Dropped with this future, and the connections with it.
     let mut connections = JoinSet::new();
@@ -47,9 +52,11 @@ pub async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    let connection = Connection { proxy: Arc::clone(&proxy), stop: stopped.clone() };
-                    connections.spawn(connection.run(stream, peer, tls.clone()));
+                // Let go by this runtime, to be taken up by a worker's.
+                Ok((stream, peer)) => if let Ok(stream) = stream.into_std() {
+                    let (worker, load) = workers.least_loaded();
+                    let connection = Connection { proxy: Arc::clone(&proxy), stop: stopped.clone(), load };
+                    connections.spawn_on(connection.run(stream, peer, tls.clone()), worker);
                 }
                 Err(error) => {
                     if told.is_none_or(|at| at.elapsed() >= ACCEPT_TOLD) {
@@ -67,15 +74,29 @@ pub async fn serve(
     stopping.send_replace(true);
     while connections.join_next().await.is_some() {}
     proxy.tunnels().closed().await;
+    Ok(())
 }
 
 struct Connection {
     proxy: Arc<Proxy>,
     stop: watch::Receiver<bool>,
+    load: Load,
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, peer: std::net::SocketAddr, tls: Option<TlsAcceptor>) {
+    async fn run(
+        self,
+        stream: std::net::TcpStream,
+        peer: std::net::SocketAddr,
+        tls: Option<TlsAcceptor>,
+    ) {
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%peer, %error, "a connection could not be taken up");
+                return;
+            }
+        };
         // Frames go out as they come in; a socket that cannot be told so still works.
         let _ = stream.set_nodelay(true);
         let via = |scheme| Via { peer, scheme };
@@ -98,7 +119,11 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { proxy, stop } = self;
+        let Self {
+            proxy,
+            stop,
+            load: _load,
+        } = self;
         let session = Session { proxy, via };
         if let Some(stream) = http1::serve(stream, &session, stop.clone()).await {
             Box::pin(session.serve_http2(stream, stop)).await;

@@ -18,6 +18,7 @@ mod stream;
 pub mod upgrade;
 pub mod upstream;
 pub mod usage;
+mod workers;
 
 use std::io;
 use std::net::SocketAddr;
