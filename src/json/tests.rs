@@ -221,6 +221,24 @@ proptest! {
     }
 
     #[test]
+    fn long_strings_are_judged_as_serde_judges_them(
+        text in r#"[a-z漢]{0,300}(\\\\){0,3}(\\["\\n]|["\n]|)[a-z😀]{0,600}(\\){0,2}"#, key in any::<bool>(),
+    ) {
+        let document = if key { format!("{{\"{text}\":[\"{text}\"]}}") } else { format!("[\"{text}\",1]") };
+        agrees_with_serde(document.as_bytes());
+    }
+
+    #[test]
+    fn long_documents_that_are_damaged_are_judged_as_serde_judges_them(
+        length in 100..700_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let mut bytes = format!("{{\"a\":\"{}\"}}", "é".repeat(length)).into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        agrees_with_serde(&bytes);
+    }
+
+    #[test]
     fn documents_read_as_serde_reads_them(document in json(), pretty in any::<bool>()) {
         let text = if pretty {
             serde_json::to_string_pretty(&document)
