@@ -339,7 +339,7 @@ impl<'a> Text<'a> {
     /// How many Unicode code points it decodes to; a surrogate pair is one, a lone surrogate is one.
     #[must_use]
     pub fn chars(self) -> u64 {
-        let mut written = self.raw.chars().count();
+        let mut written = scan::count_chars(self.raw);
         let mut rest = self.raw();
         while let Some(at) = memchr::memchr(b'\\', rest) {
             let (_, length) = scan::unescape(&rest[at..]);
