@@ -92,36 +92,42 @@ impl Inspected {
         let Ok(request) = json::parse(body) else {
             return Self::default();
         };
-        let model = request
-            .get("model")
-            .and_then(Value::as_text)
-            .map(|model| model.decode().into_owned());
+        // One walk for all three: each costs as much as the body is long.
+        let [model, stream, options] =
+            members_named(request, ["model", "stream", "stream_options"]);
+        let model = model.last().and_then(Value::as_text);
         Self {
-            model,
-            splice: splice(body, request),
+            model: model.map(|model| model.decode().into_owned()),
+            splice: splice(body, request, stream, options),
         }
     }
 }
 
-fn splice(body: &[u8], request: Value<'_>) -> Option<Splice> {
-    let Once::Present(stream) = once(request, "stream") else {
+/// How to ask a `request` with these members for usage.
+fn splice(
+    body: &[u8],
+    request: Value<'_>,
+    stream: Member<'_>,
+    options: Member<'_>,
+) -> Option<Splice> {
+    let Member::Once(stream) = stream else {
         return None;
     };
     if stream.as_bool() != Some(true) {
         return None;
     }
-    match once(request, "stream_options") {
-        Once::Absent => Some(Splice {
+    match options {
+        Member::Absent => Some(Splice {
             at: after_brace(body, request),
             text: r#""stream_options":{"include_usage":true},"#,
         }),
-        Once::Present(options) if options.kind() == Kind::Object => {
-            match once(options, "include_usage") {
-                Once::Absent if options.members().next().is_none() => Some(Splice {
+        Member::Once(options) if options.kind() == Kind::Object => {
+            match members_named(options, ["include_usage"]) {
+                [Member::Absent] if options.members().next().is_none() => Some(Splice {
                     at: after_brace(body, options),
                     text: r#""include_usage":true"#,
                 }),
-                Once::Absent => Some(Splice {
+                [Member::Absent] => Some(Splice {
                     at: after_brace(body, options),
                     text: r#""include_usage":true,"#,
                 }),
@@ -133,20 +139,32 @@ fn splice(body: &[u8], request: Value<'_>) -> Option<Splice> {
 }
 
 /// A member that may be there once.
-enum Once<'a> {
+#[derive(Clone, Copy)]
+enum Member<'a> {
     Absent,
-    Present(Value<'a>),
-    /// Twice, or spelled with escapes: servers differ in what they make of it.
-    Ambiguous,
+    Once(Value<'a>),
+    /// Twice, or spelled with escapes: servers differ in what they make of it. The last of them.
+    Ambiguous(Value<'a>),
 }
 
-fn once<'a>(object: Value<'a>, name: &str) -> Once<'a> {
-    let mut found = Once::Absent;
-    for (key, value) in object.members().filter(|(key, _)| key.is(name)) {
-        found = match found {
-            Once::Absent if !key.has_escapes() => Once::Present(value),
-            _ => Once::Ambiguous,
-        };
+impl<'a> Member<'a> {
+    const fn last(self) -> Option<Value<'a>> {
+        match self {
+            Self::Absent => None,
+            Self::Once(value) | Self::Ambiguous(value) => Some(value),
+        }
+    }
+}
+
+fn members_named<'a, const N: usize>(object: Value<'a>, names: [&str; N]) -> [Member<'a>; N] {
+    let mut found = [Member::Absent; N];
+    for (key, value) in object.members() {
+        if let Some(at) = names.iter().position(|name| key.is(name)) {
+            found[at] = match found[at] {
+                Member::Absent if !key.has_escapes() => Member::Once(value),
+                _ => Member::Ambiguous(value),
+            };
+        }
     }
     found
 }
