@@ -28,7 +28,8 @@ use crate::tee::{Counters, Instant, Open, Opened, RequestHead, Taps, TraceContex
 pub struct Config {
     /// A gap between two events with output that is longer than this is a stall. Default 1 s.
     pub stall_threshold: Duration,
-    /// Most bytes of one exchange that wait to be observed; beyond it frames are passed on unseen and counted.
+    /// Most bytes of one exchange that wait to be observed; beyond it frames are passed on unseen and counted. A request
+    /// body that is read whole is one frame, so `inspect_bytes` should be less.
     /// Default 16 MiB.
     pub queue_bytes: usize,
     /// Longest event or body that is read for facts, in bytes, after decoding. Default 8 MiB.

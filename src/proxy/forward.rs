@@ -92,7 +92,7 @@ impl Proxy {
         trace_context: Option<TraceContext>,
         exchange: &Pending,
     ) -> Result<Answer, ProxyError> {
-        let mut read = self.read_ahead(&parts, body).await?;
+        let read = self.read_ahead(&parts, body).await?;
         let body = read.whole();
         let inspected = body.as_ref().map(usage::Inspected::of).unwrap_or_default();
         let target = self

@@ -356,3 +356,64 @@ async fn an_empty_request_ends_when_its_head_was_read() {
     }
     assert_eq!(*ends.lock().expect("no panic while it is held"), [0]);
 }
+
+/// A request body that plays a script, read ahead; what was read, what is left of it, and what the observer saw.
+async fn read_ahead(
+    limit: usize,
+    script: Vec<Option<Result<Frame<Bytes>, Broken>>>,
+) -> (Result<request::Ahead, Broken>, Vec<Bytes>, Vec<Bytes>) {
+    let Opened { tap, done, .. } = open(1 << 20, None);
+    let mut body = RequestTee::new(Script(script.into()), tap.clone(), Instant::now());
+    let ahead = body.read_ahead(limit).await;
+    let mut rest = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        rest.extend(frame.into_data());
+    }
+    tap.close(dropped());
+    let (seen, _) = done.await.expect("the observer closes");
+    (ahead, rest, seen.frames)
+}
+
+#[tokio::test]
+async fn a_body_read_ahead_is_one_frame_for_the_caller_and_the_observer() {
+    for script in [
+        vec![data("one two three")],
+        vec![data("one "), None, data("two "), data("three")],
+        vec![None, data(""), data("one two three"), data("")],
+    ] {
+        let (ahead, rest, seen) = read_ahead(100, script).await;
+        let ahead = ahead.expect("the script is whole");
+        assert!(ahead.over && rest.is_empty());
+        assert_eq!(ahead.bytes, "one two three");
+        assert_eq!(seen, ["one two three"]);
+        assert_eq!(seen[0].as_ptr(), ahead.bytes.as_ptr(), "one buffer");
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_limit_the_rest_of_a_body_is_left_to_be_read() {
+    let script = vec![data("one "), data("two "), data("three")];
+    let (ahead, rest, seen) = read_ahead(7, script).await;
+    let ahead = ahead.expect("the script is whole");
+    assert!(!ahead.over);
+    assert_eq!(ahead.bytes, "one two ");
+    assert_eq!(rest, ["three"]);
+    assert_eq!(seen, ["one two ", "three"]);
+}
+
+#[tokio::test]
+async fn trailers_are_read_ahead_and_an_empty_body_is_not_shown() {
+    let trailers =
+        HeaderMap::from_iter([(http::header::ETAG, http::HeaderValue::from_static("x"))]);
+    let script = vec![Some(Ok(Frame::trailers(trailers.clone())))];
+    let (ahead, _, seen) = read_ahead(7, script).await;
+    let ahead = ahead.expect("the script is whole");
+    assert_eq!((ahead.trailers, ahead.over), (Some(trailers), true));
+    assert!(ahead.bytes.is_empty() && seen.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_while_it_is_read_ahead_says_so() {
+    let (ahead, ..) = read_ahead(100, vec![data("one "), Some(Err(Broken))]).await;
+    assert_eq!(ahead.map(|ahead| ahead.bytes), Err(Broken));
+}
