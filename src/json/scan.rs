@@ -1,5 +1,7 @@
 //! Walking over JSON text byte by byte: the one validating pass, and the quick skips over what has passed it.
 
+use std::ops::Range;
+
 use super::{Error, MAX_DEPTH};
 
 /// Where the white space at `at` ends.
@@ -21,10 +23,39 @@ pub(super) fn separators(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Validates the value that begins at `at` and says where it ends.
-pub(super) fn validate(bytes: &[u8], at: usize) -> Result<usize, Error> {
+/// Validates the object that begins at `at` and says where it ends; `each` hears where the name and the value of each
+/// member lie.
+pub(super) fn validate_object(
+    bytes: &[u8],
+    at: usize,
+    mut each: impl FnMut(Range<usize>, Range<usize>),
+) -> Result<usize, Error> {
     let mut cursor = Cursor { bytes, at };
-    let mut nesting = Nesting::default();
+    if cursor.peek() != b'{' {
+        return Err(cursor.expected("an object"));
+    }
+    cursor.step();
+    if cursor.peek() == b'}' {
+        return Ok(cursor.at + 1);
+    }
+    loop {
+        let name = cursor.key()?;
+        let start = cursor.at;
+        let end = validate(bytes, start, MAX_DEPTH - 1)?;
+        each(name, start..end);
+        cursor.at = space(bytes, end);
+        match cursor.peek() {
+            b',' => cursor.step(),
+            b'}' => return Ok(cursor.at + 1),
+            _ => return Err(cursor.expected("a comma or the end of the object")),
+        }
+    }
+}
+
+/// Validates the value that begins at `at`, which may nest `depth` deep, and says where it ends.
+pub(super) fn validate(bytes: &[u8], at: usize, depth: u32) -> Result<usize, Error> {
+    let mut cursor = Cursor { bytes, at };
+    let mut nesting = Nesting::new(depth);
     loop {
         match cursor.peek() {
             b'{' => {
@@ -82,16 +113,24 @@ enum Container {
 }
 
 /// The containers that are open, one bit each, innermost lowest: a set bit is an object.
-#[derive(Default)]
 struct Nesting {
     objects: u128,
     depth: u32,
+    deepest: u32,
 }
 
 impl Nesting {
+    const fn new(deepest: u32) -> Self {
+        Self {
+            objects: 0,
+            depth: 0,
+            deepest,
+        }
+    }
+
     fn enter(&mut self, container: Container, cursor: &Cursor<'_>) -> Result<(), Error> {
         const { assert!(MAX_DEPTH <= u128::BITS) };
-        if self.depth == MAX_DEPTH {
+        if self.depth == self.deepest {
             return Err(cursor.expected("no deeper nesting"));
         }
         self.depth += 1;
@@ -136,18 +175,20 @@ impl Cursor<'_> {
         }
     }
 
-    /// A member's name and colon, up to its value.
-    fn key(&mut self) -> Result<(), Error> {
+    /// A member's name and colon, up to its value. Returns where the name lies, without its quotes.
+    fn key(&mut self) -> Result<Range<usize>, Error> {
         if self.peek() != b'"' {
             return Err(self.expected("a member name"));
         }
+        let open = self.at;
         self.string()?;
+        let name = open + 1..self.at - 1;
         self.at = space(self.bytes, self.at);
         if self.peek() != b':' {
             return Err(self.expected("a colon"));
         }
         self.step();
-        Ok(())
+        Ok(name)
     }
 
     fn scalar(&mut self) -> Result<(), Error> {

@@ -79,6 +79,9 @@ fn nesting_is_bounded() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     assert!(parse(nested(128).as_bytes()).is_ok());
     assert_eq!(parse(nested(129).as_bytes()).unwrap_err().offset, 128);
+    let object = |depth: usize| format!("{{\"a\":{}}}", nested(depth - 1));
+    assert!(parse_object(&object(128), |_, _| {}).is_ok());
+    assert!(parse_object(&object(129), |_, _| {}).is_err());
 }
 
 #[test]
@@ -142,6 +145,19 @@ fn agrees_with_serde(bytes: &[u8]) {
     );
     if let (Ok(ours), Ok(theirs)) = (verdict, serde_json::from_slice(bytes)) {
         same(ours, &theirs);
+    }
+    let mut heard = Vec::new();
+    let parsed = super::text(bytes)
+        .and_then(|text| parse_object(text, |key, value| heard.push((key, value))));
+    match verdict {
+        Ok(object) if object.kind() == Kind::Object => {
+            assert_eq!(parsed.unwrap().raw(), object.raw());
+            let raw =
+                |(key, value): (Text<'_>, Value<'_>)| [key.raw().to_vec(), value.raw().to_vec()];
+            let walked: Vec<_> = object.members().map(raw).collect();
+            assert_eq!(heard.into_iter().map(raw).collect::<Vec<_>>(), walked);
+        }
+        _ => assert!(parsed.is_err()),
     }
 }
 

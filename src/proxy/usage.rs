@@ -14,7 +14,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method};
 use memchr::memmem;
 
-use crate::json::{self, Kind, Value};
+use crate::json::{self, Kind, Text, Value};
 use crate::sse::{Framer, Parser, Segment};
 use crate::tee::{Edit, Piece};
 
@@ -89,12 +89,13 @@ impl Inspected {
     /// Reads a body.
     #[must_use]
     pub fn of(body: &Bytes) -> Self {
-        let Ok(request) = json::parse(body) else {
+        let mut found = [Occurs::Absent; 3];
+        let names = ["model", "stream", "stream_options"];
+        let each = |key: Text<'_>, value| note(&mut found, names, key, value);
+        let Ok(request) = json::text(body).and_then(|text| json::parse_object(text, each)) else {
             return Self::default();
         };
-        // One walk for all three: each costs as much as the body is long.
-        let [model, stream, options] =
-            members_named(request, ["model", "stream", "stream_options"]);
+        let [model, stream, options] = found;
         let model = model.last().and_then(Value::as_text);
         Self {
             model: model.map(|model| model.decode().into_owned()),
@@ -107,47 +108,43 @@ impl Inspected {
 fn splice(
     body: &[u8],
     request: Value<'_>,
-    stream: Member<'_>,
-    options: Member<'_>,
+    stream: Occurs<'_>,
+    options: Occurs<'_>,
 ) -> Option<Splice> {
-    let Member::Once(stream) = stream else {
+    let Occurs::Once(stream) = stream else {
         return None;
     };
     if stream.as_bool() != Some(true) {
         return None;
     }
     match options {
-        Member::Absent => Some(Splice {
+        Occurs::Absent => Some(Splice {
             at: after_brace(body, request),
             text: r#""stream_options":{"include_usage":true},"#,
         }),
-        Member::Once(options) if options.kind() == Kind::Object => {
-            match members_named(options, ["include_usage"]) {
-                [Member::Absent] if options.members().next().is_none() => Some(Splice {
-                    at: after_brace(body, options),
-                    text: r#""include_usage":true"#,
-                }),
-                [Member::Absent] => Some(Splice {
-                    at: after_brace(body, options),
-                    text: r#""include_usage":true,"#,
-                }),
-                _ => None,
+        Occurs::Once(options) if options.kind() == Kind::Object => {
+            let (mut found, mut text) = ([Occurs::Absent], r#""include_usage":true"#);
+            for (key, value) in options.members() {
+                note(&mut found, ["include_usage"], key, value);
+                text = r#""include_usage":true,"#;
             }
+            let at = after_brace(body, options);
+            matches!(found, [Occurs::Absent]).then_some(Splice { at, text })
         }
         _ => None,
     }
 }
 
-/// A member that may be there once.
+/// How often a member is there that may be there once.
 #[derive(Clone, Copy)]
-enum Member<'a> {
+enum Occurs<'a> {
     Absent,
     Once(Value<'a>),
     /// Twice, or spelled with escapes: servers differ in what they make of it. The last of them.
     Ambiguous(Value<'a>),
 }
 
-impl<'a> Member<'a> {
+impl<'a> Occurs<'a> {
     const fn last(self) -> Option<Value<'a>> {
         match self {
             Self::Absent => None,
@@ -156,17 +153,19 @@ impl<'a> Member<'a> {
     }
 }
 
-fn members_named<'a, const N: usize>(object: Value<'a>, names: [&str; N]) -> [Member<'a>; N] {
-    let mut found = [Member::Absent; N];
-    for (key, value) in object.members() {
-        if let Some(at) = names.iter().position(|name| key.is(name)) {
-            found[at] = match found[at] {
-                Member::Absent if !key.has_escapes() => Member::Once(value),
-                _ => Member::Ambiguous(value),
-            };
-        }
+/// Takes note of a member, if it has one of the names.
+fn note<'a, const N: usize>(
+    found: &mut [Occurs<'a>; N],
+    names: [&str; N],
+    key: Text<'_>,
+    value: Value<'a>,
+) {
+    if let Some(at) = names.iter().position(|name| key.is(name)) {
+        found[at] = match found[at] {
+            Occurs::Absent if !key.has_escapes() => Occurs::Once(value),
+            _ => Occurs::Ambiguous(value),
+        };
     }
-    found
 }
 
 /// The place after an object's opening brace. `object` was parsed from `body`, so it lies in it.

@@ -2,7 +2,7 @@
 
 use super::member::{self, decode, keep, typed};
 use crate::exchange::{OutputType, Problems, Request};
-use crate::json::{self, Kind, Value};
+use crate::json::{self, Kind, Selection, Value};
 
 /// Most stop sequences that are kept; the API allows four.
 const STOPS_KEPT: usize = 16;
@@ -16,15 +16,7 @@ pub(in crate::dialect) fn read(
     problems: &mut Problems,
 ) {
     let text = decode(body);
-    let object = match json::parse_text(&text) {
-        Ok(value) if value.kind() == Kind::Object => value,
-        _ => {
-            problems.malformed += 1;
-            return;
-        }
-    };
-    read_sampling(object, request, problems);
-    let [prompt, model, stream, effort, tier, format, modalities] = object.select([
+    let mut general = Selection::of([
         prompt,
         "model",
         "stream",
@@ -33,6 +25,17 @@ pub(in crate::dialect) fn read(
         "response_format",
         "modalities",
     ]);
+    let mut sampling = Selection::of(SAMPLING);
+    let parsed = json::parse_object(&text, |key, value| {
+        general.note(key, value);
+        sampling.note(key, value);
+    });
+    if parsed.is_err() {
+        problems.malformed += 1;
+        return;
+    }
+    read_sampling(sampling.found, request, problems);
+    let [prompt, model, stream, effort, tier, format, modalities] = general.found;
     let mut text = |member| typed(member, problems, Value::as_text).map(keep);
     request.model = text(model);
     request.reasoning_level = text(effort);
@@ -42,7 +45,25 @@ pub(in crate::dialect) fn read(
     request.prompt_chars = prompt.and_then(prompt_chars);
 }
 
-fn read_sampling(object: Value<'_>, request: &mut Request, problems: &mut Problems) {
+/// What [`read_sampling`] reads, in its order.
+const SAMPLING: [&str; 10] = [
+    "max_completion_tokens",
+    "max_tokens",
+    "n",
+    "top_k",
+    "seed",
+    "temperature",
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "stop",
+];
+
+fn read_sampling(
+    found: [Option<Value<'_>>; SAMPLING.len()],
+    request: &mut Request,
+    problems: &mut Problems,
+) {
     let [
         limit,
         old_limit,
@@ -54,18 +75,7 @@ fn read_sampling(object: Value<'_>, request: &mut Request, problems: &mut Proble
         frequency,
         presence,
         stop,
-    ] = object.select([
-        "max_completion_tokens",
-        "max_tokens",
-        "n",
-        "top_k",
-        "seed",
-        "temperature",
-        "top_p",
-        "frequency_penalty",
-        "presence_penalty",
-        "stop",
-    ]);
+    ] = found;
     let mut integer = |member| typed(member, problems, Value::as_i64);
     let (limit, old_limit) = (integer(limit), integer(old_limit));
     request.max_tokens = limit.or(old_limit);
