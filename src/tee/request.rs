@@ -49,7 +49,14 @@ where
         while !over && gathered.len() <= limit {
             let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(limit);
             let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
-            over = match frame.transpose()?.map(Frame::into_data) {
+            let frame = match frame.transpose() {
+                Ok(frame) => frame,
+                Err(error) => {
+                    self.show(Instant::now(), &gathered.whole());
+                    return Err(error);
+                }
+            };
+            over = match frame.map(Frame::into_data) {
                 None => true,
                 Some(Ok(bytes)) => {
                     gathered.push(bytes, announced.min(limit));
