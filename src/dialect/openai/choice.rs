@@ -33,6 +33,16 @@ impl Choices {
         output
     }
 
+    /// Reads a chunk of which nothing is new but the text of its delta.
+    pub(super) fn read_text(&mut self, text: Text<'_>, facts: &mut Facts) -> Output {
+        let content = add(&mut facts.response.content_chars, text.chars());
+        self.in_deltas |= content;
+        Output {
+            content,
+            ..Output::default()
+        }
+    }
+
     fn read_choice(&mut self, choice: Value<'_>, position: u64, facts: &mut Facts) -> Output {
         let [index, delta, message, text, finish, logprobs, reported] = choice.select([
             "index",

@@ -13,16 +13,19 @@ mod error;
 mod member;
 mod message;
 pub(super) mod request;
+mod template;
 mod tool_calls;
 mod usage;
 
 use choice::Choices;
 use member::{decode, keep, typed};
+use template::Template;
 
 /// Reads one response of a chat or text completion.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     choices: Choices,
+    template: Template,
 }
 
 impl Reader for Answer {
@@ -72,9 +75,12 @@ impl Answer {
             return Output::default();
         }
         let failed = name == b"error";
+        if let Some(text) = self.template.text(data).filter(|_| !failed) {
+            return self.choices.read_text(text, facts);
+        }
         let text = decode(data);
         match json::parse_prefix(&text) {
-            Ok((value, "")) => self.read_value(value, failed, facts),
+            Ok((value, "")) => self.read_chunk(&text, value, failed, facts),
             _ if failed => {
                 facts
                     .response
@@ -87,6 +93,29 @@ impl Answer {
                 Output::default()
             }
         }
+    }
+
+    /// Reads a chunk in full, and makes it the template of the next ones if it brought no more than a text. Others
+    /// would add to what they brought before.
+    fn read_chunk(
+        &mut self,
+        chunk: &str,
+        value: Value<'_>,
+        failed: bool,
+        facts: &mut Facts,
+    ) -> Output {
+        let problems = facts.problems.clone();
+        let output = self.read_value(value, failed, facts);
+        let text_only = Output {
+            content: output.content,
+            ..Output::default()
+        };
+        if output == text_only && facts.problems == problems {
+            self.template.learn(chunk, value);
+        } else {
+            self.template.forget();
+        }
+        output
     }
 
     fn read_value(&mut self, value: Value<'_>, failed: bool, facts: &mut Facts) -> Output {
