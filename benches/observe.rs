@@ -14,13 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, Sampler, SpanData, SpanExporter};
-use prost::Message as _;
+use opentelemetry_sdk::trace::Sampler;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use streamgauge::exchange::Trace;
 use streamgauge::observe::{BeginTrace, Config, Observe};
@@ -29,7 +24,7 @@ use streamgauge::semconv;
 use streamgauge::sink::Sink;
 use streamgauge::sink::live::Live;
 use streamgauge::sink::metrics::{self, Metrics};
-use streamgauge::sink::traces::{self, Traces};
+use streamgauge::sink::traces::{self, Batching, Traces};
 use streamgauge::tee::{Close, Closing, Event, Instant, Open, RequestHead, UpstreamName, Verdict};
 
 #[expect(dead_code, reason = "the load bench uses the rest")]
@@ -45,20 +40,6 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const CHUNKS: usize = 1000;
 /// Exchanges in flight at once, fewer than would overflow the queue of spans.
 const AT_ONCE: usize = 64;
-
-#[derive(Debug)]
-struct Swallow(ResourceAttributesWithSchema);
-impl SpanExporter for Swallow {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.0);
-        let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-        std::hint::black_box(body);
-        Ok(())
-    }
-    fn set_resource(&mut self, resource: &Resource) {
-        self.0 = resource.into();
-    }
-}
 
 /// The observer and what it reports to.
 struct Rig {
@@ -78,13 +59,17 @@ impl Rig {
             .collect();
         let config = traces::Config {
             vocabularies,
-            queue: 2048,
-            batch: BatchConfigBuilder::default()
-                .with_max_queue_size(2048)
-                .with_max_export_batch_size(512)
-                .build(),
+            batching: Batching {
+                queue: 2048,
+                size: 512,
+                delay: Duration::from_secs(5),
+            },
         };
-        let traces = Arc::new(Traces::new(config, &resource, Swallow(Default::default())));
+        let export = |request| {
+            std::hint::black_box(request);
+            Ok(())
+        };
+        let traces = Arc::new(Traces::new(config, &resource, export));
         let sinks: [Arc<dyn Sink>; 3] =
             [metrics, Arc::clone(&traces) as _, Arc::new(Live::default())];
         let tracing = Tracing::new(Sampler::AlwaysOn, true);

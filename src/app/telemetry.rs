@@ -12,7 +12,7 @@ use crate::observe::BeginTrace;
 use crate::otel::{self, Settings, Tracing};
 use crate::semconv::{self, own};
 use crate::sink::metrics::{self, Metrics};
-use crate::sink::traces::{self, Traces};
+use crate::sink::traces::{self, Batching, Traces};
 use crate::tee::Counters;
 
 /// Name of the SERVER span as far as the sampler can know it, before anything was read.
@@ -56,14 +56,18 @@ impl Telemetry {
                 settings.metric_interval,
             ),
         };
-        let traces = otel.spans.map(|exporter| {
-            let batch = settings.batch.config();
+        let traces = otel.spans.map(|sender| {
+            let batching = Batching {
+                queue: settings.batch.queue,
+                size: settings.batch.size,
+                delay: settings.batch.delay,
+            };
             let config = traces::Config {
                 vocabularies,
-                queue: settings.batch.queue,
-                batch,
+                batching,
             };
-            Arc::new(Traces::new(config, &otel.resource, exporter))
+            let export = move |request| Ok(sender.send(request)?);
+            Arc::new(Traces::new(config, &otel.resource, export))
         });
         let propagate = config.propagate && otel.tracing.as_ref().is_some_and(Tracing::propagates);
         Ok(Self {

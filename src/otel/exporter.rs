@@ -1,6 +1,6 @@
-//! OTLP exporters over gRPC and HTTP.
+//! The OTLP exporter of metrics over gRPC and HTTP, and what the sender of spans shares with it.
 //!
-//! The SDK's threads call them and are blocked meanwhile: HTTP by a blocking client, gRPC by a channel that lives on the
+//! The SDK's thread calls it and is blocked meanwhile: HTTP by a blocking client, gRPC by a channel that lives on the
 //! tokio runtime. The crate reads endpoint, headers, timeout and compression from the environment itself, but no
 //! certificates, and it drops what it cannot parse; so everything is handed to it explicitly.
 
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
 use opentelemetry_otlp::{
-    Compression, ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig,
-    WithHttpConfig, WithTonicConfig,
+    Compression, ExporterBuildError, MetricExporter, WithExportConfig, WithHttpConfig,
+    WithTonicConfig,
 };
 
-use super::env::percent_decode;
+use super::send;
 use super::settings::{Otlp, Protocol, Tls};
 
 /// Why an exporter cannot be built.
@@ -49,18 +49,6 @@ pub enum BuildError {
     },
 }
 
-/// The exporter of spans.
-pub(super) fn spans(otlp: &Otlp) -> Result<SpanExporter, BuildError> {
-    let built = match otlp.protocol {
-        Protocol::Grpc => grpc(SpanExporter::builder().with_tonic(), otlp)?.build(),
-        Protocol::HttpProtobuf => http(SpanExporter::builder().with_http(), otlp)?.build(),
-    };
-    built.map_err(|source| BuildError::Exporter {
-        endpoint: otlp.shown_endpoint(),
-        source,
-    })
-}
-
 /// The exporter of metrics.
 pub(super) fn metrics(otlp: &Otlp) -> Result<MetricExporter, BuildError> {
     let builder = MetricExporter::builder().with_temporality(otlp.temporality);
@@ -77,18 +65,10 @@ pub(super) fn metrics(otlp: &Otlp) -> Result<MetricExporter, BuildError> {
 fn grpc<B: WithExportConfig + WithTonicConfig>(builder: B, otlp: &Otlp) -> Result<B, BuildError> {
     // The channel is spawned where it is built, and would panic elsewhere.
     tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-    let mut headers = http::HeaderMap::new();
-    for (name, value) in &otlp.headers {
-        let value = percent_decode(value).and_then(|value| http::HeaderValue::try_from(value).ok());
-        if let (Ok(name), Some(mut value)) = (name.parse::<http::HeaderName>(), value) {
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-    }
     let mut builder = builder
         .with_endpoint(&otlp.endpoint)
         .with_timeout(otlp.timeout)
-        .with_metadata(MetadataMap::from_headers(headers));
+        .with_metadata(MetadataMap::from_headers(send::headers(otlp)));
     if otlp.endpoint.starts_with("https://") {
         builder = builder.with_tls_config(grpc_tls(&otlp.tls)?);
     }
@@ -99,7 +79,7 @@ fn grpc<B: WithExportConfig + WithTonicConfig>(builder: B, otlp: &Otlp) -> Resul
     })
 }
 
-fn grpc_tls(tls: &Tls) -> Result<ClientTlsConfig, BuildError> {
+pub(super) fn grpc_tls(tls: &Tls) -> Result<ClientTlsConfig, BuildError> {
     let mut config = match &tls.certificate {
         Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
         None => ClientTlsConfig::new().with_enabled_roots(),
@@ -124,7 +104,7 @@ fn http<B: WithExportConfig + WithHttpConfig>(builder: B, otlp: &Otlp) -> Result
     })
 }
 
-fn http_client(otlp: &Otlp) -> Result<reqwest::blocking::Client, BuildError> {
+pub(super) fn http_client(otlp: &Otlp) -> Result<reqwest::blocking::Client, BuildError> {
     // The client panics without a provider. An error here means that one is installed already, which will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let refused = |reason: &dyn std::fmt::Display| BuildError::Client {

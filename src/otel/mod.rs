@@ -7,17 +7,18 @@
 mod env;
 mod exporter;
 mod resource;
+mod send;
 mod settings;
 mod trace_context;
 
 pub use env::Error;
 pub use exporter::BuildError;
+pub use send::{SendError, SpanSender};
 pub use settings::{Batch, Otlp, Protocol, Settings, Tls};
 pub use trace_context::{TraceContext, Tracing};
 
-use opentelemetry_otlp::{MetricExporter, SpanExporter};
+use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{BatchConfig, BatchConfigBuilder};
 
 /// What the sinks need.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub struct Otel {
     /// Who we are.
     pub resource: Resource,
     /// Where spans go; `None` when traces are off.
-    pub spans: Option<SpanExporter>,
+    pub spans: Option<SpanSender>,
     /// Where metrics are pushed; `None` when they are only scraped.
     pub metrics: Option<MetricExporter>,
     /// Gives exchanges their trace; `None` when traces are off, so that the client's headers pass untouched.
@@ -36,9 +37,9 @@ pub struct Otel {
 ///
 /// # Errors
 /// Where a certificate cannot be read, an exporter cannot be built, or gRPC is asked for outside a tokio runtime, which
-/// must be multi-threaded: the SDK's own threads wait for it.
+/// must be multi-threaded: the threads that export wait for it.
 pub fn build(settings: &Settings) -> Result<Otel, BuildError> {
-    // The SDK's batch processor knows no limit of its own for an export, so the exporter keeps the stricter of the two.
+    // Batching knows no limit of its own for an export, so the exporter keeps the stricter of the two.
     let limited = |otlp: &Otlp| Otlp {
         timeout: otlp.timeout.min(settings.batch.timeout),
         ..otlp.clone()
@@ -48,7 +49,7 @@ pub fn build(settings: &Settings) -> Result<Otel, BuildError> {
         .as_ref()
         .map(limited)
         .as_ref()
-        .map(exporter::spans)
+        .map(SpanSender::new)
         .transpose()?;
     Ok(Otel {
         resource: resource::build(&settings.resource),
@@ -62,16 +63,4 @@ pub fn build(settings: &Settings) -> Result<Otel, BuildError> {
             .transpose()?,
         spans,
     })
-}
-
-impl Batch {
-    /// The same for the SDK's batch processor, but for the timeout, which is the exporter's business.
-    #[must_use]
-    pub fn config(&self) -> BatchConfig {
-        BatchConfigBuilder::default()
-            .with_max_queue_size(self.queue)
-            .with_max_export_batch_size(self.size)
-            .with_scheduled_delay(self.delay)
-            .build()
-    }
 }

@@ -1,10 +1,11 @@
 //! Traces: the spans of a finished exchange, built at its end and queued for export.
 //!
 //! No span lives while a stream flows: ids and sampling were settled when the exchange began, everything else is known when
-//! it is over. The queue is bounded and counted by us, since the SDK's own drops cannot be read: every span submitted
-//! is exported, dropped or still waiting. Names and attributes are the vocabularies' business; the shape of the spans
-//! (kinds, parents, status) follows the OpenTelemetry HTTP and GenAI conventions.
+//! it is over. It is then written as OTLP at once, from the exchange to bytes: by way of the SDK's spans and the
+//! protocol's types, an exchange cost four times as much. Names and attributes are the vocabularies' business; the
+//! shape of the spans (kinds, parents, status) follows the OpenTelemetry HTTP and GenAI conventions.
 
+mod protobuf;
 mod queue;
 mod span;
 
@@ -12,13 +13,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::InstrumentationScope;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::resource::v1;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{
-    BatchConfig, BatchSpanProcessor, RandomIdGenerator, SpanExporter, SpanProcessor,
-};
+use opentelemetry_sdk::trace::RandomIdGenerator;
+use prost::Message as _;
 
-use self::queue::{Counted, Queue};
+use self::queue::{Batch, Queue};
 use super::limited::Limited;
 use super::{ExchangeId, Sink};
 use crate::exchange::Exchange;
@@ -28,17 +30,27 @@ use crate::semconv::{self, Vocabulary};
 pub struct Config {
     /// Vocabularies in order; HTTP and our own come on top.
     pub vocabularies: Vec<&'static dyn Vocabulary>,
-    /// Most spans that wait to be exported (`OTEL_BSP_MAX_QUEUE_SIZE`); must be that of the batch configuration.
-    pub queue: usize,
-    /// Batching, by `OTEL_BSP_*`.
-    pub batch: BatchConfig,
+    /// How spans are put together for export.
+    pub batching: Batching,
 }
+
+/// How spans are put together for export (`OTEL_BSP_*`).
+#[derive(Debug, Clone, Copy)]
+pub struct Batching {
+    /// Most spans that wait to be exported.
+    pub queue: usize,
+    /// Most spans of one export.
+    pub size: usize,
+    /// Longest time a span waits for others.
+    pub delay: Duration,
+}
+
+/// Why an export failed.
+pub type ExportError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The traces sink.
 pub struct Traces {
     vocabularies: Vec<&'static dyn Vocabulary>,
-    scope: InstrumentationScope,
-    processor: BatchSpanProcessor,
     queue: Arc<Queue>,
     full: Limited,
     /// Ids of spans whose context goes nowhere, so that they need none before the end.
@@ -46,16 +58,15 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Starts the thread that exports. An exporter over gRPC must have been built inside a tokio runtime.
+    /// Starts the thread that exports. `export` sends one `ExportTraceServiceRequest` and may block.
     #[must_use]
-    pub fn new(config: Config, resource: &Resource, exporter: impl SpanExporter + 'static) -> Self {
-        let queue = Arc::new(Queue::new(config.queue));
-        let exporter = Counted::new(exporter, Arc::clone(&queue));
-        let mut processor = BatchSpanProcessor::new(exporter, config.batch);
-        processor.set_resource(resource);
-        let scope = InstrumentationScope::builder("streamgauge")
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .build();
+    pub fn new(
+        config: Config,
+        resource: &Resource,
+        export: impl Fn(Vec<u8>) -> Result<(), ExportError> + Send + 'static,
+    ) -> Self {
+        let envelope = Envelope::new(resource);
+        let queue = Queue::start(config.batching, move |batch| export(envelope.around(batch)));
         let vocabularies = config
             .vocabularies
             .iter()
@@ -64,8 +75,6 @@ impl Traces {
             .collect();
         Self {
             vocabularies,
-            scope,
-            processor,
             queue,
             full: Limited::per_minute(),
             ids: RandomIdGenerator::default(),
@@ -88,6 +97,47 @@ impl Traces {
     #[must_use]
     pub fn health(&self) -> Health {
         Health(Arc::clone(&self.queue))
+    }
+}
+
+/// What stands around the spans of each request: who we are. Written once.
+struct Envelope {
+    resource: Vec<u8>,
+    scope: Vec<u8>,
+}
+
+impl Envelope {
+    fn new(resource: &Resource) -> Self {
+        let resource = v1::Resource {
+            attributes: ResourceAttributesWithSchema::from(resource).attributes.0,
+            ..v1::Resource::default()
+        };
+        let scope = InstrumentationScope {
+            name: "streamgauge".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..InstrumentationScope::default()
+        };
+        let mut envelope = Self {
+            resource: Vec::new(),
+            scope: Vec::new(),
+        };
+        protobuf::bytes(&mut envelope.resource, 1, &resource.encode_to_vec());
+        protobuf::bytes(&mut envelope.scope, 1, &scope.encode_to_vec());
+        envelope
+    }
+
+    /// The `ExportTraceServiceRequest` of a batch: one `ResourceSpans` with one `ScopeSpans`.
+    fn around(&self, batch: &Batch) -> Vec<u8> {
+        let mut scope_spans = Vec::with_capacity(self.scope.len() + 8);
+        let spans_len = self.scope.len() + batch.bytes.len();
+        protobuf::length(&mut scope_spans, 2, spans_len);
+        let resource_spans = self.resource.len() + scope_spans.len() + spans_len;
+        let mut request = Vec::with_capacity(resource_spans + 8);
+        protobuf::length(&mut request, 1, resource_spans);
+        for part in [&self.resource, &scope_spans, &self.scope, &batch.bytes] {
+            request.extend_from_slice(part);
+        }
+        request
     }
 }
 
@@ -114,10 +164,8 @@ impl Sink for Traces {
         let Some(trace) = exchange.trace.as_ref().filter(|trace| trace.sampled) else {
             return;
         };
-        let inference = exchange.inference().is_some();
-        let count = 1 + usize::from(inference) + span::Draft::attempt_count(exchange);
         // All or none: half an exchange would be a trace with a hole.
-        if !self.queue.enter(count) {
+        if !self.queue.enter(span::Draft::count(exchange)) {
             if let Some(held_back) = self.full.pass() {
                 tracing::warn!(
                     dropped = self.queue.dropped(),
@@ -131,21 +179,22 @@ impl Sink for Traces {
             exchange,
             trace,
             vocabularies: &self.vocabularies,
-            scope: &self.scope,
         };
-        for span in draft.attempts(&self.ids) {
-            self.processor.on_end(span);
-        }
-        if inference {
-            self.processor.on_end(draft.inference());
-        }
-        self.processor.on_end(draft.server());
+        draft.write(&self.ids, |span| self.queue.push(span));
     }
 
     fn flush(&self, within: Duration) {
-        if let Err(error) = self.processor.shutdown_with_timeout(within) {
-            tracing::warn!(%error, waiting = self.queue.waiting(), "the last spans were not exported in time");
+        if !self.queue.end(within) {
+            let waiting = self.queue.waiting();
+            tracing::warn!(waiting, "the last spans were not exported in time");
         }
+    }
+}
+
+impl Drop for Traces {
+    /// Lets the thread end; does not wait for it.
+    fn drop(&mut self) {
+        self.queue.end(Duration::ZERO);
     }
 }
 

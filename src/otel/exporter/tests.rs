@@ -1,16 +1,13 @@
 //! Exporters are built where the application builds them: on a thread of its runtime.
 
-use std::future::Future;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::trace::SpanExporter as _;
 
 use super::*;
+use crate::otel::SpanSender;
 
 fn otlp(protocol: Protocol, endpoint: &str) -> Otlp {
     Otlp {
@@ -33,7 +30,7 @@ async fn both_protocols_are_built_inside_a_runtime() {
         for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
             let mut otlp = otlp(protocol, endpoint);
             otlp.gzip = true;
-            assert!(spans(&otlp).is_ok(), "{otlp:?}");
+            assert!(SpanSender::new(&otlp).is_ok(), "{otlp:?}");
             assert!(metrics(&otlp).is_ok(), "{otlp:?}");
         }
     }
@@ -41,7 +38,7 @@ async fn both_protocols_are_built_inside_a_runtime() {
 
 #[test]
 fn grpc_outside_a_runtime_is_an_error_not_a_panic() {
-    let built = spans(&otlp(Protocol::Grpc, "http://127.0.0.1:1"));
+    let built = SpanSender::new(&otlp(Protocol::Grpc, "http://127.0.0.1:1"));
     assert!(matches!(built, Err(BuildError::NoRuntime)));
 }
 
@@ -49,7 +46,7 @@ fn grpc_outside_a_runtime_is_an_error_not_a_panic() {
 fn a_missing_certificate_is_named() {
     let mut otlp = otlp(Protocol::HttpProtobuf, "https://127.0.0.1:1/v1/traces");
     otlp.tls.certificate = Some("/nowhere/ca.pem".into());
-    let error = spans(&otlp).unwrap_err().to_string();
+    let error = SpanSender::new(&otlp).unwrap_err().to_string();
     assert!(
         error.starts_with("cannot read /nowhere/ca.pem: "),
         "{error}"
@@ -60,7 +57,7 @@ fn a_missing_certificate_is_named() {
 async fn http_posts_to_the_path_with_decoded_headers() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
-    let exporter = spans(&otlp(Protocol::HttpProtobuf, &endpoint)).unwrap();
+    let sender = SpanSender::new(&otlp(Protocol::HttpProtobuf, &endpoint)).unwrap();
     let collector = std::thread::spawn(move || {
         let (mut connection, _) = listener.accept().unwrap();
         let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
@@ -73,13 +70,9 @@ async fn http_posts_to_the_path_with_decoded_headers() {
             .unwrap();
         String::from_utf8_lossy(&seen).into_owned()
     });
-    // As the SDK does: on a thread of its own, where the blocking client finishes within one poll.
-    let export = move || {
-        let mut context = Context::from_waker(Waker::noop());
-        let exported = pin!(exporter.export(Vec::new())).poll(&mut context);
-        assert!(matches!(exported, Poll::Ready(Ok(()))), "{exported:?}");
-    };
-    std::thread::spawn(export).join().unwrap();
+    // As the queue does: on a thread of its own, where the blocking client may wait.
+    let send = move || assert!(sender.send(Vec::new()).is_ok());
+    std::thread::spawn(send).join().unwrap();
     let head = collector.join().unwrap();
     assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("authorization: Bearer x\r\n"), "{head}");

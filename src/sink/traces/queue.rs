@@ -1,37 +1,76 @@
-//! How many spans wait for export, and what became of the others.
+//! Spans that wait for export, already written, and the thread that hands them to the exporter batch by batch.
+//!
+//! Every span that came is exported, dropped or still waiting. The thread is woken by a full batch, or when the first
+//! span of a batch has waited long enough; so most spans wake nobody.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-
+use super::{Batching, ExportError};
 use crate::sink::limited::Limited;
 
-/// The books of the export queue.
-#[derive(Debug)]
+/// The queue and its books.
 pub(super) struct Queue {
-    capacity: usize,
+    batching: Batching,
     waiting: AtomicUsize,
     dropped: AtomicU64,
     failures: AtomicU64,
+    state: Mutex<State>,
+    work: Condvar,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    full: VecDeque<Batch>,
+    /// The batch that is being filled, and when it goes out at the latest.
+    open: Batch,
+    due: Option<Instant>,
+    /// Nothing more may come.
+    over: bool,
+    /// The thread has ended.
+    ended: bool,
+}
+
+/// Spans, written one behind another.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) bytes: Vec<u8>,
+    spans: usize,
 }
 
 impl Queue {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
+    /// Starts the thread, which gives each batch to `export`.
+    pub(super) fn start(
+        batching: Batching,
+        export: impl Fn(&Batch) -> Result<(), ExportError> + Send + 'static,
+    ) -> Arc<Self> {
+        let queue = Arc::new(Self {
+            batching,
             waiting: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-        }
+            state: Mutex::default(),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+        });
+        let work = Arc::clone(&queue);
+        thread::Builder::new()
+            .name("spans".to_owned())
+            .spawn(move || work.rounds(export))
+            .expect("a process that cannot start a thread at its start cannot do its work");
+        queue
     }
 
     /// Takes places for some spans; without room for all they count as dropped.
     pub(super) fn enter(&self, spans: usize) -> bool {
-        let take = |waiting: usize| (waiting + spans <= self.capacity).then_some(waiting + spans);
+        let room = self.batching.queue;
+        let take = |waiting: usize| (waiting + spans <= room).then_some(waiting + spans);
         let entered = self
             .waiting
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
@@ -40,6 +79,38 @@ impl Queue {
             self.dropped.fetch_add(spans as u64, Ordering::Relaxed);
         }
         entered
+    }
+
+    /// Takes a span that has entered. After the end it is dropped.
+    pub(super) fn push(&self, span: &[u8]) {
+        let mut state = self.lock();
+        if state.over {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        state.open.bytes.extend_from_slice(span);
+        state.open.spans += 1;
+        if state.open.spans >= self.batching.size {
+            let batch = mem::take(&mut state.open);
+            state.full.push_back(batch);
+            state.due = None;
+            self.work.notify_one();
+        } else if state.due.is_none() {
+            state.due = Some(Instant::now() + self.batching.delay);
+            self.work.notify_one();
+        }
+    }
+
+    /// Has everything exported and ends the thread; says whether it had ended in time.
+    pub(super) fn end(&self, within: Duration) -> bool {
+        let mut state = self.lock();
+        state.over = true;
+        self.work.notify_one();
+        let waited = self
+            .ended
+            .wait_timeout_while(state, within, |state| !state.ended);
+        waited.is_ok_and(|(_, timeout)| !timeout.timed_out())
     }
 
     /// Spans that have entered and were not taken by the exporter yet.
@@ -54,52 +125,65 @@ impl Queue {
     pub(super) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
-}
 
-/// An exporter that keeps the books.
-#[derive(Debug)]
-pub(super) struct Counted<E> {
-    exporter: E,
-    queue: Arc<Queue>,
-    log: Limited,
-}
-
-impl<E> Counted<E> {
-    pub(super) fn new(exporter: E, queue: Arc<Queue>) -> Self {
-        Self {
-            exporter,
-            queue,
-            log: Limited::per_minute(),
-        }
-    }
-}
-
-impl<E: SpanExporter> SpanExporter for Counted<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len();
-        self.queue.waiting.fetch_sub(spans, Ordering::Relaxed);
-        let result = self.exporter.export(batch).await;
-        if let Err(error) = &result {
-            self.queue.failures.fetch_add(1, Ordering::Relaxed);
-            self.queue
-                .dropped
-                .fetch_add(spans as u64, Ordering::Relaxed);
-            if let Some(held_back) = self.log.pass() {
-                tracing::warn!(%error, spans, held_back, "spans were not exported");
+    fn rounds(&self, export: impl Fn(&Batch) -> Result<(), ExportError>) {
+        let log = Limited::per_minute();
+        while let Some(batch) = self.next() {
+            self.waiting.fetch_sub(batch.spans, Ordering::Relaxed);
+            if let Err(error) = export(&batch) {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                self.dropped
+                    .fetch_add(batch.spans as u64, Ordering::Relaxed);
+                if let Some(held_back) = log.pass() {
+                    tracing::warn!(%error, spans = batch.spans, held_back, "spans were not exported");
+                }
             }
         }
-        result
+        // What the exporter holds is let go before anybody hears of the end.
+        drop(export);
+        self.lock().ended = true;
+        self.ended.notify_all();
     }
 
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
+    /// The next batch that is full or due; `None` at the end.
+    fn next(&self) -> Option<Batch> {
+        let mut state = self.lock();
+        loop {
+            if let Some(batch) = state.full.pop_front() {
+                return Some(batch);
+            }
+            let left = state
+                .due
+                .map(|due| due.saturating_duration_since(Instant::now()));
+            if state.over || left.is_some_and(|left| left.is_zero()) {
+                state.due = None;
+                return Some(mem::take(&mut state.open)).filter(|batch| batch.spans > 0);
+            }
+            state = match left {
+                Some(left) => match self.work.wait_timeout(state, left) {
+                    Ok((state, _)) => state,
+                    Err(poisoned) => poisoned.into_inner().0,
+                },
+                None => self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+        }
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
+    /// A poisoned lock still holds a whole state: nothing in a critical section can panic half-way through a change.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("waiting", &self.waiting)
+            .field("dropped", &self.dropped)
+            .field("failures", &self.failures)
+            .finish_non_exhaustive()
     }
 }

@@ -1,34 +1,43 @@
 //! From a finished exchange to the spans an exporter is given.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::SystemTime;
 
-use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{BatchConfigBuilder, SpanData};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+use prost::Message as _;
 
 use super::*;
 use crate::exchange::{End, Failure};
-use crate::semconv::sample;
+use crate::semconv::{own, sample};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Hands on what it is given; can wait for leave first, or fail.
-#[derive(Debug)]
 struct Fake {
-    spans: Sender<Vec<SpanData>>,
-    leave: Option<Mutex<Receiver<()>>>,
+    spans: Sender<Vec<Span>>,
+    leave: Option<Receiver<()>>,
     fail: bool,
 }
 
-impl SpanExporter for Fake {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let _ = self.spans.send(batch);
+impl Fake {
+    fn export(&self, request: &[u8]) -> Result<(), ExportError> {
+        let request = ExportTraceServiceRequest::decode(request).unwrap();
+        let scopes = request
+            .resource_spans
+            .into_iter()
+            .flat_map(|resource| resource.scope_spans);
+        let _ = self
+            .spans
+            .send(scopes.flat_map(|scope| scope.spans).collect());
         if let Some(leave) = &self.leave {
-            let _ = leave.lock().unwrap().recv();
+            let _ = leave.recv();
         }
         if self.fail {
-            Err(OTelSdkError::InternalFailure("refused".into()))
+            Err("refused".into())
         } else {
             Ok(())
         }
@@ -36,29 +45,29 @@ impl SpanExporter for Fake {
 }
 
 fn traces(queue: usize, exporter: Fake) -> Traces {
-    let batch = BatchConfigBuilder::default()
-        .with_max_queue_size(queue)
-        .with_max_export_batch_size(2)
-        .with_scheduled_delay(MINUTE)
-        .build();
+    let batching = Batching {
+        queue,
+        size: 2,
+        delay: MINUTE,
+    };
+    with_batching(batching, exporter)
+}
+
+fn with_batching(batching: Batching, exporter: Fake) -> Traces {
     let vocabularies = semconv::DEFAULTS
         .into_iter()
         .filter_map(semconv::named)
         .collect();
+    let config = Config {
+        vocabularies,
+        batching,
+    };
     let resource = Resource::builder_empty().build();
-    Traces::new(
-        Config {
-            vocabularies,
-            queue,
-            batch,
-        },
-        &resource,
-        exporter,
-    )
+    Traces::new(config, &resource, move |request| exporter.export(&request))
 }
 
 /// The spans of one exchange, as exported.
-fn spans(exchange: Exchange) -> Vec<SpanData> {
+fn spans(exchange: Exchange) -> Vec<Span> {
     let (send, receive) = channel();
     let traces = traces(
         100,
@@ -70,51 +79,75 @@ fn spans(exchange: Exchange) -> Vec<SpanData> {
     );
     traces.finished(ExchangeId(1), &Arc::new(exchange));
     traces.flush(MINUTE);
-    drop(traces);
     receive.iter().flatten().collect()
 }
 
-fn value(span: &SpanData, key: &str) -> Option<String> {
-    let attribute = span
-        .attributes
-        .iter()
-        .find(|attribute| attribute.key.as_str() == key);
-    attribute.map(|attribute| attribute.value.as_str().into_owned())
+fn value(span: &Span, key: &str) -> Option<String> {
+    let mut attributes = span.attributes.iter();
+    let attribute = attributes.find(|attribute| attribute.key == key)?;
+    match attribute.value.as_ref()?.value.as_ref()? {
+        any_value::Value::StringValue(text) => Some(text.clone()),
+        any_value::Value::IntValue(number) => Some(number.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An id of a span as it is written.
+fn id(id: u64) -> Vec<u8> {
+    id.to_be_bytes().to_vec()
+}
+
+/// A time of an exchange as it is written.
+fn at(exchange: &Exchange, ms: u64) -> u64 {
+    let time = exchange.started_at + Duration::from_millis(ms);
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_nanos()).unwrap()
+}
+
+fn unset() -> Option<Status> {
+    Some(Status::default())
+}
+
+fn error(message: &str) -> Option<Status> {
+    Some(Status {
+        code: StatusCode::Error.into(),
+        message: message.to_owned(),
+    })
+}
+
+fn parent_is_remote(span: &Span) -> bool {
+    assert_eq!(
+        span.flags & 0x101,
+        0x101,
+        "sampled, and known to be remote or not"
+    );
+    span.flags & 0x200 != 0
 }
 
 #[test]
 fn a_call_is_a_server_span_with_a_client_child() {
     let exchange = sample::streamed();
     let [inference, server] = spans(exchange.clone()).try_into().unwrap();
-    let trace_id = TraceId::from(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
+    let trace_id = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes();
 
     assert_eq!(server.name, "POST /v1/chat/completions");
-    assert_eq!(server.span_kind, SpanKind::Server);
-    assert_eq!(server.span_context.trace_id(), trace_id);
-    assert_eq!(server.span_context.span_id(), SpanId::from(1));
-    assert_eq!(server.span_context.trace_state().header(), "vendor=1");
-    assert_eq!(server.parent_span_id, SpanId::from(0xb7ad_6b71_6920_3331));
-    assert!(server.parent_span_is_remote);
-    assert_eq!(server.start_time, exchange.started_at);
+    assert_eq!(server.kind(), SpanKind::Server);
+    assert_eq!(server.trace_id, trace_id);
+    assert_eq!(server.span_id, id(1));
+    assert_eq!(server.trace_state, "vendor=1");
+    assert_eq!(server.parent_span_id, id(0xb7ad_6b71_6920_3331));
+    assert!(parent_is_remote(&server));
+    assert_eq!(server.start_time_unix_nano, at(&exchange, 0));
 
     assert_eq!(inference.name, "chat gpt-4o");
-    assert_eq!(inference.span_kind, SpanKind::Client);
-    assert_eq!(inference.span_context.trace_id(), trace_id);
-    assert_eq!(inference.span_context.span_id(), SpanId::from(2));
-    assert_eq!(inference.parent_span_id, SpanId::from(1));
-    assert!(!inference.parent_span_is_remote);
-    assert_eq!(
-        inference.start_time,
-        exchange.started_at + Duration::from_millis(11)
-    );
-    assert_eq!(
-        inference.end_time,
-        exchange.started_at + Duration::from_millis(2110)
-    );
-    assert_eq!(
-        (&server.status, &inference.status),
-        (&Status::Unset, &Status::Unset)
-    );
+    assert_eq!(inference.kind(), SpanKind::Client);
+    assert_eq!(inference.trace_id, trace_id);
+    assert_eq!(inference.span_id, id(2));
+    assert_eq!(inference.parent_span_id, id(1));
+    assert!(!parent_is_remote(&inference));
+    assert_eq!(inference.start_time_unix_nano, at(&exchange, 11));
+    assert_eq!(inference.end_time_unix_nano, at(&exchange, 2110));
+    assert_eq!((server.status, inference.status), (unset(), unset()));
 }
 
 #[test]
@@ -127,13 +160,13 @@ fn facts_of_the_call_stand_on_the_inference_span_only() {
         inference
             .attributes
             .iter()
-            .any(|attribute| is_fact(attribute.key.as_str()))
+            .any(|attribute| is_fact(&attribute.key))
     );
     assert!(
         !server
             .attributes
             .iter()
-            .any(|attribute| is_fact(attribute.key.as_str()))
+            .any(|attribute| is_fact(&attribute.key))
     );
     assert_eq!(
         value(&inference, "llm.response.chunk_count").as_deref(),
@@ -152,10 +185,11 @@ fn first_token_and_stalls_are_events() {
     let events: Vec<_> = inference
         .events
         .iter()
-        .map(|event| (event.name.as_ref(), event.timestamp))
+        .map(|event| (event.name.as_str(), event.time_unix_nano))
         .collect();
-    let at = |ms| exchange.started_at + Duration::from_millis(ms);
+    let at = |ms| at(&exchange, ms);
     assert_eq!(events, [("first_token", at(60)), ("stall", at(2100))]);
+    assert_eq!(inference.events[1].attributes[0].key, own::STALL_DURATION);
     assert!(server.events.is_empty());
     let [unary, _] = spans(sample::unary()).try_into().unwrap();
     assert!(unary.events.is_empty());
@@ -165,7 +199,7 @@ fn first_token_and_stalls_are_events() {
 fn what_is_no_inference_is_one_span() {
     let [server] = spans(sample::plain()).try_into().unwrap();
     assert_eq!(
-        (server.name.as_ref(), server.span_kind),
+        (server.name.as_ref(), server.kind()),
         ("GET", SpanKind::Server)
     );
 }
@@ -174,26 +208,24 @@ fn what_is_no_inference_is_one_span() {
 fn more_than_one_attempt_makes_a_span_of_each_under_the_inference() {
     let exchange = sample::repeated();
     let [first, second, inference, server] = spans(exchange.clone()).try_into().unwrap();
-    assert_eq!(inference.parent_span_id, server.span_context.span_id());
+    assert_eq!(inference.parent_span_id, server.span_id);
     for span in [&first, &second] {
         assert_eq!(
-            (span.name.as_ref(), &span.span_kind),
-            ("POST", &SpanKind::Client)
+            (span.name.as_ref(), span.kind()),
+            ("POST", SpanKind::Client)
         );
-        assert_eq!(span.parent_span_id, inference.span_context.span_id());
+        assert_eq!(span.parent_span_id, inference.span_id);
         assert_eq!(
             value(span, "url.full").as_deref(),
             Some("https://api.openai.com/v1/chat/completions")
         );
     }
-    assert_ne!(first.span_context.span_id(), second.span_context.span_id());
-    assert_eq!(
-        [first.status, second.status],
-        [Status::error(""), Status::Unset]
-    );
-    let at = |ms| exchange.started_at + Duration::from_millis(ms);
-    assert_eq!((first.start_time, first.end_time), (at(11), at(24)));
-    assert_eq!((second.start_time, second.end_time), (at(25), at(2110)));
+    assert_ne!(first.span_id, second.span_id);
+    let times = |span: &Span| (span.start_time_unix_nano, span.end_time_unix_nano);
+    let at = |ms| at(&exchange, ms);
+    assert_eq!(times(&first), (at(11), at(24)));
+    assert_eq!(times(&second), (at(25), at(2110)));
+    assert_eq!([first.status, second.status], [error(""), unset()]);
 }
 
 #[test]
@@ -203,23 +235,20 @@ fn a_root_has_no_parent() {
         trace.parent_span_id = None;
     }
     let [server] = spans(exchange).try_into().unwrap();
-    assert_eq!(
-        (server.parent_span_id, server.parent_span_is_remote),
-        (SpanId::INVALID, false)
-    );
+    assert!(server.parent_span_id.is_empty() && !parent_is_remote(&server));
 }
 
 #[test]
 fn an_http_error_fails_the_inference_and_a_4xx_not_the_server() {
     let [inference, server] = spans(sample::rate_limited()).try_into().unwrap();
-    assert_eq!(inference.status, Status::error("slow down"));
+    assert_eq!(inference.status, error("slow down"));
     assert_eq!(
         value(&inference, "error.type").as_deref(),
         Some("rate_limit_exceeded")
     );
     assert_eq!(
         (server.status.clone(), value(&server, "error.type")),
-        (Status::Unset, None)
+        (unset(), None)
     );
 }
 
@@ -236,16 +265,16 @@ fn each_way_to_end_has_its_status() {
         let [inference, server] = spans(exchange).try_into().unwrap();
         assert_eq!(
             inference.status,
-            Status::error(""),
+            error(""),
             "a description does not repeat the type"
         );
         server.status
     };
-    assert_eq!(failed(End::ErrorEvent, Some(200)), Status::Unset);
-    assert_eq!(failed(End::Cut, Some(200)), Status::error(""));
-    assert_eq!(failed(End::Timeout, Some(504)), Status::error(""));
-    assert_eq!(failed(End::Refused, Some(502)), Status::error(""));
-    assert_eq!(failed(End::Done, Some(500)), Status::error(""));
+    assert_eq!(failed(End::ErrorEvent, Some(200)), unset());
+    assert_eq!(failed(End::Cut, Some(200)), error(""));
+    assert_eq!(failed(End::Timeout, Some(504)), error(""));
+    assert_eq!(failed(End::Refused, Some(502)), error(""));
+    assert_eq!(failed(End::Done, Some(500)), error(""));
 }
 
 #[test]
@@ -254,7 +283,7 @@ fn a_client_that_left_is_no_error() {
     for span in [inference, server] {
         assert_eq!(
             (span.status.clone(), value(&span, "error.type")),
-            (Status::Unset, None)
+            (unset(), None)
         );
         assert_eq!(
             value(&span, "streamgauge.end").as_deref(),
@@ -280,7 +309,7 @@ fn every_span_is_exported_or_counted_as_dropped() {
         6,
         Fake {
             spans: send,
-            leave: Some(Mutex::new(wait)),
+            leave: Some(wait),
             fail: false,
         },
     );
@@ -317,5 +346,58 @@ fn a_failed_export_is_counted_with_its_spans() {
     assert_eq!(
         (traces.health().export_failures(), traces.health().dropped()),
         (1, 2)
+    );
+}
+
+#[test]
+fn a_span_waits_for_others_no_longer_than_it_may() {
+    let (send, receive) = channel();
+    let fake = Fake {
+        spans: send,
+        leave: None,
+        fail: false,
+    };
+    let batching = Batching {
+        queue: 100,
+        size: 100,
+        delay: Duration::from_millis(1),
+    };
+    let traces = with_batching(batching, fake);
+    for _ in 0..2 {
+        traces.finished(ExchangeId(1), &Arc::new(sample::plain()));
+        assert_eq!(receive.recv_timeout(MINUTE).unwrap().len(), 1);
+    }
+    assert_eq!(traces.queue.waiting(), 0);
+}
+
+#[test]
+fn a_span_after_the_end_is_dropped() {
+    let (send, receive) = channel();
+    let traces = traces(
+        100,
+        Fake {
+            spans: send,
+            leave: None,
+            fail: false,
+        },
+    );
+    traces.flush(MINUTE);
+    traces.finished(ExchangeId(1), &Arc::new(sample::plain()));
+    assert_eq!((traces.dropped(), traces.queue.waiting()), (1, 0));
+    assert_eq!(receive.iter().count(), 0);
+}
+
+#[test]
+fn a_request_names_resource_and_scope() {
+    let resource = Resource::builder_empty().with_service_name("edge").build();
+    let batch = Batch::default();
+    let request = Envelope::new(&resource).around(&batch);
+    let request = ExportTraceServiceRequest::decode(&*request).unwrap();
+    let [of] = request.resource_spans.try_into().unwrap();
+    assert_eq!(of.resource.unwrap().attributes[0].key, "service.name");
+    let scope = of.scope_spans[0].scope.clone().unwrap();
+    assert_eq!(
+        (scope.name.as_str(), scope.version.as_str()),
+        ("streamgauge", env!("CARGO_PKG_VERSION"))
     );
 }

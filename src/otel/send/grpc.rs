@@ -1,0 +1,149 @@
+//! OTLP over gRPC.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes};
+use http::uri::PathAndQuery;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
+use tokio::runtime::Handle;
+use tonic::client;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Extensions, Request, Status};
+use tonic_types::StatusExt as _;
+
+use super::{Refusal, SendError};
+use crate::otel::BuildError;
+use crate::otel::exporter::grpc_tls;
+use crate::otel::settings::Otlp;
+
+const PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+#[derive(Debug)]
+pub(super) struct Grpc {
+    client: client::Grpc<Channel>,
+    metadata: MetadataMap,
+    runtime: Handle,
+}
+
+impl Grpc {
+    pub(super) fn new(otlp: &Otlp) -> Result<Self, BuildError> {
+        // The channel is spawned where it is built, and would panic elsewhere.
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let refused = |error: tonic::transport::Error| BuildError::Client {
+            endpoint: otlp.shown_endpoint(),
+            reason: chain(&error),
+        };
+        let mut endpoint = Endpoint::from_shared(otlp.endpoint.clone())
+            .and_then(|endpoint| endpoint.user_agent(super::USER_AGENT))
+            .map_err(refused)?
+            .timeout(otlp.timeout);
+        if otlp.endpoint.starts_with("https://") {
+            endpoint = endpoint.tls_config(grpc_tls(&otlp.tls)?).map_err(refused)?;
+        }
+        let mut client = client::Grpc::new(endpoint.connect_lazy());
+        if otlp.gzip {
+            client = client
+                .send_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Gzip);
+        }
+        Ok(Self {
+            client,
+            metadata: MetadataMap::from_headers(super::headers(otlp)),
+            runtime,
+        })
+    }
+
+    pub(super) fn send(&self, body: Bytes) -> Result<ExportTraceServiceResponse, Refusal> {
+        let mut client = self.client.clone();
+        let request = Request::from_parts(self.metadata.clone(), Extensions::default(), body);
+        let path = PathAndQuery::from_static(PATH);
+        let exchange = async {
+            let ready = client.ready().await;
+            ready.map_err(|error| Status::from_error(error.into()))?;
+            client.unary(request, path, Written).await
+        };
+        let response = self.runtime.block_on(exchange);
+        response
+            .map(tonic::Response::into_inner)
+            .map_err(|status| refusal(&status))
+    }
+}
+
+/// Which codes may pass, and after how long.
+fn refusal(status: &Status) -> Refusal {
+    let asked = || status.get_details_retry_info()?.retry_delay;
+    let cause = status.source().map(|cause| format!(": {}", chain(cause)));
+    Refusal {
+        error: SendError::Code {
+            code: status.code(),
+            cause: cause.unwrap_or_default(),
+        },
+        again: match status.code() {
+            // Full for good, unless it says when there is room.
+            Code::ResourceExhausted => asked(),
+            Code::Unavailable => Some(asked().unwrap_or_default()),
+            Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::DataLoss => Some(Duration::ZERO),
+            _ => None,
+        },
+    }
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A request that is written already.
+struct Written;
+
+impl Codec for Written {
+    type Encode = Bytes;
+    type Decode = ExportTraceServiceResponse;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Written {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, request: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put(request);
+        Ok(())
+    }
+}
+
+impl Decoder for Written {
+    type Item = ExportTraceServiceResponse;
+    type Error = Status;
+
+    fn decode(&mut self, answer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
+        let answer = ExportTraceServiceResponse::decode(answer);
+        answer
+            .map(Some)
+            .map_err(|error| Status::internal(error.to_string()))
+    }
+}

@@ -1,0 +1,97 @@
+//! OTLP over HTTP, in protobuf.
+
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
+use reqwest::blocking::{Client, Response};
+
+use super::{Refusal, SendError};
+use crate::otel::BuildError;
+use crate::otel::exporter::http_client;
+use crate::otel::settings::Otlp;
+
+/// Longest answer that is read, in bytes; it holds a message for people at most.
+const ANSWER_BYTES: u64 = 64 << 10;
+
+#[derive(Debug)]
+pub(super) struct Http {
+    client: Client,
+    endpoint: String,
+    headers: HeaderMap,
+    gzip: bool,
+}
+
+impl Http {
+    pub(super) fn new(otlp: &Otlp) -> Result<Self, BuildError> {
+        let mut headers = HeaderMap::from_iter([
+            (USER_AGENT, HeaderValue::from_static(super::USER_AGENT)),
+            (
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/x-protobuf"),
+            ),
+        ]);
+        if otlp.gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        for (name, value) in &super::headers(otlp) {
+            headers.insert(name, value.clone());
+        }
+        Ok(Self {
+            client: http_client(otlp)?,
+            endpoint: otlp.endpoint.clone(),
+            headers,
+            gzip: otlp.gzip,
+        })
+    }
+
+    /// A request as it goes out, compressed where that is asked for.
+    pub(super) fn prepare(&self, request: Vec<u8>) -> Result<Bytes, SendError> {
+        if !self.gzip {
+            return Ok(request.into());
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        let coded = encoder.write_all(&request).and_then(|()| encoder.finish());
+        coded.map(Bytes::from).map_err(SendError::Compress)
+    }
+
+    pub(super) fn send(&self, body: Bytes) -> Result<ExportTraceServiceResponse, Refusal> {
+        let request = self.client.post(&self.endpoint);
+        let sent = request.headers(self.headers.clone()).body(body).send();
+        // The URL may hold a key.
+        let response = sent.map_err(|error| Refusal {
+            error: SendError::Network(error.without_url()),
+            again: Some(Duration::ZERO),
+        })?;
+        if !response.status().is_success() {
+            return Err(refusal(&response));
+        }
+        let mut answer = Vec::new();
+        // The spans were taken, whatever becomes of the rest of the answer.
+        let _ = response.take(ANSWER_BYTES).read_to_end(&mut answer);
+        Ok(ExportTraceServiceResponse::decode(&*answer).unwrap_or_default())
+    }
+}
+
+/// Which statuses may pass, and after how long.
+fn refusal(response: &Response) -> Refusal {
+    let status = response.status().as_u16();
+    let asked = || {
+        let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+        seconds.trim().parse().ok().map(Duration::from_secs)
+    };
+    Refusal {
+        error: SendError::Status(status),
+        again: match status {
+            429 | 503 => Some(asked().unwrap_or_default()),
+            502 | 504 => Some(Duration::ZERO),
+            _ => None,
+        },
+    }
+}

@@ -1,0 +1,195 @@
+//! The forms of protobuf that OTLP's spans are made of, appended to bytes.
+//!
+//! Governing text: the protobuf encoding guide, and `opentelemetry/proto/common/v1/common.proto`, whose `KeyValue` is
+//! most of a span. Lengths of attributes are reckoned beforehand, so that nothing is moved and nothing allocated.
+
+use crate::semconv::{Attribute, Value};
+
+/// Wire types.
+const VARINT: u32 = 0;
+const FIXED_64: u32 = 1;
+const DELIMITED: u32 = 2;
+const FIXED_32: u32 = 5;
+
+/// Bytes that the length of a [`message`] most often takes: those of a span are from 128 bytes to 16 KiB long.
+const LENGTH_GUESS: usize = 2;
+
+/// A field of an unsigned or enumerated type; zero is absent, as proto3 has it.
+pub(super) fn number(out: &mut Vec<u8>, field: u32, number: u64) {
+    if number != 0 {
+        tag(out, field, VARINT);
+        out.extend(varint(number));
+    }
+}
+
+/// A `fixed64` field.
+pub(super) fn fixed_64(out: &mut Vec<u8>, field: u32, number: u64) {
+    tag(out, field, FIXED_64);
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
+/// A `fixed32` field.
+pub(super) fn fixed_32(out: &mut Vec<u8>, field: u32, number: u32) {
+    tag(out, field, FIXED_32);
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
+/// A `bytes` or `string` field.
+pub(super) fn bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
+    length(out, field, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+/// Tag and length of a field whose bytes follow.
+pub(super) fn length(out: &mut Vec<u8>, field: u32, bytes: usize) {
+    tag(out, field, DELIMITED);
+    out.extend(varint(bytes as u64));
+}
+
+/// A field that is a message of its own.
+pub(super) fn message(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    tag(out, field, DELIMITED);
+    let start = out.len();
+    out.extend_from_slice(&[0; LENGTH_GUESS]);
+    write(out);
+    let length = out.len() - start - LENGTH_GUESS;
+    out.splice(start..start + LENGTH_GUESS, varint(length as u64));
+}
+
+/// A `KeyValue` field.
+pub(super) fn attribute(out: &mut Vec<u8>, field: u32, (key, value): &Attribute<'_>) {
+    let value_len = value_len(value);
+    length(
+        out,
+        field,
+        delimited_len(key.len()) + delimited_len(value_len),
+    );
+    bytes(out, 1, key.as_bytes());
+    length(out, 2, value_len);
+    any_value(out, value);
+}
+
+/// The content of an `AnyValue`.
+fn any_value(out: &mut Vec<u8>, value: &Value<'_>) {
+    match value {
+        Value::Str(text) => bytes(out, 1, text.as_bytes()),
+        Value::Bool(flag) => {
+            tag(out, 2, VARINT);
+            out.push(u8::from(*flag));
+        }
+        Value::Int(number) => {
+            tag(out, 3, VARINT);
+            out.extend(varint(number.cast_unsigned()));
+        }
+        Value::Float(number) => fixed_64(out, 4, number.to_bits()),
+        Value::StrList(texts) => {
+            length(out, 5, list_len(texts));
+            for text in texts {
+                length(out, 1, delimited_len(text.len()));
+                bytes(out, 1, text.as_bytes());
+            }
+        }
+    }
+}
+
+/// Bytes of the content of an `AnyValue`.
+fn value_len(value: &Value<'_>) -> usize {
+    match value {
+        Value::Str(text) => delimited_len(text.len()),
+        Value::Bool(_) => 2,
+        Value::Int(number) => 1 + varint_len(number.cast_unsigned()),
+        Value::Float(_) => 9,
+        Value::StrList(texts) => delimited_len(list_len(texts)),
+    }
+}
+
+/// Bytes of the content of an `ArrayValue`.
+fn list_len(texts: &[&str]) -> usize {
+    let element = |text: &&str| delimited_len(delimited_len(text.len()));
+    texts.iter().map(element).sum()
+}
+
+/// Bytes of a delimited field with a tag of one byte.
+const fn delimited_len(bytes: usize) -> usize {
+    1 + varint_len(bytes as u64) + bytes
+}
+
+const fn varint_len(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+fn tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
+    out.extend(varint(u64::from(field << 3 | wire_type)));
+}
+
+/// Seven bits to a byte, the lowest first; all but the last byte have the top bit set.
+fn varint(number: u64) -> impl Iterator<Item = u8> {
+    let length = varint_len(number);
+    (0..length).map(move |at| {
+        let more = if at + 1 < length { 0x80 } else { 0 };
+        (number >> (7 * at)) as u8 & 0x7f | more
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value};
+    use proptest::prelude::*;
+    use prost::Message as _;
+
+    /// The attribute as the protocol's own types write it.
+    fn reference((key, value): &Attribute<'_>) -> Vec<u8> {
+        let text = |text: &str| any_value::Value::StringValue(text.to_owned());
+        let value = match value {
+            Value::Str(value) => text(value),
+            Value::Bool(flag) => any_value::Value::BoolValue(*flag),
+            Value::Int(number) => any_value::Value::IntValue(*number),
+            Value::Float(number) => any_value::Value::DoubleValue(*number),
+            Value::StrList(texts) => any_value::Value::ArrayValue(ArrayValue {
+                values: texts
+                    .iter()
+                    .map(|each| AnyValue {
+                        value: Some(text(each)),
+                    })
+                    .collect(),
+            }),
+        };
+        KeyValue {
+            key: (*key).to_owned(),
+            value: Some(AnyValue { value: Some(value) }),
+            ..KeyValue::default()
+        }
+        .encode_to_vec()
+    }
+
+    fn check(attribute: &Attribute<'_>) {
+        let mut written = Vec::new();
+        super::attribute(&mut written, 9, attribute);
+        let mut expected = Vec::new();
+        bytes(&mut expected, 9, &reference(attribute));
+        assert_eq!(written, expected, "{attribute:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn attributes_are_written_as_the_protocols_types_write_them(
+            text in ".{0,300}", number: i64, float: f64, flag: bool, list in prop::collection::vec(".{0,150}", 0..4)
+        ) {
+            check(&("text", text.clone().into()));
+            check(&("number", Value::Int(number)));
+            check(&("float", Value::Float(float)));
+            check(&("flag", Value::Bool(flag)));
+            check(&("list", Value::StrList(list.iter().map(String::as_str).collect())));
+        }
+
+        #[test]
+        fn a_message_of_any_length_has_its_length_before_it(length in 0usize..40_000) {
+            let mut written = vec![1, 2];
+            message(&mut written, 4, |out| out.resize(out.len() + length, 7));
+            let mut expected = vec![1, 2];
+            bytes(&mut expected, 4, &vec![7; length]);
+            prop_assert_eq!(written, expected);
+        }
+    }
+}
