@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 
 /// Into how many slots a window is cut.
@@ -16,7 +17,7 @@ const SLOTS: usize = 60;
 pub(super) struct Windows {
     slot: Duration,
     start: Instant,
-    means: HashMap<Vec<KeyValue>, Ring>,
+    means: HashMap<Vec<KeyValue>, Ring, RandomState>,
 }
 
 /// Samples by slot; each slot knows which turn of the ring it is of.
@@ -37,29 +38,20 @@ impl Windows {
         Self {
             slot,
             start,
-            means: HashMap::new(),
+            means: HashMap::default(),
         }
     }
 
     /// Adds a sample.
     pub(super) fn add(&mut self, labels: &[KeyValue], value: f64, now: Instant) {
         let turn = self.turn(now);
-        if !self.means.contains_key(labels) {
-            self.means
-                .insert(labels.to_vec(), Ring([Slot::default(); SLOTS]));
+        if let Some(ring) = self.means.get_mut(labels) {
+            ring.add(turn, value);
+        } else {
+            let mut ring = Ring([Slot::default(); SLOTS]);
+            ring.add(turn, value);
+            self.means.insert(labels.to_vec(), ring);
         }
-        let Some(Ring(slots)) = self.means.get_mut(labels) else {
-            return;
-        };
-        let slot = &mut slots[turn as usize % SLOTS];
-        if slot.turn != turn {
-            *slot = Slot {
-                turn,
-                ..Slot::default()
-            };
-        }
-        slot.count += 1;
-        slot.sum += value;
     }
 
     /// The mean of each label set that has a sample in the window; the others are forgotten.
@@ -83,6 +75,21 @@ impl Windows {
     fn turn(&self, now: Instant) -> u64 {
         let slots = now.saturating_duration_since(self.start).as_nanos() / self.slot.as_nanos();
         u64::try_from(slots).unwrap_or(u64::MAX)
+    }
+}
+
+impl Ring {
+    fn add(&mut self, turn: u64, value: f64) {
+        let Self(slots) = self;
+        let slot = &mut slots[turn as usize % SLOTS];
+        if slot.turn != turn {
+            *slot = Slot {
+                turn,
+                ..Slot::default()
+            };
+        }
+        slot.count += 1;
+        slot.sum += value;
     }
 }
 
