@@ -142,20 +142,24 @@ impl Vocabulary for GenAi {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let Some(base) = base(exchange) else { return };
+        let Some(mut attributes) = base(exchange) else {
+            return;
+        };
+        let base = attributes.len();
+        push_error(&mut attributes, exchange);
+        push_openai(&mut attributes, exchange);
         let duration = DURATION.sample(exchange.times.end - exchange.issued());
+        record.record(&attributes, &[duration]);
+
+        attributes.truncate(base);
         record.record(
-            &with_openai(with_error(base.clone(), exchange), exchange),
-            &[duration],
-        );
-        record.record(
-            &base,
+            &attributes,
             &chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK),
         );
-        let base = with_openai(base, exchange);
-        record_usage(&exchange.usage, &base, record);
+        push_openai(&mut attributes, exchange);
+        record_usage(&exchange.usage, &mut attributes, record);
         record.record(
-            &base,
+            &attributes,
             &some([
                 exchange
                     .usage
@@ -269,7 +273,8 @@ const fn output_type(kind: OutputType) -> &'static str {
     }
 }
 
-/// Attributes that every GenAI metric carries; `None` for what is no inference call.
+/// Attributes that every GenAI metric carries, with room for those that some have more; `None` for what is no inference
+/// call.
 pub(super) fn base(exchange: &Exchange) -> Option<Vec<Attribute<'_>>> {
     let (call, upstream) = exchange.inference()?;
     let mut base = Vec::with_capacity(10);
@@ -295,40 +300,21 @@ pub(super) fn base(exchange: &Exchange) -> Option<Vec<Attribute<'_>>> {
 }
 
 /// Adds `error.type` where the call failed.
-pub(super) fn with_error<'a>(
-    mut attributes: Vec<Attribute<'a>>,
-    exchange: &'a Exchange,
-) -> Vec<Attribute<'a>> {
-    attributes.extend(
-        exchange
-            .failure
-            .as_ref()
-            .map(|failure| (ERROR_TYPE, (&failure.kind).into())),
-    );
-    attributes
+pub(super) fn push_error<'a>(attributes: &mut Vec<Attribute<'a>>, exchange: &'a Exchange) {
+    let failure = exchange.failure.as_ref();
+    attributes.extend(failure.map(|failure| (ERROR_TYPE, (&failure.kind).into())));
 }
 
 /// Adds service tier and fingerprint where the provider is `openai`.
-pub(super) fn with_openai<'a>(
-    mut attributes: Vec<Attribute<'a>>,
-    exchange: &'a Exchange,
-) -> Vec<Attribute<'a>> {
-    if exchange
-        .upstream
-        .as_ref()
-        .is_some_and(|upstream| &*upstream.provider == "openai")
-    {
+pub(super) fn push_openai<'a>(attributes: &mut Vec<Attribute<'a>>, exchange: &'a Exchange) {
+    let upstream = exchange.upstream.as_ref();
+    if upstream.is_some_and(|upstream| &*upstream.provider == "openai") {
         let response = &exchange.response;
-        attributes.extend(
-            response
-                .service_tier
-                .as_deref()
-                .map(|tier| (RESPONSE_SERVICE_TIER, tier.into())),
-        );
+        let tier = response.service_tier.as_deref();
+        attributes.extend(tier.map(|tier| (RESPONSE_SERVICE_TIER, tier.into())));
         let fingerprint = response.system_fingerprint.as_deref();
         attributes.extend(fingerprint.map(|print| (RESPONSE_SYSTEM_FINGERPRINT, print.into())));
     }
-    attributes
 }
 
 /// First-chunk time and the gaps between output events, as samples of the two metrics given.
@@ -352,31 +338,32 @@ pub(super) fn chunk_times(
 
 /// The samples that are there.
 pub(super) fn some<const N: usize>(samples: [Option<Sample>; N]) -> Vec<Sample> {
-    samples.into_iter().flatten().collect()
+    let mut there = Vec::with_capacity(N);
+    there.extend(samples.into_iter().flatten());
+    there
 }
 
-/// Usage by modality: what the provider broke down under its name, the rest as `unknown`.
-fn record_usage(usage: &Usage, base: &[Attribute<'_>], record: &mut dyn Record) {
+/// Usage by modality: what the provider broke down under its name, the rest as `unknown`. `attributes` are left as they
+/// were.
+fn record_usage(usage: &Usage, attributes: &mut Vec<Attribute<'_>>, record: &mut dyn Record) {
     let modalities = [
         ("text", usage.text_input_tokens, usage.text_output_tokens),
         ("image", usage.image_input_tokens, usage.image_output_tokens),
         ("audio", usage.audio_input_tokens, usage.audio_output_tokens),
     ];
     let (mut input, mut output) = (usage.input_tokens, usage.output_tokens);
-    let mut attributes = base.to_vec();
     for (modality, part_in, part_out) in modalities {
         let samples = some([
             take(&mut input, part_in, &USAGE_INPUT),
             take(&mut output, part_out, &USAGE_OUTPUT),
         ]);
-        attributes.truncate(base.len());
         attributes.push((TOKEN_MODALITY, modality.into()));
-        record.record(&attributes, &samples);
+        record.record(attributes, &samples);
+        attributes.pop();
     }
-    attributes.truncate(base.len());
     attributes.push((TOKEN_MODALITY, "unknown".into()));
     record.record(
-        &attributes,
+        attributes,
         &some([
             input.map(|count| USAGE_INPUT.sample(count)),
             output.map(|count| USAGE_OUTPUT.sample(count)),
@@ -391,6 +378,7 @@ fn record_usage(usage: &Usage, base: &[Attribute<'_>], record: &mut dyn Record) 
                 .map(|count| USAGE_REASONING.sample(count)),
         ]),
     );
+    attributes.pop();
 }
 
 /// Takes a modality's part out of the total. `None`, and nothing taken, where it is zero or more than there is; the

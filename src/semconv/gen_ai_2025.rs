@@ -4,7 +4,7 @@
 //! attributes that did not change are [`gen_ai`](super::gen_ai)'s. The server metrics are measured at the proxy, from the
 //! last byte of the request, which is as near as a proxy comes to the server's own reading.
 
-use super::gen_ai::{base, chunk_times, shared, some, with_error, with_openai};
+use super::gen_ai::{base, chunk_times, push_error, push_openai, shared, some};
 use super::metric::{Kind, Metric, Record, buckets};
 use super::{Attributes, Vocabulary};
 use crate::exchange::{End, Exchange};
@@ -92,25 +92,30 @@ impl Vocabulary for GenAi2025 {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let Some(base) = base(exchange) else { return };
-        let mut tokens = with_openai(base.clone(), exchange);
+        let Some(mut attributes) = base(exchange) else {
+            return;
+        };
+        let base = attributes.len();
+        push_openai(&mut attributes, exchange);
         for (kind, count) in [
             ("input", exchange.usage.input_tokens),
             ("output", exchange.usage.output_tokens),
         ] {
             let Some(count) = count else { continue };
-            tokens.push((TOKEN_TYPE, kind.into()));
-            record.record(&tokens, &[TOKEN_USAGE.sample(count)]);
-            tokens.pop();
+            attributes.push((TOKEN_TYPE, kind.into()));
+            record.record(&attributes, &[TOKEN_USAGE.sample(count)]);
+            attributes.pop();
         }
-        let failed = with_error(base.clone(), exchange);
-        record.record(
-            &failed,
-            &[SERVER_REQUEST_DURATION.sample(server_duration(exchange))],
-        );
-        let duration = OPERATION_DURATION.sample(exchange.times.end - exchange.issued());
-        record.record(&with_openai(failed, exchange), &[duration]);
 
+        attributes.truncate(base);
+        push_error(&mut attributes, exchange);
+        let duration = SERVER_REQUEST_DURATION.sample(server_duration(exchange));
+        record.record(&attributes, &[duration]);
+        push_openai(&mut attributes, exchange);
+        let duration = OPERATION_DURATION.sample(exchange.times.end - exchange.issued());
+        record.record(&attributes, &[duration]);
+
+        attributes.truncate(base);
         let mut times = chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK);
         if exchange.failure.is_none() && exchange.end != End::ClientLeft {
             times.extend(some([
@@ -121,7 +126,7 @@ impl Vocabulary for GenAi2025 {
                     .map(|time| TIME_PER_OUTPUT_TOKEN.sample(time)),
             ]));
         }
-        record.record(&base, &times);
+        record.record(&attributes, &times);
     }
 }
 

@@ -68,8 +68,9 @@ impl Vocabulary for Http {
             span.put_some(SERVER_PORT, port);
         }
         if let Some(peer) = http.peer {
-            span.put("client.address", peer.ip().to_string());
-            span.put("network.peer.address", peer.ip().to_string());
+            let address = peer.ip().to_string();
+            span.put("client.address", address.clone());
+            span.put("network.peer.address", address);
             span.put("network.peer.port", peer.port());
         }
         span.put_some("user_agent.original", http.user_agent.as_deref());
@@ -82,8 +83,9 @@ impl Vocabulary for Http {
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
         let http = &exchange.http;
         let method = known_method(&http.method);
-        let mut server: Vec<Attribute<'_>> =
-            vec![(METHOD, method.into()), (SCHEME, http.scheme.into())];
+        let mut server: Vec<Attribute<'_>> = Vec::with_capacity(6);
+        server.push((METHOD, method.into()));
+        server.push((SCHEME, http.scheme.into()));
         server.extend(http.route.map(|route| (ROUTE, route.into())));
         server.extend(http.status.map(|status| (STATUS, status.into())));
         server.extend((!http.version.is_empty()).then(|| (PROTOCOL_VERSION, http.version.into())));
@@ -97,11 +99,10 @@ impl Vocabulary for Http {
             return;
         }
         for (at, attempt) in exchange.attempts.iter().enumerate() {
-            let mut client: Vec<Attribute<'_>> = vec![
-                (METHOD, method.into()),
-                (SERVER_ADDRESS, (&*upstream.address).into()),
-                (SERVER_PORT, upstream.port.into()),
-            ];
+            let mut client: Vec<Attribute<'_>> = Vec::with_capacity(5);
+            client.push((METHOD, method.into()));
+            client.push((SERVER_ADDRESS, (&*upstream.address).into()));
+            client.push((SERVER_PORT, upstream.port.into()));
             client.extend(attempt.status.map(|status| (STATUS, status.into())));
             client.extend(attempt_error(exchange, at).map(|kind| (ERROR_TYPE, kind.into())));
             let duration = exchange.attempt_end(at).saturating_sub(attempt.started);
@@ -156,7 +157,7 @@ pub fn server_error(exchange: &Exchange) -> Option<Cow<'_, str>> {
 pub fn server_span_name(exchange: &Exchange) -> String {
     let method = span_method(exchange);
     match exchange.http.route {
-        Some(route) => format!("{method} {route}"),
+        Some(route) => [method, " ", route].concat(),
         None => method.to_owned(),
     }
 }

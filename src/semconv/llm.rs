@@ -3,7 +3,7 @@
 //! `llm.model` and the label `model` are the requested model. Lengths are Unicode code points of content, summed over
 //! choices. Labels of metrics are `model`, `upstream`, and what tells the samples of one metric apart.
 
-use super::gen_ai::{some, with_error};
+use super::gen_ai::{push_error, some};
 use super::metric::{Kind, Metric, Record, buckets};
 use super::{Attribute, Attributes, Vocabulary};
 use crate::exchange::{End, Exchange};
@@ -141,12 +141,14 @@ impl Vocabulary for Llm {
                     .map(|time| FIRST_TOKEN_LATENCY.sample(time)),
             ]),
         );
-        let with_error = with_error(base.clone(), exchange);
+        let labels = base.len();
+        push_error(&mut base, exchange);
         let error = exchange.failure.as_ref().map(|_| ERRORS.sample(1_u64));
         record.record(
-            &with_error,
+            &base,
             &some([Some(REQUEST_DURATION.sample(duration(exchange))), error]),
         );
+        base.truncate(labels);
         record_each(exchange, &mut base, record);
     }
 }

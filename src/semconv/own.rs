@@ -232,7 +232,9 @@ impl Vocabulary for Own {
             .upstream
             .as_ref()
             .map(|upstream| (UPSTREAM, (&*upstream.name).into()));
-        let base: Vec<Attribute<'_>> = upstream.into_iter().collect();
+        // With room for what some have more.
+        let mut base: Vec<Attribute<'_>> = Vec::with_capacity(4);
+        base.extend(upstream);
         record.record(
             &base,
             &some([
@@ -248,12 +250,12 @@ impl Vocabulary for Own {
                 exchange.flow.gap_max.map(|gap| GAP_MAX.sample(gap)),
             ]),
         );
-        record_end(exchange, base.clone(), record);
+        record_end(exchange, &mut base, record);
         if exchange.response.streamed {
             for (first, _, time) in firsts(exchange) {
                 record_by(
                     record,
-                    &base,
+                    &mut base,
                     (FIRST, first),
                     time.map(|time| TIME_TO_FIRST.sample(time)),
                 );
@@ -262,41 +264,42 @@ impl Vocabulary for Own {
         let result = exchange.integrity.map(|result| result.as_str());
         record_by(
             record,
-            &base,
+            &mut base,
             (RESULT, result.unwrap_or_default()),
             result.map(|_| INTEGRITY.sample(1_u64)),
         );
         for (kind, _, count) in problems(exchange) {
             let sample = (count > 0).then(|| OBSERVATION_PROBLEMS.sample(count));
-            record_by(record, &base, (KIND, kind), sample);
+            record_by(record, &mut base, (KIND, kind), sample);
         }
     }
 }
 
-/// Counts the exchange by how it ended.
-fn record_end<'a>(exchange: &'a Exchange, mut ended: Vec<Attribute<'a>>, record: &mut dyn Record) {
-    ended.push((END, exchange.end.as_str().into()));
-    ended.extend(
+/// Counts the exchange by how it ended; `base` is left as it was.
+fn record_end<'a>(exchange: &'a Exchange, base: &mut Vec<Attribute<'a>>, record: &mut dyn Record) {
+    let labels = base.len();
+    base.push((END, exchange.end.as_str().into()));
+    base.extend(
         exchange
             .usage_source()
             .map(|from| (USAGE_SOURCE, source(from).into())),
     );
-    ended.push((PARTIAL, exchange.problems.is_partial().into()));
-    record.record(&ended, &[EXCHANGES.sample(1_u64)]);
+    base.push((PARTIAL, exchange.problems.is_partial().into()));
+    record.record(base, &[EXCHANGES.sample(1_u64)]);
+    base.truncate(labels);
 }
 
-/// Records one sample with one more attribute; nothing where there is no sample.
+/// Records one sample with one more attribute; nothing where there is no sample. `base` is left as it was.
 fn record_by(
     record: &mut dyn Record,
-    base: &[Attribute<'_>],
+    base: &mut Vec<Attribute<'_>>,
     (key, value): (&'static str, &'static str),
     sample: Option<Sample>,
 ) {
     let Some(sample) = sample else { return };
-    let mut attributes = Vec::with_capacity(base.len() + 1);
-    attributes.extend_from_slice(base);
-    attributes.push((key, value.into()));
-    record.record(&attributes, &[sample]);
+    base.push((key, value.into()));
+    record.record(base, &[sample]);
+    base.pop();
 }
 
 fn flow<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
