@@ -18,7 +18,7 @@ const LENGTH_GUESS: usize = 2;
 pub(super) fn number(out: &mut Vec<u8>, field: u32, number: u64) {
     if number != 0 {
         tag(out, field, VARINT);
-        out.extend(varint(number));
+        put_varint(out, number);
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) fn bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
 /// Tag and length of a field whose bytes follow.
 pub(super) fn length(out: &mut Vec<u8>, field: u32, bytes: usize) {
     tag(out, field, DELIMITED);
-    out.extend(varint(bytes as u64));
+    put_varint(out, bytes as u64);
 }
 
 /// A field that is a message of its own.
@@ -79,7 +79,7 @@ fn any_value(out: &mut Vec<u8>, value: &Value<'_>) {
         }
         Value::Int(number) => {
             tag(out, 3, VARINT);
-            out.extend(varint(number.cast_unsigned()));
+            put_varint(out, number.cast_unsigned());
         }
         Value::Float(number) => fixed_64(out, 4, number.to_bits()),
         Value::StrList(texts) => {
@@ -119,7 +119,15 @@ const fn varint_len(number: u64) -> usize {
 }
 
 fn tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
-    out.extend(varint(u64::from(field << 3 | wire_type)));
+    put_varint(out, u64::from(field << 3 | wire_type));
+}
+
+/// Nearly all numbers here are tags and lengths of one byte.
+fn put_varint(out: &mut Vec<u8>, number: u64) {
+    match u8::try_from(number) {
+        Ok(byte @ ..0x80) => out.push(byte),
+        _ => out.extend(varint(number)),
+    }
 }
 
 /// Seven bits to a byte, the lowest first; all but the last byte have the top bit set.

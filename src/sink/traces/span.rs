@@ -114,7 +114,7 @@ impl<'e> Draft<'e> {
             parent_is_remote: false,
             kind: SpanKind::Client,
             name: match exchange.request.model.as_deref() {
-                Some(model) => format!("{operation} {model}").into(),
+                Some(model) => [operation, " ", model].concat().into(),
                 None => operation.into(),
             },
             start: exchange.issued(),
