@@ -135,9 +135,19 @@ impl Trace {
     /// The `traceparent` that makes one of our spans the parent (W3C Trace Context §3.2).
     #[must_use]
     pub fn traceparent(&self, span_id: u64) -> String {
-        let flags = u8::from(self.sampled);
-        format!("00-{:032x}-{span_id:016x}-{flags:02x}", self.trace_id)
+        let mut header = String::with_capacity(55);
+        header.push_str("00-");
+        push_hex(&mut header, &self.trace_id.to_be_bytes());
+        header.push('-');
+        push_hex(&mut header, &span_id.to_be_bytes());
+        header.push_str(if self.sampled { "-01" } else { "-00" });
+        header
     }
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    text.extend(nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)));
 }
 
 /// Where a request was sent.

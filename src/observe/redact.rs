@@ -51,7 +51,7 @@ pub fn url(uri: &Uri) -> String {
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
     let scheme = uri.scheme_str().unwrap_or_default();
-    let mut url = format!("{scheme}://{host}{}", uri.path());
+    let mut url = [scheme, "://", host, uri.path()].concat();
     if let Some(asked) = uri.query() {
         url.push('?');
         url.push_str(&query(asked));
