@@ -2,6 +2,7 @@
 
 use super::member::{self, add, count, keep, typed};
 use super::message;
+use super::template::Of;
 use super::tool_calls::ToolCalls;
 use super::usage;
 use crate::dialect::{Facts, Output};
@@ -34,13 +35,15 @@ impl Choices {
     }
 
     /// Reads a chunk of which nothing is new but the text of its delta.
-    pub(super) fn read_text(&mut self, text: Text<'_>, facts: &mut Facts) -> Output {
-        let content = add(&mut facts.response.content_chars, text.chars());
-        self.in_deltas |= content;
-        Output {
-            content,
-            ..Output::default()
+    pub(super) fn read_text(&mut self, of: Of, text: Text<'_>, facts: &mut Facts) -> Output {
+        let mut output = Output::default();
+        let response = &mut facts.response;
+        match of {
+            Of::Content => output.content = add(&mut response.content_chars, text.chars()),
+            Of::Reasoning => output.reasoning = add(&mut response.reasoning_chars, text.chars()),
         }
+        self.in_deltas |= output.any();
+        output
     }
 
     fn read_choice(&mut self, choice: Value<'_>, position: u64, facts: &mut Facts) -> Output {

@@ -6,6 +6,16 @@ use crate::dialect::{Facts, Output};
 use crate::exchange::Problems;
 use crate::json::{Kind, Value};
 
+/// Reasoning goes by several names: `reasoning_content` (DeepSeek, SGLang, Qwen), `reasoning` (vLLM, Ollama, OpenRouter),
+/// `reasoning_details` (OpenRouter), `thinking` and `thinking_blocks` (relays).
+pub(super) const REASONING: [&str; 5] = [
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "reasoning_details",
+    "thinking_blocks",
+];
+
 /// Reads the message or delta of the choice `index`.
 pub(super) fn read(
     message: Value<'_>,
@@ -30,11 +40,11 @@ pub(super) fn read(
         "audio",
         "images",
         "annotations",
-        "reasoning_content",
-        "reasoning",
-        "thinking",
-        "reasoning_details",
-        "thinking_blocks",
+        REASONING[0],
+        REASONING[1],
+        REASONING[2],
+        REASONING[3],
+        REASONING[4],
     ]);
     let mut output = Output::default();
     if let Some(content) = content {
@@ -87,9 +97,7 @@ fn read_content(content: Value<'_>, facts: &mut Facts) -> Output {
     output
 }
 
-/// Reasoning goes by several names: `reasoning_content` (DeepSeek, SGLang, Qwen), `reasoning` (vLLM, Ollama, OpenRouter),
-/// `reasoning_details` (OpenRouter), `thinking` and `thinking_blocks` (relays). Where a message has more than one they
-/// say the same, so the longest counts.
+/// Where a message has more than one member of [`REASONING`] they say the same, so the longest counts.
 fn read_reasoning(named: [Option<Value<'_>>; 5], facts: &mut Facts) -> Output {
     let mut longest = None;
     for member in named {

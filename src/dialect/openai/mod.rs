@@ -75,8 +75,8 @@ impl Answer {
             return Output::default();
         }
         let failed = name == b"error";
-        if let Some(text) = self.template.text(data).filter(|_| !failed) {
-            return self.choices.read_text(text, facts);
+        if let Some((of, text)) = self.template.text(data).filter(|_| !failed) {
+            return self.choices.read_text(of, text, facts);
         }
         let text = decode(data);
         match json::parse_prefix(&text) {
@@ -95,8 +95,7 @@ impl Answer {
         }
     }
 
-    /// Reads a chunk in full, and makes it the template of the next ones if it brought no more than a text. Others
-    /// would add to what they brought before.
+    /// Reads a chunk in full, and makes it the template of the next ones.
     fn read_chunk(
         &mut self,
         chunk: &str,
@@ -106,12 +105,8 @@ impl Answer {
     ) -> Output {
         let problems = facts.problems.clone();
         let output = self.read_value(value, failed, facts);
-        let text_only = Output {
-            content: output.content,
-            ..Output::default()
-        };
-        if output == text_only && facts.problems == problems {
-            self.template.learn(chunk, value);
+        if facts.problems == problems {
+            self.template.learn(chunk, value, output);
         } else {
             self.template.forget();
         }

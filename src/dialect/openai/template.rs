@@ -1,11 +1,13 @@
 //! Chunks that differ from the one before in their text alone, read without reading the rest again.
 //!
-//! Nearly every chunk of a stream repeats its envelope byte for byte: id, model, index, all but the delta's `content`
+//! Nearly every chunk of a stream repeats its envelope byte for byte: id, model, index, all but the text of its delta
 //! and OpenAI's `obfuscation`. A [`Template`] is such a chunk with holes in place of these two strings. What fits it is
 //! a JSON value of the same shape, in which a full reading would find the same members with the same values, and settle
 //! the same facts once more; only the text is new. It brought a chunk from 12,200 instructions to 2,600, framing and
 //! folding included (`cargo bench --bench observe` under callgrind).
 
+use super::message::REASONING;
+use crate::dialect::Output;
 use crate::json::{self, Kind, Text, Value};
 
 /// Templates that may be made in vain, one after another, before a stream is taken for one whose envelopes all differ.
@@ -13,6 +15,16 @@ const VAIN_MAX: u8 = 8;
 
 /// OpenAI's padding against guessing by length: a string of its own on each chunk, which nobody reads.
 const PADDING: &str = "obfuscation";
+
+/// What the text of a chunk is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Of {
+    /// The answer.
+    #[default]
+    Content,
+    /// The reasoning before it.
+    Reasoning,
+}
 
 /// The chunk that was last read in full, if it is one that others may repeat.
 #[derive(Debug, Default)]
@@ -23,13 +35,14 @@ pub(super) struct Template {
     after: String,
     /// From behind the padding to the chunk's end; `None` without padding.
     padded: Option<String>,
+    of: Of,
     /// Templates made since the last chunk that fitted one.
     vain: u8,
 }
 
 impl Template {
     /// The text of a chunk that fits; `None` where the chunk must be read in full.
-    pub(super) fn text<'a>(&mut self, chunk: &'a [u8]) -> Option<Text<'a>> {
+    pub(super) fn text<'a>(&mut self, chunk: &'a [u8]) -> Option<(Of, Text<'a>)> {
         if self.before.is_empty() {
             return None;
         }
@@ -44,17 +57,18 @@ impl Template {
             return None;
         }
         self.vain = 0;
-        Some(text)
+        Some((self.of, text))
     }
 
-    /// Takes the place of the last template. `object` is what `chunk` holds; it was just read in full, and brought a
-    /// text at most.
-    pub(super) fn learn(&mut self, chunk: &str, object: Value<'_>) {
+    /// Takes the place of the last template. `object` is what `chunk` holds; it was just read in full without a problem,
+    /// and brought `output`. What brings more than one text would add the others to what they were before.
+    pub(super) fn learn(&mut self, chunk: &str, object: Value<'_>, output: Output) {
         self.forget();
         if self.vain < VAIN_MAX
-            && let Some(text) = only_text(object)
+            && let Some((of, text)) = only_text(object, output)
         {
             self.vain += 1;
+            self.of = of;
             self.cut(chunk, object, text);
         }
     }
@@ -77,13 +91,24 @@ impl Template {
     }
 }
 
-/// The string `content` in the delta of a chunk's only choice.
-fn only_text(object: Value<'_>) -> Option<Value<'_>> {
+/// The one text in the delta of a chunk's only choice.
+fn only_text(object: Value<'_>, output: Output) -> Option<(Of, Value<'_>)> {
+    if output.tool_call || output.other {
+        return None;
+    }
     let mut choices = object.get("choices")?.elements();
     let choice = choices.next().filter(|_| choices.next().is_none())?;
     let [delta, message] = choice.select(["delta", "message"]);
-    let content = delta.filter(|_| message.is_none())?.get("content")?;
-    (content.kind() == Kind::String).then_some(content)
+    let delta = delta.filter(|_| message.is_none())?;
+    let (of, text) = if output.reasoning {
+        let named = delta.select(REASONING).into_iter().flatten();
+        let mut there = named.filter(|member| !member.is_null());
+        let only = there.next().filter(|_| there.next().is_none());
+        (Of::Reasoning, only.filter(|_| !output.content)?)
+    } else {
+        (Of::Content, delta.get("content")?)
+    };
+    (text.kind() == Kind::String).then_some((of, text))
 }
 
 /// What lies before and behind a string within `whole`.
@@ -106,7 +131,7 @@ fn string(json: &str) -> Option<(Text<'_>, &str)> {
 mod tests {
     use super::super::Answer;
     use super::*;
-    use crate::dialect::{Facts, Output, Reader};
+    use crate::dialect::{Facts, Reader};
     use proptest::prelude::*;
 
     /// What a reader makes of some chunks, and how many of them fitted a template.
@@ -157,6 +182,8 @@ mod tests {
     fn what_brings_more_than_a_text_is_read_in_full() {
         for delta in [
             r#"{"content":"a","reasoning":"b"}"#,
+            r#"{"reasoning":"a","thinking":"bc"}"#,
+            r#"{"reasoning_details":[{"text":"a"}]}"#,
             r#"{"content":"a","refusal":"b"}"#,
             r#"{"content":"a","tool_calls":[{"index":0,"function":{"arguments":"b"}}]}"#,
             r#"{"content":"a","audio":{"data":"b"}}"#,
@@ -202,7 +229,7 @@ mod tests {
         #[test]
         fn reading_by_template_and_in_full_give_the_same(
             chunks in prop::collection::vec(
-                (0usize..6, any::<String>(), "[a-z\"\\\\]{0,3}", prop::option::weighted(0.1, (any::<prop::sample::Index>(), any::<u8>()))),
+                (0usize..8, any::<String>(), "[a-z\"\\\\]{0,3}", prop::option::weighted(0.1, (any::<prop::sample::Index>(), any::<u8>()))),
                 1..20,
             )
         ) {
@@ -212,6 +239,8 @@ mod tests {
                     0 => chunk(&format!(r#"{{"role":"assistant","content":{text}}}"#), ""),
                     1 => chunk(&format!(r#"{{"content":{text}}}"#), &format!(r#","obfuscation":{padding}"#)),
                     2 => chunk(&format!(r#"{{"reasoning":{padding},"content":{text}}}"#), ""),
+                    4 => chunk(&format!(r#"{{"content":null,"reasoning_content":{text}}}"#), ""),
+                    5 => chunk(&format!(r#"{{"reasoning":{text},"thinking":{padding}}}"#), ""),
                     3 => chunk(r#"{}"#, &format!(r#","usage":{{"completion_tokens":{}}}"#, text.len())),
                     _ => chunk(&format!(r#"{{"content":{text}}}"#), ""),
                 };
