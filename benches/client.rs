@@ -1,5 +1,5 @@
-//! Which HTTP client shall carry the byte path: reqwest, hyper-util's pooled client, or (to know the floor) bare hyper
-//! connections. Each does the same work against the same upstream; what counts is the CPU time of its thread.
+//! Which HTTP client shall carry the byte path: reqwest, hyper-util's pooled client, bare hyper connections, or those of
+//! our own that are driven in place. Each does the same work against the same upstream; what counts is the CPU time of its thread.
 //!
 //! `cargo bench --bench client` prints a Markdown table. Nothing is asserted.
 #![expect(clippy::print_stdout, reason = "the table is what the bench is for")]
@@ -9,7 +9,9 @@ mod support;
 
 use std::cell::Cell;
 use std::error::Error;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +23,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::client::legacy::Client as Pooled;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use streamgauge::http1::{self as own, Pool};
+use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use support::chat::{self, Answer};
@@ -35,15 +39,23 @@ const THIS_THREAD: &str = "/proc/thread-self/schedstat";
 const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(500);
 const WINDOW: Duration = Duration::from_secs(2);
-const CLIENTS: [&str; 3] = ["reqwest", "hyper-util pooled", "hyper connection"];
+const CLIENTS: [&str; 4] = ["reqwest", "hyper-util pooled", "hyper connection", "own"];
 
 /// What is done, how often at once, and what is counted.
 struct Work {
     name: &'static str,
     answer: Answer,
     at_once: usize,
-    /// Body frames rather than calls.
-    frames: bool,
+    counts: Counts,
+}
+
+/// What is counted.
+#[derive(Clone, Copy)]
+enum Counts {
+    /// So many for each call: one read may bring several chunks.
+    Calls(u64),
+    /// Frames of a body.
+    Frames,
 }
 
 const WORKS: [Work; 3] = [
@@ -51,19 +63,19 @@ const WORKS: [Work; 3] = [
         name: "µs per unary request, 32 at once",
         answer: Answer::Unary,
         at_once: 32,
-        frames: false,
+        counts: Counts::Calls(1),
     },
     Work {
         name: "µs per paced chunk, 200 streams",
         answer: Answer::Paced,
         at_once: 200,
-        frames: true,
+        counts: Counts::Frames,
     },
     Work {
         name: "µs per unpaced chunk, 8 streams",
         answer: Answer::Unpaced(1024),
         at_once: 8,
-        frames: true,
+        counts: Counts::Calls(1024),
     },
 ];
 
@@ -112,7 +124,8 @@ async fn cost(work: &Work, client: usize, upstream: &Upstream) -> Result<f64> {
         let lane = match client {
             0 => Lane::Reqwest(reqwest.clone()),
             1 => Lane::Pooled(Box::new(pooled.clone())),
-            _ => Lane::Connection(connect(upstream).await?),
+            2 => Lane::Connection(connect(upstream).await?),
+            _ => Lane::Own(upstream.address, Pool::new(Duration::from_secs(60))),
         };
         running.push(tokio::task::spawn_local(plan.run(lane)));
     }
@@ -128,9 +141,14 @@ async fn cost(work: &Work, client: usize, upstream: &Upstream) -> Result<f64> {
     Ok((cpu_after - cpu_before) as f64 / 1000.0 / (count_after - count_before) as f64)
 }
 
-async fn connect(upstream: &Upstream) -> Result<SendRequest<Full<Bytes>>> {
-    let stream = tokio::net::TcpStream::connect(upstream.address).await?;
+async fn stream(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn connect(upstream: &Upstream) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = stream(upstream.address).await?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::task::spawn_local(connection);
     Ok(sender)
@@ -142,7 +160,7 @@ struct Plan {
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-    frames: bool,
+    counts: Counts,
     counted: Rc<Cell<u64>>,
     stop: Rc<Cell<bool>>,
 }
@@ -159,7 +177,7 @@ impl Plan {
             uri: format!("http://{}/v1/chat/completions", upstream.address).parse()?,
             headers,
             body: request.body().into(),
-            frames: work.frames,
+            counts: work.counts,
             counted: Rc::default(),
             stop: Rc::default(),
         })
@@ -188,6 +206,14 @@ impl Plan {
                     sender.ready().await?;
                     self.read(sender.send_request(request).await?).await?;
                 }
+                Lane::Own(address, pool) => {
+                    let connection = match pool.take() {
+                        Some(connection) => connection,
+                        None => own::Connection::new(stream(*address).await?),
+                    };
+                    self.read(connection.send(self.request(), pool).await?)
+                        .await?;
+                }
             }
         }
         Ok(())
@@ -206,15 +232,15 @@ impl Plan {
         while let Some(frame) = body.frame().await {
             drop(frame?);
             frames += 1;
-            if self.frames {
+            if matches!(self.counts, Counts::Frames) {
                 self.counted.set(self.counted.get() + 1);
             }
         }
         if frames == 0 {
             return Err("an answer without a body".into());
         }
-        if !self.frames {
-            self.counted.set(self.counted.get() + 1);
+        if let Counts::Calls(each) = self.counts {
+            self.counted.set(self.counted.get() + each);
         }
         Ok(())
     }
@@ -225,4 +251,5 @@ enum Lane {
     Reqwest(reqwest::Client),
     Pooled(Box<Pooled<HttpConnector, Full<Bytes>>>),
     Connection(SendRequest<Full<Bytes>>),
+    Own(SocketAddr, Arc<Pool<TcpStream>>),
 }
