@@ -82,6 +82,10 @@ where
 }
 
 /// What a connection brings next.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, and boxing it would cost an allocation"
+)]
 enum Head {
     Request(Request<()>),
     /// Another protocol, of which nothing has been taken off the input.

@@ -20,6 +20,10 @@ use crate::http1::OnUpgrade;
 use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap, TraceContext};
 
 /// An upstream's answer, ready to be handed to the client.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, and boxing it would cost an allocation"
+)]
 pub(super) enum Answer {
     /// A response, its body to be edited or not.
     Response(Response<ResponseBody>, Option<usage::Filter>),
