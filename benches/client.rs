@@ -4,7 +4,6 @@
 //! `cargo bench --bench client` prints a Markdown table. Nothing is asserted.
 #![expect(clippy::print_stdout, reason = "the table is what the bench is for")]
 
-#[expect(dead_code, reason = "the load bench uses the rest")]
 mod support;
 
 use std::cell::Cell;

@@ -1,18 +1,23 @@
-//! The same work direct, through nginx and through streamgauge, in turn, in one run: what does each cost?
+//! The same work direct, through nginx, through streamgauge and through other proxies, in turn, in one run: what does
+//! each cost?
 //!
 //! `cargo bench --bench load -- --help` tells what can be chosen, `benches/README.md` what the figures mean. No figure
-//! is asserted: one over budget is printed as such. What a client receives is compared with what was sent, and a peer
-//! that fails in that ends with an error.
+//! is asserted: a goal that is missed is printed as such. What a client receives is compared with what was sent, and a
+//! peer that fails in that ends with an error.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "the tables are what the bench is for"
 )]
 
-mod client;
-mod otlp;
+mod document;
+mod goals;
+mod open_loop;
 mod peers;
+mod picture;
 mod report;
+mod run;
+mod series;
 #[path = "../support/mod.rs"]
 mod support;
 mod work;
@@ -23,17 +28,19 @@ use std::error::Error;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::process::{self, ExitCode};
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use serde_json::{Value, json};
 
-use otlp::Receiver;
-use peers::{PEERS, Peer, Running, Site};
+use peers::{MEASURED, PEERS, Peer, Running, Site};
 use report::Report;
+use run::Run;
+use support::otlp::Receiver;
+use support::pacer::Command;
+use support::process::free_address;
 use support::upstream::{CHUNKS_PER_WRITE, Upstream};
-use work::{Extent, Figures, Run, Work};
+use work::{Case, Extent, Figures, Work};
 
 /// Compares what peers cost for the same work.
 #[derive(Parser)]
@@ -44,12 +51,11 @@ struct Options {
     /// Only these works.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Work>,
-    /// Only these peers.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "direct,nginx,streamgauge"
-    )]
+    /// Only the works that a goal is set for.
+    #[arg(long, conflicts_with = "only")]
+    goals: bool,
+    /// Only these peers; else all that are installed.
+    #[arg(long, value_delimiter = ',')]
     peers: Vec<String>,
     /// Rounds; each does every work once with every peer.
     #[arg(long, default_value_t = 5)]
@@ -61,14 +67,23 @@ struct Options {
     #[arg(long, default_value_t = 200)]
     streams: usize,
     /// Open streams whose memory is measured.
-    #[arg(long, default_value_t = 1000)]
-    open: usize,
+    #[arg(long, value_delimiter = ',', default_value = "1000,5000")]
+    open: Vec<usize>,
+    /// Paced streams whose cost is to grow in proportion.
+    #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000,5000")]
+    scale: Vec<usize>,
     /// Chunks that the upstream puts into one write where it sends as fast as it can.
     #[arg(long, default_value_t = CHUNKS_PER_WRITE)]
     chunks_per_write: u64,
     /// Also writes every value to this file.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Also draws the goals to this file.
+    #[arg(long)]
+    svg: Option<PathBuf>,
+    /// Measures nothing: draws what an earlier run has written by `--json`.
+    #[arg(long, requires = "svg")]
+    from: Option<PathBuf>,
     /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -85,19 +100,28 @@ impl Options {
             warm_up: Duration::from_secs_f64(warm_up),
             window: Duration::from_secs_f64(window),
             streams: self.streams,
-            open: self.open,
+            open: self.open.clone(),
+            scale: self.scale.clone(),
         }
     }
 
-    fn works(&self) -> Vec<Work> {
-        if self.only.is_empty() {
-            Work::value_variants().to_vec()
-        } else {
-            self.only.clone()
-        }
+    fn cases(&self) -> Vec<Case> {
+        let works = match self.only.as_slice() {
+            [] if self.goals => &goals::WORKS,
+            [] => Work::value_variants(),
+            only => only,
+        };
+        let extent = self.extent();
+        works.iter().flat_map(|work| work.cases(&extent)).collect()
     }
 
     fn peers(&self) -> Result<Vec<&'static dyn Peer>, String> {
+        if self.peers.is_empty() {
+            return Ok(PEERS
+                .into_iter()
+                .filter(|peer| peer.is_installed())
+                .collect());
+        }
         let named = |name: &String| {
             let known = || PEERS.map(Peer::name).join(", ");
             PEERS
@@ -111,51 +135,39 @@ impl Options {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::parse();
+    if let (Some(from), Some(svg)) = (&options.from, &options.svg) {
+        let document = serde_json::from_str(&fs::read_to_string(from)?)?;
+        fs::write(svg, picture::of(&document))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let peers = options.peers()?;
     let rounds = if options.quick { 1 } else { options.rounds };
     let bench = Bench::new(options.extent(), options.chunks_per_write)?;
-    let mut report = Report::new(peers.iter().map(|peer| peer.name()).collect());
-    let mut failed = BTreeMap::new();
-    for round in 0..rounds {
-        for work in options.works() {
-            eprintln!("round {} of {rounds}: {work:?}", round + 1);
-            // Each peer is first in turn, so that none always finds the machine as another left it.
-            for turn in 0..peers.len() {
-                let peer = (round + turn) % peers.len();
-                if failed.contains_key(&peer) {
-                    continue;
-                }
-                match bench.run(peers[peer], work) {
-                    Ok(figures) => report.add(peer, figures),
-                    Err(error) => {
-                        let failure = format!(
-                            "{} failed at {work:?}, and is left out from there on: {error}",
-                            peers[peer].name()
-                        );
-                        eprintln!("{failure}");
-                        failed.insert(peer, failure);
-                    }
-                }
-            }
-        }
-    }
-    report.finish();
-    println!("{}", report.markdown());
+    let (report, failed) = bench.rounds(&peers, &options.cases(), rounds);
+    println!("{}\n\n{}", goals::markdown(&report), report.markdown());
     let (spans, metric_exports) = bench.collector.received();
     println!("\nThe OTLP receiver got {spans} spans and {metric_exports} exports of metrics.");
     for failure in failed.values() {
         println!("{failure}");
     }
+    let chunks_per_write = options.chunks_per_write;
+    let document = document::of(&report, &peers, &bench.extent, rounds, chunks_per_write);
     if let Some(file) = &options.json {
-        let document = document(&report, &bench, rounds);
-        fs::write(file, serde_json::to_string_pretty(&document)?)?;
+        fs::write(file, format!("{document:#}\n"))?;
     }
-    Ok(if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
+    if let Some(file) = &options.svg {
+        fs::write(file, picture::of(&document))?;
+    }
+    // What other proxies cannot do is no failure of this one.
+    Ok(if failed.keys().any(|(peer, _)| *peer == MEASURED) {
         ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     })
 }
+
+/// What has failed, by peer and case.
+type Failed = BTreeMap<(&'static str, Case), String>;
 
 /// What all runs have in common.
 struct Bench {
@@ -164,46 +176,85 @@ struct Bench {
     collector: Receiver,
     folder: PathBuf,
     extent: Extent,
-    chunks_per_write: u64,
 }
 
 impl Bench {
     fn new(extent: Extent, chunks_per_write: u64) -> io::Result<Self> {
+        raise_file_limit();
         Ok(Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?,
             upstream: Upstream::start(chunks_per_write)?,
             collector: Receiver::start()?,
-            folder: std::env::temp_dir().join(format!("streamgauge-load-{}", std::process::id())),
+            folder: std::env::temp_dir().join(format!("streamgauge-load-{}", process::id())),
             extent,
-            chunks_per_write,
         })
     }
 
-    /// One work with a freshly started peer.
-    fn run(&self, peer: &dyn Peer, work: Work) -> io::Result<Figures> {
+    /// Every case with every peer, round by round; a peer that fails a case is left out of it from there on.
+    fn rounds(
+        &self,
+        peers: &[&'static dyn Peer],
+        cases: &[Case],
+        rounds: usize,
+    ) -> (Report, Failed) {
+        let mut report = Report::new(peers.iter().map(|peer| peer.name()).collect());
+        let mut failed = Failed::new();
+        for round in 0..rounds {
+            for case in cases {
+                eprintln!("round {} of {rounds}: {case:?}", round + 1);
+                // Each peer is first in turn, so that none always finds the machine as another left it.
+                for turn in 0..peers.len() {
+                    let place = (round + turn) % peers.len();
+                    let peer = peers[place];
+                    if failed.contains_key(&(peer.name(), *case)) {
+                        continue;
+                    }
+                    match self.run(peer, *case) {
+                        Ok(figures) => report.add(place, figures),
+                        Err(error) => {
+                            let failure = format!("{} failed at {case:?}: {error}", peer.name());
+                            eprintln!("{failure}");
+                            failed.insert((peer.name(), *case), failure);
+                        }
+                    }
+                }
+            }
+        }
+        report.finish();
+        (report, failed)
+    }
+
+    /// One case with a freshly started peer.
+    fn run(&self, peer: &dyn Peer, case: Case) -> io::Result<Figures> {
         let site = Site {
             upstream: self.upstream.address,
             collector: self.collector.address,
+            admin: free_address()?,
             folder: self.folder.join(peer.name()),
+            cores: case.cores,
+            many_series: case.work == Work::Series,
         };
         let running = Running::start(peer, &site)?;
         let before = self.collector.received().0;
         let run = Run {
             peer: &running,
             pacer: &self.upstream.pacer,
-            extent: self.extent,
+            extent: &self.extent,
             calls: Cell::new(0),
         };
-        let mut figures = self.runtime.block_on(run.figures(work))?;
+        let figures = self.runtime.block_on(run.figures(case));
+        // Streams of a run that has failed are no concern of the next one.
+        drop(self.upstream.pacer.send(Command::End));
+        let mut figures = figures?;
         let calls = run.calls.get();
         // An exporter pushes what it still has when its process ends.
         drop(running);
         let spans = self.collector.received().0 - before;
-        if work == Work::Unary && spans > 0 {
+        if case.work == Work::Unary && spans > 0 {
             figures.push((
-                "spans received per unary request",
+                "spans received per unary request".to_owned(),
                 spans as f64 / calls as f64,
             ));
         }
@@ -218,21 +269,13 @@ impl Drop for Bench {
     }
 }
 
-/// The report with what a reader needs to judge it.
-fn document(report: &Report, bench: &Bench, rounds: usize) -> Value {
-    let seconds = SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |since| since.as_secs());
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    json!({
-        "unix_time": seconds,
-        "cores": std::thread::available_parallelism().map_or(0, usize::from),
-        "kernel": kernel.trim(),
-        "rounds": rounds,
-        "seconds": bench.extent.window.as_secs_f64(),
-        "paced_streams": bench.extent.streams,
-        "chunks_per_write": bench.chunks_per_write,
-        "open_streams": bench.extent.open,
-        "report": report.json(),
-    })
+/// Both ends of 5,000 streams are open files of this process, and those of a proxy inherit its limit. Where it cannot be
+/// raised, the work that needs it says so.
+fn raise_file_limit() {
+    drop(
+        process::Command::new("prlimit")
+            .args(["--pid", &process::id().to_string(), "--nofile=20000:"])
+            .stderr(process::Stdio::null())
+            .status(),
+    );
 }

@@ -1,14 +1,15 @@
-//! What stands between client and upstream: nothing, nginx, streamgauge. One more peer is one more type and one line
-//! in [`PEERS`].
+//! What stands between client and upstream: nothing, nginx, streamgauge, and other proxies where they are installed.
+//! One more peer is one more type and one line in [`PEERS`].
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use crate::support::cpu;
+use crate::support::process::{self, Process};
+use crate::support::streamgauge;
 
 /// What a peer is told.
 pub(crate) struct Site {
@@ -16,8 +17,14 @@ pub(crate) struct Site {
     pub(crate) upstream: SocketAddr,
     /// Where it may push telemetry by OTLP over HTTP.
     pub(crate) collector: SocketAddr,
+    /// Where it may serve metrics.
+    pub(crate) admin: SocketAddr,
     /// A folder of its own.
     pub(crate) folder: PathBuf,
+    /// CPUs that it may use.
+    pub(crate) cores: usize,
+    /// Whether it shall keep as many series of metrics as it is given, and push them every second.
+    pub(crate) many_series: bool,
 }
 
 /// One way from client to upstream.
@@ -31,15 +38,56 @@ pub(crate) trait Peer {
     ///
     /// Its configuration could not be written.
     fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>>;
+
+    /// The command that prints its version; `None` where there is none to tell.
+    fn version(&self) -> Option<Command> {
+        None
+    }
+
+    /// Whether it takes part where no peers are named.
+    fn is_installed(&self) -> bool {
+        true
+    }
+
+    /// What has to be known of it to measure it.
+    fn manner(&self) -> Manner {
+        Manner::default()
+    }
+}
+
+/// What has to be known of a peer to measure it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// It puts answers into its own words: only chunks and the end can be compared.
+    pub(crate) restates: bool,
+    /// Paced streams are so many times slower for it, since it could not keep up.
+    pub(crate) slowed: u32,
+    /// Its metrics can be scraped.
+    pub(crate) has_metrics: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            restates: false,
+            slowed: 1,
+            has_metrics: false,
+        }
+    }
 }
 
 /// All peers, in the order of the tables.
-pub(crate) const PEERS: [&dyn Peer; 3] = [&Direct, &Nginx, &Streamgauge];
+pub(crate) const PEERS: [&dyn Peer; 5] = [&Direct, &Nginx, &Streamgauge, &VllmRouter, &LiteLlm];
 
-/// The peer against whose cost the budget is set.
+/// The peer that the goals are set against.
 pub(crate) const REFERENCE: &str = "nginx";
 /// The peer without a process, against which delay is told.
 pub(crate) const DIRECT: &str = "direct";
+/// The peer that the goals are set for.
+pub(crate) const MEASURED: &str = "streamgauge";
+
+/// A virtual environment with other proxies; `scripts/bench-peers` makes one and sets this.
+const ENVIRONMENT: &str = "BENCH_PEERS";
 
 struct Direct;
 
@@ -65,7 +113,8 @@ impl Peer for Nginx {
         let conf = include_str!("nginx.conf")
             .replace("@folder@", &site.folder.to_string_lossy())
             .replace("@upstream@", &site.upstream.to_string())
-            .replace("@listen@", &listen.to_string());
+            .replace("@listen@", &listen.to_string())
+            .replace("@cores@", &site.cores.to_string());
         fs::write(&file, conf)?;
         let mut command = Command::new("nginx");
         command
@@ -75,38 +124,146 @@ impl Peer for Nginx {
             .arg(site.folder.join("error.log"));
         Ok(Some(command))
     }
+
+    fn version(&self) -> Option<Command> {
+        let mut command = Command::new("nginx");
+        command.arg("-v");
+        Some(command)
+    }
 }
 
 struct Streamgauge;
 
 impl Peer for Streamgauge {
     fn name(&self) -> &'static str {
-        "streamgauge"
+        MEASURED
     }
 
     fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
-        command
-            .arg("serve")
-            .args(["--listen", &listen.to_string()])
-            .args(["--admin", &free_address()?.to_string()])
-            .args(["--upstream", &format!("http://{}/v1", site.upstream)])
-            .env(
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                format!("http://{}", site.collector),
-            )
-            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+        let mut command = streamgauge::command(listen, site.admin, site.upstream, site.collector);
+        if site.many_series {
+            command
+                .env("STREAMGAUGE_LIMITS_LABEL_VALUES", "100000")
+                .env("OTEL_METRIC_EXPORT_INTERVAL", "1000");
+        }
         Ok(Some(command))
     }
+
+    fn version(&self) -> Option<Command> {
+        let mut command = Command::new(streamgauge::PROGRAM);
+        command.arg("--version");
+        Some(command)
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            has_metrics: true,
+            ..Manner::default()
+        }
+    }
+}
+
+/// vLLM's router (Rust, hyper), which passes answers on as they are.
+struct VllmRouter;
+
+impl Peer for VllmRouter {
+    fn name(&self) -> &'static str {
+        "vllm-router"
+    }
+
+    fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+        let mut command = Command::new(found("vllm-router").unwrap_or_default());
+        command
+            .args(["--host", "127.0.0.1", "--port", &listen.port().to_string()])
+            .args(["--worker-urls", &format!("http://{}", site.upstream)])
+            .args(["--prometheus-port", &site.admin.port().to_string()])
+            .args(["--policy", "round_robin", "--log-level", "warning"])
+            .args(["--max-concurrent-requests", "10000"]);
+        Ok(Some(command))
+    }
+
+    fn version(&self) -> Option<Command> {
+        python_version("vllm-router", "vllm-router")
+    }
+
+    fn is_installed(&self) -> bool {
+        found("vllm-router").is_some()
+    }
+}
+
+/// LiteLLM's proxy (Python), a worker process for each core.
+struct LiteLlm;
+
+impl Peer for LiteLlm {
+    fn name(&self) -> &'static str {
+        "litellm"
+    }
+
+    fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+        let file = site.folder.join("litellm.yaml");
+        let config = include_str!("litellm.yaml").replace("@upstream@", &site.upstream.to_string());
+        fs::write(&file, config)?;
+        let mut command = Command::new(found("litellm").unwrap_or_default());
+        command
+            .arg("--config")
+            .arg(file)
+            .args(["--host", "127.0.0.1", "--port", &listen.port().to_string()])
+            .args(["--num_workers", &site.cores.to_string()])
+            // Else it looks for a newer list of prices on the network first.
+            .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+            // Else it takes a stream of like chunks for a model gone mad, and ends it after a hundred.
+            .env("REPEATED_STREAMING_CHUNK_LIMIT", "1000000000");
+        Ok(Some(command))
+    }
+
+    fn version(&self) -> Option<Command> {
+        python_version("litellm", "litellm")
+    }
+
+    fn is_installed(&self) -> bool {
+        found("litellm").is_some()
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            restates: true,
+            slowed: 40,
+            has_metrics: false,
+        }
+    }
+}
+
+/// A program in the environment's virtual environment, or else on the path.
+fn found(program: &str) -> Option<PathBuf> {
+    let environment = std::env::var_os(ENVIRONMENT).map(|folder| PathBuf::from(folder).join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    environment
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+/// Asks the Python beside a program for the version of its package.
+fn python_version(program: &str, package: &str) -> Option<Command> {
+    let mut command = Command::new(found(program)?.with_file_name("python3"));
+    command.args([
+        "-c",
+        &format!("import importlib.metadata; print(importlib.metadata.version('{package}'))"),
+    ]);
+    Some(command)
 }
 
 /// A started peer; dropping it ends its processes.
 pub(crate) struct Running {
     /// Where clients connect.
     pub(crate) address: SocketAddr,
-    /// From its start until it accepted a connection.
-    pub(crate) start_up: Duration,
-    child: Option<Child>,
+    /// Where its metrics are, if it has any.
+    pub(crate) admin: SocketAddr,
+    /// What has to be known of it.
+    pub(crate) manner: Manner,
+    /// `None` for a peer without.
+    pub(crate) process: Option<Process>,
 }
 
 impl Running {
@@ -114,92 +271,31 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// It could not be started, ended at once, or does not listen after ten seconds.
+    /// It could not be started, ended at once, or does not listen in time.
     pub(crate) fn start(peer: &dyn Peer, site: &Site) -> io::Result<Self> {
         fs::create_dir_all(&site.folder)?;
-        let listen = free_address()?;
-        let Some(mut command) = peer.command(site, listen)? else {
-            return Ok(Self {
-                address: site.upstream,
-                start_up: Duration::ZERO,
-                child: None,
-            });
-        };
-        let log_file = site.folder.join("log");
-        let log = fs::File::create(&log_file)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        let started = Instant::now();
-        let program = command.get_program().to_string_lossy().into_owned();
-        let child = command
-            .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
+        let listen = process::free_address()?;
         let mut running = Self {
-            address: listen,
-            start_up: Duration::ZERO,
-            child: Some(child),
+            address: site.upstream,
+            admin: site.admin,
+            manner: peer.manner(),
+            process: None,
         };
-        running.wait_until_listening(started).map_err(|error| {
-            let log = fs::read_to_string(&log_file).unwrap_or_default();
-            let last_line = log.lines().next_back().unwrap_or("its log is empty");
-            io::Error::other(format!("{program} {error}: {last_line}"))
-        })?;
-        running.start_up = started.elapsed();
+        if let Some(mut command) = peer.command(site, listen)? {
+            if site.cores < cpu::allowed().len() {
+                command = process::on_cores(command, site.cores);
+            }
+            running.address = listen;
+            running.process = Some(Process::start(command, listen, &site.folder.join("log"))?);
+        }
         Ok(running)
     }
 
     /// All its processes as of now; none for a peer without.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        self.child
-            .iter()
-            .flat_map(|child| cpu::family(child.id()))
-            .collect()
+        self.process
+            .as_ref()
+            .map(Process::family)
+            .unwrap_or_default()
     }
-
-    fn wait_until_listening(&mut self, started: Instant) -> io::Result<()> {
-        while std::net::TcpStream::connect(self.address).is_err() {
-            if let Some(status) = self
-                .child
-                .as_mut()
-                .map(Child::try_wait)
-                .transpose()?
-                .flatten()
-            {
-                return Err(io::Error::other(format!(
-                    "ended before it listened ({status})"
-                )));
-            }
-            if started.elapsed() > Duration::from_secs(10) {
-                return Err(io::Error::other("does not listen after 10 s"));
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let Some(child) = &mut self.child else { return };
-        if !matches!(child.try_wait(), Ok(None)) {
-            return;
-        }
-        // SIGTERM first: nginx ends its workers on it. What does not heed it within five seconds is killed.
-        drop(Command::new("kill").arg(child.id().to_string()).status());
-        for _ in 0..500 {
-            if !matches!(child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        drop(child.kill());
-        drop(child.wait());
-    }
-}
-
-/// An address on which nobody listens; nothing keeps it free, but the kernel hands out others first.
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }

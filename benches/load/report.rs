@@ -1,19 +1,10 @@
-//! The figures of all rounds, as Markdown and as JSON, and what they are against nginx and the budget.
+//! The figures of all rounds, as Markdown and as JSON.
 
 use serde_json::{Value, json};
 
 use crate::peers;
 use crate::support::figure::{self, Samples};
 use crate::work::{self, Figures};
-
-/// Ratios to nginx in the same run that a peer which also measures may cost at first.
-const BUDGET: [(&str, f64); 5] = [
-    (work::CPU_UNARY, 3.0),
-    (work::CPU_PACED, 1.5),
-    (work::CPU_BURSTS, 1.5),
-    (work::CPU_UNPACED, 3.0),
-    (work::MEMORY, 2.0),
-];
 
 /// All figures so far.
 pub(crate) struct Report {
@@ -45,7 +36,7 @@ impl Report {
                 .position(|row| row.figure == figure)
                 .unwrap_or_else(|| {
                     self.rows.push(Row {
-                        figure: figure.to_owned(),
+                        figure,
                         samples: vec![Samples::default(); self.peers.len()],
                     });
                     self.rows.len() - 1
@@ -59,8 +50,13 @@ impl Report {
         let Some(direct) = self.place(peers::DIRECT) else {
             return;
         };
-        for delay in [work::DELAY_P50, work::DELAY_P99] {
-            let Some(row) = self.rows.iter().find(|row| row.figure == delay) else {
+        for time in [
+            work::DELAY_P50,
+            work::DELAY_P99,
+            work::TTFT_P50,
+            work::TTFT_P99,
+        ] {
+            let Some(row) = self.rows.iter().find(|row| row.figure == time) else {
                 continue;
             };
             let added = |(peer, samples): (usize, &Samples)| {
@@ -72,13 +68,13 @@ impl Report {
             };
             let samples = row.samples.iter().enumerate().map(added).collect();
             self.rows.push(Row {
-                figure: format!("added {delay}"),
+                figure: work::added(time),
                 samples,
             });
         }
     }
 
-    /// The tables.
+    /// The table.
     pub(crate) fn markdown(&self) -> String {
         let names = |first: &str| {
             let mut names = vec![first.to_owned()];
@@ -89,30 +85,6 @@ impl Report {
         for row in &self.rows {
             let mut cells = vec![row.figure.clone()];
             cells.extend(row.samples.iter().map(Samples::cell));
-            lines.push(figure::row(&cells));
-        }
-        let ratios = self.ratios();
-        if !ratios.is_empty() {
-            lines.push(String::new());
-            lines.push(figure::head(
-                &["ratio to nginx", "peer", "round by round", "budget", ""].map(str::to_owned),
-            ));
-        }
-        for ratio in ratios {
-            let verdict = match ratio.samples.median() {
-                Some(median) if median <= ratio.budget => "within",
-                Some(_) => "over budget",
-                None => "not measured",
-            };
-            let budget = format!("{:.1}", ratio.budget);
-            let cells = [
-                ratio.figure,
-                ratio.peer,
-                &ratio.samples.cell(),
-                &budget,
-                verdict,
-            ]
-            .map(str::to_owned);
             lines.push(figure::row(&cells));
         }
         lines.join("\n")
@@ -135,53 +107,26 @@ impl Report {
                 })
                 .collect()
         };
-        let figures: Value = self
-            .rows
+        self.rows
             .iter()
             .map(|row| (row.figure.clone(), by_peer(&row.samples)))
-            .collect();
-        let ratio = |ratio: &Ratio<'_>| {
-            json!({"figure": ratio.figure, "peer": ratio.peer, "median": ratio.samples.median(),
-                   "rounds": ratio.samples.values(), "budget": ratio.budget})
-        };
-        let ratios: Value = self.ratios().iter().map(ratio).collect();
-        json!({"figures": figures, "ratios_to_nginx": ratios})
+            .collect()
     }
 
-    fn ratios(&self) -> Vec<Ratio<'_>> {
-        let Some(reference) = self.place(peers::REFERENCE) else {
-            return Vec::new();
-        };
-        let measured = |(peer, name): (usize, &&'static str)| {
-            let ratio = move |(figure, budget): (&'static str, f64)| {
-                let row = self.rows.iter().find(|row| row.figure == figure)?;
-                let samples = row.samples[peer].over(&row.samples[reference]);
-                Some(Ratio {
-                    figure,
-                    peer: self.peers[peer],
-                    samples,
-                    budget,
-                })
-            };
-            let others = ![peers::REFERENCE, peers::DIRECT].contains(name);
-            others.then(|| BUDGET.into_iter().filter_map(ratio))
-        };
-        self.peers
-            .iter()
-            .enumerate()
-            .filter_map(measured)
-            .flatten()
-            .collect()
+    /// All values of a figure that a peer has brought; none where it was not measured.
+    pub(crate) fn samples(&self, figure: &str, peer: &str) -> Samples {
+        let row = self.rows.iter().find(|row| row.figure == figure);
+        row.zip(self.place(peer))
+            .map(|(row, place)| row.samples[place].clone())
+            .unwrap_or_default()
+    }
+
+    /// The peers, in the order of the tables.
+    pub(crate) fn peers(&self) -> &[&'static str] {
+        &self.peers
     }
 
     fn place(&self, peer: &str) -> Option<usize> {
         self.peers.iter().position(|name| *name == peer)
     }
-}
-
-struct Ratio<'a> {
-    figure: &'a str,
-    peer: &'a str,
-    samples: Samples,
-    budget: f64,
 }

@@ -6,6 +6,8 @@
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use memchr::memmem;
+
 /// Request header that tells the upstream which answer is wanted; passes through any transparent proxy.
 pub(crate) const WORK_HEADER: &str = "x-load";
 
@@ -29,6 +31,10 @@ pub(crate) struct Request {
     pub(crate) asks_usage: bool,
     /// Length of the prompt, in bytes, about which the body is as long.
     pub(crate) prompt_bytes: usize,
+    /// Whether the answer may come in a proxy's own words: then only the chunks and the end are compared.
+    pub(crate) restated: bool,
+    /// Which of many models it names; 0 for the usual one.
+    pub(crate) model: u32,
 }
 
 impl Request {
@@ -38,6 +44,8 @@ impl Request {
             answer,
             asks_usage: false,
             prompt_bytes: 800,
+            restated: false,
+            model: 0,
         }
     }
 
@@ -55,6 +63,11 @@ impl Request {
             prompt_bytes,
             ..self
         }
+    }
+
+    /// The same request naming another model.
+    pub(crate) fn with_model(self, model: u32) -> Self {
+        Self { model, ..self }
     }
 
     /// The headers that matter here, in an SDK's order and casing of HTTP/2, without `host` and `content-length`.
@@ -88,8 +101,12 @@ impl Request {
             (_, false) => r#","stream":true"#,
             (_, true) => r#","stream":true,"stream_options":{"include_usage":true}"#,
         };
+        let model = match self.model {
+            0 => "gpt-4o-mini".to_owned(),
+            number => format!("gpt-4o-mini-{number}"),
+        };
         format!(
-            r#"{{"messages":[{{"role":"system","content":"You are a careful hydrologist. Answer in one short paragraph."}},{{"role":"user","content":"{prompt}"}}],"model":"gpt-4o-mini","max_tokens":256,"temperature":0.2,"top_p":1{stream}}}"#
+            r#"{{"messages":[{{"role":"system","content":"You are a careful hydrologist. Answer in one short paragraph."}},{{"role":"user","content":"{prompt}"}}],"model":"{model}","max_tokens":256,"temperature":0.2,"top_p":1{stream}}}"#
         )
     }
 
@@ -167,6 +184,21 @@ pub(crate) fn stamped(event: &[u8]) -> Option<u64> {
         digit
             .is_ascii_digit()
             .then(|| ns * 10 + u64::from(digit - b'0'))
+    })
+}
+
+/// The instant in a chunk that a proxy has put into its own words: the digits after its text's opening quote and space.
+pub(crate) fn stamped_anywhere(event: &[u8]) -> Option<u64> {
+    let text = memmem::find(event, br#""content":"#)? + br#""content":"#.len();
+    let digits = event[text..]
+        .iter()
+        .skip_while(|byte| b"\" ".contains(byte))
+        .take_while(|byte| byte.is_ascii_digit());
+    let digits: Vec<u8> = digits.copied().collect();
+    (digits.len() == STAMP_DIGITS).then(|| {
+        digits
+            .iter()
+            .fold(0, |ns, digit| ns * 10 + u64::from(digit - b'0'))
     })
 }
 

@@ -79,6 +79,34 @@ pub(crate) fn family(process: u32) -> Vec<u32> {
     family
 }
 
+/// The CPUs that this process may use, by number; empty where the system does not tell.
+pub(crate) fn allowed() -> Vec<u32> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let ranges = list.unwrap_or_default().trim().split(',');
+    let range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse::<u32>().ok()?..=last.parse().ok()?)
+    };
+    ranges.filter_map(range).flatten().collect()
+}
+
+/// Whether every thread of a process waits for something; false while a tracer holds one of them.
+pub(crate) fn is_idle(process: u32) -> bool {
+    numbered(&format!("/proc/{process}/task"))
+        .into_iter()
+        .all(|thread| {
+            // `PID (NAME) STATE …`, and a name may hold anything but ends with the last parenthesis.
+            let stat = fs::read_to_string(format!("/proc/{process}/task/{thread}/stat"));
+            stat.is_ok_and(|stat| {
+                stat.rsplit_once(") ")
+                    .is_some_and(|(_, state)| state.starts_with('S'))
+            })
+        })
+}
+
 /// Resident memory of some processes together, in bytes; pages they share count once for each.
 pub(crate) fn resident_bytes(processes: &[u32]) -> u64 {
     processes

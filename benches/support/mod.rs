@@ -1,11 +1,19 @@
-//! What the benches share: the work (bytes on the wire, a cheap upstream that sends them) and how it is measured.
+//! What the benches share: the work (bytes on the wire, clients, a cheap upstream) and how it is measured.
 //!
-//! Knows nothing of the proxy under test. Everything runs on one machine and, but for the proxy, in one process, so that
-//! the sender's and the receiver's clock are the same.
+//! Everything runs on one machine and, but for the proxy, in one process, so that the sender's and the receiver's clock
+//! are the same. Only [`streamgauge`] knows the proxy under test.
+#![allow(
+    dead_code,
+    reason = "each bench compiles all of it and uses its own part"
+)]
 
 pub(crate) mod chat;
+pub(crate) mod clients;
 pub(crate) mod cpu;
 pub(crate) mod figure;
+pub(crate) mod otlp;
 pub(crate) mod pacer;
+pub(crate) mod process;
+pub(crate) mod streamgauge;
 pub(crate) mod upstream;
 pub(crate) mod wire;

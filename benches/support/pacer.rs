@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::chat;
 
+/// A longer wait than this can be ended by a command.
+const LONG_WAIT: Duration = Duration::from_millis(25);
+
 /// What the pacer can be told.
 pub(crate) enum Command {
     /// One more stream, whose beginning was sent; whether it ends with a usage event.
@@ -22,6 +25,8 @@ pub(crate) enum Command {
     },
     /// From now on another pace.
     Pace(Pace),
+    /// Send one chunk to every stream now.
+    Chunk,
     /// Send the end of every stream.
     End,
 }
@@ -40,6 +45,12 @@ impl Pace {
     pub(crate) const EVEN: Self = Self {
         interval: Duration::from_millis(20),
         burst: 1,
+    };
+
+    /// No chunk but those asked for by [`Command::Chunk`].
+    pub(crate) const ON_DEMAND: Self = Self {
+        interval: Duration::ZERO,
+        burst: 0,
     };
 }
 
@@ -83,6 +94,14 @@ impl Pacer {
             };
             due += wait;
             match due.checked_duration_since(Instant::now()) {
+                // Nobody shall wait for a slow pace to end.
+                Some(wait) if wait > LONG_WAIT => {
+                    if let Ok(command) = commands.recv_timeout(wait) {
+                        self.obey(command);
+                        due = Instant::now();
+                        continue;
+                    }
+                }
                 Some(wait) => std::thread::sleep(wait),
                 // Too far behind to catch up without a burst.
                 None if due.elapsed() > self.pace.interval => due = Instant::now(),
@@ -95,8 +114,11 @@ impl Pacer {
         }
     }
 
-    /// `None` without streams.
+    /// `None` without streams, and where only demand makes a chunk.
     fn between_bursts(&self) -> Option<Duration> {
+        if self.pace.burst == 0 {
+            return None;
+        }
         let streams = u32::try_from(self.streams.len()).ok()?;
         Some(self.pace.interval.checked_div(streams)? * self.pace.burst)
     }
@@ -105,6 +127,7 @@ impl Pacer {
         match command {
             Command::Add { stream, usage } => self.streams.push((stream, usage)),
             Command::Pace(pace) => self.pace = pace,
+            Command::Chunk => (0..self.streams.len()).for_each(|turn| self.send(turn)),
             Command::End => {
                 for (mut stream, usage) in self.streams.drain(..) {
                     // A client that has gone, or no longer reads, notices the missing end itself.

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memchr::memmem;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::support::chat::{self, Answer, Request};
-use crate::support::wire::{self, bad};
+use super::chat::{self, Answer, Request};
+use super::wire::{self, bad};
 
 /// What all clients of one run share.
 #[derive(Default)]
@@ -89,6 +89,26 @@ impl Clients {
         )))
     }
 
+    /// Waits until so many chunks have come; false where that takes longer than it may.
+    ///
+    /// # Errors
+    ///
+    /// A client has ended.
+    pub(crate) async fn received(&mut self, chunks: u64, at_most: Duration) -> io::Result<bool> {
+        let began = Instant::now();
+        while self.counts.chunks.load(Relaxed) < chunks {
+            if let Some(ended) = self.running.try_join_next() {
+                ended??;
+                return Err(bad("a client ended before it had all its chunks"));
+            }
+            if began.elapsed() > at_most {
+                return Ok(false);
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(true)
+    }
+
     /// Tells all to stop and waits for them; the calls that they made.
     ///
     /// # Errors
@@ -116,37 +136,60 @@ async fn calls(
     let mut opened = false;
     while !counts.stop.load(Relaxed) {
         stream.write_all(bytes).await?;
-        let mut seen = Seen::default();
-        let head = |head: &[u8]| {
-            if head.starts_with(b"HTTP/1.1 200 ") {
-                Ok(())
-            } else {
-                Err(refused(head))
-            }
-        };
-        let data = |data: &[u8]| {
-            let chunks = seen.chunks;
-            match request.answer {
-                Answer::Unary => seen.text.extend_from_slice(data),
-                _ => seen.events(data, counts)?,
-            }
-            counts.chunks.fetch_add(seen.chunks - chunks, Relaxed);
-            if seen.chunks > 0 && !opened {
+        let first_chunk = || {
+            if !opened {
                 opened = true;
                 counts.open.fetch_add(1, Relaxed);
             }
-            Ok(())
         };
-        if !wire::read_message(&mut stream, &mut buffer, head, data).await? {
+        if !answer(&mut stream, &mut buffer, request, counts, first_chunk).await? {
             return Err(bad("the connection closed before the answer"));
         }
-        seen.check(request)?;
-        counts.calls.fetch_add(1, Relaxed);
         if request.answer == Answer::Paced {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// Reads one answer to its end and compares it with what was sent; false where the connection closed before it began.
+///
+/// # Errors
+///
+/// The connection's, an answer that is not 200, or one that is not what the upstream sent.
+pub(crate) async fn answer(
+    stream: &mut TcpStream,
+    buffer: &mut [u8],
+    request: Request,
+    counts: &Counts,
+    mut first_chunk: impl FnMut(),
+) -> io::Result<bool> {
+    let mut seen = Seen::default();
+    let head = |head: &[u8]| {
+        if head.starts_with(b"HTTP/1.1 200 ") {
+            Ok(())
+        } else {
+            Err(refused(head))
+        }
+    };
+    let data = |data: &[u8]| {
+        let chunks = seen.chunks;
+        match request.answer {
+            Answer::Unary => seen.text.extend_from_slice(data),
+            _ => seen.events(data, request, counts),
+        }
+        counts.chunks.fetch_add(seen.chunks - chunks, Relaxed);
+        if chunks == 0 && seen.chunks > 0 {
+            first_chunk();
+        }
+        Ok(())
+    };
+    if !wire::read_message(stream, buffer, head, data).await? {
+        return Ok(false);
+    }
+    seen.check(request)?;
+    counts.calls.fetch_add(1, Relaxed);
+    Ok(true)
 }
 
 fn refused(head: &[u8]) -> io::Error {
@@ -166,7 +209,7 @@ struct Seen {
 
 impl Seen {
     /// Takes the next piece of a stream.
-    fn events(&mut self, data: &[u8], counts: &Counts) -> io::Result<()> {
+    fn events(&mut self, data: &[u8], request: Request, counts: &Counts) {
         let now = counts.noting.load(Relaxed).then(chat::now_ns);
         let mut delays = Vec::new();
         let joined;
@@ -178,7 +221,11 @@ impl Seen {
         while let Some(end) = memmem::find(rest, b"\n\n") {
             let (event, after) = rest.split_at(end + 2);
             rest = after;
-            match chat::stamped(event) {
+            let stamped = match chat::stamped(event) {
+                None if request.restated => chat::stamped_anywhere(event),
+                stamped => stamped,
+            };
+            match stamped {
                 Some(sent) => {
                     self.chunks += 1;
                     delays.extend(now.map(|now| now.saturating_sub(sent)));
@@ -194,7 +241,6 @@ impl Seen {
                 .unwrap_or_else(PoisonError::into_inner)
                 .append(&mut delays);
         }
-        Ok(())
     }
 
     /// Whether these were, byte for byte, what the client would have seen without a proxy.
@@ -205,7 +251,12 @@ impl Seen {
             _ => [chat::ROLE, chat::FINISH, usage, chat::DONE].concat(),
         };
         let complete = !matches!(request.answer, Answer::Unpaced(chunks) if chunks != self.chunks);
-        if complete && self.partial.is_empty() && self.text == expected.as_bytes() {
+        let same = if request.restated {
+            request.answer == Answer::Unary || self.text.ends_with(chat::DONE.as_bytes())
+        } else {
+            self.text == expected.as_bytes()
+        };
+        if complete && self.partial.is_empty() && same {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&self.text);

@@ -1,0 +1,154 @@
+//! Requests that leave at their time, whether or not earlier ones have been answered, on connections that are warm: the
+//! time from each to its first token.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::support::chat::{self, Request};
+use crate::support::clients::{self, Counts};
+use crate::work::Extent;
+
+/// Between two requests: 500 a second.
+const INTERVAL: Duration = Duration::from_millis(2);
+/// Each serves the next request in turn, so that all of them stay warm; more than any peer that keeps up has in use.
+const CONNECTIONS: usize = 256;
+
+/// What sender and readers share.
+#[derive(Default)]
+struct Shared {
+    counts: Counts,
+    stop: AtomicBool,
+    /// When the request under way on each connection left.
+    sent: Vec<AtomicU64>,
+    /// Times to the first token, in nanoseconds, while they are noted.
+    times: Mutex<Vec<u64>>,
+}
+
+/// Times to the first token in order of size, in nanoseconds, at 500 requests a second.
+///
+/// # Errors
+///
+/// A call fails, or the peer cannot keep up: no connection was free when a request was due.
+pub(crate) async fn first_tokens(
+    address: SocketAddr,
+    request: Request,
+    extent: &Extent,
+) -> io::Result<Vec<u64>> {
+    let shared = Arc::new(Shared {
+        sent: (0..CONNECTIONS).map(|_| AtomicU64::new(0)).collect(),
+        ..Shared::default()
+    });
+    let (free, waiting) = mpsc::channel();
+    let mut readers = JoinSet::new();
+    let mut writers = Vec::new();
+    for connection in 0..CONNECTIONS {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        writers.push(stream.try_clone()?);
+        let stream = tokio::net::TcpStream::from_std(stream)?;
+        let (shared, free) = (Arc::clone(&shared), free.clone());
+        // The receiver is still here.
+        let _ = free.send(connection);
+        readers.spawn(async move { read(stream, connection, request, &shared, &free).await });
+    }
+    drop(free);
+    let sender = Sending {
+        request: request.bytes(&address.to_string()),
+        writers,
+        waiting,
+        shared: Arc::clone(&shared),
+    };
+    let sending = thread::spawn(move || sender.run());
+    tokio::time::sleep(extent.warm_up).await;
+    shared.counts.noting.store(true, Relaxed);
+    tokio::time::sleep(extent.window).await;
+    shared.counts.noting.store(false, Relaxed);
+    shared.stop.store(true, Relaxed);
+    while let Some(ended) = readers.join_next().await {
+        ended??;
+    }
+    match sending.join() {
+        Ok(sent) => sent?,
+        Err(_) => return Err(io::Error::other("the sender of requests panicked")),
+    }
+    let mut times =
+        std::mem::take(&mut *shared.times.lock().unwrap_or_else(PoisonError::into_inner));
+    times.sort_unstable();
+    Ok(times)
+}
+
+/// Reads the answers on one connection, until it is closed.
+async fn read(
+    mut stream: tokio::net::TcpStream,
+    connection: usize,
+    request: Request,
+    shared: &Shared,
+    free: &Sender<usize>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let first_chunk = || {
+            if shared.counts.noting.load(Relaxed) {
+                let took = chat::now_ns().saturating_sub(shared.sent[connection].load(Relaxed));
+                let mut times = shared.times.lock().unwrap_or_else(PoisonError::into_inner);
+                times.push(took);
+            }
+        };
+        let counts = &shared.counts;
+        if !clients::answer(&mut stream, &mut buffer, request, counts, first_chunk).await? {
+            return Ok(());
+        }
+        // Nobody takes it where the sender is about to close the connection.
+        let _ = free.send(connection);
+    }
+}
+
+/// A thread with blocking sleeps, as tokio's timer ticks in milliseconds.
+struct Sending {
+    request: Vec<u8>,
+    writers: Vec<TcpStream>,
+    waiting: Receiver<usize>,
+    shared: Arc<Shared>,
+}
+
+impl Sending {
+    /// Sends until told to stop, waits for the last answers, and closes the connections.
+    fn run(mut self) -> io::Result<()> {
+        let sent = self.send();
+        for _ in 0..CONNECTIONS {
+            if self.waiting.recv_timeout(Duration::from_secs(5)).is_err() {
+                break;
+            }
+        }
+        for writer in &self.writers {
+            // One that the peer has closed already is as closed as it shall be.
+            drop(writer.shutdown(std::net::Shutdown::Both));
+        }
+        sent
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let mut due = Instant::now();
+        while !self.shared.stop.load(Relaxed) {
+            due += INTERVAL;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            let Ok(connection) = self.waiting.try_recv() else {
+                return Err(io::Error::other(format!(
+                    "does not keep up with 500 requests/s: all {CONNECTIONS} connections were in use"
+                )));
+            };
+            self.shared.sent[connection].store(chat::now_ns(), Relaxed);
+            self.writers[connection].write_all(&self.request)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! Thousands of series of metrics: made by requests that name as many models, and scraped as Prometheus does.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::support::chat::{Answer, Request};
+use crate::support::wire;
+
+/// How many series a scrape shall find.
+const WANTED: usize = 10_000;
+
+/// Sends requests with ever more models until there are enough series; how many there are then.
+///
+/// # Errors
+///
+/// A call fails, or models do not make series.
+pub(crate) async fn make(proxy: SocketAddr, metrics: SocketAddr) -> io::Result<usize> {
+    /// Models between two looks at the metrics.
+    const STEP: u32 = 50;
+    let mut stream = TcpStream::connect(proxy).await?;
+    let mut buffer = vec![0; 16 * 1024];
+    for models in (0..100).map(|step| step * STEP) {
+        for model in models + 1..=models + STEP {
+            let request = Request::new(Answer::Unary).with_model(model);
+            stream.write_all(&request.bytes(&proxy.to_string())).await?;
+            wire::read_message(&mut stream, &mut buffer, |_| Ok(()), |_| Ok(())).await?;
+        }
+        let found = scrape(metrics).await?;
+        if found >= WANTED {
+            return Ok(found);
+        }
+    }
+    Err(io::Error::other(
+        "thousands of models do not make 10,000 series",
+    ))
+}
+
+/// Scrapes every second, on a thread of its own.
+pub(crate) struct Scraper {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<io::Result<Duration>>,
+}
+
+impl Scraper {
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// Its runtime cannot be had.
+    pub(crate) fn start(metrics: SocketAddr) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let scraping = async move {
+            let mut longest = Duration::ZERO;
+            let mut ticks = tokio::time::interval(Duration::from_secs(1));
+            while !stopped.load(Relaxed) {
+                ticks.tick().await;
+                let began = Instant::now();
+                scrape(metrics).await?;
+                longest = longest.max(began.elapsed());
+            }
+            Ok(longest)
+        };
+        let thread = thread::Builder::new()
+            .name("scraper".to_owned())
+            .spawn(move || runtime.block_on(scraping))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// The longest that a scrape took.
+    ///
+    /// # Errors
+    ///
+    /// A scrape failed.
+    pub(crate) fn stop(self) -> io::Result<Duration> {
+        self.stop.store(true, Relaxed);
+        let joined = self.thread.join();
+        joined.map_err(|_| io::Error::other("the scraper panicked"))?
+    }
+}
+
+/// The number of series in one scrape.
+async fn scrape(metrics: SocketAddr) -> io::Result<usize> {
+    let mut stream = TcpStream::connect(metrics).await?;
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: {metrics}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut text = Vec::new();
+    let data = |data: &[u8]| {
+        text.extend_from_slice(data);
+        Ok(())
+    };
+    wire::read_message(&mut stream, &mut buffer, |_| Ok(()), data).await?;
+    let lines = text.split(|byte| *byte == b'\n');
+    Ok(lines
+        .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+        .count())
+}
