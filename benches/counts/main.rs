@@ -1,0 +1,148 @@
+//! What a unary request and a streamed chunk take of the machine that does not depend on how fast it is: system calls,
+//! allocations, instructions.
+//!
+//! `cargo bench --bench counts` counts them, prints them beside the limits in `benches/counts.json`, and fails where one
+//! has grown; `-- --update` writes the file anew. Wants strace and valgrind.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the table and the verdict are what the bench is for"
+)]
+
+mod limits;
+#[path = "../support/mod.rs"]
+mod support;
+mod tool;
+mod unit;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use limits::{Limits, Verdict};
+use support::figure;
+use support::otlp::Receiver;
+use support::upstream::{CHUNKS_PER_WRITE, Upstream};
+use tool::{Counts, TOOLS, Tool};
+use unit::{Scene, UNITS, Unit};
+
+/// The command that a reader is told to run.
+const UPDATE: &str = "cargo bench --bench counts -- --update";
+
+/// Counts what a request and a chunk cost, and compares it with what is written down.
+#[derive(Parser)]
+struct Options {
+    /// Write what was counted to the file instead of comparing it.
+    #[arg(long)]
+    update: bool,
+    /// The file with the limits.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.json"))]
+    limits: PathBuf,
+    /// Also prints which system calls they were.
+    #[arg(long)]
+    verbose: bool,
+    /// Passed by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let options = Options::parse();
+    let scene = Scene {
+        upstream: Upstream::start(CHUNKS_PER_WRITE)?,
+        collector: Receiver::start()?,
+        folder: std::env::temp_dir().join(format!("streamgauge-counts-{}", std::process::id())),
+    };
+    std::fs::create_dir_all(&scene.folder)?;
+    let counted = count_all(&scene, options.verbose);
+    // What is left of it is in the system's folder for such things.
+    drop(std::fs::remove_dir_all(&scene.folder));
+    let counted = counted?;
+    if options.update {
+        std::fs::write(&options.limits, Limits::of(&counted)?.text())?;
+        println!("wrote {}", options.limits.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    compare(&counted, &options.limits)
+}
+
+/// Every unit with every tool.
+fn count_all(scene: &Scene, verbose: bool) -> Result<Vec<(Unit, Counts)>, Box<dyn Error>> {
+    let mut counted = Vec::new();
+    for unit in UNITS {
+        let mut counts = Counts::new();
+        for tool in TOOLS {
+            eprintln!("{} under {}", unit.name(), tool.program());
+            counts.extend(count(scene, unit, tool)?);
+        }
+        if verbose {
+            for (name, each) in &counts {
+                println!("{}: {each:.3} {name}", unit.name());
+            }
+        }
+        counted.push((unit, counts));
+    }
+    Ok(counted)
+}
+
+/// What one more unit takes: the difference between a long and a short run, so that start and end fall out.
+fn count(scene: &Scene, unit: Unit, tool: Tool) -> Result<Counts, Box<dyn Error>> {
+    const SHORT: u32 = 200;
+    const LONG: u32 = 1200;
+    let short = scene.run(unit, SHORT, tool)?;
+    let mut each = scene.run(unit, LONG, tool)?;
+    for (name, total) in &mut each {
+        let before = short.get(name).copied().unwrap_or(0.0);
+        *total = (*total - before) / f64::from(LONG - SHORT);
+    }
+    Ok(each)
+}
+
+/// Prints what was counted beside its limits; whether all are kept.
+fn compare(counted: &[(Unit, Counts)], file: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    let limits = Limits::read(file)?;
+    let rows = limits.rows(counted);
+    println!(
+        "{}",
+        figure::head(&["counted", "each", "written down", "allowed", ""].map(str::to_owned))
+    );
+    for row in &rows {
+        println!("{}", figure::row(&row.cells()));
+    }
+    println!();
+    let mut failed = 0;
+    for row in &rows {
+        match row.verdict {
+            Verdict::Grown => {
+                failed += 1;
+                println!(
+                    "{} of {} have grown: {:.1} each, at most {:.1} are allowed ({} says {:.1}). Mend it, or, where it is worth it, say why in the commit and run `{UPDATE}`.",
+                    row.count,
+                    row.unit,
+                    row.found,
+                    row.allowed,
+                    file.display(),
+                    row.written,
+                );
+            }
+            Verdict::Shrunk => println!(
+                "{} of {} have shrunk from {:.1} to {:.1}: run `{UPDATE}` to keep it so.",
+                row.count, row.unit, row.written, row.found,
+            ),
+            Verdict::Kept | Verdict::OtherCompiler => {}
+        }
+    }
+    // In the words of `cargo test`, which scripts/test adds up.
+    println!(
+        "test result: {}. {} passed; {failed} failed",
+        if failed == 0 { "ok" } else { "FAILED" },
+        rows.len() - failed
+    );
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

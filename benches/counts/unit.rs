@@ -1,0 +1,149 @@
+//! What is counted: units of work done one after the other, each begun only when the proxy has come to rest after the
+//! one before, so that the machine's speed and other programs do not decide what falls together.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::support::chat::{self, Answer, Request};
+use crate::support::clients::Clients;
+use crate::support::cpu;
+use crate::support::otlp::Receiver;
+use crate::support::pacer::{Command, Pace};
+use crate::support::process::{self, Process};
+use crate::support::streamgauge;
+use crate::support::upstream::Upstream;
+use crate::support::wire::{self, bad};
+use crate::tool::{Counts, Tool};
+
+/// One thing whose cost is counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// A 1 KB chat request with one JSON answer, on a connection that stays.
+    UnaryRequest,
+    /// A chunk of a long stream that did not ask for usage, alone in its read.
+    StreamedChunk,
+}
+
+/// All of them.
+pub(crate) const UNITS: [Unit; 2] = [Unit::UnaryRequest, Unit::StreamedChunk];
+
+impl Unit {
+    /// Its name in the file of limits.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::UnaryRequest => "unary_request",
+            Self::StreamedChunk => "streamed_chunk",
+        }
+    }
+}
+
+/// All that stands around the proxy.
+pub(crate) struct Scene {
+    /// Where it sends requests.
+    pub(crate) upstream: Upstream,
+    /// Where it pushes telemetry.
+    pub(crate) collector: Receiver,
+    /// Where files may be put.
+    pub(crate) folder: PathBuf,
+}
+
+impl Scene {
+    /// What a proxy takes from its start to its end that does so many units in between.
+    ///
+    /// # Errors
+    ///
+    /// The tool is not installed, the proxy does not start, or it fails a call.
+    pub(crate) fn run(&self, unit: Unit, units: u32, tool: Tool) -> io::Result<Counts> {
+        let file = self.folder.join("counts");
+        let listen = process::free_address()?;
+        let command = streamgauge::command(
+            listen,
+            process::free_address()?,
+            self.upstream.address,
+            self.collector.address,
+        );
+        // On one core there is one worker thread, and no question of which of them wakes which.
+        let command = process::on_cores(tool.wrap(&command, &file), 1);
+        let mut proxy = Process::start(command, listen, &self.folder.join("log"))?;
+        // strace stands before the proxy; valgrind and taskset become it.
+        let process = proxy
+            .family()
+            .last()
+            .copied()
+            .ok_or_else(|| bad("the proxy has no process"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            match unit {
+                Unit::UnaryRequest => unary(listen, process, units).await,
+                Unit::StreamedChunk => self.chunks(listen, process, units).await,
+            }
+        })?;
+        proxy.end(process)?;
+        tool.read(&file)
+    }
+
+    /// One stream with so many chunks.
+    async fn chunks(&self, address: SocketAddr, process: u32, chunks: u32) -> io::Result<()> {
+        let tell = |command| {
+            let told = self.upstream.pacer.send(command);
+            told.map_err(|_| bad("the pacer has ended"))
+        };
+        tell(Command::Pace(Pace::ON_DEMAND))?;
+        let mut clients = Clients::start(address, Request::new(Answer::Paced), 1).await;
+        // There is nobody to send the first one to until the request has passed the proxy.
+        tell(Command::Chunk)?;
+        while !clients.received(1, Duration::from_millis(200)).await? {
+            tell(Command::Chunk)?;
+        }
+        for sent in 2..=u64::from(chunks) {
+            rest(process).await;
+            tell(Command::Chunk)?;
+            if !clients.received(sent, Duration::from_secs(10)).await? {
+                return Err(bad("a chunk did not arrive within 10 s"));
+            }
+        }
+        tell(Command::End)?;
+        clients.stop().await.map(drop)
+    }
+}
+
+/// So many requests on one connection.
+async fn unary(address: SocketAddr, process: u32, calls: u32) -> io::Result<()> {
+    let request = Request::new(Answer::Unary).bytes(&address.to_string());
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; 16 * 1024];
+    for _ in 0..calls {
+        let mut answer = Vec::new();
+        stream.write_all(&request).await?;
+        let data = |data: &[u8]| {
+            answer.extend_from_slice(data);
+            Ok(())
+        };
+        wire::read_message(&mut stream, &mut buffer, |_| Ok(()), data).await?;
+        if answer != chat::COMPLETION.as_bytes() {
+            return Err(bad("the answer is not what the upstream sent"));
+        }
+        rest(process).await;
+    }
+    Ok(())
+}
+
+/// Waits until the proxy waits: an answer is out before the telemetry about it is done.
+async fn rest(process: u32) {
+    /// Then something else keeps it busy, and the count tells.
+    const AT_MOST: usize = 1000;
+    for _ in 0..AT_MOST {
+        if cpu::is_idle(process) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
