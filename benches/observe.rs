@@ -27,7 +27,6 @@ use streamgauge::sink::metrics::{self, Metrics};
 use streamgauge::sink::traces::{self, Batching, Traces};
 use streamgauge::tee::{Close, Closing, Event, Instant, Open, RequestHead, UpstreamName, Verdict};
 
-#[expect(dead_code, reason = "the load bench uses the rest")]
 mod support;
 
 use support::chat::{self, Answer};

@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::admin;
 use crate::config::{Config, Environment};
@@ -107,15 +108,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     };
     let admin_task = tokio::spawn(serve_admin(admin_listener, state));
     let (stop_proxy, stopped) = oneshot::channel();
-    let stopped = async {
-        // A sender that is gone means the same as one that has sent.
-        let _ = stopped.await;
-    };
-    let proxy_task = tokio::spawn(async {
-        if let Err(error) = listen::serve(proxy_listener, proxy, tls, stopped).await {
-            tracing::error!(%error, "the proxy's threads cannot be started");
-        }
-    });
+    let proxy_task = tokio::spawn(serve_proxy(proxy_listener, proxy, tls, stopped));
     tracing::info!(
         proxy = %proxy_address,
         admin = %admin_address,
@@ -136,6 +129,21 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         proxy_task,
         admin_task,
     })
+}
+
+async fn serve_proxy(
+    listener: TcpListener,
+    proxy: Arc<Proxy>,
+    tls: Option<TlsAcceptor>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let stopped = async {
+        // A sender that is gone means the same as one that has sent.
+        let _ = stopped.await;
+    };
+    if let Err(error) = listen::serve(listener, proxy, tls, stopped).await {
+        tracing::error!(%error, "the proxy's threads cannot be started");
+    }
 }
 
 async fn serve_admin(listener: TcpListener, state: admin::State) {
