@@ -180,7 +180,7 @@ impl Run<'_> {
     /// Time to the first byte of a response, the start of the process included, and the memory held when at rest then.
     async fn start(&self) -> io::Result<Figures> {
         /// Until a router has found its upstream well.
-        const PATIENCE: Duration = Duration::from_secs(60);
+        const PATIENCE: Duration = Duration::from_secs(120);
         let Some(Process {
             started, start_up, ..
         }) = &self.peer.process
@@ -189,7 +189,7 @@ impl Run<'_> {
         };
         while !self.serves().await? {
             if started.elapsed() > PATIENCE {
-                return Err(io::Error::other("serves nothing after 60 s"));
+                return Err(io::Error::other("serves nothing after 120 s"));
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::cpu;
 
-/// Longest time until a server listens; LiteLLM takes half of it on a slow machine, and so does a proxy under valgrind.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest time until a server listens; LiteLLM takes half of it on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A started server; dropping it ends it and what it has started.
 pub(crate) struct Process {
