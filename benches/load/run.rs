@@ -332,9 +332,10 @@ impl Seen {
         figures
     }
 
-    /// The CPU time of each of so many units; `None` without a process.
+    /// The CPU time of each of so many units; `None` without a process, or without a unit.
     fn cpu_micros(&self, units: u64) -> Option<f64> {
-        self.cpu_ns.map(|ns| ns as f64 / 1000.0 / units as f64)
+        let ns = self.cpu_ns.filter(|_| units > 0)?;
+        Some(ns as f64 / 1000.0 / units as f64)
     }
 }
 

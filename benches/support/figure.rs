@@ -27,12 +27,13 @@ impl Samples {
         })
     }
 
-    /// Round by round, this over another; ends with the shorter.
+    /// Round by round, this over another; ends with the shorter, and leaves out rounds in which the other is nothing, as
+    /// an added delay can be on a busy machine.
     pub(crate) fn over(&self, other: &Self) -> Self {
+        let pairs = self.0.iter().zip(&other.0);
         Self(
-            self.0
-                .iter()
-                .zip(&other.0)
+            pairs
+                .filter(|(_, other)| **other > 0.0)
                 .map(|(value, other)| value / other)
                 .collect(),
         )
