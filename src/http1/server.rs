@@ -102,7 +102,7 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let fill = || poll_fn(|cx| shared.poll_fill(cx));
-    if !shared.has_input() {
+    while !shared.has_input() {
         tokio::select! {
             biased;
             read = fill() => if !matches!(read, Ok(1..)) { return Ok(Head::None) },

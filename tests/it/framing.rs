@@ -56,6 +56,13 @@ async fn what_is_no_request_is_refused_and_told_so() {
 }
 
 #[tokio::test]
+async fn empty_lines_before_a_request_are_nothing() {
+    let relay = Relay::start().await;
+    let (seen, _) = relay.exchange(format!("\r\n\r\n{}", get("")), OK).await;
+    assert_eq!(seen.start_line(), "GET /v1/x HTTP/1.1");
+}
+
+#[tokio::test]
 async fn a_head_of_200_fields_passes() {
     let relay = Relay::start().await;
     let fields: String = (0..198).map(|n| format!("X-{n}: y\r\n")).collect();

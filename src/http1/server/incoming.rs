@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -63,12 +63,18 @@ impl<T> Shared<T> {
         self.lock().decoder = Decoder::new(Framing::UntilClose);
     }
 
+    /// Whether something has come of a request. Empty lines before it are none (RFC 9112 §2.2).
     pub(super) fn has_input(&self) -> bool {
         let mut state = self.lock();
-        state
-            .wire
-            .as_mut()
-            .is_some_and(|wire| !wire.input().is_empty())
+        let Some(wire) = &mut state.wire else {
+            return false;
+        };
+        let input = wire.input();
+        while input.starts_with(b"\r\n") {
+            input.advance(2);
+        }
+        wire.release_input();
+        !wire.input().is_empty()
     }
 
     pub(super) fn begins_with(&self, bytes: &[u8]) -> bool {
