@@ -8,8 +8,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
+mod index;
 mod scan;
+
+pub use index::Index;
+use index::Node;
 
 /// Deepest nesting of arrays and objects that is accepted.
 pub const MAX_DEPTH: u32 = 128;
@@ -71,11 +76,10 @@ pub fn parse_object<'a>(
     let start = scan::space(bytes, 0);
     let end = scan::validate_object(bytes, start, |name, value| {
         let (raw, text) = (&text[name], &text[value]);
-        each(Text { raw }, Value { text });
+        each(Text { raw }, Value::unindexed(text));
     })?;
     nothing_more(text, &text[scan::space(bytes, end)..])?;
-    let text = &text[start..end];
-    Ok(Value { text })
+    Ok(Value::unindexed(&text[start..end]))
 }
 
 /// An error unless the `rest` of `text` is empty.
@@ -94,14 +98,33 @@ fn nothing_more(text: &str, rest: &str) -> Result<(), Error> {
 /// # Errors
 /// When `text` does not begin with a JSON value, or with one nested deeper than [`MAX_DEPTH`].
 pub fn parse_prefix(text: &str) -> Result<(Value<'_>, &str), Error> {
+    let (place, rest) = validate_prefix(text, &mut scan::Unheard)?;
+    Ok((Value::unindexed(&text[place]), rest))
+}
+
+/// As [`parse_prefix`], for a value that is read more than once over: in `index` it is noted where everything lies in it,
+/// so that members and elements are found without going over the text again.
+///
+/// # Errors
+/// Those of [`parse_prefix`].
+pub fn parse_prefix_indexed<'i, 'a>(
+    text: &'a str,
+    index: &'i mut Index<'a>,
+) -> Result<(Value<'i>, &'a str), Error> {
+    let (place, rest) = validate_prefix(text, &mut index.noting(text))?;
+    let (text, inside) = (&text[place], index.inside());
+    Ok((Value { text, inside }, rest))
+}
+
+/// Where the value lies that `text` begins with, and what follows it.
+fn validate_prefix<'a>(
+    text: &'a str,
+    listener: &mut impl scan::Listen,
+) -> Result<(Range<usize>, &'a str), Error> {
     let bytes = text.as_bytes();
     let start = scan::space(bytes, 0);
-    let end = scan::validate(bytes, start, MAX_DEPTH)?;
-    let rest = scan::space(bytes, end);
-    let value = Value {
-        text: &text[start..end],
-    };
-    Ok((value, &text[rest..]))
+    let end = scan::validate(bytes, start, MAX_DEPTH, listener)?;
+    Ok((start..end, &text[scan::space(bytes, end)..]))
 }
 
 /// The type of a value.
@@ -126,9 +149,15 @@ pub enum Kind {
 pub struct Value<'a> {
     /// Never empty; begins and ends with the value's own first and last byte.
     text: &'a str,
+    /// What the index says lies in it; empty where there is no index.
+    inside: &'a [Node<'a>],
 }
 
 impl<'a> Value<'a> {
+    const fn unindexed(text: &'a str) -> Self {
+        Self { text, inside: &[] }
+    }
+
     /// The exact bytes of the value, without white space around it.
     #[must_use]
     pub const fn raw(self) -> &'a [u8] {
@@ -210,27 +239,31 @@ impl<'a> Value<'a> {
     /// Its members in order, duplicates included; empty if it is no object.
     #[must_use]
     pub fn members(self) -> Members<'a> {
-        Members {
-            rest: self.text.strip_prefix('{').unwrap_or_default(),
-        }
+        Members(self.inside('{'))
     }
 
     /// Its elements in order; empty if it is no array.
     #[must_use]
     pub fn elements(self) -> Elements<'a> {
-        Elements {
-            rest: self.text.strip_prefix('[').unwrap_or_default(),
+        Elements(self.inside('['))
+    }
+
+    /// What lies in it, if it begins so.
+    fn inside(self, open: char) -> Inside<'a> {
+        match self.text.strip_prefix(open) {
+            Some(_) if !self.inside.is_empty() => Inside::Indexed(self.inside),
+            rest => Inside::Written(rest.unwrap_or_default()),
         }
     }
 
-    /// The last member of that name.
+    /// The last member of that name, which must be free of backslashes.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Value<'a>> {
         let [value] = self.select([key]);
         value
     }
 
-    /// The last member of each of these names, in one pass. The names must differ.
+    /// The last member of each of these names, in one pass. The names must differ and be free of backslashes.
     #[must_use]
     pub fn select<const N: usize>(self, names: [&str; N]) -> [Option<Value<'a>>; N] {
         let mut selection = Selection::of(names);
@@ -250,7 +283,7 @@ pub struct Selection<'n, 'a, const N: usize> {
 }
 
 impl<'n, 'a, const N: usize> Selection<'n, 'a, N> {
-    /// Nothing found yet. The names must differ.
+    /// Nothing found yet. The names must differ and be free of backslashes.
     #[must_use]
     pub const fn of(names: [&'n str; N]) -> Self {
         let found = [None; N];
@@ -259,9 +292,9 @@ impl<'n, 'a, const N: usize> Selection<'n, 'a, N> {
 
     /// Takes a member, if it has one of the names.
     pub fn note(&mut self, key: Text<'_>, value: Value<'a>) {
-        let known = match key.has_escapes() {
-            false => self.names.iter().position(|name| *name == key.raw),
-            true => self.names.iter().position(|name| key.is(name)),
+        let known = match self.names.iter().position(|name| *name == key.raw) {
+            None if key.has_escapes() => self.names.iter().position(|name| key.is(name)),
+            written => written,
         };
         if let Some(at) = known {
             self.found[at] = Some(value);
@@ -271,57 +304,69 @@ impl<'n, 'a, const N: usize> Selection<'n, 'a, N> {
 
 /// The members of an object; see [`Value::members`].
 #[derive(Clone, Debug)]
-pub struct Members<'a> {
-    /// What is left: white space or a comma, then a member or the closing brace.
-    rest: &'a str,
-}
+pub struct Members<'a>(Inside<'a>);
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Text<'a>, Value<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let bytes = self.rest.as_bytes();
-        let open = scan::separators(bytes, 0);
-        if bytes.get(open) != Some(&b'"') {
-            return None;
+        match &mut self.0 {
+            Inside::Indexed(nodes) => index::next(nodes),
+            Inside::Written(rest) => written_member(rest),
         }
-        let close = scan::skip_string(bytes, open + 1);
-        let start = scan::separators(bytes, close);
-        let end = scan::skip_value(bytes, start);
-        let key = Text {
-            raw: &self.rest[open + 1..close - 1],
-        };
-        let value = Value {
-            text: &self.rest[start..end],
-        };
-        self.rest = &self.rest[end..];
-        Some((key, value))
     }
 }
 
 /// The elements of an array; see [`Value::elements`].
 #[derive(Clone, Debug)]
-pub struct Elements<'a> {
-    /// What is left: white space or a comma, then an element or the closing bracket.
-    rest: &'a str,
-}
+pub struct Elements<'a>(Inside<'a>);
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Value<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let bytes = self.rest.as_bytes();
-        let start = scan::separators(bytes, 0);
-        if matches!(bytes.get(start), None | Some(b']')) {
-            return None;
+        match &mut self.0 {
+            Inside::Indexed(nodes) => index::next(nodes).map(|(_, element)| element),
+            Inside::Written(rest) => written_value(rest),
         }
-        let end = scan::skip_value(bytes, start);
-        let value = Value {
-            text: &self.rest[start..end],
-        };
-        self.rest = &self.rest[end..];
-        Some(value)
     }
+}
+
+/// Members or elements that are left.
+#[derive(Clone, Debug)]
+enum Inside<'a> {
+    /// As the index has them.
+    Indexed(&'a [Node<'a>]),
+    /// As they are written: white space, a comma or a colon, then a name, a value or the closing bracket.
+    Written(&'a str),
+}
+
+/// Takes a member off `rest`.
+fn written_member<'a>(rest: &mut &'a str) -> Option<(Text<'a>, Value<'a>)> {
+    let bytes = rest.as_bytes();
+    let open = scan::separators(bytes, 0);
+    if bytes.get(open) != Some(&b'"') {
+        return None;
+    }
+    let close = scan::skip_string(bytes, open + 1);
+    let raw = &rest[open + 1..close - 1];
+    *rest = &rest[close..];
+    Some((Text { raw }, written_value(rest)?))
+}
+
+/// Takes a value off `rest`.
+fn written_value<'a>(rest: &mut &'a str) -> Option<Value<'a>> {
+    let bytes = rest.as_bytes();
+    let start = scan::separators(bytes, 0);
+    if matches!(bytes.get(start), None | Some(b']')) {
+        return None;
+    }
+    let end = scan::skip_value(bytes, start);
+    let value = Value::unindexed(&rest[start..end]);
+    *rest = &rest[end..];
+    Some(value)
 }
 
 /// A string's content between its quotes, escapes still in it.
@@ -346,7 +391,7 @@ impl<'a> Text<'a> {
     /// Whether any character is written as an escape.
     #[must_use]
     pub fn has_escapes(self) -> bool {
-        self.raw().contains(&b'\\')
+        memchr::memchr(b'\\', self.raw()).is_some()
     }
 
     /// Whether it decodes to `other`.

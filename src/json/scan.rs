@@ -41,39 +41,61 @@ pub(super) fn validate_object(
     loop {
         let name = cursor.key()?;
         let start = cursor.at;
-        let end = validate(bytes, start, MAX_DEPTH - 1)?;
+        let end = validate(bytes, start, MAX_DEPTH - 1, &mut Unheard)?;
         each(name, start..end);
         cursor.at = space(bytes, end);
         match cursor.peek() {
             b',' => cursor.step(),
             b'}' => return Ok(cursor.at + 1),
-            _ => return Err(cursor.expected("a comma or the end of the object")),
+            _ => return Err(cursor.expected(Container::Object.goes_on())),
         }
     }
 }
 
+/// Hears of values while they are validated, in order. `name` is where a member's name lies; another value's is empty.
+pub(super) trait Listen {
+    /// A string, a number or a word.
+    fn scalar(&mut self, name: Range<usize>, at: Range<usize>);
+
+    /// An array or an object begins at `at`.
+    fn opens(&mut self, name: Range<usize>, at: usize);
+
+    /// The innermost one that is open ends at `at`.
+    fn closes(&mut self, at: usize);
+}
+
+/// Nobody listens.
+pub(super) struct Unheard;
+
+impl Listen for Unheard {
+    fn scalar(&mut self, _: Range<usize>, _: Range<usize>) {}
+    fn opens(&mut self, _: Range<usize>, _: usize) {}
+    fn closes(&mut self, _: usize) {}
+}
+
 /// Validates the value that begins at `at`, which may nest `depth` deep, and says where it ends.
-pub(super) fn validate(bytes: &[u8], at: usize, depth: u32) -> Result<usize, Error> {
+pub(super) fn validate(
+    bytes: &[u8],
+    at: usize,
+    depth: u32,
+    listener: &mut impl Listen,
+) -> Result<usize, Error> {
     let mut cursor = Cursor { bytes, at };
     let mut nesting = Nesting::new(depth);
+    let mut name = 0..0;
     loop {
-        match cursor.peek() {
-            b'{' => {
-                nesting.enter(Container::Object, &cursor)?;
-                cursor.step();
-                if cursor.peek() != b'}' {
-                    cursor.key()?;
-                    continue;
-                }
+        let start = cursor.at;
+        if let Some(container) = Container::begun_by(cursor.peek()) {
+            nesting.enter(container, &cursor)?;
+            listener.opens(name, start);
+            cursor.step();
+            if cursor.peek() != container.end() {
+                name = cursor.name_in(container)?;
+                continue;
             }
-            b'[' => {
-                nesting.enter(Container::Array, &cursor)?;
-                cursor.step();
-                if cursor.peek() != b']' {
-                    continue;
-                }
-            }
-            _ => cursor.scalar()?,
+        } else {
+            cursor.scalar()?;
+            listener.scalar(name, start..cursor.at);
         }
         // A value is complete, or an empty container is about to be: go on or close, as often as containers end here.
         loop {
@@ -81,26 +103,18 @@ pub(super) fn validate(bytes: &[u8], at: usize, depth: u32) -> Result<usize, Err
                 return Ok(cursor.at);
             };
             cursor.at = space(bytes, cursor.at);
-            match (container, cursor.peek()) {
-                (Container::Object, b'}') | (Container::Array, b']') => {
+            match cursor.peek() {
+                b',' => {
+                    cursor.step();
+                    name = cursor.name_in(container)?;
+                    break;
+                }
+                byte if byte == container.end() => {
                     cursor.at += 1;
                     nesting.leave();
+                    listener.closes(cursor.at);
                 }
-                (Container::Object, b',') => {
-                    cursor.step();
-                    cursor.key()?;
-                    break;
-                }
-                (Container::Array, b',') => {
-                    cursor.step();
-                    break;
-                }
-                (Container::Object, _) => {
-                    return Err(cursor.expected("a comma or the end of the object"));
-                }
-                (Container::Array, _) => {
-                    return Err(cursor.expected("a comma or the end of the array"));
-                }
+                _ => return Err(cursor.expected(container.goes_on())),
             }
         }
     }
@@ -110,6 +124,31 @@ pub(super) fn validate(bytes: &[u8], at: usize, depth: u32) -> Result<usize, Err
 enum Container {
     Array,
     Object,
+}
+
+impl Container {
+    const fn begun_by(byte: u8) -> Option<Self> {
+        match byte {
+            b'[' => Some(Self::Array),
+            b'{' => Some(Self::Object),
+            _ => None,
+        }
+    }
+
+    const fn end(self) -> u8 {
+        match self {
+            Self::Array => b']',
+            Self::Object => b'}',
+        }
+    }
+
+    /// What is right behind a value in it.
+    const fn goes_on(self) -> &'static str {
+        match self {
+            Self::Array => "a comma or the end of the array",
+            Self::Object => "a comma or the end of the object",
+        }
+    }
 }
 
 /// The containers that are open, one bit each, innermost lowest: a set bit is an object.
@@ -172,6 +211,14 @@ impl Cursor<'_> {
         Error {
             offset: self.at,
             expected,
+        }
+    }
+
+    /// What comes before a value: a member's name and colon, nothing of an element.
+    fn name_in(&mut self, container: Container) -> Result<Range<usize>, Error> {
+        match container {
+            Container::Array => Ok(0..0),
+            Container::Object => self.key(),
         }
     }
 

@@ -5,7 +5,7 @@
 //! "Chat" and "Completions"; where servers depart from it, the comment names who and how. Knows nothing of the request.
 
 use crate::dialect::{Facts, Output, Reader};
-use crate::json::{self, Kind, Value};
+use crate::json::{self, Index, Kind, Value};
 use crate::sse::{self, Sniff};
 
 mod choice;
@@ -42,7 +42,8 @@ impl Reader for Answer {
         }
         let failed = status >= 400;
         let text = decode(body);
-        let Ok((value, rest)) = json::parse_prefix(&text) else {
+        let mut index = Index::default();
+        let Ok((value, rest)) = json::parse_prefix_indexed(&text, &mut index) else {
             // An error page of a network on the way is no fault of the API's.
             facts.problems.malformed += u64::from(!failed && !body.is_empty());
             return Output::default();
@@ -79,7 +80,8 @@ impl Answer {
             return self.choices.read_text(of, text, facts);
         }
         let text = decode(data);
-        match json::parse_prefix(&text) {
+        let mut index = Index::default();
+        match json::parse_prefix_indexed(&text, &mut index) {
             Ok((value, "")) => self.read_chunk(&text, value, failed, facts),
             _ if failed => {
                 facts
