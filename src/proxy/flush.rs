@@ -1,8 +1,8 @@
 //! Lets a body fail only once everything before its failure has left for the client.
 //!
-//! HTTP/1.1 shows a broken body by closing the connection, HTTP/2 by a reset (RFC 9112 §8, RFC 9113 §8.1). The HTTP
-//! library does either at once and drops what it holds for the socket, up to some hundred kilobytes for a slow client.
-//! So a connection counts its flushes, and a body that fails waits for a flush that began after it failed.
+//! HTTP/2 shows a broken body by a reset of its stream (RFC 9113 §8.1). The HTTP library sends that at once and drops what
+//! it holds for the socket, up to some hundred kilobytes for a slow client. So a connection counts its flushes, and a
+//! body that fails waits for a flush that began after it failed. Connections of HTTP/1.1 are our own and need none of it.
 
 use std::io;
 use std::pin::Pin;
@@ -167,7 +167,7 @@ where
         if self.failure.is_none() {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Err(error))) => {
-                    // HTTP/2 flushes in another task, so the next flush may have begun before the last frame came.
+                    // The connection flushes in another task, so the next flush may have begun before the last frame came.
                     let due = self.flushes.count() + 2;
                     self.failure = Some(Failure {
                         error,

@@ -59,6 +59,7 @@ struct Head {
 
 impl Head {
     fn request(self, body: Outgoing) -> Request<Box<Outgoing>> {
+        // Boxed: a request is moved through several futures on its way, and each has room for it.
         let mut request = Request::new(Box::new(body));
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
