@@ -11,6 +11,9 @@ use crate::exchange::{Call, Problems, Request, Response, Usage};
 mod openai;
 mod openai_chat;
 mod openai_completions;
+mod path;
+
+pub use path::deployment;
 
 /// Every dialect; the first that matches takes a request.
 static DIALECTS: [&dyn Dialect; 2] = [
@@ -41,11 +44,28 @@ pub trait Dialect: Send + Sync {
     /// Reads a whole, decoded request body.
     fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems);
 
+    /// How a response is framed that comes piece by piece.
+    fn framing(&self) -> Framing {
+        Framing::Events
+    }
+
     /// A reader for one response.
     fn reader(&self) -> Box<dyn Reader>;
 
     /// Mends facts that only request and response together can tell right. Called once, when the response is over.
     fn settle(&self, _request: &Request, _response: &mut Response) {}
+}
+
+/// How a response is framed that comes piece by piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events, whatever the content type says; a body that does not begin as such is read whole.
+    Events,
+    /// One JSON value on each line; a body of one line may be an answer that was no stream. An error is read whole.
+    Lines,
+    /// Bytes that say nothing but that something was generated, such as sound. What turns out to be a stream of events is
+    /// read as one, and an error is read whole.
+    Raw,
 }
 
 /// Where a reader writes what it finds.
@@ -61,7 +81,7 @@ pub struct Facts {
 
 /// Reads one response: the events of a stream, or a whole body.
 pub trait Reader: Send {
-    /// Reads one SSE event: its name (empty where it has none) and its data.
+    /// Reads one SSE event, its name (empty where it has none) and its data; or one line, which has no name.
     /// Says which kinds of generated output it carried.
     fn event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output;
 

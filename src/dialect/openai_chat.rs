@@ -5,7 +5,7 @@
 //! dialects.
 
 use super::openai::{Answer, request};
-use super::{Dialect, Reader};
+use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Choice, Problems, Request, Response};
 use crate::json::{Kind, Value};
 
@@ -22,8 +22,7 @@ impl Dialect for OpenAiChat {
     }
 
     fn matches(&self, method: &str, path: &str) -> bool {
-        let mut tail = path.rsplit('/').filter(|segment| !segment.is_empty());
-        method == "POST" && tail.next() == Some("completions") && tail.next() == Some("chat")
+        method == "POST" && path::ends_in(path, &["chat", "completions"])
     }
 
     fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {

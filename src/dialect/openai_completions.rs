@@ -3,7 +3,7 @@
 //! Governing text: the OpenAI API reference, "Completions". Knows nothing of other dialects.
 
 use super::openai::{Answer, request};
-use super::{Dialect, Reader};
+use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Problems, Request};
 use crate::json::{Kind, Value};
 
@@ -20,8 +20,9 @@ impl Dialect for OpenAiCompletions {
     }
 
     fn matches(&self, method: &str, path: &str) -> bool {
-        let mut tail = path.rsplit('/').filter(|segment| !segment.is_empty());
-        method == "POST" && tail.next() == Some("completions") && tail.next() != Some("chat")
+        method == "POST"
+            && path::ends_in(path, &["completions"])
+            && !path::ends_in(path, &["chat", "completions"])
     }
 
     fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {

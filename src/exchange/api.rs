@@ -73,7 +73,7 @@ pub struct Response {
     pub refusal_chars: Option<u64>,
     /// Whether log probabilities came.
     pub logprobs: bool,
-    /// Whether the `[DONE]` sentinel came.
+    /// Whether the event came that ends a stream of this API: the `[DONE]` sentinel, or a terminal event.
     pub done: bool,
     /// An error object, in an HTTP error's body or inside a stream.
     pub error: Option<ApiError>,

@@ -5,11 +5,13 @@
 //! methods, so that every sink agrees on them. This folder knows nothing but `std`.
 
 mod api;
+mod call;
 mod derived;
 mod ending;
 mod timing;
 
 pub use api::{ApiError, Choice, OutputType, Request, Response, ToolCall, Usage, UsageSource};
+pub use call::Call;
 pub use ending::{End, Failure, Integrity, Problems};
 pub use timing::{Flow, Stall, Times};
 
@@ -74,15 +76,6 @@ impl Exchange {
             problems: Problems::default(),
         }
     }
-}
-
-/// The inference call of an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Call {
-    /// `POST …/chat/completions`.
-    ChatCompletions,
-    /// `POST …/completions`, the legacy text completion.
-    Completions,
 }
 
 /// The client's HTTP request and the answer's head.

@@ -5,6 +5,7 @@
 
 pub mod decode;
 pub mod gaps;
+mod lines;
 pub mod observer;
 mod reading;
 pub mod redact;

@@ -14,7 +14,7 @@ use super::gaps::Gaps;
 use super::reading::{RequestReading, ResponseReading};
 use super::redact;
 use super::settle;
-use crate::dialect::{Dialect, Output};
+use crate::dialect::{Dialect, Output, deployment};
 use crate::exchange::{Attempt, Exchange, Flow, Stall, Upstream};
 use crate::sink::{ExchangeId, Sink};
 use crate::tee::{Closing, Event, Instant, Observer, RequestHead, UpstreamName};
@@ -124,10 +124,19 @@ impl ExchangeObserver {
         });
     }
 
+    /// The request is over: reads it. Called again it does nothing.
+    fn read_request(&mut self) {
+        let exchange = &mut *self.exchange;
+        self.request.finish(&mut exchange.request);
+        if exchange.call.is_some() && exchange.request.model.is_none() {
+            exchange.request.model = deployment(&exchange.http.path).map(str::to_owned);
+        }
+    }
+
     /// Settles what is known only at the end.
     fn finish(mut self: Box<Self>, closing: &Closing) -> Arc<Exchange> {
         let end = self.since(closing.at);
-        self.request.finish(&mut self.exchange.request);
+        self.read_request();
         let times = &mut self.exchange.times;
         let (flow, clock) = (&mut self.exchange.flow, &mut self.clock);
         // An event without its blank line came with the last frame, not with the end.
@@ -168,7 +177,7 @@ impl Observer for ExchangeObserver {
             Event::RequestEnd(at, bytes) => {
                 self.exchange.times.request_end = Some(self.since(at));
                 self.exchange.http.request_bytes = bytes;
-                self.request.finish(&mut self.exchange.request);
+                self.read_request();
             }
             Event::Forwarded {
                 at,

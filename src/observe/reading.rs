@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::decode::Decoder;
-use crate::dialect::{Dialect, Facts, Output, Reader};
+use super::lines::{Line, Lines};
+use crate::dialect::{Dialect, Facts, Framing, Output, Reader};
 use crate::exchange::{Problems, Request};
 use crate::sse::{Parser, Sniff, sniff};
 
@@ -103,6 +104,10 @@ enum Form {
     Undecided(Vec<u8>),
     /// A stream of events.
     Stream(Box<(Parser, Box<dyn Reader>)>),
+    /// A JSON value on each line.
+    Lines(Lines, Box<dyn Reader>),
+    /// Bytes that a model generated.
+    Raw,
     /// Anything else, kept until it is whole.
     Whole(Vec<u8>, Box<dyn Reader>),
 }
@@ -177,6 +182,16 @@ impl ResponseReading {
                     on_event(output);
                 });
             }
+            Form::Lines(lines, reader) => {
+                let facts = &mut self.facts;
+                lines.push(bytes, |line| {
+                    on_event(read_line(line, &mut **reader, facts))
+                });
+            }
+            Form::Raw => on_event(Output {
+                other: true,
+                ..Output::default()
+            }),
             Form::Whole(body, _) if body.len() + bytes.len() > self.limit => {
                 self.facts.problems.oversized += 1;
                 self.form = Form::Ignored;
@@ -190,16 +205,23 @@ impl ResponseReading {
         let Some(dialect) = self.dialect else {
             return;
         };
-        self.form = match sniff(&beginning) {
-            Sniff::Undecided if beginning.len() <= self.limit => {
+        let framing = if self.status.is_success() {
+            dialect.framing()
+        } else {
+            Framing::Events
+        };
+        self.form = match (sniff(&beginning), framing) {
+            (Sniff::Undecided, _) if beginning.len() <= self.limit => {
                 self.form = Form::Undecided(beginning);
                 return;
             }
-            Sniff::Stream => {
+            (Sniff::Stream, _) => {
                 self.facts.response.streamed = true;
                 Form::Stream(Box::new((Parser::new(self.limit), dialect.reader())))
             }
-            Sniff::Undecided | Sniff::Other => Form::Whole(Vec::new(), dialect.reader()),
+            (_, Framing::Events) => Form::Whole(Vec::new(), dialect.reader()),
+            (_, Framing::Lines) => Form::Lines(Lines::new(self.limit), dialect.reader()),
+            (_, Framing::Raw) => Form::Raw,
         };
         self.read(&beginning, on_event);
     }
@@ -209,6 +231,8 @@ impl ResponseReading {
         self.facts.problems.missed_frames += frames;
         match &mut self.form {
             Form::Stream(stream) if self.decoder.is_none() => stream.0.resync(),
+            Form::Lines(lines, _) if self.decoder.is_none() => lines.resync(),
+            Form::Raw => {}
             _ => self.form = Form::Ignored,
         }
     }
@@ -226,10 +250,14 @@ impl ResponseReading {
                     }
                 });
             }
+            // Half a line of a broken stream says nothing.
+            Form::Lines(mut lines, mut reader) if complete => {
+                lines.end(|line| on_event(read_line(line, &mut *reader, facts)));
+            }
             Form::Whole(body, mut reader) if complete => {
                 reader.body(self.status.as_u16(), &body, facts);
             }
-            Form::Whole(..) | Form::Undecided(_) | Form::Ignored => {}
+            Form::Lines(..) | Form::Raw | Form::Whole(..) | Form::Undecided(_) | Form::Ignored => {}
         }
     }
 
@@ -240,5 +268,15 @@ impl ResponseReading {
             dialect.settle(request, &mut facts.response);
         }
         facts
+    }
+}
+
+fn read_line(line: Line<'_>, reader: &mut dyn Reader, facts: &mut Facts) -> Output {
+    match line {
+        Line::Whole(line) => reader.event(b"", line, facts),
+        Line::Oversized => {
+            facts.problems.oversized += 1;
+            Output::default()
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What an exchange's ending means: how it ended, whether that is a failure, and what the hashes prove.
 
-use crate::exchange::{ApiError, End, Exchange, Failure, Integrity};
+use crate::exchange::{ApiError, Call, End, Exchange, Failure, Integrity};
 use crate::tee::{Close, Closing, Fault, FaultClass, Verdict};
 
 /// Sets `end`, `failure` and `integrity`. `usage_left` says that a usage event of ours could not be taken out.
@@ -45,10 +45,12 @@ fn all_finished(exchange: &Exchange) -> bool {
 /// A response that was handed over to its last byte.
 fn complete(exchange: &Exchange) -> (End, Option<Failure>) {
     let response = &exchange.response;
-    let finished = response
-        .choices
-        .iter()
-        .any(|choice| choice.finish_reason.is_some());
+    // Only text has a reason to end.
+    let finished = !exchange.call.is_some_and(Call::is_inference)
+        || response
+            .choices
+            .iter()
+            .any(|choice| choice.finish_reason.is_some());
     if !response.streamed || (response.done && finished) {
         (End::Done, None)
     } else if response.done {
@@ -60,7 +62,7 @@ fn complete(exchange: &Exchange) -> (End, Option<Failure>) {
         (End::Done, None)
     } else {
         // The transport closed in good order, but the stream had not come to an end.
-        let message = "the stream ended without a finish reason and without [DONE]";
+        let message = "the stream ended without a finish reason and without its last event";
         (
             End::Cut,
             Some(Failure {

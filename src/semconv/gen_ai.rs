@@ -1,13 +1,15 @@
 //! OpenTelemetry GenAI conventions as they stand: `gen_ai`.
 //!
 //! Follows open-telemetry/semantic-conventions-genai at 6fd0d763 (2026-10-09, schema gen-ai-dev/1.42.0-dev), the client
-//! inference span and the `gen_ai.client.inference.*` metrics. `openai.*` stands on spans wherever the wire carries it;
+//! inference span and the `gen_ai.client.inference.*` metrics; of calls in which no text is generated the duration is
+//! `gen_ai.client.operation.duration`, and there is no token metric. `openai.*` stands on spans wherever the wire carries it;
 //! on metrics only for the provider `openai`, as the conventions ask. What the generation before has in common with this
 //! one is here, for [`gen_ai_2025`](super::gen_ai_2025) to share.
 
 use super::metric::{Kind, Metric, Record, Sample, buckets};
+use super::operation;
 use super::{Attribute, Attributes, Vocabulary};
-use crate::exchange::{Call, Exchange, OutputType, Request, Usage};
+use crate::exchange::{Exchange, OutputType, Request, Usage};
 
 /// Key that every GenAI span carries.
 pub const OPERATION_NAME: &str = "gen_ai.operation.name";
@@ -29,6 +31,14 @@ static DURATION: Metric = Metric {
     name: "gen_ai.client.inference.duration",
     unit: "s",
     description: "Duration of an inference call, from its issue to the upstream until the response has ended.",
+    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
+    exemplars: true,
+};
+/// Shared with [`gen_ai_2025`](super::gen_ai_2025), where it is recorded for every call.
+pub(super) static OPERATION_DURATION: Metric = Metric {
+    name: "gen_ai.client.operation.duration",
+    unit: "s",
+    description: "Duration of an operation, from its issue to the upstream until the response has ended.",
     kind: Kind::Histogram(buckets::GEN_AI_DURATION),
     exemplars: true,
 };
@@ -81,8 +91,9 @@ static USAGE_REASONING: Metric = tokens(
     "Output tokens spent on reasoning, a subset of the output tokens.",
 );
 
-static METRICS: [&Metric; 10] = [
+static METRICS: [&Metric; 11] = [
     &DURATION,
+    &OPERATION_DURATION,
     &TIME_TO_FIRST_CHUNK,
     &TIME_PER_OUTPUT_CHUNK,
     &USAGE_INPUT,
@@ -142,14 +153,20 @@ impl Vocabulary for GenAi {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let Some(mut attributes) = base(exchange) else {
+        let (Some((call, _)), Some(mut attributes)) = (exchange.inference(), base(exchange)) else {
             return;
         };
         let base = attributes.len();
         push_error(&mut attributes, exchange);
         push_openai(&mut attributes, exchange);
-        let duration = DURATION.sample(exchange.times.end - exchange.issued());
-        record.record(&attributes, &[duration]);
+        let duration = exchange.times.end - exchange.issued();
+        if !call.is_inference() {
+            if !record.hears("gen_ai_2025") {
+                record.record(&attributes, &[OPERATION_DURATION.sample(duration)]);
+            }
+            return;
+        }
+        record.record(&attributes, &[DURATION.sample(duration)]);
 
         attributes.truncate(base);
         record.record(
@@ -174,15 +191,6 @@ impl Vocabulary for GenAi {
     }
 }
 
-/// `gen_ai.operation.name` of a call.
-#[must_use]
-pub const fn operation(call: Call) -> &'static str {
-    match call {
-        Call::ChatCompletions => "chat",
-        Call::Completions => "text_completion",
-    }
-}
-
 /// Span attributes that did not change since 2025; put once, by whichever generation comes first.
 pub(super) fn shared<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
     let Some((call, upstream)) = exchange.inference() else {
@@ -191,15 +199,13 @@ pub(super) fn shared<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
     if span.has(OPERATION_NAME) {
         return;
     }
-    span.put(OPERATION_NAME, operation(call));
+    span.put(OPERATION_NAME, operation::name(call));
     span.put(PROVIDER_NAME, &*upstream.provider);
     span.put_some(REQUEST_MODEL, exchange.request.model.as_deref());
     span.put(SERVER_ADDRESS, &*upstream.address);
     span.put(SERVER_PORT, upstream.port);
     shared_request(&exchange.request, span);
-    if call == Call::ChatCompletions {
-        span.put("openai.api.type", "chat_completions");
-    }
+    span.put_some("openai.api.type", operation::openai_api_type(call));
     shared_response(exchange, span);
     span.put_some(
         ERROR_TYPE,
@@ -278,7 +284,7 @@ const fn output_type(kind: OutputType) -> &'static str {
 pub(super) fn base(exchange: &Exchange) -> Option<Vec<Attribute<'_>>> {
     let (call, upstream) = exchange.inference()?;
     let mut base = Vec::with_capacity(10);
-    base.push((OPERATION_NAME, operation(call).into()));
+    base.push((OPERATION_NAME, operation::name(call).into()));
     base.push((PROVIDER_NAME, (&*upstream.provider).into()));
     base.extend(
         exchange

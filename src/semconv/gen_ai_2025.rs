@@ -4,7 +4,7 @@
 //! attributes that did not change are [`gen_ai`](super::gen_ai)'s. The server metrics are measured at the proxy, from the
 //! last byte of the request, which is as near as a proxy comes to the server's own reading.
 
-use super::gen_ai::{base, chunk_times, push_error, push_openai, shared, some};
+use super::gen_ai::{OPERATION_DURATION, base, chunk_times, push_error, push_openai, shared, some};
 use super::metric::{Kind, Metric, Record, buckets};
 use super::{Attributes, Vocabulary};
 use crate::exchange::{End, Exchange};
@@ -15,13 +15,6 @@ static TOKEN_USAGE: Metric = Metric {
     description: "Input and output tokens of one call, as reported.",
     kind: Kind::IntHistogram(buckets::GEN_AI_TOKENS),
     exemplars: false,
-};
-static OPERATION_DURATION: Metric = Metric {
-    name: "gen_ai.client.operation.duration",
-    unit: "s",
-    description: "Duration of an operation, from its issue to the upstream until the response has ended.",
-    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
-    exemplars: true,
 };
 static TIME_TO_FIRST_CHUNK: Metric = Metric {
     name: "gen_ai.client.operation.time_to_first_chunk",
@@ -92,7 +85,7 @@ impl Vocabulary for GenAi2025 {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let Some(mut attributes) = base(exchange) else {
+        let (Some((call, _)), Some(mut attributes)) = (exchange.inference(), base(exchange)) else {
             return;
         };
         let base = attributes.len();
@@ -109,12 +102,17 @@ impl Vocabulary for GenAi2025 {
 
         attributes.truncate(base);
         push_error(&mut attributes, exchange);
-        let duration = SERVER_REQUEST_DURATION.sample(server_duration(exchange));
-        record.record(&attributes, &[duration]);
+        if call.is_inference() {
+            let duration = SERVER_REQUEST_DURATION.sample(server_duration(exchange));
+            record.record(&attributes, &[duration]);
+        }
         push_openai(&mut attributes, exchange);
         let duration = OPERATION_DURATION.sample(exchange.times.end - exchange.issued());
         record.record(&attributes, &[duration]);
 
+        if !call.is_inference() {
+            return;
+        }
         attributes.truncate(base);
         let mut times = chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK);
         if exchange.failure.is_none() && exchange.end != End::ClientLeft {

@@ -101,6 +101,9 @@ impl Metric {
 pub trait Record {
     /// Records samples; all carry the same attributes, whose keys are distinct.
     fn record(&mut self, attributes: &[Attribute<'_>], samples: &[Sample]);
+
+    /// Whether a vocabulary of that name records too: where two have a metric in common, one of them leaves it alone.
+    fn hears(&self, vocabulary: &str) -> bool;
 }
 
 /// Bucket bounds as the conventions give them.

@@ -8,9 +8,11 @@ pub mod gen_ai;
 pub mod gen_ai_2025;
 pub mod http;
 pub mod llm;
+pub mod operation;
 pub mod own;
 
 mod metric;
+
 #[cfg(test)]
 pub(crate) mod sample;
 mod value;

@@ -239,6 +239,10 @@ impl Record for Recorded {
             ));
         }
     }
+
+    fn hears(&self, _vocabulary: &str) -> bool {
+        false
+    }
 }
 
 impl Recorded {

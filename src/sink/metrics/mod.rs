@@ -278,6 +278,11 @@ impl Record for Recorder<'_> {
             }
         }
     }
+
+    fn hears(&self, vocabulary: &str) -> bool {
+        let mut spoken = self.metrics.vocabularies.iter();
+        spoken.any(|spoken| spoken.name() == vocabulary)
+    }
 }
 
 /// A provider whose metrics have at most so many series each.

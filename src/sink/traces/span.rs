@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::IdGenerator;
 
 use super::protobuf;
 use crate::exchange::{Exchange, Trace};
-use crate::semconv::{Attributes, Value, Vocabulary, gen_ai, http, own};
+use crate::semconv::{Attributes, Value, Vocabulary, gen_ai, http, operation, own};
 
 /// `ScopeSpans.spans`.
 const SPANS: u32 = 2;
@@ -107,7 +107,7 @@ impl<'e> Draft<'e> {
         {
             attributes.put(gen_ai::ERROR_TYPE, &failure.kind);
         }
-        let operation = exchange.call.map_or("", gen_ai::operation);
+        let operation = exchange.call.map_or("", operation::name);
         Span {
             id: self.trace.client_span_id,
             parent: Some(self.trace.server_span_id),

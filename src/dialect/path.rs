@@ -1,0 +1,69 @@
+//! Request paths, recognised by their tail: what stands before it is the business of whoever mounted the API there.
+//!
+//! `/v1/…`, `/openai/v1/…`, `/api/v1/…`, a prefix of a gateway's own, a base URL that lacks `/v1` or has it twice, doubled
+//! and trailing slashes: all are met in the field.
+
+/// Stands for one segment of any name.
+pub(super) const ANY: &str = "{}";
+
+/// Whether a path, without its query, ends in these segments.
+pub(super) fn ends_in(path: &str, tail: &[&str]) -> bool {
+    let mut segments = segments(path).rev();
+    tail.iter().rev().all(|expected| {
+        segments
+            .next()
+            .is_some_and(|segment| *expected == ANY || segment == *expected)
+    })
+}
+
+/// The deployment that an Azure path names, `…/deployments/{deployment}/…`: the model, where the body names none.
+#[must_use]
+pub fn deployment(path: &str) -> Option<&str> {
+    let mut segments = segments(path).skip_while(|segment| *segment != "deployments");
+    segments.nth(1).filter(|_| segments.next().is_some())
+}
+
+fn segments(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_known_by_its_tail() {
+        for path in [
+            "/v1/responses/r1/cancel",
+            "/responses/r1/cancel/",
+            "//openai//v1/responses/r1//cancel",
+        ] {
+            assert!(ends_in(path, &["responses", ANY, "cancel"]), "{path}");
+        }
+        for path in [
+            "/v1/responses/cancel",
+            "/v1/responses/r1/cancel/now",
+            "/cancel",
+            "",
+        ] {
+            assert!(!ends_in(path, &["responses", ANY, "cancel"]), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_deployment_is_the_segment_after_its_word() {
+        let path = "/openai/deployments/my-gpt/chat/completions";
+        assert_eq!(deployment(path), Some("my-gpt"));
+        assert_eq!(
+            deployment("/gateway/openai/deployments/d/embeddings"),
+            Some("d")
+        );
+        for path in [
+            "/v1/chat/completions",
+            "/openai/deployments",
+            "/deployments/d",
+        ] {
+            assert_eq!(deployment(path), None, "{path}");
+        }
+    }
+}

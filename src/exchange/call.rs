@@ -1,0 +1,61 @@
+//! The calls to models that are known.
+
+/// A call to a model, by the API that it speaks. What is no such call has only its HTTP facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// `POST …/chat/completions`.
+    ChatCompletions,
+    /// `POST …/completions`, the legacy text completion.
+    Completions,
+    /// `POST …/responses`.
+    Responses,
+    /// `GET …/responses/{id}`, streamed or not, and `POST …/responses/{id}/cancel`.
+    FetchResponse,
+    /// `POST …/messages`, Anthropic's shape.
+    Messages,
+    /// `POST …/embeddings`.
+    Embeddings,
+    /// `POST …/images/generations`, `…/images/edits` and `…/images/variations`.
+    Images,
+    /// `POST …/audio/speech`.
+    Speech,
+    /// `POST …/audio/transcriptions`.
+    Transcription,
+    /// `POST …/audio/translations`.
+    Translation,
+    /// `POST …/moderations`.
+    Moderation,
+    /// `POST …/rerank`, Cohere's and Jina's shape.
+    Rerank,
+    /// `POST …/score`, vLLM's.
+    Score,
+    /// `POST …/tokenize` and `…/detokenize`, vLLM's.
+    Tokenize,
+    /// `POST …/vector_stores/{id}/search`.
+    Retrieval,
+    /// `POST …/api/chat`, Ollama's own.
+    OllamaChat,
+    /// `POST …/api/generate`, Ollama's own.
+    OllamaGenerate,
+    /// `POST …/api/embed` and the older `…/api/embeddings`, Ollama's own.
+    OllamaEmbed,
+    /// One response of a session of `…/realtime`.
+    Realtime,
+}
+
+impl Call {
+    /// Whether a model generates text, with tool calls or not, token by token: what the conventions call inference.
+    #[must_use]
+    pub const fn is_inference(self) -> bool {
+        matches!(
+            self,
+            Self::ChatCompletions
+                | Self::Completions
+                | Self::Responses
+                | Self::Messages
+                | Self::OllamaChat
+                | Self::OllamaGenerate
+                | Self::Realtime
+        )
+    }
+}
