@@ -11,14 +11,27 @@ use crate::exchange::{Call, Problems, Request, Response, Usage};
 mod openai;
 mod openai_chat;
 mod openai_completions;
+mod openai_embeddings;
+mod openai_moderations;
+mod openai_retrieval;
 mod path;
+mod rerank;
+mod score;
+mod tokenize;
 
 pub use path::deployment;
 
 /// Every dialect; the first that matches takes a request.
-static DIALECTS: [&dyn Dialect; 2] = [
+static DIALECTS: [&dyn Dialect; 9] = [
     &openai_chat::OpenAiChat,
     &openai_completions::OpenAiCompletions,
+    &openai_embeddings::OpenAiEmbeddings,
+    &openai_moderations::OpenAiModerations,
+    &openai_retrieval::OpenAiRetrieval,
+    &rerank::Rerank,
+    &score::Score,
+    &tokenize::TOKENIZE,
+    &tokenize::DETOKENIZE,
 ];
 
 /// The dialect a request belongs to; `None` where only HTTP is known. `path` is without query.

@@ -4,10 +4,9 @@
 //! Mistral and others speak it with differences that the shared reader and its fixtures name. Knows nothing of other
 //! dialects.
 
-use super::openai::{Answer, request};
+use super::openai::{Answer, length, request};
 use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Choice, Problems, Request, Response};
-use crate::json::{Kind, Value};
 
 /// The dialect.
 pub(super) struct OpenAiChat;
@@ -26,7 +25,7 @@ impl Dialect for OpenAiChat {
     }
 
     fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
-        request::read(body, "messages", messages_chars, request, problems);
+        request::read(body, "messages", length::messages, request, problems);
     }
 
     fn reader(&self) -> Box<dyn Reader> {
@@ -51,21 +50,4 @@ impl Dialect for OpenAiChat {
             call.choice = 0;
         }
     }
-}
-
-/// Code points of the text in all messages: of each content that is a string, and of the text parts of the others.
-fn messages_chars(messages: Value<'_>) -> Option<u64> {
-    let content_chars = |message: Value<'_>| {
-        let content = message.get("content")?;
-        Some(match content.as_text() {
-            Some(text) => text.chars(),
-            None => content.elements().map(part_chars).sum(),
-        })
-    };
-    (messages.kind() == Kind::Array).then(|| messages.elements().filter_map(content_chars).sum())
-}
-
-fn part_chars(part: Value<'_>) -> u64 {
-    let text = part.as_text().or_else(|| part.get("text")?.as_text());
-    text.map_or(0, |text| text.chars())
 }

@@ -2,10 +2,9 @@
 //!
 //! Governing text: the OpenAI API reference, "Completions". Knows nothing of other dialects.
 
-use super::openai::{Answer, request};
+use super::openai::{Answer, length, request};
 use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Problems, Request};
-use crate::json::{Kind, Value};
 
 /// The dialect.
 pub(super) struct OpenAiCompletions;
@@ -26,22 +25,10 @@ impl Dialect for OpenAiCompletions {
     }
 
     fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
-        request::read(body, "prompt", prompt_chars, request, problems);
+        request::read(body, "prompt", length::texts, request, problems);
     }
 
     fn reader(&self) -> Box<dyn Reader> {
         Box::<Answer>::default()
-    }
-}
-
-/// Code points of the prompt, or of all prompts; `None` for prompts that are sent as token ids.
-fn prompt_chars(prompt: Value<'_>) -> Option<u64> {
-    match prompt.kind() {
-        Kind::String => prompt.as_text().map(|text| text.chars()),
-        Kind::Array => prompt
-            .elements()
-            .map(|prompt| prompt.as_text().map(|text| text.chars()))
-            .sum(),
-        _ => None,
     }
 }

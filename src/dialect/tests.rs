@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+mod unary;
+
 use super::*;
 use crate::exchange::{Choice, OutputType, ToolCall};
 use crate::sse;
@@ -202,7 +204,6 @@ fn requests_are_known_by_the_tail_of_their_path() {
         "/v1/chat",
         "/v1/chat/completions/c1",
         "/v1/chatcompletions",
-        "/v1/embeddings",
         "/",
         "",
     ] {
@@ -242,7 +243,7 @@ fn a_chat_request_is_read_whole() {
         output_type: Some(OutputType::Json),
         service_tier: Some("flex".into()),
         prompt_chars: Some(5),
-        usage_injected: false,
+        ..Request::default()
     };
     assert_eq!(request, expected);
     assert_eq!(problems, Problems::default());

@@ -31,7 +31,13 @@ pub struct Request {
     pub output_type: Option<OutputType>,
     /// `service_tier`.
     pub service_tier: Option<String>,
-    /// Unicode code points of the prompt's text, over all messages.
+    /// `encoding_format` of embeddings.
+    pub encoding_format: Option<String>,
+    /// `dimensions` of embeddings.
+    pub dimensions: Option<i64>,
+    /// Most results that a search may bring: `max_num_results`.
+    pub result_limit: Option<i64>,
+    /// Unicode code points of the prompt's text, over all messages; of the input, where it is no prompt.
     pub prompt_chars: Option<u64>,
     /// Whether the proxy added `stream_options.include_usage`. Set by the observer.
     pub usage_injected: bool,

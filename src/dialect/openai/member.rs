@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use crate::exchange::Problems;
-use crate::json::{self, Kind, Text, Value};
+use crate::json::{self, Kind, Selection, Text, Value};
 
 /// Longest text that is kept, in bytes; what an upstream calls its model or says of an error is its own choice.
 const TEXT_KEPT: usize = 2048;
 
 /// Bytes as text, broken characters replaced. A stream of events is decoded so (WHATWG Encoding), and a broken character
 /// should cost itself only.
-pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
+pub(in crate::dialect) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     // The lossy conversion is several times slower than the check that there is nothing to convert.
     match json::text(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -18,8 +18,20 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The members of these names of a body that must be one JSON object; `None`, and a problem, where it is none.
+pub(in crate::dialect) fn members<'a, const N: usize>(
+    text: &'a str,
+    names: [&'static str; N],
+    problems: &mut Problems,
+) -> Option<[Option<Value<'a>>; N]> {
+    let mut selection = Selection::of(names);
+    let parsed = json::parse_object(text, |key, value| selection.note(key, value));
+    problems.malformed += u64::from(parsed.is_err());
+    parsed.ok().map(|_| selection.found)
+}
+
 /// What `read` makes of a member; a problem where it makes nothing of a member that is there.
-pub(super) fn typed<'a, T>(
+pub(in crate::dialect) fn typed<'a, T>(
     member: Option<Value<'a>>,
     problems: &mut Problems,
     read: impl FnOnce(Value<'a>) -> Option<T>,
@@ -49,7 +61,7 @@ pub(super) fn count(value: Value<'_>) -> Option<u64> {
 }
 
 /// A text to keep, cut at the bound.
-pub(super) fn keep(text: Text<'_>) -> String {
+pub(in crate::dialect) fn keep(text: Text<'_>) -> String {
     keep_str(&text.decode())
 }
 

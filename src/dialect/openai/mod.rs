@@ -10,11 +10,13 @@ use crate::sse::{self, Sniff};
 
 mod choice;
 mod error;
-mod member;
+pub(super) mod length;
+pub(super) mod member;
 mod message;
 pub(super) mod request;
 mod template;
 mod tool_calls;
+pub(super) mod unary;
 mod usage;
 
 use choice::Choices;

@@ -111,6 +111,9 @@ fn request() -> Request {
         reasoning_level: Some("low".into()),
         output_type: Some(OutputType::Json),
         service_tier: Some("flex".into()),
+        encoding_format: Some("float".into()),
+        dimensions: Some(1),
+        result_limit: Some(1),
         prompt_chars: Some(1),
         usage_injected: true,
     }
