@@ -58,4 +58,25 @@ impl Call {
                 | Self::Realtime
         )
     }
+
+    /// Whether a model generates something that is counted in tokens. Of the other calls all tokens are input.
+    #[must_use]
+    pub const fn has_output_tokens(self) -> bool {
+        !matches!(
+            self,
+            Self::Embeddings
+                | Self::OllamaEmbed
+                | Self::Moderation
+                | Self::Rerank
+                | Self::Score
+                | Self::Tokenize
+                | Self::Retrieval
+        )
+    }
+
+    /// Whether an answer of this API is due to report tokens. Some servers do so where none are due.
+    #[must_use]
+    pub const fn reports_usage(self) -> bool {
+        !matches!(self, Self::Moderation | Self::Tokenize | Self::Retrieval)
+    }
 }

@@ -97,10 +97,10 @@ impl Exchange {
         ready + self.times.held
     }
 
-    /// Where the token counts come from; `None` for what is no inference call.
+    /// Where the token counts come from; `None` for what is no call to a model, and where there are none and none are due.
     #[must_use]
     pub fn usage_source(&self) -> Option<UsageSource> {
-        self.call?;
+        let call = self.call?;
         // A count that came before the stream broke may have been a running one.
         let whole = matches!(
             self.end,
@@ -108,6 +108,8 @@ impl Exchange {
         );
         Some(match (self.usage.input_tokens, self.usage.output_tokens) {
             (Some(_), Some(_)) if whole => UsageSource::Reported,
+            (Some(_), None) if whole && !call.has_output_tokens() => UsageSource::Reported,
+            (None, None) if !call.reports_usage() => return None,
             (None, None) => UsageSource::Missing,
             _ => UsageSource::ReportedPartial,
         })
@@ -176,6 +178,29 @@ mod tests {
             let source = exchange.usage_source();
             assert_eq!(source, Some(UsageSource::ReportedPartial), "{end:?}");
         }
+    }
+
+    #[test]
+    fn calls_that_generate_nothing_have_only_input_to_report() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.end = End::Done;
+        for (call, without) in [
+            (Call::Embeddings, Some(UsageSource::Missing)),
+            (Call::Rerank, Some(UsageSource::Missing)),
+            (Call::Moderation, None),
+            (Call::Tokenize, None),
+            (Call::Retrieval, None),
+        ] {
+            exchange.call = Some(call);
+            exchange.usage.input_tokens = None;
+            assert_eq!(exchange.usage_source(), without, "{call:?}");
+            exchange.usage.input_tokens = Some(3);
+            let source = exchange.usage_source();
+            assert_eq!(source, Some(UsageSource::Reported), "{call:?}");
+        }
+        exchange.end = End::Cut;
+        let source = exchange.usage_source();
+        assert_eq!(source, Some(UsageSource::ReportedPartial));
     }
 
     #[test]

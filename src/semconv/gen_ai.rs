@@ -134,6 +134,7 @@ impl Vocabulary for GenAi {
             "gen_ai.request.reasoning.level",
             exchange.request.reasoning_level.as_deref(),
         );
+        span.put_some("gen_ai.retrieval.top_k", exchange.request.result_limit);
         span.put_some(
             "gen_ai.usage.cache_write.input_tokens",
             usage.cache_write_input_tokens,
@@ -243,6 +244,12 @@ fn shared_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
         .as_deref()
         .filter(|tier| *tier != "auto");
     span.put_some("openai.request.service_tier", tier);
+    let format = request.encoding_format.as_deref();
+    span.put_some(
+        "gen_ai.request.encoding_formats",
+        format.map(|format| vec![format]),
+    );
+    span.put_some("gen_ai.embeddings.dimension.count", request.dimensions);
 }
 
 fn shared_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {

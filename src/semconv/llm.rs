@@ -1,7 +1,9 @@
 //! The `llm` vocabulary: names of the widespread hand-written instrumentation that this proxy replaces.
 //!
 //! `llm.model` and the label `model` are the requested model. Lengths are Unicode code points of content, summed over
-//! choices. Labels of metrics are `model`, `upstream`, and what tells the samples of one metric apart.
+//! choices. Labels of metrics are `model`, `upstream`, and what tells the samples of one metric apart. No label tells
+//! operations apart, so requests, errors and times are those of inference calls only: a server that tokenizes for the model
+//! it serves would spoil its latencies. Tokens add up over all calls that report them, as their cost does.
 
 use super::gen_ai::{push_error, some};
 use super::metric::{Kind, Metric, Record, buckets};
@@ -112,9 +114,10 @@ impl Vocabulary for Llm {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let Some((_, upstream)) = exchange.inference() else {
+        let Some((call, upstream)) = exchange.inference() else {
             return;
         };
+        let of_inference = |sample| call.is_inference().then_some(sample);
         let mut base: Vec<Attribute<'_>> = Vec::with_capacity(4);
         base.extend(
             exchange
@@ -130,26 +133,26 @@ impl Vocabulary for Llm {
         record.record(
             &base,
             &some([
-                Some(REQUESTS.sample(1_u64)),
-                Some(ERROR_RATE.sample(failed)),
+                of_inference(REQUESTS.sample(1_u64)),
+                of_inference(ERROR_RATE.sample(failed)),
                 usage.input_tokens.map(|count| TOKENS_PROMPT.sample(count)),
                 usage
                     .output_tokens
                     .map(|count| TOKENS_COMPLETION.sample(count)),
                 exchange
                     .time_to_first_token()
-                    .map(|time| FIRST_TOKEN_LATENCY.sample(time)),
+                    .map(|time| FIRST_TOKEN_LATENCY.sample(time))
+                    .and_then(of_inference),
             ]),
         );
-        let labels = base.len();
+        record_each(exchange, &mut base, record);
         push_error(&mut base, exchange);
         let error = exchange.failure.as_ref().map(|_| ERRORS.sample(1_u64));
+        let duration = REQUEST_DURATION.sample(duration(exchange));
         record.record(
             &base,
-            &some([Some(REQUEST_DURATION.sample(duration(exchange))), error]),
+            &some([of_inference(duration), error.and_then(of_inference)]),
         );
-        base.truncate(labels);
-        record_each(exchange, &mut base, record);
     }
 }
 

@@ -95,6 +95,7 @@ mod tests {
         for exchange in [
             sample::streamed(),
             sample::unary(),
+            sample::embeddings(),
             sample::client_left(),
             sample::rate_limited(),
             sample::plain(),
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn no_span_has_a_key_twice() {
-        for exchange in [sample::streamed(), sample::unary()] {
+        for exchange in [sample::streamed(), sample::unary(), sample::embeddings()] {
             let mut span = Attributes::default();
             for vocabulary in CHOICES.iter().chain(&ALWAYS) {
                 vocabulary.inference(&exchange, &mut span);

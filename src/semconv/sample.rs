@@ -120,6 +120,7 @@ pub(crate) fn streamed() -> Exchange {
         service_tier: Some("flex".into()),
         prompt_chars: Some(42),
         usage_injected: true,
+        ..Request::default()
     };
     exchange.response = Response {
         streamed: true,
@@ -178,6 +179,29 @@ pub(crate) fn streamed() -> Exchange {
     exchange
 }
 
+/// A call for embeddings, in which nothing is generated.
+pub(crate) fn embeddings() -> Exchange {
+    let mut exchange = plain();
+    exchange.call = Some(Call::Embeddings);
+    exchange.http.method = "POST".into();
+    exchange.http.path = "/v1/embeddings".into();
+    exchange.http.route = Some("/v1/embeddings");
+    exchange.request = Request {
+        model: Some("embed".into()),
+        encoding_format: Some("base64".into()),
+        dimensions: Some(256),
+        prompt_chars: Some(42),
+        ..Request::default()
+    };
+    exchange.response.model = Some("embed-1".into());
+    exchange.usage = Usage {
+        input_tokens: Some(8),
+        total_tokens: Some(8),
+        ..Usage::default()
+    };
+    exchange
+}
+
 /// A stream that the client left before any usage came.
 pub(crate) fn client_left() -> Exchange {
     let mut exchange = streamed();
@@ -221,7 +245,7 @@ pub(crate) fn repeated() -> Exchange {
     exchange
 }
 
-/// A [`Record`] that keeps samples: metric, attributes as `key=value`, value and times.
+/// A [`Record`] that keeps samples: metric, attributes as `key=value`, value and times. Hears no other vocabulary.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded(pub(crate) Vec<(&'static str, String, (Number, u64))>);
 

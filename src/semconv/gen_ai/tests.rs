@@ -169,7 +169,30 @@ fn a_failed_call_has_a_duration_with_its_error() {
 }
 
 #[test]
-fn what_is_no_inference_is_not_measured() {
+fn embeddings_have_attributes_of_their_own() {
+    let expected = [
+        "gen_ai.operation.name=embeddings",
+        "gen_ai.provider.name=openai",
+        "gen_ai.request.model=embed",
+        "server.address=api.openai.com",
+        "server.port=443",
+        r#"gen_ai.request.encoding_formats=["base64"]"#,
+        "gen_ai.embeddings.dimension.count=256",
+        "gen_ai.response.model=embed-1",
+        "gen_ai.usage.input_tokens=8",
+    ];
+    assert_eq!(inference_lines(&GenAi, &sample::embeddings()), expected);
+}
+
+#[test]
+fn a_call_that_is_no_inference_has_the_duration_of_an_operation_only() {
+    let base = "gen_ai.operation.name=embeddings gen_ai.provider.name=openai gen_ai.request.model=embed gen_ai.response.model=embed-1 server.address=api.openai.com server.port=443";
+    let expected = [format!("gen_ai.client.operation.duration {{{base}}} 0.089")];
+    assert_eq!(samples(&sample::embeddings()), expected);
+}
+
+#[test]
+fn what_is_no_call_to_a_model_is_not_measured() {
     assert!(samples(&sample::plain()).is_empty());
 }
 

@@ -82,6 +82,16 @@ fn a_failed_call_has_durations_with_its_error() {
 }
 
 #[test]
+fn a_call_that_is_no_inference_has_tokens_and_the_duration_of_an_operation() {
+    let base = "gen_ai.operation.name=embeddings gen_ai.provider.name=openai gen_ai.request.model=embed gen_ai.response.model=embed-1 server.address=api.openai.com server.port=443";
+    let expected = [
+        format!("gen_ai.client.token.usage {{{base} gen_ai.token.type=input}} 8"),
+        format!("gen_ai.client.operation.duration {{{base}}} 0.089"),
+    ];
+    assert_eq!(samples(&sample::embeddings()), expected);
+}
+
+#[test]
 fn beside_the_newer_generation_only_renamed_keys_are_added() {
     let exchange = sample::streamed();
     let mut span = Attributes::default();

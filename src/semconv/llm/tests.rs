@@ -67,10 +67,10 @@ fn a_streamed_call_gives_every_metric() {
         "llm.tokens.prompt {model=gpt-4o upstream=main} 12",
         "llm.tokens.completion {model=gpt-4o upstream=main} 5",
         "llm.stream.first_token_latency {model=gpt-4o upstream=main} 0.05",
-        "llm.request.duration {model=gpt-4o upstream=main} 2.09",
         "llm.tokens.total {model=gpt-4o upstream=main token.type=prompt} 12",
         "llm.tokens.total {model=gpt-4o upstream=main token.type=completion} 5",
         "gen_ai.tool.calls {model=gpt-4o upstream=main tool.name=get_weather} 1",
+        "llm.request.duration {model=gpt-4o upstream=main} 2.09",
     ];
     assert_eq!(samples(&sample::streamed()), expected);
 }
@@ -81,8 +81,8 @@ fn a_client_that_left_is_no_error() {
         "llm.requests {model=gpt-4o upstream=main} 1",
         "llm.error.rate {model=gpt-4o upstream=main} 0.0",
         "llm.stream.first_token_latency {model=gpt-4o upstream=main} 0.05",
-        "llm.request.duration {model=gpt-4o upstream=main} 2.1",
         "gen_ai.tool.calls {model=gpt-4o upstream=main tool.name=get_weather} 1",
+        "llm.request.duration {model=gpt-4o upstream=main} 2.1",
     ];
     assert_eq!(samples(&sample::client_left()), expected);
 }
@@ -99,6 +99,31 @@ fn a_failed_call_counts_as_an_error() {
 }
 
 #[test]
-fn what_is_no_inference_is_not_measured() {
+fn a_call_that_generates_nothing_adds_its_tokens_only() {
+    let mut exchange = sample::embeddings();
+    let expected = [
+        "llm.tokens.prompt {model=embed upstream=main} 8",
+        "llm.tokens.total {model=embed upstream=main token.type=prompt} 8",
+    ];
+    assert_eq!(samples(&exchange), expected);
+    exchange.usage = crate::exchange::Usage::default();
+    exchange.failure = sample::rate_limited().failure;
+    assert!(samples(&exchange).is_empty());
+}
+
+#[test]
+fn embeddings_have_the_attributes_that_their_wire_carries() {
+    let expected = [
+        "llm.model=embed",
+        "llm.prompt.length=42",
+        "llm.response.model=embed-1",
+        "llm.response.usage.prompt_tokens=8",
+        "llm.response.usage.total_tokens=8",
+    ];
+    assert_eq!(inference_lines(&Llm, &sample::embeddings()), expected);
+}
+
+#[test]
+fn what_is_no_call_to_a_model_is_not_measured() {
     assert!(samples(&sample::plain()).is_empty());
 }

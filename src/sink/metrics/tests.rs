@@ -46,6 +46,34 @@ fn every_exchange_is_counted_once() {
 }
 
 #[test]
+fn a_call_that_is_no_inference_has_one_duration_whichever_generations_are_spoken() {
+    for vocabularies in [
+        &["gen_ai"][..],
+        &["gen_ai_2025"],
+        &["gen_ai", "gen_ai_2025"],
+        &["gen_ai_2025", "gen_ai"],
+        &semconv::DEFAULTS,
+    ] {
+        let vocabularies = vocabularies.iter().filter_map(|name| semconv::named(name));
+        let config = Config {
+            vocabularies: vocabularies.collect(),
+            ..Config::default()
+        };
+        let metrics = Metrics::new(&config, Resource::builder_empty().build());
+        finish(&metrics, sample::embeddings());
+        let (_, text) = metrics.render(None);
+        let counts = lines(&metrics, "gen_ai_client_operation_duration_seconds_count");
+        assert_eq!(counts.len(), 1, "{text}");
+        assert!(counts[0].ends_with(" 1"), "{text}");
+        let of_inference = ["gen_ai_client_inference", "gen_ai_server"];
+        assert!(
+            !of_inference.iter().any(|name| text.contains(name)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn repeated_gaps_count_each_in_their_bucket() {
     let metrics = metrics(200);
     finish(&metrics, sample::streamed());
