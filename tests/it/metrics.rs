@@ -1,6 +1,7 @@
 //! Metrics of a known set of calls: what is pushed, what `/metrics` says, and that the two agree.
 
 mod agreement;
+mod operations;
 
 use std::collections::BTreeMap;
 

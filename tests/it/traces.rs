@@ -5,6 +5,7 @@ mod context;
 mod ends;
 mod export;
 mod truth;
+mod unary;
 
 use crate::support::client::{get, post};
 use crate::support::gauge::{

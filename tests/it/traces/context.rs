@@ -67,7 +67,7 @@ async fn the_clients_span_is_the_parent_and_the_inference_span_is_the_upstreams(
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_spans_context_goes_upstream_where_there_is_no_inference() {
     let gauge = Gauge::start().await;
-    let request = with_headers(&post("/v1/embeddings", "{}"), &traced("01"));
+    let request = with_headers(&post("/v1/batches", "{}"), &traced("01"));
     let call = gauge.call(request, json(200, "{}")).await;
     let server = gauge.server_span().await;
     let ours = format!("00-{TRACE}-{}-01", server.span_id());
