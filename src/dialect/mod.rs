@@ -8,6 +8,7 @@ use std::ops::BitOrAssign;
 
 use crate::exchange::{Call, Problems, Request, Response, Usage};
 
+mod member;
 mod openai;
 mod openai_chat;
 mod openai_completions;

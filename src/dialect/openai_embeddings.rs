@@ -3,7 +3,7 @@
 //! Governing text: the OpenAI API reference, "Embeddings"; vLLM takes chat messages in place of the input. Vectors, which
 //! are lists of numbers or base64, are not read. Knows nothing of other dialects.
 
-use super::openai::member::{decode, keep, members, typed};
+use super::member::{decode, keep, members, typed};
 use super::openai::{length, unary::Unary};
 use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Problems, Request};
@@ -22,7 +22,8 @@ impl Dialect for OpenAiEmbeddings {
     }
 
     fn matches(&self, method: &str, path: &str) -> bool {
-        method == "POST" && path::ends_in(path, &["embeddings"])
+        let ollamas_own = path::ends_in(path, &["api", "embeddings"]);
+        method == "POST" && path::ends_in(path, &["embeddings"]) && !ollamas_own
     }
 
     fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {

@@ -3,7 +3,7 @@
 //! Governing text: the OpenAI API reference, "Moderations", which reports no tokens; Mistral does. Verdicts are not read.
 //! Knows nothing of other dialects.
 
-use super::openai::member::{decode, keep, members, typed};
+use super::member::{decode, keep, members, typed};
 use super::openai::{length, unary::Unary};
 use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Problems, Request};

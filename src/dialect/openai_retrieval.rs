@@ -4,7 +4,7 @@
 //! Governing text: the OpenAI API reference, "Vector stores". Neither the query nor what was found is kept. Knows nothing
 //! of other dialects.
 
-use super::openai::member::{decode, members, typed};
+use super::member::{decode, members, typed};
 use super::openai::{length, unary::Unary};
 use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Problems, Request};

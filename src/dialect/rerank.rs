@@ -3,7 +3,7 @@
 //! Governing text: Cohere's API reference, "Rerank", which Jina's, vLLM's, llama.cpp's and Text Embeddings Inference's
 //! follow with differences in what they count. Neither documents nor scores are kept. Knows nothing of other dialects.
 
-use super::openai::member::{decode, keep, members, typed};
+use super::member::{decode, keep, members, typed};
 use super::openai::{length, unary::Unary};
 use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Problems, Request};

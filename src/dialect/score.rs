@@ -3,7 +3,7 @@
 //! Governing text: vLLM's documentation, "Scoring"; the two sides have had several names. Neither texts nor scores are
 //! kept. Knows nothing of other dialects.
 
-use super::openai::member::{decode, keep, members, typed};
+use super::member::{decode, keep, members, typed};
 use super::openai::{length, unary::Unary};
 use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Problems, Request};

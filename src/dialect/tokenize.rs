@@ -4,7 +4,7 @@
 //! `inputs`. How many tokens a text comes to is an answer and no usage, so it is not read as such. Knows nothing of other
 //! dialects.
 
-use super::openai::member::{decode, keep, members, typed};
+use super::member::{decode, keep, members, typed};
 use super::openai::{length, unary::Unary};
 use super::{Dialect, Reader, path};
 use crate::exchange::{Call, Problems, Request};

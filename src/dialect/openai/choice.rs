@@ -1,10 +1,10 @@
 //! The choices of a response: which there are, how each ended, and what each brought.
 
-use super::member::{self, add, count, keep, typed};
 use super::message;
 use super::template::Of;
 use super::tool_calls::ToolCalls;
 use super::usage;
+use crate::dialect::member::{self, add, count, keep, typed};
 use crate::dialect::{Facts, Output};
 use crate::exchange::{Choice, Response};
 use crate::json::{Kind, Text, Value};

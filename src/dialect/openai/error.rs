@@ -1,6 +1,6 @@
 //! Error objects, in an HTTP error's body or inside a stream that began with a 200.
 
-use super::member::{decode, keep, keep_str};
+use crate::dialect::member::{decode, keep, keep_str};
 use crate::exchange::ApiError;
 use crate::json::{Kind, Value};
 

@@ -1,7 +1,7 @@
 //! A chat message, or the delta of one: the text and tool calls a model generated.
 
-use super::member::{self, add, typed};
 use super::tool_calls::ToolCalls;
+use crate::dialect::member::{self, add, typed};
 use crate::dialect::{Facts, Output};
 use crate::exchange::Problems;
 use crate::json::{Kind, Value};

@@ -4,14 +4,13 @@
 //! in one member only, and relays mix them, so one reader takes all three. Governing text: the OpenAI API reference,
 //! "Chat" and "Completions"; where servers depart from it, the comment names who and how. Knows nothing of the request.
 
-use crate::dialect::{Facts, Output, Reader};
+use crate::dialect::{Facts, Output, Reader, member};
 use crate::json::{self, Index, Kind, Value};
 use crate::sse::{self, Sniff};
 
 mod choice;
 mod error;
 pub(super) mod length;
-pub(super) mod member;
 mod message;
 pub(super) mod request;
 mod template;

@@ -1,6 +1,6 @@
 //! What chat and text completion requests share.
 
-use super::member::{self, decode, keep, typed};
+use crate::dialect::member::{self, decode, keep, typed};
 use crate::exchange::{OutputType, Problems, Request};
 use crate::json::{self, Kind, Selection, Value};
 

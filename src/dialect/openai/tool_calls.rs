@@ -4,8 +4,8 @@
 //! index out (Gemini), send 0 for every call (Ollama), repeat the id on each fragment (SGLang), send it empty (vLLM,
 //! DashScope), or send arguments as an object (TGI); [`ToolCalls::locate`] is where that is sorted out.
 
-use super::member::{self, count, cut, decode, keep, typed};
 use crate::dialect::Facts;
+use crate::dialect::member::{self, count, cut, decode, keep, typed};
 use crate::exchange::ToolCall;
 use crate::json::{Kind, Text, Value};
 

@@ -5,7 +5,7 @@
 //! are not read. Governing text: the OpenAI API reference; Cohere's and Jina's for ranking. Knows nothing of the request.
 
 use super::Answer;
-use super::member::{count, decode, object, typed};
+use crate::dialect::member::{count, decode, object, typed};
 use crate::dialect::{Facts, Output, Reader};
 use crate::json;
 

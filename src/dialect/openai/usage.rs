@@ -3,7 +3,7 @@
 //! A stream may report them never, once, or on every chunk as a running total, so each field's last value wins and
 //! nothing is summed. Some servers (MiniMax) send zeros as a placeholder: a zero does not overwrite a number.
 
-use super::member::{count, object, typed};
+use crate::dialect::member::{count, object, typed};
 use crate::exchange::{Problems, Usage};
 use crate::json::Value;
 

@@ -48,6 +48,8 @@ fn each_call_is_known_by_method_and_the_tail_of_its_path() {
         assert_eq!(known, Some((call, route)), "{path}");
         assert!(for_request("GET", path).is_none(), "GET {path}");
     }
+    let of_ollama = for_request("POST", "/api/embeddings");
+    assert_ne!(of_ollama.map(Dialect::call), Some(Call::Embeddings));
 }
 
 #[test]

@@ -10,7 +10,7 @@ const TEXT_KEPT: usize = 2048;
 
 /// Bytes as text, broken characters replaced. A stream of events is decoded so (WHATWG Encoding), and a broken character
 /// should cost itself only.
-pub(in crate::dialect) fn decode(bytes: &[u8]) -> Cow<'_, str> {
+pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     // The lossy conversion is several times slower than the check that there is nothing to convert.
     match json::text(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -19,7 +19,7 @@ pub(in crate::dialect) fn decode(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// The members of these names of a body that must be one JSON object; `None`, and a problem, where it is none.
-pub(in crate::dialect) fn members<'a, const N: usize>(
+pub(super) fn members<'a, const N: usize>(
     text: &'a str,
     names: [&'static str; N],
     problems: &mut Problems,
@@ -31,7 +31,7 @@ pub(in crate::dialect) fn members<'a, const N: usize>(
 }
 
 /// What `read` makes of a member; a problem where it makes nothing of a member that is there.
-pub(in crate::dialect) fn typed<'a, T>(
+pub(super) fn typed<'a, T>(
     member: Option<Value<'a>>,
     problems: &mut Problems,
     read: impl FnOnce(Value<'a>) -> Option<T>,
@@ -61,7 +61,7 @@ pub(super) fn count(value: Value<'_>) -> Option<u64> {
 }
 
 /// A text to keep, cut at the bound.
-pub(in crate::dialect) fn keep(text: Text<'_>) -> String {
+pub(super) fn keep(text: Text<'_>) -> String {
     keep_str(&text.decode())
 }
 
