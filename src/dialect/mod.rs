@@ -99,6 +99,12 @@ pub trait Reader: Send {
     /// Says which kinds of generated output it carried.
     fn event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output;
 
+    /// Whether it reads what lies in the lists of a whole answer. Where it does not they reach it empty, so that an answer
+    /// may be far larger than what is held of it.
+    fn reads_lists(&self) -> bool {
+        true
+    }
+
     /// Reads a whole, decoded body that was no stream; `status` tells an answer from an error.
     fn body(&mut self, status: u16, body: &[u8], facts: &mut Facts) -> Output;
 }

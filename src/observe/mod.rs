@@ -7,6 +7,7 @@ pub mod decode;
 pub mod gaps;
 mod lines;
 pub mod observer;
+mod outline;
 mod reading;
 pub mod redact;
 mod settle;

@@ -5,6 +5,7 @@ use http::StatusCode;
 
 use super::decode::Decoder;
 use super::lines::{Line, Lines};
+use super::outline::Outline;
 use crate::dialect::{Dialect, Facts, Framing, Output, Reader};
 use crate::exchange::{Problems, Request};
 use crate::sse::{Parser, Sniff, sniff};
@@ -110,6 +111,8 @@ enum Form {
     Raw,
     /// Anything else, kept until it is whole.
     Whole(Vec<u8>, Box<dyn Reader>),
+    /// The same, but of a large answer only what is read of it.
+    Outline(Outline, Vec<u8>, Box<dyn Reader>),
 }
 
 impl ResponseReading {
@@ -197,6 +200,13 @@ impl ResponseReading {
                 self.form = Form::Ignored;
             }
             Form::Whole(body, _) => body.extend_from_slice(bytes),
+            Form::Outline(outline, kept, _) => {
+                outline.push(bytes, kept);
+                if kept.len() > self.limit {
+                    self.facts.problems.oversized += 1;
+                    self.form = Form::Ignored;
+                }
+            }
         }
     }
 
@@ -219,7 +229,7 @@ impl ResponseReading {
                 self.facts.response.streamed = true;
                 Form::Stream(Box::new((Parser::new(self.limit), dialect.reader())))
             }
-            (_, Framing::Events) => Form::Whole(Vec::new(), dialect.reader()),
+            (_, Framing::Events) => whole(dialect.reader(), self.status),
             (_, Framing::Lines) => Form::Lines(Lines::new(self.limit), dialect.reader()),
             (_, Framing::Raw) => Form::Raw,
         };
@@ -254,10 +264,15 @@ impl ResponseReading {
             Form::Lines(mut lines, mut reader) if complete => {
                 lines.end(|line| on_event(read_line(line, &mut *reader, facts)));
             }
-            Form::Whole(body, mut reader) if complete => {
+            Form::Whole(body, mut reader) | Form::Outline(_, body, mut reader) if complete => {
                 reader.body(self.status.as_u16(), &body, facts);
             }
-            Form::Lines(..) | Form::Raw | Form::Whole(..) | Form::Undecided(_) | Form::Ignored => {}
+            Form::Lines(..)
+            | Form::Raw
+            | Form::Whole(..)
+            | Form::Outline(..)
+            | Form::Undecided(_)
+            | Form::Ignored => {}
         }
     }
 
@@ -268,6 +283,15 @@ impl ResponseReading {
             dialect.settle(request, &mut facts.response);
         }
         facts
+    }
+}
+
+/// How a body is kept that is read when it is whole. An error is small, and its lists may say what is wrong.
+fn whole(reader: Box<dyn Reader>, status: StatusCode) -> Form {
+    if status.is_success() && !reader.reads_lists() {
+        Form::Outline(Outline::default(), Vec::new(), reader)
+    } else {
+        Form::Whole(Vec::new(), reader)
     }
 }
 

@@ -22,6 +22,11 @@ impl Reader for Unary {
         output
     }
 
+    /// Results are lists, of vectors above all.
+    fn reads_lists(&self) -> bool {
+        false
+    }
+
     fn body(&mut self, status: u16, body: &[u8], facts: &mut Facts) -> Output {
         // Text Embeddings Inference and llama.cpp's own paths answer with the bare list of results.
         if status < 400 && body.trim_ascii_start().starts_with(b"[") {

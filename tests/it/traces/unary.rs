@@ -61,6 +61,25 @@ async fn embeddings_have_every_attribute_that_their_wire_carries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn vectors_far_beyond_what_is_held_of_an_answer_hide_nothing() {
+    let gauge = Gauge::start().await;
+    // A thousand vectors of 3072 numbers, as base64: more than the 8 MiB of `limits.inspect_bytes`.
+    let vector = format!(r#"{{"embedding":"{}"}}"#, "A".repeat(12 << 10));
+    let vectors = vec![vector; 1000].join(",");
+    let answer = format!(
+        r#"{{"object":"list","data":[{vectors}],"model":"embed-1","usage":{{"prompt_tokens":8}}}}"#
+    );
+    let request = post("/v1/embeddings", r#"{"model":"embed","input":"a"}"#);
+    let call = gauge.call(request, json(200, &answer)).await;
+    assert!(call.got.text() == answer);
+    let (inference, _) = gauge.spans().await;
+    assert_eq!(inference.int("gen_ai.usage.input_tokens"), Some(8));
+    assert_eq!(inference.text("gen_ai.response.model"), Some("embed-1"));
+    let partial = lines(&inference);
+    assert!(!partial.contains(&"streamgauge.partial=true".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn moderations_have_a_model_and_no_usage_is_due() {
     let call = (
         "/v1/moderations",
