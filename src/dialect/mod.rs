@@ -20,7 +20,7 @@ mod rerank;
 mod score;
 mod tokenize;
 
-pub use path::deployment;
+pub use path::{deployment, vector_store};
 
 /// Every dialect; the first that matches takes a request.
 static DIALECTS: [&dyn Dialect; 9] = [

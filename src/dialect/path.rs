@@ -19,7 +19,18 @@ pub(super) fn ends_in(path: &str, tail: &[&str]) -> bool {
 /// The deployment that an Azure path names, `…/deployments/{deployment}/…`: the model, where the body names none.
 #[must_use]
 pub fn deployment(path: &str) -> Option<&str> {
-    let mut segments = segments(path).skip_while(|segment| *segment != "deployments");
+    named_after("deployments", path)
+}
+
+/// The vector store that a path is about, `…/vector_stores/{id}/…`.
+#[must_use]
+pub fn vector_store(path: &str) -> Option<&str> {
+    named_after("vector_stores", path)
+}
+
+/// The segment after a word, if it is not the last.
+fn named_after<'p>(word: &str, path: &'p str) -> Option<&'p str> {
+    let mut segments = segments(path).skip_while(|segment| *segment != word);
     segments.nth(1).filter(|_| segments.next().is_some())
 }
 
@@ -65,5 +76,7 @@ mod tests {
         ] {
             assert_eq!(deployment(path), None, "{path}");
         }
+        let path = "/v1/vector_stores/vs_1/search";
+        assert_eq!(vector_store(path), Some("vs_1"));
     }
 }

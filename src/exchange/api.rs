@@ -35,6 +35,8 @@ pub struct Request {
     pub encoding_format: Option<String>,
     /// `dimensions` of embeddings.
     pub dimensions: Option<i64>,
+    /// What is searched: the vector store in the path. Set by the observer.
+    pub data_source: Option<String>,
     /// Most results that a search may bring: `max_num_results`.
     pub result_limit: Option<i64>,
     /// Unicode code points of the prompt's text, over all messages; of the input, where it is no prompt.

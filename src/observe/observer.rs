@@ -14,8 +14,8 @@ use super::gaps::Gaps;
 use super::reading::{RequestReading, ResponseReading};
 use super::redact;
 use super::settle;
-use crate::dialect::{Dialect, Output, deployment};
-use crate::exchange::{Attempt, Exchange, Flow, Stall, Upstream};
+use crate::dialect::{Dialect, Output, deployment, vector_store};
+use crate::exchange::{Attempt, Call, Exchange, Flow, Stall, Upstream};
 use crate::sink::{ExchangeId, Sink};
 use crate::tee::{Closing, Event, Instant, Observer, RequestHead, UpstreamName};
 
@@ -130,6 +130,9 @@ impl ExchangeObserver {
         self.request.finish(&mut exchange.request);
         if exchange.call.is_some() && exchange.request.model.is_none() {
             exchange.request.model = deployment(&exchange.http.path).map(str::to_owned);
+        }
+        if exchange.call == Some(Call::Retrieval) {
+            exchange.request.data_source = vector_store(&exchange.http.path).map(str::to_owned);
         }
     }
 

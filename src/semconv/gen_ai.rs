@@ -250,6 +250,7 @@ fn shared_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
         format.map(|format| vec![format]),
     );
     span.put_some("gen_ai.embeddings.dimension.count", request.dimensions);
+    span.put_some("gen_ai.data_source.id", request.data_source.as_deref());
 }
 
 fn shared_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {

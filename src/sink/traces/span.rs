@@ -108,13 +108,15 @@ impl<'e> Draft<'e> {
             attributes.put(gen_ai::ERROR_TYPE, &failure.kind);
         }
         let operation = exchange.call.map_or("", operation::name);
+        let request = &exchange.request;
         Span {
             id: self.trace.client_span_id,
             parent: Some(self.trace.server_span_id),
             parent_is_remote: false,
             kind: SpanKind::Client,
-            name: match exchange.request.model.as_deref() {
-                Some(model) => [operation, " ", model].concat().into(),
+            // What is called: a model, or what is searched.
+            name: match request.model.as_ref().or(request.data_source.as_ref()) {
+                Some(called) => [operation, " ", called].concat().into(),
                 None => operation.into(),
             },
             start: exchange.issued(),

@@ -113,6 +113,7 @@ fn request() -> Request {
         service_tier: Some("flex".into()),
         encoding_format: Some("float".into()),
         dimensions: Some(1),
+        data_source: Some("vs_1".into()),
         result_limit: Some(1),
         prompt_chars: Some(1),
         usage_injected: true,

@@ -176,12 +176,13 @@ async fn a_search_of_a_vector_store_is_a_retrieval() {
         r#"{"object":"vector_store.search_results.page","data":[],"has_more":false}"#,
     );
     let attributes = [
+        "gen_ai.data_source.id=vs_1",
         "gen_ai.operation.name=retrieval",
         "gen_ai.retrieval.top_k=5",
         "llm.prompt.length=3",
     ];
     let server_name = "POST /v1/vector_stores/{vector_store_id}/search";
-    expect(call, ("retrieval", server_name), &attributes).await;
+    expect(call, ("retrieval vs_1", server_name), &attributes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
