@@ -18,6 +18,7 @@ mod openai_retrieval;
 mod path;
 mod rerank;
 mod score;
+mod server_times;
 mod tokenize;
 
 pub use path::{deployment, vector_store};

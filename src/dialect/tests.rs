@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -63,6 +64,12 @@ fn summary(seen: &Seen) -> Value {
         })
         .collect();
     let error = response.error.as_ref();
+    let times = &response.server_times;
+    // An observed zero stands as a string, as a count does.
+    let millis = |time: Option<Duration>| match time? {
+        Duration::ZERO => Some(json!("0")),
+        time => Some(json!(time.as_secs_f64() * 1e3)),
+    };
     prune(json!({
         "events": seen.outputs.len(),
         "first_output": seen.outputs.iter().position(|output| output.any()).map(|at| at + 1),
@@ -97,6 +104,12 @@ fn summary(seen: &Seen) -> Value {
             "text": [usage.text_input_tokens, usage.text_output_tokens],
             "image": [usage.image_input_tokens, usage.image_output_tokens],
         },
+        "server_ms": {
+            "load": millis(times.load),
+            "queue": millis(times.queue),
+            "prefill": millis(times.prefill),
+            "decode": millis(times.decode),
+        },
         "malformed": problems.malformed,
         "mistyped": problems.mistyped,
     }))
@@ -113,7 +126,7 @@ fn prune(mut value: Value) -> Value {
         Value::String(_) => false,
     };
     if let Value::Object(members) = &mut value {
-        for nested in ["usage", "error"] {
+        for nested in ["usage", "error", "server_ms"] {
             if let Some(Value::Object(inner)) = members.get_mut(nested) {
                 inner.retain(|_, member| !says_nothing(member));
             }

@@ -1,5 +1,7 @@
 //! What request and response said in the terms of their API, and the tokens they counted. Set by the dialect.
 
+use super::ServerTimes;
+
 /// What the request body asked for. Set by the dialect; every field `None` where the member is absent or of a wrong type.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Request {
@@ -87,6 +89,8 @@ pub struct Response {
     pub error: Option<ApiError>,
     /// More choices or tool calls came than are kept.
     pub truncated: bool,
+    /// What the server says of its own time.
+    pub server_times: ServerTimes,
 }
 
 /// One choice of a response.

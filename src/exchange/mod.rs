@@ -13,7 +13,7 @@ mod timing;
 pub use api::{ApiError, Choice, OutputType, Request, Response, ToolCall, Usage, UsageSource};
 pub use call::Call;
 pub use ending::{End, Failure, Integrity, Problems};
-pub use timing::{Flow, Stall, Times};
+pub use timing::{Flow, ServerTimes, Stall, Times};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -33,6 +33,21 @@ pub struct Times {
     pub held: Duration,
 }
 
+/// How long the upstream itself says that its parts of the work took; each `None` where the wire does not say.
+///
+/// Its clock, not ours: what is left of a time measured at the proxy is the network's and the server's front end's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerTimes {
+    /// Loading the model, before anything else could begin.
+    pub load: Option<Duration>,
+    /// Waiting to be scheduled.
+    pub queue: Option<Duration>,
+    /// Reading the prompt: from being scheduled to the first token.
+    pub prefill: Option<Duration>,
+    /// Generating: from the first token, or the end of the prompt, to the last token.
+    pub decode: Option<Duration>,
+}
+
 /// What flowed through a response.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Flow {

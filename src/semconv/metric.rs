@@ -146,6 +146,11 @@ pub mod buckets {
         0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0,
         600.0,
     ];
+    /// What servers say of their own time, in seconds: a queue that is empty and one that takes minutes.
+    pub const SERVER_TIME: &[f64] = &[
+        0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+        120.0, 300.0, 600.0,
+    ];
     /// The proxy's own share, in seconds: microseconds when all is well, minutes behind a stalled client.
     pub const OVERHEAD: &[f64] = &[
         0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1,

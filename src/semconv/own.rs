@@ -9,6 +9,8 @@ use super::{Attribute, Attributes, Vocabulary};
 use crate::exchange::{Exchange, UsageSource};
 use std::time::Duration;
 
+mod upstream;
+
 const END: &str = "streamgauge.end";
 const USAGE_SOURCE: &str = "streamgauge.usage.source";
 const UPSTREAM: &str = "streamgauge.upstream.name";
@@ -124,7 +126,7 @@ pub static EXPORT_FAILURES: Metric = health(
     Kind::ObservedCounter,
 );
 
-static METRICS: [&Metric; 15] = [
+static METRICS: [&Metric; 19] = [
     &EXCHANGES,
     &OVERHEAD,
     &INTEGRITY,
@@ -140,6 +142,10 @@ static METRICS: [&Metric; 15] = [
     &OBSERVER_QUEUE,
     &TELEMETRY_DROPPED,
     &EXPORT_FAILURES,
+    &upstream::LOAD_TIME,
+    &upstream::QUEUE_TIME,
+    &upstream::PREFILL_TIME,
+    &upstream::DECODE_TIME,
 ];
 
 const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Metric {
@@ -215,6 +221,7 @@ impl Vocabulary for Own {
             "streamgauge.time_per_output_token",
             exchange.time_per_output_token(),
         );
+        upstream::attributes(exchange, span);
         flow(exchange, span);
         for (_, key, count) in problems(exchange)
             .into_iter()
@@ -250,6 +257,7 @@ impl Vocabulary for Own {
                 exchange.flow.gap_max.map(|gap| GAP_MAX.sample(gap)),
             ]),
         );
+        upstream::record(exchange, &base, record);
         record_end(exchange, &mut base, record);
         if exchange.response.streamed {
             for (first, _, time) in firsts(exchange) {

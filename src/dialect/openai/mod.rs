@@ -4,6 +4,7 @@
 //! in one member only, and relays mix them, so one reader takes all three. Governing text: the OpenAI API reference,
 //! "Chat" and "Completions"; where servers depart from it, the comment names who and how. Knows nothing of the request.
 
+use crate::dialect::server_times::{GROQ, LLAMA_CPP, VLLM};
 use crate::dialect::{Facts, Output, Reader, member};
 use crate::json::{self, Index, Kind, Value};
 use crate::sse::{self, Sniff};
@@ -132,7 +133,17 @@ impl Answer {
     }
 
     fn read_object(&mut self, object: Value<'_>, failed: bool, facts: &mut Facts) -> Output {
-        let [id, model, tier, fingerprint, choices, usage, groq, error] = object.select([
+        let [
+            id,
+            model,
+            tier,
+            fingerprint,
+            choices,
+            usage,
+            groq,
+            error,
+            times @ ..,
+        ] = object.select([
             "id",
             "model",
             "service_tier",
@@ -141,6 +152,9 @@ impl Answer {
             "usage",
             "x_groq",
             "error",
+            "metrics",
+            "timings",
+            "time_info",
         ]);
         read_identity([id, model, tier, fingerprint], facts);
         let mut output = Output::default();
@@ -152,6 +166,7 @@ impl Answer {
         for usage in [vendor, usage] {
             usage::merge(usage, &mut facts.usage, &mut facts.problems);
         }
+        read_times([vendor, usage], times, facts);
         if error.is_some() {
             note_error(error.and_then(error::from_member), facts);
         } else if choices.is_none() && (failed || error::is_bare(object)) {
@@ -170,6 +185,24 @@ fn malformed(facts: &mut Facts) -> Output {
 fn note_error(error: Option<crate::exchange::ApiError>, facts: &mut Facts) {
     if facts.response.error.is_none() {
         facts.response.error = error;
+    }
+}
+
+/// Groq says its times in the usage, vLLM (`metrics`), llama.cpp (`timings`) and Cerebras (`time_info`) beside it.
+fn read_times(
+    usages: [Option<Value<'_>>; 2],
+    [metrics, timings, time_info]: [Option<Value<'_>>; 3],
+    facts: &mut Facts,
+) {
+    let (times, problems) = (&mut facts.response.server_times, &mut facts.problems);
+    let told = [(metrics, &VLLM), (timings, &LLAMA_CPP), (time_info, &GROQ)];
+    let usages = usages
+        .into_iter()
+        .flatten()
+        .filter(|usage| usage.kind() == Kind::Object);
+    let usages = usages.map(|usage| (Some(usage), &GROQ));
+    for (member, clock) in usages.chain(told) {
+        clock.read(member, times, problems);
     }
 }
 

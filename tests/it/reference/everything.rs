@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use streamgauge::exchange::{
     Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, OutputType, Problems,
-    Request, Response, Stall, Times, ToolCall, Trace, Upstream, Usage,
+    Request, Response, ServerTimes, Stall, Times, ToolCall, Trace, Upstream, Usage,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -145,6 +145,12 @@ fn response() -> Response {
         done: true,
         error: None,
         truncated: false,
+        server_times: ServerTimes {
+            load: Some(Duration::ZERO),
+            queue: Some(Duration::ZERO),
+            prefill: Some(Duration::from_millis(2)),
+            decode: Some(Duration::from_millis(1900)),
+        },
     }
 }
 

@@ -1,0 +1,101 @@
+//! What an upstream says of itself: how long its parts of the work took.
+//!
+//! By the upstream's clock. The `streamgauge.time_to_*` are by ours; what a time to first token has beyond queue and
+//! prefill is the network's and the server's front end's.
+
+use crate::exchange::{Exchange, ServerTimes};
+use crate::semconv::gen_ai::some;
+use crate::semconv::metric::{Kind, Metric, Record, buckets};
+use crate::semconv::{Attribute, Attributes};
+use std::time::Duration;
+
+pub(super) static LOAD_TIME: Metric = time(
+    "streamgauge.upstream.load_time",
+    "Time that the upstream says it took to load the model.",
+);
+pub(super) static QUEUE_TIME: Metric = time(
+    "streamgauge.upstream.queue_time",
+    "Time that the upstream says the request waited to be scheduled.",
+);
+pub(super) static PREFILL_TIME: Metric = time(
+    "streamgauge.upstream.prefill_time",
+    "Time that the upstream says it took to read the prompt, from being scheduled to the first token.",
+);
+pub(super) static DECODE_TIME: Metric = time(
+    "streamgauge.upstream.decode_time",
+    "Time that the upstream says it took to generate, from the end of the prompt to the last token.",
+);
+
+const fn time(name: &'static str, description: &'static str) -> Metric {
+    Metric {
+        name,
+        unit: "s",
+        description,
+        kind: Kind::Histogram(buckets::SERVER_TIME),
+        exemplars: true,
+    }
+}
+
+/// Puts the times on the inference span, under the names of their metrics.
+pub(super) fn attributes(exchange: &Exchange, span: &mut Attributes<'_>) {
+    for (metric, time) in times(&exchange.response.server_times) {
+        span.put_some(metric.name, time);
+    }
+}
+
+/// Records the times; nothing where the upstream says none.
+pub(super) fn record(exchange: &Exchange, base: &[Attribute<'_>], record: &mut dyn Record) {
+    let told = &exchange.response.server_times;
+    if *told == ServerTimes::default() {
+        return;
+    }
+    let times = times(told);
+    let samples = times.map(|(metric, time)| time.map(|time| metric.sample(time)));
+    record.record(base, &some(samples));
+}
+
+fn times(times: &ServerTimes) -> [(&'static Metric, Option<Duration>); 4] {
+    [
+        (&LOAD_TIME, times.load),
+        (&QUEUE_TIME, times.queue),
+        (&PREFILL_TIME, times.prefill),
+        (&DECODE_TIME, times.decode),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exchange::ServerTimes;
+    use crate::semconv::own::Own;
+    use crate::semconv::sample::{self, Recorded, inference_lines};
+    use std::time::Duration;
+
+    #[test]
+    fn times_that_the_upstream_told_are_there_and_others_are_absent() {
+        let mut exchange = sample::unary();
+        exchange.response.server_times = ServerTimes {
+            queue: Some(Duration::ZERO),
+            decode: Some(Duration::from_millis(1500)),
+            ..ServerTimes::default()
+        };
+        let about_times = |lines: Vec<String>| -> Vec<String> {
+            let parts = ["load_time", "queue_time", "prefill_time", "decode_time"];
+            let told = |line: &String| parts.iter().any(|part| line.contains(part));
+            lines.into_iter().filter(told).collect()
+        };
+        assert_eq!(
+            about_times(inference_lines(&Own, &exchange)),
+            [
+                "streamgauge.upstream.queue_time=0.0",
+                "streamgauge.upstream.decode_time=1.5",
+            ]
+        );
+        assert_eq!(
+            about_times(Recorded::lines(&Own, &exchange)),
+            [
+                "streamgauge.upstream.queue_time {streamgauge.upstream.name=main} 0.0",
+                "streamgauge.upstream.decode_time {streamgauge.upstream.name=main} 1.5",
+            ]
+        );
+    }
+}
