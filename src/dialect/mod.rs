@@ -9,6 +9,7 @@ use std::ops::BitOrAssign;
 use crate::exchange::{Call, Problems, Request, Response, Usage};
 
 mod member;
+mod ollama;
 mod openai;
 mod openai_chat;
 mod openai_completions;
@@ -24,7 +25,7 @@ mod tokenize;
 pub use path::{deployment, vector_store};
 
 /// Every dialect; the first that matches takes a request.
-static DIALECTS: [&dyn Dialect; 9] = [
+static DIALECTS: [&dyn Dialect; 13] = [
     &openai_chat::OpenAiChat,
     &openai_completions::OpenAiCompletions,
     &openai_embeddings::OpenAiEmbeddings,
@@ -34,6 +35,10 @@ static DIALECTS: [&dyn Dialect; 9] = [
     &score::Score,
     &tokenize::TOKENIZE,
     &tokenize::DETOKENIZE,
+    &ollama::CHAT,
+    &ollama::GENERATE,
+    &ollama::EMBED,
+    &ollama::EMBEDDINGS,
 ];
 
 /// The dialect a request belongs to; `None` where only HTTP is known. `path` is without query.
@@ -76,7 +81,8 @@ pub trait Dialect: Send + Sync {
 pub enum Framing {
     /// Server-sent events, whatever the content type says; a body that does not begin as such is read whole.
     Events,
-    /// One JSON value on each line; a body of one line may be an answer that was no stream. An error is read whole.
+    /// One JSON value on each line; a body of one line may be an answer that was no stream, so a line counts as an event
+    /// of a stream only once the reader has said that it is one. An error is read whole.
     Lines,
     /// Bytes that say nothing but that something was generated, such as sound. What turns out to be a stream of events is
     /// read as one, and an error is read whole.

@@ -1,3 +1,5 @@
+mod ollama;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -174,6 +176,13 @@ fn check_fixtures(folder: &str, dialect: &dyn Dialect) {
                 summary(&read_stream(dialect, stream.chunks(1))),
                 expected,
                 "{name}, in bytes"
+            );
+        } else if let Ok(lines) = fs::read(case.join("response.ndjson")) {
+            assert_eq!(dialect.framing(), Framing::Lines, "{name}");
+            assert_eq!(
+                summary(&ollama::read_lines(dialect, &lines)),
+                expected,
+                "{name}"
             );
         } else {
             let body = fs::read(case.join("response.json")).unwrap();

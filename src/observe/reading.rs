@@ -188,7 +188,7 @@ impl ResponseReading {
             Form::Lines(lines, reader) => {
                 let facts = &mut self.facts;
                 lines.push(bytes, |line| {
-                    on_event(read_line(line, &mut **reader, facts))
+                    read_line(line, &mut **reader, facts, &mut on_event)
                 });
             }
             Form::Raw => on_event(Output {
@@ -262,7 +262,7 @@ impl ResponseReading {
             }
             // Half a line of a broken stream says nothing.
             Form::Lines(mut lines, mut reader) if complete => {
-                lines.end(|line| on_event(read_line(line, &mut *reader, facts)));
+                lines.end(|line| read_line(line, &mut *reader, facts, &mut on_event));
             }
             Form::Whole(body, mut reader) | Form::Outline(_, body, mut reader) if complete => {
                 reader.body(self.status.as_u16(), &body, facts);
@@ -295,12 +295,24 @@ fn whole(reader: Box<dyn Reader>, status: StatusCode) -> Form {
     }
 }
 
-fn read_line(line: Line<'_>, reader: &mut dyn Reader, facts: &mut Facts) -> Output {
-    match line {
+/// Reads a line, and says so where it is one of a stream: a single line may be a whole answer.
+fn read_line(
+    line: Line<'_>,
+    reader: &mut dyn Reader,
+    facts: &mut Facts,
+    on_event: &mut impl FnMut(Output),
+) {
+    let output = match line {
         Line::Whole(line) => reader.event(b"", line, facts),
         Line::Oversized => {
             facts.problems.oversized += 1;
             Output::default()
         }
+    };
+    if facts.response.streamed {
+        on_event(output);
     }
 }
+
+#[cfg(test)]
+mod tests;

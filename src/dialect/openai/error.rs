@@ -6,7 +6,7 @@ use crate::json::{Kind, Value};
 
 /// What the member `error` says: an object, or a bare string. `None` for the `null`, `false`, `""` and `{}` that some
 /// servers put beside a good answer.
-pub(super) fn from_member(error: Value<'_>) -> Option<ApiError> {
+pub(in crate::dialect) fn from_member(error: Value<'_>) -> Option<ApiError> {
     match error.kind() {
         Kind::Object => from_object(error),
         Kind::String => error

@@ -17,7 +17,7 @@ pub(super) const REASONING: [&str; 5] = [
 ];
 
 /// Reads the message or delta of the choice `index`.
-pub(super) fn read(
+pub(in crate::dialect) fn read(
     message: Value<'_>,
     index: u64,
     tool_calls: &mut ToolCalls,

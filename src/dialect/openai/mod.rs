@@ -10,14 +10,14 @@ use crate::json::{self, Index, Kind, Value};
 use crate::sse::{self, Sniff};
 
 mod choice;
-mod error;
+pub(super) mod error;
 pub(super) mod length;
-mod message;
+pub(super) mod message;
 pub(super) mod request;
 mod template;
-mod tool_calls;
+pub(super) mod tool_calls;
 pub(super) mod unary;
-mod usage;
+pub(super) mod usage;
 
 use choice::Choices;
 use member::{decode, keep, typed};

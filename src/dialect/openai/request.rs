@@ -90,7 +90,8 @@ fn read_sampling(
     request.stop_sequences = typed(stop, problems, stop_sequences);
 }
 
-fn stop_sequences(stop: Value<'_>) -> Option<Vec<String>> {
+/// One stop sequence or several.
+pub(in crate::dialect) fn stop_sequences(stop: Value<'_>) -> Option<Vec<String>> {
     match stop.kind() {
         Kind::String => stop.as_text().map(|text| vec![keep(text)]),
         Kind::Array => {

@@ -17,7 +17,7 @@ const NAME_KEPT: usize = 256;
 
 /// What the wire said of each call in [`Response::tool_calls`](crate::exchange::Response::tool_calls), beside it.
 #[derive(Debug, Default)]
-pub(super) struct ToolCalls {
+pub(in crate::dialect) struct ToolCalls {
     origins: Vec<Origin>,
 }
 

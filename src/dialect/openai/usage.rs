@@ -8,7 +8,11 @@ use crate::exchange::{Problems, Usage};
 use crate::json::Value;
 
 /// Takes over what a `usage` member reports. Absent and `null` report nothing.
-pub(super) fn merge(member: Option<Value<'_>>, usage: &mut Usage, problems: &mut Problems) {
+pub(in crate::dialect) fn merge(
+    member: Option<Value<'_>>,
+    usage: &mut Usage,
+    problems: &mut Problems,
+) {
     let Some(reported) = typed(member, problems, object) else {
         return;
     };
@@ -63,7 +67,12 @@ pub(super) fn merge(member: Option<Value<'_>>, usage: &mut Usage, problems: &mut
     }
 }
 
-fn take(slot: &mut Option<u64>, member: Option<Value<'_>>, problems: &mut Problems) {
+/// Takes over one count, unless it is a zero after a number.
+pub(in crate::dialect) fn take(
+    slot: &mut Option<u64>,
+    member: Option<Value<'_>>,
+    problems: &mut Problems,
+) {
     if let Some(reported) = typed(member, problems, count)
         && (reported > 0 || slot.is_none())
     {

@@ -1,0 +1,61 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::dialect::for_request;
+use crate::exchange::{Response, Usage};
+
+/// What a body came to, told in pieces: its facts, and the output of each event.
+fn read(path: &str, pieces: &[&[u8]]) -> (Response, Usage, Problems, Vec<Output>) {
+    let mut reading = ResponseReading::new(for_request("POST", path), 1 << 20);
+    reading.begin(StatusCode::OK, "");
+    let mut outputs = Vec::new();
+    for piece in pieces {
+        reading.push(piece, |output| outputs.push(output));
+    }
+    reading.finish(true, |output| outputs.push(output));
+    let facts = reading.settle(&Request::default());
+    (facts.response, facts.usage, facts.problems, outputs)
+}
+
+#[test]
+fn lines_come_to_the_same_wherever_they_are_cut() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut cases = 0;
+    for (folder, path) in [
+        ("ollama-chat", "/api/chat"),
+        ("ollama-generate", "/api/generate"),
+    ] {
+        for case in fs::read_dir(fixtures.join(folder)).unwrap() {
+            let case = case.unwrap().path();
+            let Ok(body) = fs::read(case.join("response.ndjson")) else {
+                continue;
+            };
+            cases += 1;
+            let expected = read(path, &[&body]);
+            for cut in 0..=body.len() {
+                let (one, two) = body.split_at(cut);
+                assert_eq!(read(path, &[one, two]), expected, "{case:?}, cut at {cut}");
+            }
+            let bytes: Vec<&[u8]> = body.chunks(1).collect();
+            assert_eq!(read(path, &bytes), expected, "{case:?}, in bytes");
+        }
+    }
+    assert!(cases > 5);
+}
+
+#[test]
+fn one_line_that_is_a_whole_answer_is_no_stream() {
+    let whole = b"{\"message\":{\"content\":\"a\"},\"done\":true,\"done_reason\":\"stop\"}\n";
+    let (response, _, _, outputs) = read("/api/chat", &[whole]);
+    assert!(!response.streamed);
+    assert_eq!(response.content_chars, Some(1));
+    assert_eq!(outputs, []);
+}
+
+#[test]
+fn lines_that_are_no_json_are_no_stream() {
+    let (response, _, problems, outputs) = read("/api/chat", &[b"Ollama is\nrunning"]);
+    assert!(!response.streamed);
+    assert_eq!((problems.malformed, outputs.len()), (2, 0));
+}
