@@ -131,7 +131,7 @@ impl Rig {
         tap.show(Event::ResponseHead {
             at,
             status: StatusCode::OK,
-            coding: None,
+            fields: None,
         });
         for (frame, bytes) in (0..).zip(&work.frames) {
             tap.show_response(at + Duration::from_millis(frame), bytes);

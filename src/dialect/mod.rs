@@ -8,6 +8,7 @@ use std::ops::BitOrAssign;
 
 use crate::exchange::{Call, Problems, Request, Response, Usage};
 
+pub mod headers;
 mod member;
 mod ollama;
 mod openai;

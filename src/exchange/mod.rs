@@ -8,11 +8,13 @@ mod api;
 mod call;
 mod derived;
 mod ending;
+mod headers;
 mod timing;
 
 pub use api::{ApiError, Choice, OutputType, Request, Response, ToolCall, Usage, UsageSource};
 pub use call::Call;
 pub use ending::{End, Failure, Integrity, Problems};
+pub use headers::{Headers, Limited, RateLimit};
 pub use timing::{Flow, ServerTimes, Stall, Times};
 
 use std::net::SocketAddr;
@@ -40,6 +42,8 @@ pub struct Exchange {
     pub response: Response,
     /// Token counts, as reported.
     pub usage: Usage,
+    /// What the response said is left of the upstream's limits.
+    pub rate_limits: Vec<RateLimit>,
     /// When what happened.
     pub times: Times,
     /// What flowed: events, chunks, bytes, gaps.
@@ -68,6 +72,7 @@ impl Exchange {
             request: Request::default(),
             response: Response::default(),
             usage: Usage::default(),
+            rate_limits: Vec::new(),
             times: Times::default(),
             flow: Flow::default(),
             end: End::ClientLeft,
@@ -101,6 +106,8 @@ pub struct Http {
     pub peer: Option<SocketAddr>,
     /// Status sent to the client; `None` when it left before one was.
     pub status: Option<u16>,
+    /// Those of the response's header fields that are kept.
+    pub response_headers: Headers,
     /// Bytes of the request body as the client sent it.
     pub request_bytes: u64,
     /// Bytes of the response body as read from the upstream, still coded.

@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use self::observer::ExchangeObserver;
 use crate::dialect::{self, Dialect};
-use crate::exchange::{Exchange, Http, Trace};
+use crate::exchange::{Exchange, Headers, Http, Trace};
 use crate::sink::{ExchangeId, Sink, Started};
 use crate::tee::{Counters, Instant, Open, Opened, RequestHead, Taps, TraceContext};
 
@@ -72,7 +72,7 @@ impl Observe {
         propagate: bool,
     ) -> Self {
         Self {
-            taps: Taps::new(config.queue_bytes),
+            taps: Taps::new(config.queue_bytes, &dialect::headers::KEPT),
             config,
             sinks,
             begin_trace,
@@ -162,6 +162,7 @@ fn http_facts(head: &RequestHead<'_>, dialect: Option<&dyn Dialect>) -> Http {
         user_agent: header(USER_AGENT),
         peer: head.peer,
         status: None,
+        response_headers: Headers::default(),
         request_bytes: 0,
         response_bytes: 0,
     }

@@ -14,8 +14,8 @@ use super::gaps::Gaps;
 use super::reading::{RequestReading, ResponseReading};
 use super::redact;
 use super::settle;
-use crate::dialect::{Dialect, Output, deployment, vector_store};
-use crate::exchange::{Attempt, Call, Exchange, Flow, Stall, Upstream};
+use crate::dialect::{Dialect, Output, deployment, headers, vector_store};
+use crate::exchange::{Attempt, Call, Exchange, Flow, Headers, Stall, Upstream};
 use crate::sink::{ExchangeId, Sink};
 use crate::tee::{Closing, Event, Instant, Observer, RequestHead, UpstreamName};
 
@@ -94,15 +94,18 @@ impl ExchangeObserver {
         }
     }
 
-    fn response_head(&mut self, at: Instant, status: StatusCode, coding: &str) {
+    fn response_head(&mut self, at: Instant, status: StatusCode, headers: Headers) {
         let at = self.since(at);
         self.exchange.times.response_head = Some(at);
         if let Some(attempt) = self.exchange.attempts.last_mut() {
             attempt.ended = Some(at);
             attempt.status = Some(status.as_u16());
         }
+        let coding = headers.first(headers::CODING).unwrap_or_default().trim();
         self.coded = !matches!(coding, "" | "identity");
         self.response.begin(status, coding);
+        self.exchange.rate_limits = headers::rate_limits(&headers);
+        self.exchange.http.response_headers = headers;
     }
 
     fn response_frame(&mut self, at: Instant, bytes: &Bytes) {
@@ -193,8 +196,9 @@ impl Observer for ExchangeObserver {
                 let at = self.since(at);
                 self.exchange.times.sent.get_or_insert(at);
             }
-            Event::ResponseHead { at, status, coding } => {
-                self.response_head(at, status, coding.as_deref().unwrap_or_default().trim());
+            Event::ResponseHead { at, status, fields } => {
+                let headers = Headers::from_lines(fields.unwrap_or_default());
+                self.response_head(at, status, headers);
             }
             Event::ResponseFrame(at, bytes) => self.response_frame(at, &bytes),
             Event::Missed(frames) => {

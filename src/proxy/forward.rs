@@ -234,14 +234,7 @@ async fn send(
                 tap.show(Event::Unanswered(Instant::now(), error.kind()));
             }
         })?;
-    let coding = response.headers().get(CONTENT_ENCODING);
-    tap.show(Event::ResponseHead {
-        at: Instant::now(),
-        status: response.status(),
-        coding: coding
-            .and_then(|coding| coding.to_str().ok())
-            .map(Box::from),
-    });
+    tap.show_head(Instant::now(), response.status(), response.headers());
     Ok(response)
 }
 

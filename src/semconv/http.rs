@@ -3,6 +3,8 @@
 //! An HTTP error is one of the transport's: a status of 5xx (towards the upstream 4xx too), or a response that never came
 //! or broke. An error event inside a 200 stream and a client that left are none, so `error.type` stays absent.
 
+mod headers;
+
 use std::borrow::Cow;
 
 use super::gen_ai::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
@@ -75,6 +77,7 @@ impl Vocabulary for Http {
         }
         span.put_some("user_agent.original", http.user_agent.as_deref());
         span.put("http.request.body.size", http.request_bytes);
+        headers::attributes(&http.response_headers, span);
         span.put_some(ERROR_TYPE, server_error(exchange));
     }
 

@@ -28,6 +28,8 @@ pub enum Kind {
     Histogram(&'static [f64]),
     /// Distribution of whole numbers over buckets with these upper bounds.
     IntHistogram(&'static [f64]),
+    /// The latest of whole numbers: that of the response whose head came last.
+    Gauge,
     /// Mean of the samples of a sliding window; no point without samples.
     WindowMean,
     /// A sum that its owner keeps and that is read when metrics are collected.
@@ -39,7 +41,7 @@ pub enum Kind {
 /// The value of a sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
-    /// For counters and histograms of whole numbers.
+    /// For counters, gauges and histograms of whole numbers.
     Int(u64),
     /// For everything else.
     Float(f64),

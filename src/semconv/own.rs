@@ -25,7 +25,8 @@ pub const STALL_EVENT: &str = "stall";
 /// How long it had stood still, in seconds; on [`STALL_EVENT`].
 pub const STALL_DURATION: &str = "streamgauge.stall.duration";
 
-/// What was lost or misread, on [`OBSERVATION_PROBLEMS`] and [`TELEMETRY_DROPPED`].
+/// What was lost or misread, on [`OBSERVATION_PROBLEMS`] and [`TELEMETRY_DROPPED`]; which limit, on
+/// `streamgauge.upstream.ratelimit.remaining`.
 pub const KIND: &str = "kind";
 /// `traces` or `metrics`, on [`EXPORT_FAILURES`].
 pub const SIGNAL: &str = "signal";
@@ -126,7 +127,7 @@ pub static EXPORT_FAILURES: Metric = health(
     Kind::ObservedCounter,
 );
 
-static METRICS: [&Metric; 19] = [
+static METRICS: [&Metric; 20] = [
     &EXCHANGES,
     &OVERHEAD,
     &INTEGRITY,
@@ -146,6 +147,7 @@ static METRICS: [&Metric; 19] = [
     &upstream::QUEUE_TIME,
     &upstream::PREFILL_TIME,
     &upstream::DECODE_TIME,
+    &upstream::RATE_LIMIT_REMAINING,
 ];
 
 const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Metric {
@@ -257,7 +259,8 @@ impl Vocabulary for Own {
                 exchange.flow.gap_max.map(|gap| GAP_MAX.sample(gap)),
             ]),
         );
-        upstream::record(exchange, &base, record);
+        upstream::record_times(exchange, &base, record);
+        upstream::record_limits(exchange, &mut base, record);
         record_end(exchange, &mut base, record);
         if exchange.response.streamed {
             for (first, _, time) in firsts(exchange) {

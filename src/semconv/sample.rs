@@ -49,6 +49,7 @@ pub(crate) fn plain() -> Exchange {
         request: Request::default(),
         response: Response::default(),
         usage: Usage::default(),
+        rate_limits: Vec::new(),
         times: Times {
             request_end: Some(MS(10)),
             forwarded: Some(MS(11)),

@@ -258,6 +258,7 @@ mod tests {
                 output_tokens: Some(0),
                 ..Usage::default()
             },
+            rate_limits: Vec::new(),
             times: Times {
                 request_end: Some(Duration::from_millis(10)),
                 first_token: Some(Duration::from_millis(110)),

@@ -4,6 +4,7 @@
 //! an observer, [`request`] and [`response`] are the two wrappers, [`proof`] compares what was read from the upstream
 //! with what the client's connection took.
 
+mod fields;
 pub mod proof;
 pub mod request;
 pub mod response;

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
+use super::fields;
 use super::proof::Verdict;
 use super::worker::{Job, Worker};
 
@@ -106,8 +107,8 @@ pub enum Event {
         at: Instant,
         /// Its status.
         status: StatusCode,
-        /// `Content-Encoding`, a copy: header values are slices of the read buffer, as frames are.
-        coding: Option<Box<str>>,
+        /// The header fields that the observer wants, a line each; see [`Tap::show_head`].
+        fields: Option<Box<str>>,
     },
     /// A frame of the upstream's response body.
     ResponseFrame(Instant, Bytes),
@@ -221,16 +222,19 @@ pub struct Taps {
     worker: Worker<Handover>,
     counters: Arc<Counters>,
     limit_bytes: usize,
+    wanted: &'static [&'static str],
 }
 
 impl Taps {
-    /// Starts the thread. At most `limit_bytes` of one exchange wait to be observed.
+    /// Starts the thread. At most `limit_bytes` of one exchange wait to be observed. Of the fields of a response's head
+    /// those are shown whose name is in `wanted`, which is sorted and in lower case.
     #[must_use]
-    pub fn new(limit_bytes: usize) -> Self {
+    pub fn new(limit_bytes: usize, wanted: &'static [&'static str]) -> Self {
         Self {
             worker: Worker::start("observer"),
             counters: Arc::default(),
             limit_bytes,
+            wanted,
         }
     }
 
@@ -307,6 +311,12 @@ impl Tap {
         if !state.closed && !state.abandoned {
             self.0.push(&mut state, event, 0);
         }
+    }
+
+    /// Shows the head of the upstream's response: of its fields those that the observer wants, `name: value`. Never waits.
+    pub fn show_head(&self, at: Instant, status: StatusCode, headers: &HeaderMap) {
+        let fields = fields::copy(headers, self.0.taps.wanted);
+        self.show(Event::ResponseHead { at, status, fields });
     }
 
     /// Shows a frame of the request body. Never waits; over the bound the frame is left out and counted.

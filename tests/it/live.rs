@@ -89,6 +89,7 @@ fn broken() -> Arc<Exchange> {
             output_tokens: Some(5),
             ..Usage::default()
         },
+        rate_limits: Vec::new(),
         times: Times {
             request_end: seconds(0.5),
             first_token: seconds(1.0),

@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
+use streamgauge::dialect::headers;
 use streamgauge::exchange::End;
 use streamgauge::otel::Settings;
 use streamgauge::proxy::error::ProxyError;
@@ -80,6 +81,15 @@ fn every_span_attribute_is_in_the_reference() {
 }
 
 #[test]
+fn every_header_that_is_kept_is_an_attribute() {
+    let documented = names("### SERVER span");
+    for name in headers::KEPT {
+        let key = format!("http.response.header.{name}");
+        assert!(documented.contains(&key), "{key}");
+    }
+}
+
+#[test]
 fn every_metric_is_in_the_reference_with_its_kind_buckets_and_unit() {
     let buckets: BTreeMap<String, Vec<f64>> = rows("## Metrics")
         .into_iter()
@@ -92,7 +102,7 @@ fn every_metric_is_in_the_reference_with_its_kind_buckets_and_unit() {
         .collect();
     let kind = |metric: &Metric| match metric.kind {
         Kind::Counter | Kind::ObservedCounter => "counter".to_owned(),
-        Kind::WindowMean | Kind::ObservedGauge => "gauge".to_owned(),
+        Kind::Gauge | Kind::WindowMean | Kind::ObservedGauge => "gauge".to_owned(),
         Kind::Histogram(bounds) | Kind::IntHistogram(bounds) => {
             let named = buckets.iter().find(|(_, known)| *known == bounds);
             let (name, _) = named.unwrap_or_else(|| panic!("{} has other buckets", metric.name));

@@ -4,6 +4,7 @@ mod attempts;
 mod context;
 mod ends;
 mod export;
+mod headers;
 mod ollama;
 mod truth;
 mod unary;

@@ -1,9 +1,10 @@
-//! What an upstream says of itself: how long its parts of the work took.
+//! What an upstream says of itself: how long its parts of the work took, and what is left of its limits.
 //!
-//! By the upstream's clock. The `streamgauge.time_to_*` are by ours; what a time to first token has beyond queue and
+//! The times are by the upstream's clock. The `streamgauge.time_to_*` are by ours; what a time to first token has beyond queue and
 //! prefill is the network's and the server's front end's.
 
-use crate::exchange::{Exchange, ServerTimes};
+use super::KIND;
+use crate::exchange::{Exchange, Limited, ServerTimes};
 use crate::semconv::gen_ai::some;
 use crate::semconv::metric::{Kind, Metric, Record, buckets};
 use crate::semconv::{Attribute, Attributes};
@@ -26,6 +27,14 @@ pub(super) static DECODE_TIME: Metric = time(
     "Time that the upstream says it took to generate, from the end of the prompt to the last token.",
 );
 
+pub(super) static RATE_LIMIT_REMAINING: Metric = Metric {
+    name: "streamgauge.upstream.ratelimit.remaining",
+    unit: "{item}",
+    description: "What is left of a rate limit of the upstream, as its latest response says, by kind.",
+    kind: Kind::Gauge,
+    exemplars: false,
+};
+
 const fn time(name: &'static str, description: &'static str) -> Metric {
     Metric {
         name,
@@ -43,8 +52,30 @@ pub(super) fn attributes(exchange: &Exchange, span: &mut Attributes<'_>) {
     }
 }
 
+/// Records what is left of each limit; `base` is left as it was.
+pub(super) fn record_limits(
+    exchange: &Exchange,
+    base: &mut Vec<Attribute<'_>>,
+    record: &mut dyn Record,
+) {
+    for limit in &exchange.rate_limits {
+        base.push((KIND, limit_name(limit.limited).into()));
+        record.record(base, &[RATE_LIMIT_REMAINING.sample(limit.remaining)]);
+        base.pop();
+    }
+}
+
+const fn limit_name(limited: Limited) -> &'static str {
+    match limited {
+        Limited::Requests => "requests",
+        Limited::Tokens => "tokens",
+        Limited::InputTokens => "input_tokens",
+        Limited::OutputTokens => "output_tokens",
+    }
+}
+
 /// Records the times; nothing where the upstream says none.
-pub(super) fn record(exchange: &Exchange, base: &[Attribute<'_>], record: &mut dyn Record) {
+pub(super) fn record_times(exchange: &Exchange, base: &[Attribute<'_>], record: &mut dyn Record) {
     let told = &exchange.response.server_times;
     if *told == ServerTimes::default() {
         return;

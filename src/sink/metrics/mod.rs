@@ -13,7 +13,7 @@ mod window;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry::{InstrumentationScope, KeyValue};
@@ -217,8 +217,10 @@ impl Sink for Metrics {
             .as_ref()
             .filter(|trace| trace.sampled)
             .map(|trace| origin(trace, exchange));
+        let times = &exchange.times;
         let mut recorder = Recorder {
             metrics: self,
+            seen_at: exchange.started_at + times.response_head.unwrap_or(times.end),
             origin,
         };
         for vocabulary in &self.vocabularies {
@@ -254,6 +256,7 @@ impl fmt::Debug for Metrics {
 /// Records the samples of one exchange.
 struct Recorder<'m> {
     metrics: &'m Metrics,
+    seen_at: SystemTime,
     origin: Option<Origin>,
 }
 
@@ -263,7 +266,7 @@ impl Record for Recorder<'_> {
             return;
         }
         let series = self.metrics.table.series(attributes);
-        series.record(&self.metrics.table, samples, self.origin);
+        series.record(&self.metrics.table, samples, self.seen_at, self.origin);
         for sample in samples
             .iter()
             .filter(|sample| sample.metric.kind == Kind::WindowMean)

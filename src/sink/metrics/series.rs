@@ -12,7 +12,9 @@ use std::time::SystemTime;
 
 use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter};
+use opentelemetry::metrics::{
+    BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Meter,
+};
 
 use super::fold::Folds;
 use crate::semconv::{Attribute, Kind, Metric, Number, Sample, Value};
@@ -59,6 +61,7 @@ pub(super) struct Series {
 
 enum Instrument {
     Counter(Counter<u64>),
+    Gauge(Gauge<u64>),
     Floats(Histogram<f64>),
     Ints(Histogram<u64>),
 }
@@ -72,6 +75,8 @@ struct Handle {
 
 enum Bound {
     Counter(BoundCounter<u64>),
+    /// And when its value was seen: exchanges that began earlier may end later.
+    Gauge(BoundGauge<u64>, SystemTime),
     Floats(BoundHistogram<f64>),
     Ints(BoundHistogram<u64>),
 }
@@ -183,7 +188,14 @@ impl Series {
     }
 
     /// Records samples of metrics that the table has instruments for.
-    pub(super) fn record(&self, table: &Table, samples: &[Sample], origin: Option<Origin>) {
+    /// `seen_at` is when the response came that they are of.
+    pub(super) fn record(
+        &self,
+        table: &Table,
+        samples: &[Sample],
+        seen_at: SystemTime,
+        origin: Option<Origin>,
+    ) {
         let mut handles = self.handles();
         for sample in samples {
             let known = handles
@@ -196,7 +208,7 @@ impl Series {
                 Some(handles.len() - 1)
             });
             if let Some(index) = index {
-                handles[index].record(sample, origin);
+                handles[index].record(sample, seen_at, origin);
             }
         }
     }
@@ -219,10 +231,16 @@ impl Handle {
         }
     }
 
-    fn record(&mut self, sample: &Sample, origin: Option<Origin>) {
-        match (&self.bound, sample.value) {
+    fn record(&mut self, sample: &Sample, seen_at: SystemTime, origin: Option<Origin>) {
+        match (&mut self.bound, sample.value) {
             (Bound::Counter(counter), Number::Int(number)) => {
                 counter.add(number.saturating_mul(sample.times))
+            }
+            (Bound::Gauge(gauge, newest), Number::Int(number)) => {
+                if *newest <= seen_at {
+                    *newest = seen_at;
+                    gauge.record(number);
+                }
             }
             (Bound::Ints(histogram), Number::Int(number)) => {
                 (0..sample.times).for_each(|_| histogram.record(number));
@@ -258,6 +276,13 @@ impl Instrument {
                     .with_description(description)
                     .build(),
             ),
+            Kind::Gauge => Self::Gauge(
+                meter
+                    .u64_gauge(name)
+                    .with_unit(unit)
+                    .with_description(description)
+                    .build(),
+            ),
             Kind::Histogram(bounds) => {
                 let builder = meter
                     .f64_histogram(name)
@@ -279,6 +304,7 @@ impl Instrument {
     fn bind(&self, labels: &[KeyValue]) -> Bound {
         match self {
             Self::Counter(counter) => Bound::Counter(counter.bind(labels)),
+            Self::Gauge(gauge) => Bound::Gauge(gauge.bind(labels), SystemTime::UNIX_EPOCH),
             Self::Floats(histogram) => Bound::Floats(histogram.bind(labels)),
             Self::Ints(histogram) => Bound::Ints(histogram.bind(labels)),
         }

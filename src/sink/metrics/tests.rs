@@ -3,6 +3,7 @@
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
 use super::*;
+use crate::exchange::{Limited, RateLimit};
 use crate::semconv::{own, sample};
 
 const OPEN_METRICS: Option<&str> = Some("application/openmetrics-text");
@@ -136,7 +137,12 @@ fn forgetting_the_way_to_a_series_loses_no_count() {
     for round in 0..3 {
         for model in ["a", "b", "c"] {
             let series = small.series(&[("model", model.into())]);
-            series.record(&small, &[metric.sample(1_u64)], None);
+            series.record(
+                &small,
+                &[metric.sample(1_u64)],
+                SystemTime::UNIX_EPOCH,
+                None,
+            );
             assert_eq!(series.labels()[0].value.as_str(), model, "round {round}");
         }
     }
@@ -307,4 +313,25 @@ fn scrapes_stay_cumulative_when_the_push_wants_deltas() {
     finish(&metrics, sample::unary());
     let expected = [r#"llm_requests_total{model="gpt-4o",upstream="main"} 2"#];
     assert_eq!(lines(&metrics, "llm_requests_total"), expected);
+}
+
+#[test]
+fn a_level_is_that_of_the_newest_response_even_where_an_older_one_ends_later() {
+    let metrics = Metrics::new(&Config::default(), Resource::builder_empty().build());
+    let finish = |head: u64, remaining| {
+        let mut exchange = sample::plain();
+        exchange.times.response_head = Some(Duration::from_secs(head));
+        exchange.rate_limits = vec![RateLimit {
+            limited: Limited::Requests,
+            remaining,
+        }];
+        metrics.finished(ExchangeId(head), &Arc::new(exchange));
+        let (_, text) = metrics.render(None);
+        let level = "streamgauge_upstream_ratelimit_remaining{";
+        let line = text.lines().find(|line| line.starts_with(level));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+    };
+    assert_eq!(finish(20, 5), Some(5));
+    assert_eq!(finish(10, 9), Some(5));
+    assert_eq!(finish(30, 0), Some(0));
 }

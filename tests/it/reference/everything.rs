@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use streamgauge::dialect::headers;
 use streamgauge::exchange::{
-    Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, OutputType, Problems,
-    Request, Response, ServerTimes, Stall, Times, ToolCall, Trace, Upstream, Usage,
+    Attempt, Call, Choice, End, Exchange, Failure, Flow, Headers, Http, Integrity, Limited,
+    OutputType, Problems, RateLimit, Request, Response, ServerTimes, Stall, Times, ToolCall, Trace,
+    Upstream, Usage,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -38,6 +40,17 @@ pub(super) fn everything() -> Exchange {
         request: request(),
         response: response(),
         usage: usage(),
+        rate_limits: [
+            Limited::Requests,
+            Limited::Tokens,
+            Limited::InputTokens,
+            Limited::OutputTokens,
+        ]
+        .map(|limited| RateLimit {
+            limited,
+            remaining: 0,
+        })
+        .into(),
         times: Times {
             request_end: Some(ms(1)),
             forwarded: Some(ms(2)),
@@ -90,9 +103,15 @@ fn http() -> Http {
         user_agent: Some("test".into()),
         peer: Some(([127, 0, 0, 1], 1).into()),
         status: Some(200),
+        response_headers: every_header(),
         request_bytes: 1,
         response_bytes: 1,
     }
+}
+
+fn every_header() -> Headers {
+    let lines = headers::KEPT.map(|name| format!("{name}: a\n"));
+    Headers::from_lines(lines.concat().into())
 }
 
 fn request() -> Request {

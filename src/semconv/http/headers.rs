@@ -1,0 +1,82 @@
+//! `http.response.header.<key>`: the response's header fields that are kept, each with all its values.
+
+use crate::exchange::Headers;
+use crate::semconv::Attributes;
+
+/// Names, each with its attribute's key.
+macro_rules! keyed {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, concat!("http.response.header.", $name))),*]
+    };
+}
+
+/// Every field that may be kept.
+const FIELDS: [(&str, &str); 28] = keyed![
+    "anthropic-ratelimit-input-tokens-limit",
+    "anthropic-ratelimit-input-tokens-remaining",
+    "anthropic-ratelimit-input-tokens-reset",
+    "anthropic-ratelimit-output-tokens-limit",
+    "anthropic-ratelimit-output-tokens-remaining",
+    "anthropic-ratelimit-output-tokens-reset",
+    "anthropic-ratelimit-requests-limit",
+    "anthropic-ratelimit-requests-remaining",
+    "anthropic-ratelimit-requests-reset",
+    "anthropic-ratelimit-tokens-limit",
+    "anthropic-ratelimit-tokens-remaining",
+    "anthropic-ratelimit-tokens-reset",
+    "apim-request-id",
+    "cf-ray",
+    "content-encoding",
+    "openai-organization",
+    "openai-processing-ms",
+    "openai-project",
+    "openai-version",
+    "request-id",
+    "retry-after",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-reset-tokens",
+    "x-request-id",
+];
+
+/// Puts each field on the SERVER span, once.
+pub(super) fn attributes<'a>(headers: &'a Headers, span: &mut Attributes<'a>) {
+    let mut fields = headers.iter().peekable();
+    // A name that came several times came so in a row.
+    while let Some((name, value)) = fields.next() {
+        let mut values = vec![value];
+        while let Some((_, value)) = fields.next_if(|(next, _)| *next == name) {
+            values.push(value);
+        }
+        let known = FIELDS.iter().find(|(known, _)| *known == name);
+        if let Some((_, key)) = known.filter(|(_, key)| !span.has(key)) {
+            span.put(key, values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::semconv::http::Http;
+    use crate::semconv::sample::{self, server_lines};
+
+    #[test]
+    fn fields_are_lists_under_their_names_and_unknown_ones_stay_out() {
+        let mut exchange = sample::unary();
+        let lines = "x-request-id: a\nx-request-id: b\nset-cookie: c\nretry-after: 0\n";
+        exchange.http.response_headers = Headers::from_lines(lines.into());
+        let mut span = server_lines(&Http, &exchange);
+        span.retain(|line| line.starts_with("http.response.header."));
+        assert_eq!(
+            span,
+            [
+                r#"http.response.header.x-request-id=["a", "b"]"#,
+                r#"http.response.header.retry-after=["0"]"#,
+            ]
+        );
+    }
+}
