@@ -90,6 +90,8 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         telemetry.begin_trace,
         telemetry.propagate,
     );
+    let ours = config.proxy.credentials();
+    let observe = observe.hiding(ours.filter_map(|value| value.to_str().ok()));
     let counters = observe.counters();
     telemetry::watch(&metrics, telemetry.traces.as_deref(), &counters);
     let upstreams = shown(&config.proxy.upstreams);

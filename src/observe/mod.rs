@@ -10,6 +10,7 @@ pub mod observer;
 mod outline;
 mod reading;
 pub mod redact;
+mod secrets;
 mod settle;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use self::observer::ExchangeObserver;
+use self::secrets::Secrets;
 use crate::dialect::{self, Dialect};
 use crate::exchange::{Exchange, Headers, Http, Trace};
 use crate::sink::{ExchangeId, Sink, Started};
@@ -59,6 +61,8 @@ pub struct Observe {
     /// Whether our trace context goes upstream.
     propagate: bool,
     taps: Taps,
+    /// Credentials of our own, a line each.
+    ours: Arc<str>,
     next_id: AtomicU64,
 }
 
@@ -77,8 +81,16 @@ impl Observe {
             sinks,
             begin_trace,
             propagate,
+            ours: Arc::default(),
             next_id: AtomicU64::new(1),
         }
+    }
+
+    /// The same, told of credentials of our own, which an upstream may quote: values of header fields.
+    #[must_use]
+    pub fn hiding<'c>(mut self, credentials: impl IntoIterator<Item = &'c str>) -> Self {
+        self.ours = secrets::lines(credentials);
+        self
     }
 
     /// Counts over all exchanges.
@@ -132,6 +144,7 @@ impl Open for Observe {
             exchange,
             dialect,
             &self.config,
+            Secrets::of(head, Arc::clone(&self.ours)),
             Arc::clone(&self.sinks),
         );
         let tap = self.taps.open(Box::new(observer));
@@ -158,7 +171,7 @@ fn http_facts(head: &RequestHead<'_>, dialect: Option<&dyn Dialect>) -> Http {
             Version::HTTP_10 => "1.0",
             _ => "1.1",
         },
-        host: header(HOST).or_else(|| head.uri.authority().map(ToString::to_string)),
+        host: host(head),
         user_agent: header(USER_AGENT),
         peer: head.peer,
         status: None,
@@ -166,4 +179,11 @@ fn http_facts(head: &RequestHead<'_>, dialect: Option<&dyn Dialect>) -> Http {
         request_bytes: 0,
         response_bytes: 0,
     }
+}
+
+/// The host that was asked for; a request target may carry user and password before it.
+fn host(head: &RequestHead<'_>) -> Option<String> {
+    let field = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let asked = field.or_else(|| head.uri.authority().map(|authority| authority.as_str()));
+    asked.map(|asked| redact::host(asked).to_owned())
 }

@@ -13,6 +13,7 @@ use super::Config;
 use super::gaps::Gaps;
 use super::reading::{RequestReading, ResponseReading};
 use super::redact;
+use super::secrets::Secrets;
 use super::settle;
 use crate::dialect::{Dialect, Output, deployment, headers, vector_store};
 use crate::exchange::{Attempt, Call, Exchange, Flow, Headers, Stall, Upstream};
@@ -32,18 +33,20 @@ pub struct ExchangeObserver {
     /// Usage was asked for on the client's behalf, and the response is coded, so the answer stayed in.
     usage_asked: bool,
     coded: bool,
+    secrets: Secrets,
     sinks: Arc<[Arc<dyn Sink>]>,
 }
 
 impl ExchangeObserver {
     /// An observer for an exchange whose head has been read.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         id: ExchangeId,
         head: &RequestHead<'_>,
         exchange: Exchange,
         dialect: Option<&'static dyn Dialect>,
         config: &Config,
+        secrets: Secrets,
         sinks: Arc<[Arc<dyn Sink>]>,
     ) -> Self {
         let coding = header(head.headers, CONTENT_ENCODING);
@@ -57,6 +60,7 @@ impl ExchangeObserver {
             last_byte: None,
             usage_asked: false,
             coded: false,
+            secrets,
             sinks,
         }
     }
@@ -162,6 +166,9 @@ impl ExchangeObserver {
         flow.gaps = std::mem::take(&mut clock.gaps).into_means();
         let facts = self.response.settle(&self.exchange.request);
         self.exchange.response = facts.response;
+        if let Some(error) = &mut self.exchange.response.error {
+            self.secrets.hide_in_error(error);
+        }
         self.exchange.usage = facts.usage;
         self.exchange.problems = facts.problems;
         self.exchange.problems.add(self.request.problems());
@@ -197,8 +204,8 @@ impl Observer for ExchangeObserver {
                 self.exchange.times.sent.get_or_insert(at);
             }
             Event::ResponseHead { at, status, fields } => {
-                let headers = Headers::from_lines(fields.unwrap_or_default());
-                self.response_head(at, status, headers);
+                let fields = self.secrets.hide_in(fields.unwrap_or_default());
+                self.response_head(at, status, Headers::from_lines(fields));
             }
             Event::ResponseFrame(at, bytes) => self.response_frame(at, &bytes),
             Event::Missed(frames) => {

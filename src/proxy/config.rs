@@ -35,6 +35,22 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Every value of a header field that is a credential of ours.
+    pub fn credentials(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.upstreams.iter().flat_map(|upstream| {
+            let own = match &upstream.key {
+                Key::PassThrough => None,
+                Key::Own(own) => Some(&own.value),
+            };
+            let headers = upstream.headers.iter().map(|(_, value)| value);
+            own.into_iter()
+                .chain(headers)
+                .filter(|value| value.is_sensitive())
+        })
+    }
+}
+
 /// One upstream.
 #[derive(Debug, Clone)]
 pub struct Upstream {

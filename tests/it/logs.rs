@@ -1,6 +1,8 @@
 //! The log: one line at start that says what listens where and exports whither, then problems; and nowhere, neither in
 //! it nor in anything else that leaves the process sideways, a body or a credential.
 
+mod credentials;
+
 use serde_json::Value;
 use tokio::net::TcpSocket;
 
