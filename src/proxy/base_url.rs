@@ -1,4 +1,4 @@
-//! An upstream's base URL: which URL a client's path becomes, and what its host tells.
+//! An upstream's base URL: which URL a client's path becomes.
 
 use std::io;
 
@@ -64,33 +64,6 @@ impl Base {
     }
 }
 
-/// The provider that a host is known to be; anything else speaks OpenAI's language, so `openai`.
-pub(super) fn provider_of(host: &str) -> &'static str {
-    const KNOWN: [(&str, &str); 14] = [
-        ("openai.azure.com", "azure.ai.openai"),
-        ("services.ai.azure.com", "azure.ai.inference"),
-        ("inference.ai.azure.com", "azure.ai.inference"),
-        ("api.anthropic.com", "anthropic"),
-        ("generativelanguage.googleapis.com", "gcp.gemini"),
-        ("aiplatform.googleapis.com", "gcp.vertex_ai"),
-        ("amazonaws.com", "aws.bedrock"),
-        ("api.deepseek.com", "deepseek"),
-        ("api.groq.com", "groq"),
-        ("api.mistral.ai", "mistral_ai"),
-        ("api.moonshot.ai", "moonshot_ai"),
-        ("api.perplexity.ai", "perplexity"),
-        ("api.x.ai", "x_ai"),
-        ("api.cohere.ai", "cohere"),
-    ];
-    KNOWN
-        .iter()
-        .find(|(suffix, _)| {
-            host.strip_suffix(suffix)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || rest.ends_with('-'))
-        })
-        .map_or("openai", |(_, provider)| provider)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,21 +116,6 @@ mod tests {
             ),
         ] {
             assert_eq!(joined(base, asked), expected, "{base} + {asked}");
-        }
-    }
-
-    #[test]
-    fn well_known_hosts_tell_their_provider() {
-        for (host, provider) in [
-            ("api.openai.com", "openai"),
-            ("my-team.openai.azure.com", "azure.ai.openai"),
-            ("bedrock-runtime.us-east-1.amazonaws.com", "aws.bedrock"),
-            ("us-central1-aiplatform.googleapis.com", "gcp.vertex_ai"),
-            ("notapi.x.ai.example", "openai"),
-            ("evilapi.x.ai", "openai"),
-            ("vllm", "openai"),
-        ] {
-            assert_eq!(provider_of(host), provider, "{host}");
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod flush;
 mod forward;
 pub mod headers;
 pub mod listen;
+mod provider;
 pub mod route;
 mod stream;
 pub mod upgrade;

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
-use super::base_url::{Base, provider_of};
+use super::base_url::Base;
 use super::body::{Outgoing, Upload};
 use super::carrier::{Carrier, CarryError, UpstreamBody};
 use super::config::{self, Key};
 use super::error::{ProxyError, causes, io_error};
-use super::headers;
+use super::{headers, provider};
 use crate::tee::UpstreamName;
 
 static API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -43,7 +43,7 @@ impl Upstream {
         let address = base.authority.host();
         let provider = match &config.provider {
             Some(provider) => Arc::clone(provider),
-            None => provider_of(address).into(),
+            None => provider::of_host(address).into(),
         };
         let name = Arc::new(UpstreamName {
             name: Arc::clone(&config.name),

@@ -5,6 +5,7 @@ use crate::support::client::post;
 use crate::support::gauge::{Gauge, json};
 use crate::support::http1::chunk;
 use crate::support::otlp::Attributes as _;
+use crate::support::scene::Scene;
 
 const LAST: &str = r#""done_reason":"stop","total_duration":9000000,"load_duration":1500000,"prompt_eval_count":26,"prompt_eval_duration":2000000,"eval_count":4,"eval_duration":4000000"#;
 
@@ -128,4 +129,23 @@ async fn a_stream_that_stops_before_its_last_line_was_cut() {
         inference.shown("gen_ai.response.finish_reasons"),
         "[\"error\"]"
     );
+}
+
+#[tokio::test]
+async fn the_provider_is_what_the_configuration_names() {
+    let config = "[[upstream]]\nname = \"default\"\nurl = \"http://a/v1\"\nprovider = \"ollama\"\n";
+    let scene = Scene::configured(config).await;
+    let request = post("/api/embed", r#"{"model":"all-minilm","input":"hi"}"#);
+    let (mut client, mut served) = scene.call(&request).await;
+    served
+        .write(json(
+            200,
+            r#"{"model":"all-minilm","embeddings":[[0.5]],"prompt_eval_count":2}"#,
+        ))
+        .await;
+    assert_eq!(client.read_response().await.status(), 200);
+    let (_, inference) = scene.spans().await;
+    assert_eq!(inference.name(), "embeddings all-minilm");
+    assert_eq!(inference.shown("gen_ai.provider.name"), "ollama");
+    assert_eq!(inference.int("gen_ai.usage.input_tokens"), Some(2));
 }
