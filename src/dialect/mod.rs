@@ -8,6 +8,7 @@ use std::ops::BitOrAssign;
 
 use crate::exchange::{Call, Problems, Request, Response, Usage};
 
+mod form;
 pub mod headers;
 mod member;
 mod ollama;
@@ -23,6 +24,7 @@ mod score;
 mod server_times;
 mod tokenize;
 
+pub use form::Form;
 pub use path::{deployment, vector_store};
 
 /// Every dialect; the first that matches takes a request.
@@ -64,6 +66,15 @@ pub trait Dialect: Send + Sync {
 
     /// Reads a whole, decoded request body.
     fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems);
+
+    /// Fields that it reads of a request that is a form (`multipart/form-data`). Whatever else a form holds, files above
+    /// all, is passed over.
+    fn form_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Reads a request that was a form, of which only those fields were kept.
+    fn form(&self, _form: &Form, _request: &mut Request, _problems: &mut Problems) {}
 
     /// How a response is framed that comes piece by piece.
     fn framing(&self) -> Framing {

@@ -6,6 +6,7 @@
 pub mod decode;
 pub mod gaps;
 mod lines;
+mod multipart;
 pub mod observer;
 mod outline;
 mod reading;

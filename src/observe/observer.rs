@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode, Uri};
 
 use super::Config;
@@ -50,11 +50,13 @@ impl ExchangeObserver {
         sinks: Arc<[Arc<dyn Sink>]>,
     ) -> Self {
         let coding = header(head.headers, CONTENT_ENCODING);
+        let content_type = head.headers.get(CONTENT_TYPE);
+        let content_type = content_type.map_or(&b""[..], http::HeaderValue::as_bytes);
         Self {
             id,
             received: head.received,
             exchange: Box::new(exchange),
-            request: RequestReading::new(dialect, coding, config.inspect_bytes),
+            request: RequestReading::new(dialect, coding, content_type, config.inspect_bytes),
             response: ResponseReading::new(dialect, config.inspect_bytes),
             clock: OutputClock::new(config.stall_threshold),
             last_byte: None,

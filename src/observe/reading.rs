@@ -5,67 +5,130 @@ use http::StatusCode;
 
 use super::decode::Decoder;
 use super::lines::{Line, Lines};
+use super::multipart::{self, Multipart};
 use super::outline::Outline;
 use crate::dialect::{Dialect, Facts, Framing, Output, Reader};
 use crate::exchange::{Problems, Request};
 use crate::sse::{Parser, Sniff, sniff};
 
-/// A request body, kept until it is whole.
+/// A request body: kept until it is whole, or read as it comes where it is a form.
 pub(super) struct RequestReading {
     dialect: Option<&'static dyn Dialect>,
-    coding: String,
     limit: usize,
-    frames: Vec<Bytes>,
-    bytes: usize,
+    kept: Kept,
     problems: Problems,
 }
 
+/// What is kept of a request body.
+enum Kept {
+    /// Nothing is to be read, or nothing more.
+    Nothing,
+    /// All of it, still coded.
+    Whole {
+        frames: Vec<Bytes>,
+        bytes: usize,
+        coding: String,
+    },
+    /// Fields of a form, and what undoes its content coding.
+    Form(Box<(Decoder, Multipart)>),
+}
+
 impl RequestReading {
-    pub(super) fn new(dialect: Option<&'static dyn Dialect>, coding: &str, limit: usize) -> Self {
-        Self {
+    pub(super) fn new(
+        dialect: Option<&'static dyn Dialect>,
+        coding: &str,
+        content_type: &[u8],
+        limit: usize,
+    ) -> Self {
+        let mut reading = Self {
             dialect,
-            coding: coding.to_owned(),
             limit,
-            frames: Vec::new(),
-            bytes: 0,
+            kept: Kept::Nothing,
             problems: Problems::default(),
+        };
+        let Some(dialect) = dialect else {
+            return reading;
+        };
+        let wanted = dialect.form_fields();
+        let boundary = (!wanted.is_empty()).then(|| multipart::boundary(content_type));
+        reading.kept = match boundary.flatten() {
+            Some(boundary) => match Decoder::for_coding(coding, limit) {
+                Ok(decoder) => Kept::Form(Box::new((decoder, Multipart::new(&boundary, wanted)))),
+                Err(_) => {
+                    reading.problems.undecodable += 1;
+                    Kept::Nothing
+                }
+            },
+            None => Kept::Whole {
+                frames: Vec::new(),
+                bytes: 0,
+                coding: coding.to_owned(),
+            },
+        };
+        reading
+    }
+
+    pub(super) fn push(&mut self, frame: Bytes) {
+        match &mut self.kept {
+            Kept::Nothing => {}
+            Kept::Whole { frames, bytes, .. } => {
+                *bytes += frame.len();
+                if *bytes > self.limit {
+                    self.problems.oversized += 1;
+                    self.kept = Kept::Nothing;
+                } else {
+                    frames.push(frame);
+                }
+            }
+            Kept::Form(form) => {
+                let (decoder, multipart) = &mut **form;
+                if !push_form(decoder, multipart, &frame) {
+                    self.problems.undecodable += 1;
+                    self.kept = Kept::Nothing;
+                }
+            }
         }
     }
 
-    pub(super) fn push(&mut self, bytes: Bytes) {
-        if self.dialect.is_none() {
-            return;
-        }
-        self.bytes += bytes.len();
-        if self.bytes > self.limit {
-            self.problems.oversized += 1;
-            self.give_up();
-        } else {
-            self.frames.push(bytes);
-        }
-    }
-
-    /// Frames went by unseen: the body cannot be whole any more.
+    /// Frames went by unseen. A form is picked up at its next part; of anything else no whole can come any more.
     pub(super) fn missed(&mut self) {
-        self.give_up();
-    }
-
-    fn give_up(&mut self) {
-        self.dialect = None;
-        self.frames = Vec::new();
+        match &mut self.kept {
+            Kept::Form(form) if form.0.is_identity() => form.1.resync(),
+            _ => self.kept = Kept::Nothing,
+        }
     }
 
     /// The body is over: reads it. Called again it does nothing.
     pub(super) fn finish(&mut self, request: &mut Request) {
-        let Some(dialect) = self.dialect.take() else {
+        let Some(dialect) = self.dialect else {
             return;
         };
-        let frames = std::mem::take(&mut self.frames);
-        let plain = matches!(self.coding.as_str(), "" | "identity");
-        match frames.as_slice() {
+        match std::mem::replace(&mut self.kept, Kept::Nothing) {
+            Kept::Nothing => {}
+            Kept::Whole { frames, coding, .. } => {
+                self.read_whole(dialect, &frames, &coding, request);
+            }
+            Kept::Form(form) => {
+                let read = form.1.finish();
+                self.problems.oversized += read.oversized;
+                self.problems.malformed += u64::from(!read.whole);
+                dialect.form(&read.form, request, &mut self.problems);
+            }
+        }
+    }
+
+    fn read_whole(
+        &mut self,
+        dialect: &dyn Dialect,
+        frames: &[Bytes],
+        coding: &str,
+        request: &mut Request,
+    ) {
+        let plain = matches!(coding, "" | "identity");
+        match frames {
             [] => {}
             [whole] if plain => dialect.request(whole, request, &mut self.problems),
-            _ => match decoded(&frames, &self.coding, self.limit) {
+            _ => match decoded(frames, coding, self.limit) {
                 Some(body) => dialect.request(&body, request, &mut self.problems),
                 None => self.problems.undecodable += 1,
             },
@@ -75,6 +138,18 @@ impl RequestReading {
     pub(super) const fn problems(&self) -> &Problems {
         &self.problems
     }
+}
+
+/// Reads on in a form; whether its content coding could be undone.
+fn push_form(decoder: &mut Decoder, multipart: &mut Multipart, frame: &[u8]) -> bool {
+    if decoder.is_identity() {
+        multipart.push(frame);
+        return true;
+    }
+    let mut decoded = Vec::new();
+    let result = decoder.push(frame, &mut decoded);
+    multipart.push(&decoded);
+    result.is_ok()
 }
 
 fn decoded(frames: &[Bytes], coding: &str, limit: usize) -> Option<Vec<u8>> {
