@@ -1,5 +1,7 @@
 //! What request and response said in the terms of their API, and the tokens they counted. Set by the dialect.
 
+use std::time::Duration;
+
 use super::ServerTimes;
 
 /// What the request body asked for. Set by the dialect; every field `None` where the member is absent or of a wrong type.
@@ -56,6 +58,8 @@ pub enum OutputType {
     Json,
     /// Spoken audio.
     Speech,
+    /// Images.
+    Image,
 }
 
 /// What the response said. Set by the dialect as events or the body arrive.
@@ -63,6 +67,9 @@ pub enum OutputType {
 pub struct Response {
     /// Whether the response was a stream of events, whatever the request asked.
     pub streamed: bool,
+    /// Whether it was what a model generated in bytes that are no events, such as sound, whatever the request asked. Set by
+    /// the observer.
+    pub raw: bool,
     /// First non-empty `id`.
     pub id: Option<String>,
     /// Last non-empty `model`.
@@ -157,6 +164,8 @@ pub struct Usage {
     pub image_input_tokens: Option<u64>,
     /// Image tokens out, where broken out.
     pub image_output_tokens: Option<u64>,
+    /// Length of the audio that came in, where usage is counted in that.
+    pub audio_input_duration: Option<Duration>,
 }
 
 /// Where the token counts come from: `streamgauge.usage.source`.

@@ -45,12 +45,18 @@ impl Exchange {
         at.checked_sub(self.times.request_end?)
     }
 
-    /// Time to first token: from the last byte of the request to the first event with generated output.
-    /// `None` for a response that was no stream.
+    /// Whether output was seen as it came, rather than all at once: in a stream of events, or as raw bytes.
+    #[must_use]
+    pub const fn output_is_timed(&self) -> bool {
+        self.response.streamed || self.response.raw
+    }
+
+    /// Time to first token: from the last byte of the request to the first event with generated output, or to the first
+    /// byte of sound. `None` for a response that was neither a stream nor sound.
     #[must_use]
     pub fn time_to_first_token(&self) -> Option<Duration> {
         let first = self.times.first_token?;
-        self.since_request(first).filter(|_| self.response.streamed)
+        self.since_request(first).filter(|_| self.output_is_timed())
     }
 
     /// Time to first chunk: from the hand-over to an upstream connection to the first SSE event.
@@ -110,6 +116,9 @@ impl Exchange {
             (Some(_), Some(_)) if whole => UsageSource::Reported,
             (Some(_), None) if whole && !call.has_output_tokens() => UsageSource::Reported,
             (None, None) if !call.reports_usage() => return None,
+            (None, None) if whole && self.usage.audio_input_duration.is_some() => {
+                UsageSource::Reported
+            }
             (None, None) => UsageSource::Missing,
             _ => UsageSource::ReportedPartial,
         })

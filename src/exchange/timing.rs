@@ -17,7 +17,7 @@ pub struct Times {
     pub first_byte: Option<Duration>,
     /// First SSE event that is not a comment, or the first byte of a body that is no stream.
     pub first_chunk: Option<Duration>,
-    /// First event with generated output of any kind.
+    /// First event with generated output of any kind, or the first of raw bytes.
     pub first_token: Option<Duration>,
     /// First reasoning text.
     pub first_reasoning: Option<Duration>,
@@ -25,7 +25,7 @@ pub struct Times {
     pub first_content: Option<Duration>,
     /// First fragment of a tool call.
     pub first_tool_call: Option<Duration>,
-    /// Last event with generated output.
+    /// Last event with generated output, or the last of raw bytes.
     pub last_token: Option<Duration>,
     /// Body ended, client left, or upstream failed.
     pub end: Duration,

@@ -11,12 +11,12 @@ use http::{HeaderMap, StatusCode, Uri};
 
 use super::Config;
 use super::gaps::Gaps;
-use super::reading::{RequestReading, ResponseReading};
+use super::reading::{Heard, RequestReading, ResponseReading};
 use super::redact;
 use super::secrets::Secrets;
 use super::settle;
 use crate::dialect::{Dialect, Output, deployment, headers, vector_store};
-use crate::exchange::{Attempt, Call, Exchange, Flow, Headers, Stall, Upstream};
+use crate::exchange::{Attempt, Call, Exchange, Flow, Headers, Stall, Times, Upstream};
 use crate::sink::{ExchangeId, Sink};
 use crate::tee::{Closing, Event, Instant, Observer, RequestHead, UpstreamName};
 
@@ -123,14 +123,8 @@ impl ExchangeObserver {
             &mut self.exchange.flow,
             &mut self.clock,
         );
-        self.response.push(bytes, |output| {
-            times.first_chunk.get_or_insert(at);
-            *flow.events.get_or_insert(0) += 1;
-            flow.chunks.get_or_insert(0);
-            if output.any() {
-                clock.tick(at, output, times, flow);
-            }
-        });
+        self.response
+            .push(bytes, |heard| clock.note(at, heard, times, flow));
     }
 
     /// The request is over: reads it. Called again it does nothing.
@@ -154,13 +148,8 @@ impl ExchangeObserver {
         // An event without its blank line came with the last frame, not with the end.
         let last = self.last_byte.unwrap_or(end);
         let complete = closing.close == crate::tee::Close::Complete;
-        self.response.finish(complete, |output| {
-            *flow.events.get_or_insert(0) += 1;
-            flow.chunks.get_or_insert(0);
-            if output.any() {
-                clock.tick(last, output, times, flow);
-            }
-        });
+        self.response
+            .finish(complete, |heard| clock.note(last, heard, times, flow));
         times.end = end;
         times.held = closing.held;
         flow.gap_max = clock.gaps.max();
@@ -250,13 +239,24 @@ impl OutputClock {
         }
     }
 
-    fn tick(
-        &mut self,
-        at: Duration,
-        output: Output,
-        times: &mut crate::exchange::Times,
-        flow: &mut Flow,
-    ) {
+    fn note(&mut self, at: Duration, heard: Heard, times: &mut Times, flow: &mut Flow) {
+        match heard {
+            Heard::Event(output) => {
+                times.first_chunk.get_or_insert(at);
+                *flow.events.get_or_insert(0) += 1;
+                flow.chunks.get_or_insert(0);
+                if output.any() {
+                    self.tick(at, output, times, flow);
+                }
+            }
+            Heard::Bytes => {
+                times.first_token.get_or_insert(at);
+                times.last_token = Some(at);
+            }
+        }
+    }
+
+    fn tick(&mut self, at: Duration, output: Output, times: &mut Times, flow: &mut Flow) {
         *flow.chunks.get_or_insert(0) += 1;
         times.first_token.get_or_insert(at);
         times.last_token = Some(at);

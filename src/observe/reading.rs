@@ -172,6 +172,15 @@ pub(super) struct ResponseReading {
     facts: Facts,
 }
 
+/// What a piece of a response carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// An event, or a line, and the output in it.
+    Event(Output),
+    /// Bytes that a model generated. How many frames they came in says nothing.
+    Bytes,
+}
+
 /// What a body turned out to be.
 enum Form {
     /// Nothing is to be read, or nothing more.
@@ -221,31 +230,31 @@ impl ResponseReading {
         self.form = Form::Ignored;
     }
 
-    /// Takes the next bytes; `on_event` hears of each event, and which output it carried.
-    pub(super) fn push(&mut self, bytes: &[u8], on_event: impl FnMut(Output)) {
+    /// Takes the next bytes; `on_heard` learns what they carried.
+    pub(super) fn push(&mut self, bytes: &[u8], on_heard: impl FnMut(Heard)) {
         if matches!(self.form, Form::Ignored) {
             return;
         }
         let Some(decoder) = &mut self.decoder else {
-            return self.read(bytes, on_event);
+            return self.read(bytes, on_heard);
         };
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
         let result = decoder.push(bytes, &mut decoded);
-        self.read(&decoded, on_event);
+        self.read(&decoded, on_heard);
         self.decoded = decoded;
         if result.is_err() {
             self.undecodable();
         }
     }
 
-    fn read(&mut self, bytes: &[u8], mut on_event: impl FnMut(Output)) {
+    fn read(&mut self, bytes: &[u8], mut on_heard: impl FnMut(Heard)) {
         match &mut self.form {
             Form::Ignored => {}
             Form::Undecided(beginning) => {
                 beginning.extend_from_slice(bytes);
                 let beginning = std::mem::take(beginning);
-                self.decide(beginning, on_event);
+                self.decide(beginning, false, on_heard);
             }
             Form::Stream(stream) => {
                 let (parser, reader) = &mut **stream;
@@ -257,19 +266,16 @@ impl ResponseReading {
                     } else {
                         reader.event(event.name, event.data, facts)
                     };
-                    on_event(output);
+                    on_heard(Heard::Event(output));
                 });
             }
             Form::Lines(lines, reader) => {
                 let facts = &mut self.facts;
                 lines.push(bytes, |line| {
-                    read_line(line, &mut **reader, facts, &mut on_event)
+                    read_line(line, &mut **reader, facts, &mut on_heard)
                 });
             }
-            Form::Raw => on_event(Output {
-                other: true,
-                ..Output::default()
-            }),
+            Form::Raw => on_heard(Heard::Bytes),
             Form::Whole(body, _) if body.len() + bytes.len() > self.limit => {
                 self.facts.problems.oversized += 1;
                 self.form = Form::Ignored;
@@ -286,7 +292,8 @@ impl ResponseReading {
     }
 
     /// Neither the content type nor the request's `stream` is to be trusted, so the body's own beginning decides.
-    fn decide(&mut self, beginning: Vec<u8>, on_event: impl FnMut(Output)) {
+    /// `over` if no more of it is to come.
+    fn decide(&mut self, beginning: Vec<u8>, over: bool, on_heard: impl FnMut(Heard)) {
         let Some(dialect) = self.dialect else {
             return;
         };
@@ -295,8 +302,12 @@ impl ResponseReading {
         } else {
             Framing::Events
         };
-        self.form = match (sniff(&beginning), framing) {
-            (Sniff::Undecided, _) if beginning.len() <= self.limit => {
+        let sniffed = match framing {
+            Framing::Raw => sniff_raw(&beginning),
+            Framing::Events | Framing::Lines => sniff(&beginning),
+        };
+        self.form = match (sniffed, framing) {
+            (Sniff::Undecided, _) if !over && beginning.len() <= self.limit => {
                 self.form = Form::Undecided(beginning);
                 return;
             }
@@ -306,9 +317,12 @@ impl ResponseReading {
             }
             (_, Framing::Events) => whole(dialect.reader(), self.status),
             (_, Framing::Lines) => Form::Lines(Lines::new(self.limit), dialect.reader()),
-            (_, Framing::Raw) => Form::Raw,
+            (_, Framing::Raw) => {
+                self.facts.response.raw = true;
+                Form::Raw
+            }
         };
-        self.read(&beginning, on_event);
+        self.read(&beginning, on_heard);
     }
 
     /// Frames went by unseen. A stream is picked up at its next event; of anything else no whole can come any more.
@@ -323,7 +337,14 @@ impl ResponseReading {
     }
 
     /// The body is over; `complete` if it was seen to its end.
-    pub(super) fn finish(&mut self, complete: bool, mut on_event: impl FnMut(Output)) {
+    pub(super) fn finish(&mut self, complete: bool, mut on_heard: impl FnMut(Heard)) {
+        if let Form::Undecided(beginning) = &mut self.form
+            && complete
+            && !beginning.is_empty()
+        {
+            let beginning = std::mem::take(beginning);
+            self.decide(beginning, true, &mut on_heard);
+        }
         let facts = &mut self.facts;
         match std::mem::replace(&mut self.form, Form::Ignored) {
             Form::Stream(mut stream) => {
@@ -331,13 +352,13 @@ impl ResponseReading {
                 parser.finish(|event| {
                     // Half an event of a broken stream says nothing; a whole one lacks only its blank line.
                     if !event.oversized && (complete || crate::json::parse(event.data).is_ok()) {
-                        on_event(reader.event(event.name, event.data, facts));
+                        on_heard(Heard::Event(reader.event(event.name, event.data, facts)));
                     }
                 });
             }
             // Half a line of a broken stream says nothing.
             Form::Lines(mut lines, mut reader) if complete => {
-                lines.end(|line| read_line(line, &mut *reader, facts, &mut on_event));
+                lines.end(|line| read_line(line, &mut *reader, facts, &mut on_heard));
             }
             Form::Whole(body, mut reader) | Form::Outline(_, body, mut reader) if complete => {
                 reader.body(self.status.as_u16(), &body, facts);
@@ -375,7 +396,7 @@ fn read_line(
     line: Line<'_>,
     reader: &mut dyn Reader,
     facts: &mut Facts,
-    on_event: &mut impl FnMut(Output),
+    on_heard: &mut impl FnMut(Heard),
 ) {
     let output = match line {
         Line::Whole(line) => reader.event(b"", line, facts),
@@ -385,7 +406,32 @@ fn read_line(
         }
     };
     if facts.response.streamed {
-        on_event(output);
+        on_heard(Heard::Event(output));
+    }
+}
+
+/// Longest beginning that is looked at to tell a stream of events from sound, in bytes.
+const SNIFFED_AMONG_SOUND: usize = 64;
+
+/// As [`sniff`], where the body may as well be sound. One byte of sound in 256 is a colon, which a comment begins with, so
+/// the first line has to be text.
+fn sniff_raw(beginning: &[u8]) -> Sniff {
+    let sniffed = sniff(beginning);
+    if sniffed != Sniff::Stream {
+        return sniffed;
+    }
+    let seen = &beginning[..beginning.len().min(SNIFFED_AMONG_SOUND)];
+    let line_end = memchr::memchr2(b'\n', b'\r', seen);
+    let line = &seen[..line_end.unwrap_or(seen.len())];
+    let is_text = |bytes: &[u8]| {
+        std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(char::is_control))
+    };
+    if !is_text(line) {
+        Sniff::Other
+    } else if line_end.is_none() && seen.len() < SNIFFED_AMONG_SOUND {
+        Sniff::Undecided
+    } else {
+        Sniff::Stream
     }
 }
 

@@ -284,6 +284,7 @@ const fn output_type(kind: OutputType) -> &'static str {
         OutputType::Text => "text",
         OutputType::Json => "json",
         OutputType::Speech => "speech",
+        OutputType::Image => "image",
     }
 }
 

@@ -223,6 +223,10 @@ impl Vocabulary for Own {
             "streamgauge.time_per_output_token",
             exchange.time_per_output_token(),
         );
+        span.put_some(
+            "streamgauge.usage.audio.input_duration",
+            exchange.usage.audio_input_duration,
+        );
         upstream::attributes(exchange, span);
         flow(exchange, span);
         for (_, key, count) in problems(exchange)
@@ -262,7 +266,7 @@ impl Vocabulary for Own {
         upstream::record_times(exchange, &base, record);
         upstream::record_limits(exchange, &mut base, record);
         record_end(exchange, &mut base, record);
-        if exchange.response.streamed {
+        if exchange.output_is_timed() {
             for (first, _, time) in firsts(exchange) {
                 record_by(
                     record,

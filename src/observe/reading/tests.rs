@@ -5,8 +5,8 @@ use super::*;
 use crate::dialect::for_request;
 use crate::exchange::{Response, Usage};
 
-/// What a body came to, told in pieces: its facts, and the output of each event.
-fn read(path: &str, pieces: &[&[u8]]) -> (Response, Usage, Problems, Vec<Output>) {
+/// What a body came to, told in pieces: its facts, and what each piece carried.
+fn read(path: &str, pieces: &[&[u8]]) -> (Response, Usage, Problems, Vec<Heard>) {
     let mut reading = ResponseReading::new(for_request("POST", path), 1 << 20);
     reading.begin(StatusCode::OK, "");
     let mut outputs = Vec::new();

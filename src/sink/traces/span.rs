@@ -209,7 +209,7 @@ impl<'e> Draft<'e> {
             });
         };
         let first = exchange.times.first_token;
-        if let Some(at) = first.filter(|_| exchange.response.streamed) {
+        if let Some(at) = first.filter(|_| exchange.output_is_timed()) {
             event(own::FIRST_TOKEN_EVENT, at, None);
         }
         for stall in &exchange.flow.stalls {

@@ -142,6 +142,7 @@ fn request() -> Request {
 fn response() -> Response {
     Response {
         streamed: true,
+        raw: false,
         id: Some("id".into()),
         model: Some("m-1".into()),
         choices: vec![Choice {
@@ -187,6 +188,7 @@ fn usage() -> Usage {
         text_output_tokens: Some(1),
         image_input_tokens: Some(1),
         image_output_tokens: Some(1),
+        audio_input_duration: Some(Duration::from_millis(1500)),
     }
 }
 
