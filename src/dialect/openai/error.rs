@@ -17,8 +17,14 @@ pub(in crate::dialect) fn from_member(error: Value<'_>) -> Option<ApiError> {
     }
 }
 
+/// What an answer says that is known to be an error: in its member `error`, else by itself.
+pub(in crate::dialect) fn from_answer(answer: Value<'_>) -> Option<ApiError> {
+    let member = answer.get("error").and_then(from_member);
+    member.or_else(|| from_object(answer))
+}
+
 /// What an object says that is an error itself; `None` if it has none of an error's members.
-pub(super) fn from_object(object: Value<'_>) -> Option<ApiError> {
+pub(in crate::dialect) fn from_object(object: Value<'_>) -> Option<ApiError> {
     let [code, kind, message, detail] = object.select(["code", "type", "message", "detail"]);
     let text = |member: Option<Value<'_>>| {
         let text = member?.as_text()?;
@@ -39,7 +45,7 @@ pub(super) fn from_object(object: Value<'_>) -> Option<ApiError> {
 }
 
 /// An error of which only a text is known.
-pub(super) fn from_text(message: &str) -> ApiError {
+pub(in crate::dialect) fn from_text(message: &str) -> ApiError {
     ApiError {
         message: Some(keep_str(message)),
         ..ApiError::default()
@@ -48,7 +54,7 @@ pub(super) fn from_text(message: &str) -> ApiError {
 
 /// Whether an object without `error` and `choices` calls itself an error, as older vLLM (`object`) and relays of other
 /// APIs (`type`) do.
-pub(super) fn is_bare(object: Value<'_>) -> bool {
+pub(in crate::dialect) fn is_bare(object: Value<'_>) -> bool {
     let says_error = |member: Value<'_>| member.as_text().is_some_and(|text| text.is("error"));
     let members = object.select(["object", "type"]);
     members.into_iter().flatten().any(says_error)

@@ -19,7 +19,7 @@ pub(super) mod tool_calls;
 pub(super) mod unary;
 pub(super) mod usage;
 
-use choice::Choices;
+pub(super) use choice::Choices;
 use member::{decode, keep, typed};
 use template::Template;
 
@@ -182,7 +182,7 @@ fn malformed(facts: &mut Facts) -> Output {
 }
 
 /// Keeps the first error: what follows it is often its echo.
-fn note_error(error: Option<crate::exchange::ApiError>, facts: &mut Facts) {
+pub(super) fn note_error(error: Option<crate::exchange::ApiError>, facts: &mut Facts) {
     if facts.response.error.is_none() {
         facts.response.error = error;
     }
@@ -208,7 +208,7 @@ fn read_times(
 
 /// The first non-empty id and fingerprint, the last non-empty model and tier: Azure opens with empty ones, routers
 /// name the model they chose late, and some servers make up a fingerprint for every chunk.
-fn read_identity(members: [Option<Value<'_>>; 4], facts: &mut Facts) {
+pub(super) fn read_identity(members: [Option<Value<'_>>; 4], facts: &mut Facts) {
     let response = &mut facts.response;
     let slots = [
         (&mut response.id, true),
@@ -230,6 +230,6 @@ fn read_identity(members: [Option<Value<'_>>; 4], facts: &mut Facts) {
 }
 
 /// Relays keep a connection warm with events that say nothing, a comment sent as data among them.
-fn is_keep_alive(data: &[u8]) -> bool {
+pub(super) fn is_keep_alive(data: &[u8]) -> bool {
     matches!(data, b"" | b"null" | b"{}" | [b':', ..])
 }

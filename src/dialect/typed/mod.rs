@@ -1,0 +1,111 @@
+//! What the dialects of typed events share: each event is an object whose `type` says what it means.
+//!
+//! The name of the event (`event:`) says the same, and relays lose the one or the other. Types are added all the time, so
+//! one that is not known is normal. Governing text: the API references of the dialects that are built on it; it knows
+//! none of their types but `error`.
+
+use super::member::{decode, typed};
+use super::openai::{error, is_keep_alive, note_error};
+use super::{Facts, Output, Reader};
+use crate::json::{self, Kind, Value};
+use crate::sse::{self, Sniff};
+
+/// What the events and answers of one API mean.
+pub(super) trait Typed: Send {
+    /// Reads one event of the type `kind`, which is empty where nothing said it.
+    fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output;
+
+    /// Reads a whole answer, an object.
+    fn whole(&mut self, answer: Value<'_>, facts: &mut Facts) -> Output;
+
+    /// Reads a whole answer that is no object; most APIs have none.
+    fn plain(&mut self, _text: &str, facts: &mut Facts) -> Output {
+        facts.problems.malformed += 1;
+        Output::default()
+    }
+}
+
+/// Reads responses of an API with typed events.
+#[derive(Debug, Default)]
+pub(super) struct TypedReader<T>(pub(super) T);
+
+impl<T: Typed> Reader for TypedReader<T> {
+    fn event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output {
+        facts.response.streamed = true;
+        self.read_event(name, data, facts)
+    }
+
+    fn body(&mut self, status: u16, body: &[u8], facts: &mut Facts) -> Output {
+        let body = body.trim_ascii();
+        if sse::sniff(body) == Sniff::Stream {
+            facts.response.streamed = true;
+            return self.read_events(body, facts);
+        }
+        let failed = status >= 400;
+        let text = decode(body);
+        let (value, rest) = match json::parse_prefix(&text) {
+            Ok((value, rest)) if value.kind() == Kind::Object => (value, rest),
+            // An error page of a network on the way is no fault of the API's.
+            _ if failed || text.is_empty() => return Output::default(),
+            _ => return self.0.plain(&text, facts),
+        };
+        let mut output = Output::default();
+        if failed || error::is_bare(value) {
+            note_error(error::from_answer(value), facts);
+        } else {
+            output = self.0.whole(value, facts);
+        }
+        // Some relays glue the sentinel to a whole body.
+        output |= self.read_events(rest.as_bytes(), facts);
+        output
+    }
+}
+
+impl<T: Typed> TypedReader<T> {
+    fn read_events(&mut self, stream: &[u8], facts: &mut Facts) -> Output {
+        let mut output = Output::default();
+        let mut parser = sse::Parser::new(stream.len());
+        let mut read =
+            |event: sse::Event<'_>| output |= self.read_event(event.name, event.data, facts);
+        parser.push(stream, &mut read);
+        parser.finish(&mut read);
+        output
+    }
+
+    fn read_event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output {
+        let data = data.trim_ascii();
+        if data == b"[DONE]" {
+            // No event of these APIs; vLLM and relays add it.
+            facts.response.done = true;
+            return Output::default();
+        }
+        if is_keep_alive(data) {
+            return Output::default();
+        }
+        let failed = name == b"error";
+        let text = decode(data);
+        match json::parse_prefix(&text) {
+            Ok((value, "")) if value.kind() == Kind::Object => self.read_object(name, value, facts),
+            _ if failed => {
+                note_error(Some(error::from_text(&text)), facts);
+                Output::default()
+            }
+            _ => {
+                facts.problems.malformed += 1;
+                Output::default()
+            }
+        }
+    }
+
+    fn read_object(&mut self, name: &[u8], event: Value<'_>, facts: &mut Facts) -> Output {
+        let kind = typed(event.get("type"), &mut facts.problems, Value::as_text);
+        let kind = kind.map_or_else(|| decode(name), |kind| kind.decode());
+        // Servers that put these APIs on top of chat break off as chat does: with an `error` and no type.
+        let untyped = kind.is_empty() && event.get("error").is_some();
+        if name == b"error" || untyped || error::is_bare(event) {
+            note_error(error::from_answer(event), facts);
+            return Output::default();
+        }
+        self.0.typed(&kind, event, facts)
+    }
+}
