@@ -8,8 +8,11 @@ use std::ops::BitOrAssign;
 
 use crate::exchange::{Call, Problems, Request, Response, Usage};
 
+mod audio_speech;
+mod audio_transcription;
 mod form;
 pub mod headers;
+mod images;
 mod member;
 mod ollama;
 mod openai;
@@ -18,17 +21,19 @@ mod openai_completions;
 mod openai_embeddings;
 mod openai_moderations;
 mod openai_retrieval;
+mod parameters;
 mod path;
 mod rerank;
 mod score;
 mod server_times;
 mod tokenize;
+mod typed;
 
 pub use form::Form;
 pub use path::{deployment, vector_store};
 
 /// Every dialect; the first that matches takes a request.
-static DIALECTS: [&dyn Dialect; 13] = [
+static DIALECTS: [&dyn Dialect; 19] = [
     &openai_chat::OpenAiChat,
     &openai_completions::OpenAiCompletions,
     &openai_embeddings::OpenAiEmbeddings,
@@ -42,6 +47,12 @@ static DIALECTS: [&dyn Dialect; 13] = [
     &ollama::GENERATE,
     &ollama::EMBED,
     &ollama::EMBEDDINGS,
+    &images::GENERATIONS,
+    &images::EDITS,
+    &images::VARIATIONS,
+    &audio_speech::AudioSpeech,
+    &audio_transcription::TRANSCRIPTIONS,
+    &audio_transcription::TRANSLATIONS,
 ];
 
 /// The dialect a request belongs to; `None` where only HTTP is known. `path` is without query.

@@ -105,6 +105,7 @@ fn summary(seen: &Seen) -> Value {
             "audio": [usage.audio_input_tokens, usage.audio_output_tokens],
             "text": [usage.text_input_tokens, usage.text_output_tokens],
             "image": [usage.image_input_tokens, usage.image_output_tokens],
+            "audio_duration": usage.audio_input_duration.map(|length| format!("{length:?}")),
         },
         "server_ms": {
             "load": millis(times.load),
@@ -185,7 +186,8 @@ fn check_fixtures(folder: &str, dialect: &dyn Dialect) {
                 "{name}"
             );
         } else {
-            let body = fs::read(case.join("response.json")).unwrap();
+            let body = ["response.json", "response.txt"].map(|name| fs::read(case.join(name)).ok());
+            let body = body.into_iter().flatten().next().unwrap();
             let seen = read_body(dialect, status as u16, &body);
             assert_eq!(summary(&seen), expected, "{name}");
         }
@@ -200,6 +202,21 @@ fn chat_fixtures_read_as_expected_at_any_cut() {
 #[test]
 fn completions_fixtures_read_as_expected_at_any_cut() {
     check_fixtures("completions", &openai_completions::OpenAiCompletions);
+}
+
+#[test]
+fn image_fixtures_read_as_expected_at_any_cut() {
+    check_fixtures("images", &images::GENERATIONS);
+}
+
+#[test]
+fn speech_fixtures_read_as_expected_at_any_cut() {
+    check_fixtures("speech", &audio_speech::AudioSpeech);
+}
+
+#[test]
+fn transcription_fixtures_read_as_expected_at_any_cut() {
+    check_fixtures("transcriptions", &audio_transcription::TRANSCRIPTIONS);
 }
 
 #[test]

@@ -14,7 +14,7 @@ const CHOICES_KEPT: usize = 128;
 
 /// What must be remembered between the chunks of one response.
 #[derive(Debug, Default)]
-pub(super) struct Choices {
+pub(in crate::dialect) struct Choices {
     tool_calls: ToolCalls,
     /// Output came in deltas, so a full message that follows repeats it.
     in_deltas: bool,
@@ -22,7 +22,7 @@ pub(super) struct Choices {
 
 impl Choices {
     /// Reads the array `choices` of one chunk or answer.
-    pub(super) fn read(&mut self, choices: Value<'_>, facts: &mut Facts) -> Output {
+    pub(in crate::dialect) fn read(&mut self, choices: Value<'_>, facts: &mut Facts) -> Output {
         let mut output = Output::default();
         for (position, choice) in choices.elements().enumerate() {
             if choice.kind() == Kind::Object {

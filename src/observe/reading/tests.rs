@@ -1,3 +1,5 @@
+mod media;
+
 use std::fs;
 use std::path::Path;
 
