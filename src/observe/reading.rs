@@ -16,6 +16,8 @@ pub(super) struct RequestReading {
     dialect: Option<&'static dyn Dialect>,
     limit: usize,
     kept: Kept,
+    /// Frames went by unseen, so what is lacking is no fault of the body's.
+    missed: bool,
     problems: Problems,
 }
 
@@ -44,6 +46,7 @@ impl RequestReading {
             dialect,
             limit,
             kept: Kept::Nothing,
+            missed: false,
             problems: Problems::default(),
         };
         let Some(dialect) = dialect else {
@@ -92,6 +95,7 @@ impl RequestReading {
 
     /// Frames went by unseen. A form is picked up at its next part; of anything else no whole can come any more.
     pub(super) fn missed(&mut self) {
+        self.missed = true;
         match &mut self.kept {
             Kept::Form(form) if form.0.is_identity() => form.1.resync(),
             _ => self.kept = Kept::Nothing,
@@ -111,7 +115,7 @@ impl RequestReading {
             Kept::Form(form) => {
                 let read = form.1.finish();
                 self.problems.oversized += read.oversized;
-                self.problems.malformed += u64::from(!read.whole);
+                self.problems.malformed += u64::from(!read.whole && !self.missed);
                 dialect.form(&read.form, request, &mut self.problems);
             }
         }

@@ -17,6 +17,7 @@ mod integrity;
 mod layering;
 mod live;
 mod logs;
+mod media;
 mod metrics;
 mod overload;
 mod reference;

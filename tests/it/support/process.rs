@@ -207,6 +207,14 @@ impl Process {
         self.stdout.borrow().clone()
     }
 
+    /// Most memory it has held so far, in bytes, as Linux counts it.
+    pub(crate) fn memory_peak(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<usize>().unwrap() << 10
+    }
+
     /// Asks it to stop: SIGTERM.
     pub(crate) async fn terminate(&self) {
         self.signal("TERM").await;

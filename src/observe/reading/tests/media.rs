@@ -153,8 +153,10 @@ fn frames_that_were_missed_cost_a_form_only_the_part_they_were_in() {
         RequestReading::new(dialect("/v1/audio/translations"), "", content_type, LIMIT);
     reading.push(Bytes::copy_from_slice(&whole[..20]));
     reading.missed();
-    reading.push(Bytes::copy_from_slice(&whole[90..]));
+    reading.push(Bytes::copy_from_slice(&whole[90..whole.len() - 2]));
+    reading.missed();
     let mut request = Request::default();
     reading.finish(&mut request);
     assert_eq!(request.model.as_deref(), Some("whisper-1"));
+    assert_eq!(reading.problems(), &Problems::default());
 }
