@@ -115,7 +115,8 @@ impl Exchange {
         Some(match (self.usage.input_tokens, self.usage.output_tokens) {
             (Some(_), Some(_)) if whole => UsageSource::Reported,
             (Some(_), None) if whole && !call.has_output_tokens() => UsageSource::Reported,
-            (None, None) if !call.reports_usage() => return None,
+            // Sound has no place for them.
+            (None, None) if !call.reports_usage() || self.response.raw => return None,
             (None, None) if whole && self.usage.audio_input_duration.is_some() => {
                 UsageSource::Reported
             }
@@ -210,6 +211,37 @@ mod tests {
         exchange.end = End::Cut;
         let source = exchange.usage_source();
         assert_eq!(source, Some(UsageSource::ReportedPartial));
+    }
+
+    #[test]
+    fn seconds_of_audio_are_usage_and_sound_has_none() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.call = Some(Call::Transcription);
+        exchange.end = End::Done;
+        assert_eq!(exchange.usage_source(), Some(UsageSource::Missing));
+        exchange.usage.audio_input_duration = Some(MS(9000));
+        assert_eq!(exchange.usage_source(), Some(UsageSource::Reported));
+        exchange.call = Some(Call::Speech);
+        exchange.usage.audio_input_duration = None;
+        exchange.response.raw = true;
+        assert_eq!(exchange.usage_source(), None);
+    }
+
+    #[test]
+    fn the_first_byte_of_sound_is_its_first_token() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.times.request_end = Some(MS(10));
+        exchange.times.first_token = Some(MS(30));
+        exchange.times.last_token = Some(MS(60));
+        exchange.usage.output_tokens = Some(4);
+        assert_eq!(
+            exchange.time_to_first_token(),
+            None,
+            "neither stream nor sound"
+        );
+        exchange.response.raw = true;
+        assert_eq!(exchange.time_to_first_token(), Some(MS(20)));
+        assert_eq!(exchange.time_per_output_token(), None);
     }
 
     #[test]

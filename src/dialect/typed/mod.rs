@@ -18,6 +18,11 @@ pub(super) trait Typed: Send {
     /// Reads a whole answer, an object.
     fn whole(&mut self, answer: Value<'_>, facts: &mut Facts) -> Output;
 
+    /// Whether it reads what lies in the lists of a whole answer; see [`Reader::reads_lists`].
+    fn reads_lists(&self) -> bool {
+        true
+    }
+
     /// Reads a whole answer that is no object; most APIs have none.
     fn plain(&mut self, _text: &str, facts: &mut Facts) -> Output {
         facts.problems.malformed += 1;
@@ -33,6 +38,10 @@ impl<T: Typed> Reader for TypedReader<T> {
     fn event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output {
         facts.response.streamed = true;
         self.read_event(name, data, facts)
+    }
+
+    fn reads_lists(&self) -> bool {
+        self.0.reads_lists()
     }
 
     fn body(&mut self, status: u16, body: &[u8], facts: &mut Facts) -> Output {
