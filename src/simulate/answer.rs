@@ -161,7 +161,10 @@ fn call(index: usize, tool: &Tool, chance: &mut Chance, tokens: &mut Vec<Token>)
 }
 
 /// A text of so many words, begun anywhere in the prose. A space belongs to the word before it.
-fn words(count: usize, chance: &mut Chance) -> impl Iterator<Item = &'static str> + use<> {
+pub(super) fn words(
+    count: usize,
+    chance: &mut Chance,
+) -> impl Iterator<Item = &'static str> + use<> {
     let start = chance.below(BEGINNINGS);
     let text = PROSE.split_inclusive(' ').cycle().skip(start).take(count);
     text.enumerate().map(move |(position, word)| {

@@ -1,7 +1,7 @@
 //! A simulated OpenAI-compatible upstream, for the demo, tests, benches and `streamgauge simulate`.
 //!
 //! It answers over HTTP/1.1 and HTTP/2 (prior knowledge) in the shapes of OpenAI's API reference: models, chat
-//! completions, text completions and embeddings; every other path is OpenAI's 404. It needs no key and knows nothing
+//! completions, text completions, embeddings, images, speech and transcripts; every other path is OpenAI's 404. It needs no key and knows nothing
 //! of the proxy: no other room of this crate is imported here.
 //!
 //! The model's name chooses what happens, so that any client can ask for it; [`models`] lists them all. A name that
@@ -24,6 +24,7 @@
 mod answer;
 mod body;
 mod chance;
+mod media;
 mod model;
 mod record;
 mod render;

@@ -153,7 +153,8 @@ impl Ask {
 }
 
 impl Knobs {
-    fn read(headers: &HeaderMap, members: &Map<String, Value>, choices: usize) -> Self {
+    /// Reads them from the headers, and from the body's members.
+    pub(super) fn read(headers: &HeaderMap, members: &Map<String, Value>, choices: usize) -> Self {
         let metadata = members.get("metadata");
         let number = |name: &str| -> Option<u64> {
             let header = headers

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use super::body::{Playback, Script};
 use super::chance::Chance;
+use super::media::{self, Media};
 use super::model::{self, Fault};
 use super::record::{Seen, Watch};
 use super::request::{self, Api, ApiError, Ask};
@@ -164,7 +165,11 @@ async fn reply(
     chance: &mut Chance,
 ) -> Result<Option<Reply>, ApiError> {
     let path = head.uri.path();
-    match (&head.method, path.strip_prefix("/v1/").unwrap_or_default()) {
+    let tail = path.strip_prefix("/v1/").unwrap_or_default();
+    if let (&Method::POST, Some(about)) = (&head.method, Media::of(tail)) {
+        return media_call(config, about, head, body, chance).await;
+    }
+    match (&head.method, tail) {
         (&Method::GET, "models") => Ok(Some(Reply::json(model_list(config)))),
         (&Method::POST, "chat/completions") => {
             completion(config, Api::Chat, head, body, chance).await
@@ -189,17 +194,13 @@ async fn completion(
     let model = model::find(&ask.model).ok_or_else(|| ApiError::unknown_model(&ask.model))?;
     *chance = Chance::new(ask.knobs.seed.unwrap_or_else(|| chance.next()), &ask.model);
     let timing = Timing::new(config, &model, &ask.knobs, chance);
-    match model.fault {
-        Fault::Silent => std::future::pending().await,
-        Fault::HangUp => return Ok(None),
-        Fault::Status(status) => return Err(failure(status)),
-        Fault::ErrorEvent if !ask.stream => return Err(script::overloaded()),
-        Fault::NoStreamOptions if ask.stream_options => {
-            let message = "Unrecognized request argument supplied: stream_options";
-            return Err(ApiError::invalid(None, message));
-        }
-        _ => tokio::time::sleep(timing.think / 2).await,
-    };
+    if model.fault == Fault::NoStreamOptions && ask.stream_options {
+        let message = "Unrecognized request argument supplied: stream_options";
+        return Err(ApiError::invalid(None, message));
+    }
+    if !begins(model.fault, ask.stream, &timing).await? {
+        return Ok(None);
+    }
     let answer = answer::compose(&ask, &model, created(config), chance);
     let report_usage = model.fault != Fault::NoUsage;
     let (content_type, script) = if ask.stream {
@@ -213,6 +214,50 @@ async fn completion(
     };
     Ok(Some(Reply {
         content_type,
+        script,
+        thought: timing.think / 2,
+        ..Reply::json(Bytes::new())
+    }))
+}
+
+/// Thinks as long as it takes to the head of a response; `false` if none is to come. Else fails as the model does.
+async fn begins(fault: Fault, stream: bool, timing: &Timing) -> Result<bool, ApiError> {
+    match fault {
+        Fault::Silent => std::future::pending().await,
+        Fault::HangUp => return Ok(false),
+        Fault::Status(status) => return Err(failure(status)),
+        Fault::ErrorEvent if !stream => return Err(script::overloaded()),
+        _ => tokio::time::sleep(timing.think / 2).await,
+    }
+    Ok(true)
+}
+
+async fn media_call(
+    config: &Config,
+    about: Media,
+    head: &Parts,
+    body: &[u8],
+    chance: &mut Chance,
+) -> Result<Option<Reply>, ApiError> {
+    let ask = media::Ask::read(about, &head.headers, body)?;
+    let model = model::find(&ask.model).ok_or_else(|| ApiError::unknown_model(&ask.model))?;
+    *chance = Chance::new(ask.knobs.seed.unwrap_or_else(|| chance.next()), &ask.model);
+    let timing = Timing::new(config, &model, &ask.knobs, chance);
+    if !begins(model.fault, ask.stream, &timing).await? {
+        return Ok(None);
+    }
+    let (content_type, script) = match ask.answer(created(config), chance) {
+        media::Answer::Whole(content_type, body, tokens) => (
+            content_type,
+            script::whole(body, tokens, model.fault, &timing),
+        ),
+        media::Answer::Pieces(content_type, events) => (
+            content_type,
+            script::stream(events, model.fault, &timing, chance),
+        ),
+    };
+    Ok(Some(Reply {
+        content_type: HeaderValue::from_static(content_type),
         script,
         thought: timing.think / 2,
         ..Reply::json(Bytes::new())

@@ -33,12 +33,22 @@ TOOL_RESULT = [
 ]
 
 
-def _case(api, model, *, stop_after=None, headers=None, **body):
-    return {"api": api, "body": {"model": model, **body}, "headers": {**KNOBS, **(headers or {})}, "stop_after": stop_after}
+SOUND = "RIFF" * 50_000
+"""A file to upload; the simulated upstream does not listen to it."""
+
+
+def _case(api, model, *, stop_after=None, headers=None, file=None, **body):
+    return {
+        "api": api,
+        "body": {"model": model, **body},
+        "file": file,
+        "headers": {**KNOBS, **(headers or {})},
+        "stop_after": stop_after,
+    }
 
 
 def _chat(model, **options):
-    return _case("chat", model, **{"messages": QUESTION, **options})
+    return _case("chat.completions.create", model, **{"messages": QUESTION, **options})
 
 
 def _both(name, **options):
@@ -64,10 +74,19 @@ CASES = {
     "no-done-streamed": _chat("sim-no-done", stream=True),
     "error-midstream": _chat("sim-error-midstream", stream=True),
     "cancelled": _chat("sim-chat", stream=True, stop_after=3, headers={"x-sim-chunks": "4000"}),
-    "completion": _case("completions", "sim-chat", prompt="The river"),
-    "completion-streamed": _case("completions", "sim-chat", prompt="The river", stream=True),
+    "completion": _case("completions.create", "sim-chat", prompt="The river"),
+    "completion-streamed": _case("completions.create", "sim-chat", prompt="The river", stream=True),
+    "image": _case("images.generate", "gpt-image-1", prompt="a river", n=2),
+    "image-streamed": _case("images.generate", "gpt-image-1", prompt="a river", stream=True),
+    "image-error-400": _case("images.generate", "sim-error-400", prompt="a river"),
+    "image-edit": _case("images.edit", "gpt-image-1", prompt="a bridge", file=SOUND),
+    "speech": _case("audio.speech.create", "tts-1", input="How deep?", voice="alloy"),
+    "transcription": _case("audio.transcriptions.create", "whisper-1", file=SOUND),
+    "transcription-text": _case("audio.transcriptions.create", "whisper-1", file=SOUND, response_format="text"),
+    "transcription-streamed": _case("audio.transcriptions.create", "whisper-1", file=SOUND, stream=True),
+    "translation": _case("audio.translations.create", "whisper-1", file=SOUND),
 }
-"""Every case by name: which API, the body, extra headers, and after how many chunks the client leaves."""
+"""Every case by name: which API, the body, a file to upload, extra headers, and after how many chunks the client leaves."""
 
 
 def trace_context(sdk, name):
@@ -79,13 +98,13 @@ def trace_context(sdk, name):
 def comparable(seen):
     """What a client saw, less what two calls at different times may differ in.
 
-    `created` and the `date` header are times. A `usage` of null is what an upstream adds to the other chunks of a
+    `created`, `created_at` and the `date` header are times. A `usage` of null is what an upstream adds to the other chunks of a
     stream that is asked for usage, and stays where the proxy asked.
     """
     if isinstance(seen, list):
         return [comparable(item) for item in seen]
     if not isinstance(seen, dict):
         return seen
-    times = {key: type(value).__name__ for key, value in seen.items() if key in ("created", "date")}
+    times = {key: type(value).__name__ for key, value in seen.items() if key in ("created", "created_at", "date")}
     kept = {k: comparable(v) for k, v in seen.items() if k not in times and not (k == "usage" and v is None)}
     return kept | times

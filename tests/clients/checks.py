@@ -3,6 +3,22 @@
 from cases import CASES, THINK_MS, comparable
 
 
+OPERATIONS = {
+    "images.generate": "image_generation",
+    "images.edit": "image_generation",
+    "audio.speech.create": "speech",
+    "audio.transcriptions.create": "transcription",
+    "audio.translations.create": "translation",
+}
+
+
+def _usage(seen):
+    """Tokens as the newer APIs show them, in an answer or in the last event."""
+    last = seen["chunks"][-1] if seen["chunks"] else seen.get("answer")
+    usage = last.get("usage") if isinstance(last, dict) else None
+    return usage if usage and "input_tokens" in usage else None
+
+
 def check_equal(direct, proxied):
     """A client saw through the proxy what it sees without one."""
     assert comparable(proxied) == comparable(direct)
@@ -15,6 +31,11 @@ def check_measured(name, seen, first_ms, attributes):
     """
     case = CASES[name]
     assert attributes["gen_ai.request.model"] == case["body"]["model"]
+    if operation := OPERATIONS.get(case["api"]):
+        assert attributes["gen_ai.operation.name"] == operation
+    if usage := _usage(seen):
+        assert attributes["gen_ai.usage.input_tokens"] == usage["input_tokens"]
+        assert attributes["gen_ai.usage.output_tokens"] == usage["output_tokens"]
     end = attributes["streamgauge.end"]
     if case["stop_after"]:
         assert end == "client_left"

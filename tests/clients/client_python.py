@@ -8,19 +8,16 @@ import openai
 def see(base_url, case, traceparent):
     """Everything the SDK lets its caller see of a call, and the time to the first chunk with output, in ms."""
     client = openai.OpenAI(base_url=base_url, api_key="sk-test", max_retries=0, timeout=60)
-    apis = {
-        "chat": client.chat.completions.with_raw_response,
-        "completions": client.completions.with_raw_response,
-    }
     seen = {"chunks": []}
     start = time.perf_counter()
     first = None
     try:
-        raw = apis[case["api"]].create(**case["body"], extra_headers=case["headers"] | {"traceparent": traceparent})
+        headers = case["headers"] | {"traceparent": traceparent}
+        raw = _call(client, case["api"])(**case["body"], **_upload(case), extra_headers=headers)
         seen |= {"status": raw.status_code, "headers": _headers(raw)}
         answer = raw.parse()
         if not case["body"].get("stream"):
-            return seen | {"answer": answer.model_dump(exclude_unset=True)}, None
+            return seen | {"answer": _shown(answer)}, None
         for chunk in answer:
             if first is None and _has_output(chunk):
                 first = (time.perf_counter() - start) * 1000
@@ -35,6 +32,31 @@ def see(base_url, case, traceparent):
     return seen, first
 
 
+def _call(client, api):
+    """The method of that name, with the response's head shown."""
+    *resources, method = api.split(".")
+    resource = client
+    for name in resources:
+        resource = getattr(resource, name)
+    return getattr(resource.with_raw_response, method)
+
+
+def _upload(case):
+    if case["file"] is None:
+        return {}
+    name = "image" if case["api"].startswith("images") else "file"
+    return {name: ("upload.bin", case["file"].encode(), "application/octet-stream")}
+
+
+def _shown(answer):
+    """An answer as plain data, whether it is an object, text or sound."""
+    if isinstance(answer, str):
+        return answer
+    if hasattr(answer, "model_dump"):
+        return answer.model_dump(exclude_unset=True)
+    return answer.content.hex()
+
+
 def _headers(response):
     return sorted([name.lower(), value] for name, value in response.headers.items() if name.lower() != "date")
 
@@ -47,6 +69,8 @@ def _error(error):
 
 
 def _has_output(chunk):
+    if not hasattr(chunk, "choices"):
+        return bool(getattr(chunk, "delta", "") or getattr(chunk, "b64_json", ""))
     return any(
         getattr(choice, "text", "") or any(value for key, value in choice.delta.model_dump().items() if key != "role")
         for choice in chunk.choices
