@@ -31,3 +31,4 @@ pub mod simulate;
 pub mod sink;
 pub mod sse;
 pub mod tee;
+pub mod websocket;

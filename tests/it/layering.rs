@@ -25,6 +25,7 @@ const ROOMS: &[(&str, May)] = &[
     ("exchange", Import(&[])),
     ("json", Import(&[])),
     ("sse", Import(&[])),
+    ("websocket", Import(&[])),
     ("tee", Import(&[])),
     ("otel", Import(&[])),
     ("simulate", Import(&[])),
