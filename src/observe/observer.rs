@@ -199,6 +199,7 @@ impl Observer for ExchangeObserver {
                 self.response_head(at, status, Headers::from_lines(fields));
             }
             Event::ResponseFrame(at, bytes) => self.response_frame(at, &bytes),
+            Event::Switched(_) | Event::TunnelFrame(..) | Event::TunnelEnd(..) => {}
             Event::Missed(frames) => {
                 self.request.missed();
                 self.response.missed(frames);

@@ -41,6 +41,7 @@ impl Answer {
             }
             Self::Upgrade(response, ends) => {
                 if let Some(ends) = ends {
+                    tap.show(Event::Switched(Box::new(response.headers().clone())));
                     tunnels.join(ends, tap);
                 }
                 response.map(|()| Either::Right(Full::default()))

@@ -1,7 +1,8 @@
 //! Connections that change their protocol (WebSocket and any other): both sides joined, byte for byte.
 //!
-//! The request and the `101` that answers it pass as any other exchange; what follows them is no HTTP any more, and is
-//! neither read nor observed. It knows no protocol by name. RFC 9110 §7.8.
+//! The request and the `101` that answers it pass as any other exchange; what follows them is no HTTP any more, and is passed
+//! on and shown as it is. A side that reads slowly holds the other one: between the two there is a buffer of fixed size for
+//! each direction. It knows no protocol by name. RFC 9110 §7.8.
 
 use http::StatusCode;
 use http_body_util::Either;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 
 use super::carrier::UpstreamBody;
 use crate::http1::{OnUpgrade, Upgraded};
-use crate::tee::{Close, Tap};
+use crate::tee::{Close, Side, Tap, TunnelTee};
 
 /// The tunnels that are open, to be waited for.
 #[derive(Debug, Default)]
@@ -25,20 +26,35 @@ impl Tunnels {
     /// finished. One side may finish and the other go on.
     pub(super) fn join(&self, Ends { client, upstream }: Ends, tap: Tap) {
         let open = self.0.subscribe();
+        let mut ending = Ending {
+            close: Close::Dropped,
+            tap,
+        };
         tokio::spawn(async move {
-            let close = match client.await {
-                // The `101` did not get as far as the client.
-                Err(_) => Close::Dropped,
-                Ok(mut client) => {
-                    let mut upstream = upstream;
-                    // Where the end of a tunnel should be only its two ends know: a side that aborts has ended it too.
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
-                    Close::Complete
-                }
-            };
-            super::close(&tap, close, Some(StatusCode::SWITCHING_PROTOCOLS));
-            drop(open);
+            // An error: the `101` did not get as far as the client.
+            if let Ok(client) = client.await {
+                let tee = |io, side| TunnelTee::new(io, side, ending.tap.clone());
+                let mut client = tee(client, Side::Client);
+                let mut upstream = tee(upstream, Side::Upstream);
+                // Where the end of a tunnel should be only its two ends know: a side that aborts has ended it too.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+                ending.close = Close::Complete;
+            }
+            drop((ending, open));
         });
+    }
+}
+
+/// Ends the exchange of a tunnel, also where its task is cut off.
+struct Ending {
+    close: Close,
+    tap: Tap,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let switched = Some(StatusCode::SWITCHING_PROTOCOLS);
+        super::close(&self.tap, self.close.clone(), switched);
     }
 }
 

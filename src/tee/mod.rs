@@ -1,23 +1,25 @@
 //! Body wrappers that pass each frame on untouched and show it, with its time, to an observer.
 //!
 //! The byte path knows frames and time, and nothing of what the bytes mean. [`tap`] is the handle by which frames reach
-//! an observer, [`request`] and [`response`] are the two wrappers, [`proof`] compares what was read from the upstream
-//! with what the client's connection took.
+//! an observer, [`request`] and [`response`] are the two wrappers, [`tunnel`] the one for what is no HTTP any more, [`proof`]
+//! compares what was read from the upstream with what the client's connection took.
 
 mod fields;
 pub mod proof;
 pub mod request;
 pub mod response;
 pub mod tap;
+pub mod tunnel;
 mod worker;
 
 pub use proof::Verdict;
 pub use request::RequestTee;
 pub use response::{Edit, Piece, ResponseTee};
 pub use tap::{
-    Close, Closing, Counters, Event, Fault, FaultClass, Observer, Open, Opened, RequestHead, Tap,
-    Taps, TraceContext, UpstreamName,
+    Close, Closing, Counters, Event, Fault, FaultClass, Observer, Open, Opened, RequestHead, Side,
+    Tap, Taps, TraceContext, UpstreamName,
 };
+pub use tunnel::TunnelTee;
 
 /// The clock of the byte path: monotonic, and pausable by tests.
 pub use tokio::time::Instant;

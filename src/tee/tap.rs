@@ -75,6 +75,11 @@ pub trait Observer: Send + 'static {
     /// Takes one event; they come in the order in which they were shown.
     fn observe(&mut self, event: Event);
 
+    /// Whether it is to be shown what passes through a tunnel, of which a copy has to be made. Asked when the exchange opens.
+    fn wants_tunnel(&self) -> bool {
+        false
+    }
+
     /// The exchange is over. Called at most once, after every event.
     fn close(self: Box<Self>, closing: Closing);
 }
@@ -112,8 +117,23 @@ pub enum Event {
     },
     /// A frame of the upstream's response body.
     ResponseFrame(Instant, Bytes),
+    /// The connection changes its protocol, by an answer with these fields. What its sides send from here on is no HTTP.
+    Switched(Box<HeaderMap>),
+    /// What one side of a tunnel sent.
+    TunnelFrame(Side, Instant, Bytes),
+    /// One side of a tunnel is over; how many bytes it sent.
+    TunnelEnd(Side, Instant, u64),
     /// So many frames went by unseen, here.
     Missed(u64),
+}
+
+/// A side of a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Who asked for it.
+    Client,
+    /// Who was asked.
+    Upstream,
 }
 
 /// How an upstream is known.
@@ -249,6 +269,7 @@ impl Taps {
     pub fn open(&self, observer: Box<dyn Observer>) -> Tap {
         self.counters.opened.fetch_add(1, Ordering::Relaxed);
         Tap(Arc::new(Shared {
+            wants_tunnel: observer.wants_tunnel(),
             state: Mutex::new(State {
                 batch: Vec::new(),
                 batch_bytes: 0,
@@ -267,6 +288,7 @@ impl Taps {
 pub struct Tap(Arc<Shared>);
 
 struct Shared {
+    wants_tunnel: bool,
     state: Mutex<State>,
     taps: Taps,
 }
@@ -327,6 +349,23 @@ impl Tap {
     /// Shows a frame of the response body, in the same way.
     pub fn show_response(&self, at: Instant, frame: &Bytes) {
         self.show_frame(frame, |frame| Event::ResponseFrame(at, frame));
+    }
+
+    /// Shows what one side of a tunnel sent, in the same way, where the observer wants it.
+    pub fn show_tunnel(&self, side: Side, at: Instant, bytes: &[u8]) {
+        if self.0.wants_tunnel {
+            let frame = Bytes::copy_from_slice(bytes);
+            self.show_frame(&frame, |frame| Event::TunnelFrame(side, at, frame));
+        }
+    }
+
+    /// Sends for the observer, where something waits for it: a batch that is not full may otherwise wait for as long as
+    /// nothing comes.
+    pub fn hand_over(&self) {
+        let mut state = self.0.lock();
+        if !state.batch.is_empty() {
+            self.0.hand_over(&mut state);
+        }
     }
 
     fn show_frame(&self, frame: &Bytes, event: impl FnOnce(Bytes) -> Event) {
