@@ -57,7 +57,7 @@ impl Typed for Answer {
         facts.response.done |= kind == "speech.audio.done";
         let sound = audio.and_then(Value::as_text);
         Output {
-            other: sound.is_some_and(|sound| !sound.is_empty()),
+            audio: sound.is_some_and(|sound| !sound.is_empty()),
             ..Output::default()
         }
     }

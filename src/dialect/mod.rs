@@ -23,14 +23,17 @@ mod openai_moderations;
 mod openai_retrieval;
 mod parameters;
 mod path;
+mod realtime;
 mod rerank;
 mod score;
 mod server_times;
+mod session;
 mod tokenize;
 mod typed;
 
 pub use form::Form;
 pub use path::{deployment, vector_store};
+pub use session::{Session, SessionDialect, Step, Turn, for_session};
 
 /// Every dialect; the first that matches takes a request.
 static DIALECTS: [&dyn Dialect; 19] = [
@@ -148,7 +151,9 @@ pub struct Output {
     pub reasoning: bool,
     /// A tool call, or a fragment of one.
     pub tool_call: bool,
-    /// Refusal text, audio, or anything else a model generated.
+    /// Sound.
+    pub audio: bool,
+    /// Refusal text, or anything else a model generated.
     pub other: bool,
 }
 
@@ -156,7 +161,7 @@ impl Output {
     /// Whether the event carried generated output of any kind.
     #[must_use]
     pub const fn any(self) -> bool {
-        self.content || self.reasoning || self.tool_call || self.other
+        self.content || self.reasoning || self.tool_call || self.audio || self.other
     }
 }
 
@@ -165,6 +170,7 @@ impl BitOrAssign for Output {
         self.content |= other.content;
         self.reasoning |= other.reasoning;
         self.tool_call |= other.tool_call;
+        self.audio |= other.audio;
         self.other |= other.other;
     }
 }

@@ -15,9 +15,9 @@ use crate::sse;
 
 /// What a response came to: its facts, and the output of each event.
 #[derive(Default)]
-struct Seen {
-    facts: Facts,
-    outputs: Vec<Output>,
+pub(super) struct Seen {
+    pub(super) facts: Facts,
+    pub(super) outputs: Vec<Output>,
 }
 
 fn read_stream<'a>(dialect: &dyn Dialect, pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
@@ -43,7 +43,7 @@ fn read_body(dialect: &dyn Dialect, status: u16, body: &[u8]) -> Seen {
 }
 
 /// What was seen, in the form of `expected.json`: whatever is absent, false or zero is left out.
-fn summary(seen: &Seen) -> Value {
+pub(super) fn summary(seen: &Seen) -> Value {
     let response = &seen.facts.response;
     let usage = &seen.facts.usage;
     let problems = &seen.facts.problems;
@@ -79,6 +79,7 @@ fn summary(seen: &Seen) -> Value {
         "content": events(|output| output.content),
         "reasoning": events(|output| output.reasoning),
         "tool_call": events(|output| output.tool_call),
+        "audio_events": events(|output| output.audio),
         "other": events(|output| output.other),
         "id": response.id,
         "model": response.model,
@@ -119,7 +120,7 @@ fn summary(seen: &Seen) -> Value {
 }
 
 /// Takes out members that say nothing. A finish reason that never came stays, as `null`.
-fn prune(mut value: Value) -> Value {
+pub(super) fn prune(mut value: Value) -> Value {
     let says_nothing = |value: &Value| match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -139,7 +140,7 @@ fn prune(mut value: Value) -> Value {
     value
 }
 
-fn fixtures(folder: &str) -> Vec<PathBuf> {
+pub(super) fn fixtures(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(folder);

@@ -28,6 +28,9 @@ pub struct Exchange {
     pub started_at: SystemTime,
     /// What kind of call this is; `None` for anything no dialect knows, which has HTTP facts only.
     pub call: Option<Call>,
+    /// Whether it is one response of a session, such as a WebSocket. The session is an exchange of its own, which has the
+    /// HTTP facts and the SERVER span; the times of this one count from the instant at which the response was asked for.
+    pub of_session: bool,
     /// The HTTP side of the client's request.
     pub http: Http,
     /// The trace this exchange belongs to; `None` when traces are off.
@@ -65,6 +68,7 @@ impl Exchange {
         Self {
             started_at,
             call: None,
+            of_session: false,
             http: Http::default(),
             trace: None,
             upstream: None,
@@ -132,6 +136,19 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The trace of one response of a session, whose SERVER span is the parent. Its own span needs an id that no other of the
+    /// trace has; it follows from `number`, which is the response's, and from the random one that the session does not use.
+    #[must_use]
+    pub fn of_response(&self, number: u64) -> Self {
+        // Odd, so that no two numbers of 64 bits come to the same.
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let id = self.client_span_id ^ number.wrapping_mul(STEP);
+        Self {
+            client_span_id: if id == 0 { STEP } else { id },
+            ..self.clone()
+        }
+    }
+
     /// The `traceparent` that makes one of our spans the parent (W3C Trace Context §3.2).
     #[must_use]
     pub fn traceparent(&self, span_id: u64) -> String {

@@ -23,6 +23,8 @@ pub struct Times {
     pub first_reasoning: Option<Duration>,
     /// First answer text.
     pub first_content: Option<Duration>,
+    /// First sound.
+    pub first_audio: Option<Duration>,
     /// First fragment of a tool call.
     pub first_tool_call: Option<Duration>,
     /// Last event with generated output, or the last of raw bytes.

@@ -3,6 +3,7 @@
 //! Implements the seam by which the byte path finds its observer: picks a dialect by method and path, has the trace
 //! begun, and returns the tap. It knows nothing of the proxy, and of sinks only that they exist.
 
+mod clock;
 pub mod decode;
 pub mod gaps;
 mod lines;
@@ -12,18 +13,19 @@ mod outline;
 mod reading;
 pub mod redact;
 mod secrets;
+mod session;
 mod settle;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http::header::{HOST, USER_AGENT};
+use http::header::{HOST, UPGRADE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use self::observer::ExchangeObserver;
 use self::secrets::Secrets;
-use crate::dialect::{self, Dialect};
+use crate::dialect::{self, Dialect, SessionDialect};
 use crate::exchange::{Exchange, Headers, Http, Trace};
 use crate::sink::{ExchangeId, Sink, Started};
 use crate::tee::{Counters, Instant, Open, Opened, RequestHead, Taps, TraceContext};
@@ -64,7 +66,7 @@ pub struct Observe {
     taps: Taps,
     /// Credentials of our own, a line each.
     ours: Arc<str>,
-    next_id: AtomicU64,
+    next_id: Arc<AtomicU64>,
 }
 
 impl Observe {
@@ -83,7 +85,7 @@ impl Observe {
             begin_trace,
             propagate,
             ours: Arc::default(),
-            next_id: AtomicU64::new(1),
+            next_id: Arc::new(AtomicU64::new(1)),
         }
     }
 
@@ -124,6 +126,10 @@ impl Open for Observe {
         let id = ExchangeId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let path = head.uri.path();
         let dialect = dialect::for_request(head.method.as_str(), path);
+        let may_switch = dialect.is_none() && head.headers.contains_key(UPGRADE);
+        let session = may_switch
+            .then(|| dialect::for_session(head.method.as_str(), path))
+            .flatten();
         let trace = (self.begin_trace)(head.headers);
         let trace_context = self.trace_context(trace.as_ref(), dialect);
         for sink in self.sinks.iter() {
@@ -135,11 +141,16 @@ impl Open for Observe {
         }
         let exchange = Exchange {
             call: dialect.map(Dialect::call),
-            http: http_facts(head, dialect),
+            http: http_facts(
+                head,
+                dialect
+                    .map(Dialect::route)
+                    .or(session.map(SessionDialect::route)),
+            ),
             trace,
             ..Exchange::begin(wall_clock(head.received))
         };
-        let observer = ExchangeObserver::new(
+        let mut observer = ExchangeObserver::new(
             id,
             head,
             exchange,
@@ -148,6 +159,10 @@ impl Open for Observe {
             Secrets::of(head, Arc::clone(&self.ours)),
             Arc::clone(&self.sinks),
         );
+        if let Some(session) = session {
+            let ids = Arc::clone(&self.next_id);
+            observer = observer.with_session(session, head, &self.config, ids);
+        }
         let tap = self.taps.open(Box::new(observer));
         Opened { tap, trace_context }
     }
@@ -159,14 +174,14 @@ fn wall_clock(at: Instant) -> SystemTime {
     now.checked_sub(at.elapsed()).unwrap_or(now)
 }
 
-fn http_facts(head: &RequestHead<'_>, dialect: Option<&dyn Dialect>) -> Http {
+fn http_facts(head: &RequestHead<'_>, route: Option<&'static str>) -> Http {
     let header = |name: HeaderName| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
     Http {
         method: head.method.as_str().to_owned(),
         scheme: head.scheme,
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(redact::query),
-        route: dialect.map(Dialect::route),
+        route,
         version: match head.version {
             Version::HTTP_2 => "2",
             Version::HTTP_10 => "1.0",

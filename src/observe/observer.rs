@@ -3,6 +3,7 @@
 //! It knows frames, times and endings; what a body means it asks the dialect. It spells no wire key and no attribute.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,15 +11,16 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode, Uri};
 
 use super::Config;
-use super::gaps::Gaps;
-use super::reading::{Heard, RequestReading, ResponseReading};
+use super::clock::OutputClock;
+use super::reading::{RequestReading, ResponseReading};
 use super::redact;
 use super::secrets::Secrets;
+use super::session::SessionReading;
 use super::settle;
-use crate::dialect::{Dialect, Output, deployment, headers, vector_store};
-use crate::exchange::{Attempt, Call, Exchange, Flow, Headers, Stall, Times, Upstream};
+use crate::dialect::{Dialect, SessionDialect, deployment, headers, vector_store};
+use crate::exchange::{Attempt, Call, Exchange, Headers, Problems, Upstream};
 use crate::sink::{ExchangeId, Sink};
-use crate::tee::{Closing, Event, Instant, Observer, RequestHead, UpstreamName};
+use crate::tee::{Closing, Event, Instant, Observer, RequestHead, Side, UpstreamName};
 
 /// The observer of one exchange.
 pub struct ExchangeObserver {
@@ -27,8 +29,10 @@ pub struct ExchangeObserver {
     exchange: Box<Exchange>,
     request: RequestReading,
     response: ResponseReading,
+    /// Where the request may open a session.
+    session: Option<Box<SessionReading>>,
     clock: OutputClock,
-    /// When the last frame of the response came.
+    /// When the last frame came, of the response or of the tunnel that it began.
     last_byte: Option<Duration>,
     /// Usage was asked for on the client's behalf, and the response is coded, so the answer stayed in.
     usage_asked: bool,
@@ -58,6 +62,7 @@ impl ExchangeObserver {
             exchange: Box::new(exchange),
             request: RequestReading::new(dialect, coding, content_type, config.inspect_bytes),
             response: ResponseReading::new(dialect, config.inspect_bytes),
+            session: None,
             clock: OutputClock::new(config.stall_threshold),
             last_byte: None,
             usage_asked: false,
@@ -65,6 +70,20 @@ impl ExchangeObserver {
             secrets,
             sinks,
         }
+    }
+
+    /// The same for a request that may open a session; the responses by it take their identities from `ids`.
+    #[must_use]
+    pub fn with_session(
+        mut self,
+        dialect: &dyn SessionDialect,
+        head: &RequestHead<'_>,
+        config: &Config,
+        ids: Arc<AtomicU64>,
+    ) -> Self {
+        let session = SessionReading::new(dialect, head.uri.query(), config, ids);
+        self.session = Some(Box::new(session));
+        self
     }
 
     fn since(&self, at: Instant) -> Duration {
@@ -152,9 +171,7 @@ impl ExchangeObserver {
             .finish(complete, |heard| clock.note(last, heard, times, flow));
         times.end = end;
         times.held = closing.held;
-        flow.gap_max = clock.gaps.max();
-        flow.gap_p99 = clock.gaps.p99();
-        flow.gaps = std::mem::take(&mut clock.gaps).into_means();
+        clock.settle(flow);
         let facts = self.response.settle(&self.exchange.request);
         self.exchange.response = facts.response;
         if let Some(error) = &mut self.exchange.response.error {
@@ -163,18 +180,81 @@ impl ExchangeObserver {
         self.exchange.usage = facts.usage;
         self.exchange.problems = facts.problems;
         self.exchange.problems.add(self.request.problems());
-        self.exchange.http.response_bytes = closing.response_bytes;
+        self.exchange.http.response_bytes += closing.response_bytes;
         self.exchange.http.status = closing.status.map(|status| status.as_u16());
         if !self.exchange.response.streamed {
             self.exchange.times.first_chunk = self.exchange.times.first_byte;
         }
         let usage_left = self.usage_asked && self.coded && self.exchange.response.streamed;
-        settle::settle(&mut self.exchange, closing, usage_left);
+        let of_session = self.finish_session(end, closing);
+        self.exchange.problems.add(&of_session);
+        settle::settle(
+            &mut self.exchange,
+            &closing.close,
+            closing.verdict,
+            usage_left,
+        );
         Arc::new(*self.exchange)
+    }
+
+    /// Reports the responses of the session that are over.
+    fn report_responses(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        for (id, response) in session.take_over(&self.exchange, &self.secrets) {
+            let response = Arc::new(response);
+            self.sinks
+                .iter()
+                .for_each(|sink| sink.finished(id, &response));
+        }
+    }
+
+    fn tunnel_frame(&mut self, side: Side, at: Instant, bytes: &Bytes) {
+        let at = self.since(at);
+        self.last_byte = Some(at);
+        if let Some(session) = &mut self.session {
+            session.push(side, at, bytes);
+            self.report_responses();
+        }
+    }
+
+    fn tunnel_end(&mut self, side: Side, bytes: u64) {
+        let http = &mut self.exchange.http;
+        match side {
+            Side::Client => http.request_bytes += bytes,
+            Side::Upstream => http.response_bytes += bytes,
+        }
+        if let Some(session) = &mut self.session {
+            session.end(side);
+        }
+    }
+
+    fn missed(&mut self, frames: u64) {
+        self.request.missed();
+        let at = self.last_byte.unwrap_or_default();
+        let session = self.session.as_mut();
+        if session.is_some_and(|session| session.missed(frames, at)) {
+            self.report_responses();
+        } else {
+            self.response.missed(frames);
+        }
+    }
+
+    /// Reports the responses that were in progress; gives what was not read of the session.
+    fn finish_session(&mut self, end: Duration, closing: &Closing) -> Problems {
+        let session = self.session.as_mut();
+        let problems = session.map(|session| session.finish(end, &closing.close));
+        self.report_responses();
+        problems.unwrap_or_default()
     }
 }
 
 impl Observer for ExchangeObserver {
+    fn wants_tunnel(&self) -> bool {
+        self.session.is_some()
+    }
+
     fn observe(&mut self, event: Event) {
         match event {
             Event::RequestFrame(_, bytes) => self.request.push(bytes),
@@ -199,11 +279,14 @@ impl Observer for ExchangeObserver {
                 self.response_head(at, status, Headers::from_lines(fields));
             }
             Event::ResponseFrame(at, bytes) => self.response_frame(at, &bytes),
-            Event::Switched(_) | Event::TunnelFrame(..) | Event::TunnelEnd(..) => {}
-            Event::Missed(frames) => {
-                self.request.missed();
-                self.response.missed(frames);
+            Event::Switched(fields) => {
+                if let Some(session) = &mut self.session {
+                    session.switch(&fields);
+                }
             }
+            Event::TunnelFrame(side, at, bytes) => self.tunnel_frame(side, at, &bytes),
+            Event::TunnelEnd(side, _, bytes) => self.tunnel_end(side, bytes),
+            Event::Missed(frames) => self.missed(frames),
         }
     }
 
@@ -222,63 +305,4 @@ fn header(headers: &HeaderMap, name: http::HeaderName) -> &str {
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .trim()
-}
-
-/// Notes when output came, and what lay between.
-struct OutputClock {
-    last: Option<Duration>,
-    gaps: Gaps,
-    stall_threshold: Duration,
-}
-
-impl OutputClock {
-    fn new(stall_threshold: Duration) -> Self {
-        Self {
-            last: None,
-            gaps: Gaps::default(),
-            stall_threshold,
-        }
-    }
-
-    fn note(&mut self, at: Duration, heard: Heard, times: &mut Times, flow: &mut Flow) {
-        match heard {
-            Heard::Event(output) => {
-                times.first_chunk.get_or_insert(at);
-                *flow.events.get_or_insert(0) += 1;
-                flow.chunks.get_or_insert(0);
-                if output.any() {
-                    self.tick(at, output, times, flow);
-                }
-            }
-            Heard::Bytes => {
-                times.first_token.get_or_insert(at);
-                times.last_token = Some(at);
-            }
-        }
-    }
-
-    fn tick(&mut self, at: Duration, output: Output, times: &mut Times, flow: &mut Flow) {
-        *flow.chunks.get_or_insert(0) += 1;
-        times.first_token.get_or_insert(at);
-        times.last_token = Some(at);
-        let firsts = [
-            (output.reasoning, &mut times.first_reasoning),
-            (output.content, &mut times.first_content),
-            (output.tool_call, &mut times.first_tool_call),
-        ];
-        for (_, first) in firsts.into_iter().filter(|(came, _)| *came) {
-            first.get_or_insert(at);
-        }
-        let Some(last) = self.last.replace(at) else {
-            return;
-        };
-        let gap = at.saturating_sub(last);
-        self.gaps.push(gap);
-        if gap > self.stall_threshold {
-            flow.stall_count += 1;
-            if flow.stalls.len() < Flow::STALLS_KEPT {
-                flow.stalls.push(Stall { at, gap });
-            }
-        }
-    }
 }

@@ -1,13 +1,18 @@
 //! What an exchange's ending means: how it ended, whether that is a failure, and what the hashes prove.
 
 use crate::exchange::{ApiError, Call, End, Exchange, Failure, Integrity};
-use crate::tee::{Close, Closing, Fault, FaultClass, Verdict};
+use crate::tee::{Close, Fault, FaultClass, Verdict};
 
 /// Sets `end`, `failure` and `integrity`. `usage_left` says that a usage event of ours could not be taken out.
-pub(super) fn settle(exchange: &mut Exchange, closing: &Closing, usage_left: bool) {
+pub(super) fn settle(
+    exchange: &mut Exchange,
+    close: &Close,
+    verdict: Option<Verdict>,
+    usage_left: bool,
+) {
     let status = exchange.http.status.unwrap_or_default();
     let error = exchange.response.error.as_ref();
-    (exchange.end, exchange.failure) = match &closing.close {
+    (exchange.end, exchange.failure) = match close {
         _ if error.is_some() && status < 400 => {
             (End::ErrorEvent, error.map(|error| api_failure(error, None)))
         }
@@ -22,7 +27,7 @@ pub(super) fn settle(exchange: &mut Exchange, closing: &Closing, usage_left: boo
         }
         Close::Dropped | Close::Complete => complete(exchange),
     };
-    exchange.integrity = closing.verdict.map(|verdict| match verdict {
+    exchange.integrity = verdict.map(|verdict| match verdict {
         Verdict::Different => Integrity::Different,
         _ if exchange.end == End::ClientLeft => Integrity::Prefix,
         Verdict::Prefix => Integrity::Prefix,

@@ -84,6 +84,10 @@ impl Vocabulary for Http {
     fn inference<'a>(&self, _exchange: &'a Exchange, _span: &mut Attributes<'a>) {}
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
+        if exchange.of_session {
+            // Its session's own exchange says it.
+            return;
+        }
         let http = &exchange.http;
         let method = known_method(&http.method);
         let mut server: Vec<Attribute<'_>> = Vec::with_capacity(6);

@@ -55,7 +55,7 @@ static INTEGRITY: Metric = counter(
 static TIME_TO_FIRST: Metric = Metric {
     name: "streamgauge.time_to_first",
     unit: "s",
-    description: "Time from the last byte of the request to the first of a kind in a stream: byte, event, token, reasoning, content, tool_call.",
+    description: "Time from the last byte of the request to the first of a kind in a stream: byte, event, token, reasoning, content, audio, tool_call.",
     kind: Kind::Histogram(buckets::LONG),
     exemplars: true,
 };
@@ -248,12 +248,14 @@ impl Vocabulary for Own {
         // With room for what some have more.
         let mut base: Vec<Attribute<'_>> = Vec::with_capacity(4);
         base.extend(upstream);
+        // Of what is part of a session, the session's own exchange says it.
+        let whole = |sample| (!exchange.of_session).then_some(sample);
         record.record(
             &base,
             &some([
-                Some(OVERHEAD.sample(exchange.overhead())),
-                Some(REQUEST_BYTES.sample(exchange.http.request_bytes)),
-                Some(RESPONSE_BYTES.sample(exchange.http.response_bytes)),
+                whole(OVERHEAD.sample(exchange.overhead())),
+                whole(REQUEST_BYTES.sample(exchange.http.request_bytes)),
+                whole(RESPONSE_BYTES.sample(exchange.http.response_bytes)),
                 exchange.flow.events.map(|count| EVENTS.sample(count)),
                 exchange.flow.chunks.map(|count| CHUNKS.sample(count)),
                 exchange
@@ -337,7 +339,7 @@ fn flow<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
 }
 
 /// The kinds of "first": label, span attribute, time.
-fn firsts(exchange: &Exchange) -> [(&'static str, &'static str, Option<Duration>); 6] {
+fn firsts(exchange: &Exchange) -> [(&'static str, &'static str, Option<Duration>); 7] {
     let times = &exchange.times;
     let since = |at: Option<Duration>| at.and_then(|at| exchange.since_request(at));
     [
@@ -365,6 +367,11 @@ fn firsts(exchange: &Exchange) -> [(&'static str, &'static str, Option<Duration>
             "content",
             "streamgauge.time_to_first_content",
             since(times.first_content),
+        ),
+        (
+            "audio",
+            "streamgauge.time_to_first_audio",
+            since(times.first_audio),
         ),
         (
             "tool_call",

@@ -16,6 +16,7 @@ pub(crate) fn plain() -> Exchange {
     Exchange {
         started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         call: None,
+        of_session: false,
         http: Http {
             method: "GET".into(),
             scheme: "http",

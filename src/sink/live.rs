@@ -239,6 +239,7 @@ mod tests {
         Arc::new(Exchange {
             started_at: SystemTime::UNIX_EPOCH,
             call: None,
+            of_session: false,
             http: Http {
                 status: Some(200),
                 ..Http::default()

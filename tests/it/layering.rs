@@ -34,7 +34,15 @@ const ROOMS: &[(&str, May)] = &[
     ("sink", Import(&["exchange", "semconv"])),
     (
         "observe",
-        Import(&["dialect", "exchange", "json", "sink", "sse", "tee"]),
+        Import(&[
+            "dialect",
+            "exchange",
+            "json",
+            "sink",
+            "sse",
+            "tee",
+            "websocket",
+        ]),
     ),
     ("http1", Import(&[])),
     ("proxy", Import(&["http1", "json", "sse", "tee"])),

@@ -60,7 +60,7 @@ pub(in crate::dialect) fn read(
     if let Some(function) = typed(function, &mut facts.problems, member::object) {
         output.tool_call |= tool_calls.read_legacy(function, index, facts);
     }
-    output.other |= audio.is_some_and(has_audio);
+    output.audio |= audio.is_some_and(has_audio);
     let lists = [images, annotations].into_iter().flatten();
     output.other |= lists
         .into_iter()

@@ -93,7 +93,7 @@ impl Template {
 
 /// The one text in the delta of a chunk's only choice.
 fn only_text(object: Value<'_>, output: Output) -> Option<(Of, Value<'_>)> {
-    if output.tool_call || output.other {
+    if output.tool_call || output.audio || output.other {
         return None;
     }
     let mut choices = object.get("choices")?.elements();

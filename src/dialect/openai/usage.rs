@@ -2,7 +2,8 @@
 //!
 //! A stream may report them never, once, or on every chunk as a running total, so each field's last value wins and
 //! nothing is summed. Some servers (MiniMax) send zeros as a placeholder: a zero does not overwrite a number. Chat calls
-//! them by prompt and completion, the Responses API by input and output; relays of one to the other mix them.
+//! them by prompt and completion, the Responses API by input and output; relays of one to the other mix them. The Realtime
+//! API spells `…_token_details`.
 
 use crate::dialect::member::{count, object, typed};
 use crate::exchange::{Problems, Usage};
@@ -27,18 +28,23 @@ pub(in crate::dialect) fn merge(
         "output_tokens",
         "prompt_tokens_details",
         "input_tokens_details",
+        "input_token_details",
         "completion_tokens_details",
         "output_tokens_details",
+        "output_token_details",
     ]);
-    let either = |at: usize| named[at].filter(|value| !value.is_null()).or(named[at + 1]);
-    take(&mut usage.input_tokens, either(0), problems);
-    take(&mut usage.output_tokens, either(2), problems);
+    let first = |names: std::ops::Range<usize>| {
+        let mut members = named[names].iter().copied().flatten();
+        members.find(|member| !member.is_null())
+    };
+    take(&mut usage.input_tokens, first(0..2), problems);
+    take(&mut usage.output_tokens, first(2..4), problems);
     take(&mut usage.total_tokens, total, problems);
     // Moonshot and DeepSeek say it here; where the documented place says it too, that one wins.
     take(&mut usage.cache_read_input_tokens, cached, problems);
     take(&mut usage.cache_read_input_tokens, hits, problems);
-    merge_input_details(either(4), usage, problems);
-    merge_output_details(either(6), usage, problems);
+    merge_input_details(first(4..7), usage, problems);
+    merge_output_details(first(7..10), usage, problems);
 }
 
 /// Takes over how the input tokens are made up.

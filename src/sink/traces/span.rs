@@ -1,5 +1,6 @@
 //! The spans of an exchange: SERVER for the client's request, as its child CLIENT for the inference, and under that one
-//! more CLIENT for each attempt where there was more than one. Written as `opentelemetry/proto/trace/v1/trace.proto` has
+//! more CLIENT for each attempt where there was more than one. One response of a session has only the second: the SERVER
+//! span is the session's. Written as `opentelemetry/proto/trace/v1/trace.proto` has
 //! it, each as one element of `ScopeSpans.spans`.
 
 use std::borrow::Cow;
@@ -51,7 +52,9 @@ struct Span<'e> {
 impl<'e> Draft<'e> {
     /// How many spans [`write`](Self::write) writes.
     pub(super) fn count(exchange: &Exchange) -> usize {
-        1 + usize::from(exchange.inference().is_some()) + attempt_count(exchange)
+        usize::from(!exchange.of_session)
+            + usize::from(exchange.inference().is_some())
+            + attempt_count(exchange)
     }
 
     /// Writes each span and hands it on.
@@ -69,7 +72,9 @@ impl<'e> Draft<'e> {
         if self.exchange.inference().is_some() {
             write(self.inference());
         }
-        write(self.server());
+        if !self.exchange.of_session {
+            write(self.server());
+        }
     }
 
     /// The SERVER span, from the request's head to the end of the exchange.

@@ -15,6 +15,7 @@ pub(super) fn everything() -> Exchange {
     Exchange {
         started_at: SystemTime::UNIX_EPOCH,
         call: Some(Call::ChatCompletions),
+        of_session: false,
         http: http(),
         trace: Some(Trace {
             trace_id: 1,
@@ -61,6 +62,7 @@ pub(super) fn everything() -> Exchange {
             first_token: Some(ms(7)),
             first_reasoning: Some(ms(7)),
             first_content: Some(ms(8)),
+            first_audio: Some(ms(9)),
             first_tool_call: Some(ms(9)),
             last_token: Some(ms(2000)),
             end: ms(2001),

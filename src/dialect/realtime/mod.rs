@@ -1,0 +1,286 @@
+//! Sessions over WebSocket: `GET …/realtime`, and the WebSocket mode of `GET …/responses`.
+//!
+//! Governing text: the OpenAI API reference, "Realtime" (client events, server events), in its present names and those of its
+//! beta, which Azure and compatible servers still send; and the guide "WebSocket mode" of the Responses API, whose events are
+//! those of its streams, one response after another. Both sides send one JSON object a message, whose `type` says what it
+//! is. Types are added all the time, so one that is not known is normal.
+//!
+//! When a response was asked for: with the client's `response.create`; where the server began it of its own accord, when it
+//! said that the speech had stopped or the wait for it was over; and where neither was seen, with `response.created`.
+
+mod answer;
+mod asks;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use self::answer::Answer;
+use self::asks::{Ask, Asks};
+use self::settings::Settings;
+use super::member::{self, decode, typed};
+use super::openai::error;
+use super::session::{Session, SessionDialect, Step, Turn};
+use super::{Facts, Output, path};
+use crate::exchange::{ApiError, Call, Problems};
+use crate::json::{self, Kind, Value};
+
+/// Most responses of one session that are followed at a time. The API has one in the conversation and few beside it; beyond
+/// it the oldest is given up.
+const OPEN_MAX: usize = 16;
+
+/// `…/realtime`.
+pub(super) static REALTIME: Api = Api {
+    call: Call::Realtime,
+    route: "/v1/realtime",
+    tail: "realtime",
+};
+
+/// `…/responses` in its WebSocket mode.
+pub(super) static RESPONSES: Api = Api {
+    call: Call::Responses,
+    route: "/v1/responses",
+    tail: "responses",
+};
+
+/// One of the two APIs.
+pub(super) struct Api {
+    call: Call,
+    route: &'static str,
+    tail: &'static str,
+}
+
+impl SessionDialect for Api {
+    fn call(&self) -> Call {
+        self.call
+    }
+
+    fn route(&self) -> &'static str {
+        self.route
+    }
+
+    fn matches(&self, method: &str, path: &str) -> bool {
+        method == "GET" && path::ends_in(path, &[self.tail])
+    }
+
+    fn session(&self, query: Option<&str>) -> Box<dyn Session> {
+        Box::new(Conversation {
+            one_at_a_time: self.call == Call::Responses,
+            settings: Settings::of_query(query),
+            asks: Asks::default(),
+            open: Vec::new(),
+            last: 0,
+        })
+    }
+}
+
+/// One session.
+struct Conversation {
+    /// Responses never overlap, and events do not say whose they are (the Responses API).
+    one_at_a_time: bool,
+    settings: Settings,
+    asks: Asks,
+    /// Responses in progress, oldest first.
+    open: Vec<Open>,
+    /// Number of the response that began last.
+    last: u64,
+}
+
+/// A response in progress.
+struct Open {
+    number: u64,
+    answer: Answer,
+    turn: Box<Turn>,
+}
+
+impl Session for Conversation {
+    fn client(&mut self, at: Duration, message: &[u8], problems: &mut Problems) {
+        let text = decode(message);
+        let Some((kind, event)) = event_of(&text, problems) else {
+            return;
+        };
+        match &*kind {
+            "session.update" => self.settings.asked(event, problems),
+            "response.create" => {
+                let request = self.settings.request(event, problems);
+                let id = typed(event.get("event_id"), problems, Value::as_text);
+                self.asks.push(Ask {
+                    at,
+                    event_id: id.map(member::keep),
+                    request,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn upstream(
+        &mut self,
+        at: Duration,
+        message: &[u8],
+        problems: &mut Problems,
+        each: &mut dyn FnMut(Step),
+    ) {
+        let text = decode(message);
+        let Some((kind, event)) = event_of(&text, problems) else {
+            return;
+        };
+        match &*kind {
+            "session.created" | "session.updated" => self.settings.told(event, problems),
+            "input_audio_buffer.speech_stopped" | "input_audio_buffer.timeout_triggered" => {
+                self.asks.heard(at);
+            }
+            "response.created" => self.begin(at, event, each),
+            "error" => self.failed(event, each),
+            kind if kind.starts_with("response.") => self.went_on(kind, event, each),
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, each: &mut dyn FnMut(Step)) {
+        while let Some(ask) = self.asks.pop() {
+            self.open(ask, each);
+        }
+        for open in std::mem::take(&mut self.open) {
+            open.end(each);
+        }
+    }
+}
+
+impl Conversation {
+    /// The server begins a response.
+    fn begin(&mut self, at: Duration, event: Value<'_>, each: &mut dyn FnMut(Step)) {
+        let ask = self.asks.answered(at).unwrap_or_else(|heard| Ask {
+            at: heard,
+            event_id: None,
+            request: self.settings.standing(),
+        });
+        let open = self.open(ask, each);
+        let output = open
+            .answer
+            .read("response.created", event, &mut open.turn.facts);
+        each(Step::Came {
+            number: open.number,
+            output,
+        });
+    }
+
+    /// Follows a response from here on.
+    fn open(&mut self, ask: Ask, each: &mut dyn FnMut(Step)) -> &mut Open {
+        if self.open.len() == OPEN_MAX {
+            // Its end must have been in a message that was passed over.
+            let mut oldest = self.open.remove(0);
+            oldest.turn.facts.problems.oversized += 1;
+            oldest.end(each);
+        }
+        self.last += 1;
+        let mut facts = Facts::default();
+        facts.response.streamed = true;
+        facts.response.model.clone_from(&self.settings.model_told);
+        each(Step::Began {
+            number: self.last,
+            asked: ask.at,
+        });
+        let turn = Turn {
+            request: ask.request,
+            facts,
+        };
+        self.open.push(Open {
+            number: self.last,
+            answer: Answer::default(),
+            turn: Box::new(turn),
+        });
+        self.open.last_mut().expect("one was pushed just now")
+    }
+
+    /// An event of a response in progress; of one that is not followed it says nothing.
+    fn went_on(&mut self, kind: &str, event: Value<'_>, each: &mut dyn FnMut(Step)) {
+        let Some(at) = self.place_of(event) else {
+            return;
+        };
+        let open = &mut self.open[at];
+        let output = open.answer.read(kind, event, &mut open.turn.facts);
+        each(Step::Came {
+            number: open.number,
+            output,
+        });
+        if open.turn.facts.response.done {
+            self.open.remove(at).end(each);
+        }
+    }
+
+    /// Which response an event is of: the one it names, or the only one there is.
+    fn place_of(&self, event: Value<'_>) -> Option<usize> {
+        let [id, response] = event.select(["response_id", "response"]);
+        let id = id.or_else(|| response?.get("id")).and_then(Value::as_text);
+        let named = id.and_then(|id| {
+            let mut open = self.open.iter();
+            open.position(|open| {
+                let known = open.turn.facts.response.id.as_deref();
+                known.is_some_and(|known| id.is(known))
+            })
+        });
+        let only = (self.open.len() == 1 && (id.is_none() || self.one_at_a_time)).then_some(0);
+        named.or(only)
+    }
+
+    /// An error: of a response that was asked for, or of anything else that the client has sent.
+    fn failed(&mut self, event: Value<'_>, each: &mut dyn FnMut(Step)) {
+        let Some(said) = error::from_member(event.get("error").unwrap_or(event)) else {
+            return;
+        };
+        let cause = event.get("error").and_then(|error| error.get("event_id"));
+        let cause = cause.and_then(Value::as_text).map(|id| id.decode());
+        let refused = if self.one_at_a_time {
+            self.asks.pop()
+        } else {
+            self.asks.refused(cause.as_deref(), said.code.as_deref())
+        };
+        if let Some(ask) = refused {
+            self.open(ask, each);
+            self.fail_last(said, each);
+        } else if self.one_at_a_time && !self.open.is_empty() {
+            self.fail_last(said, each);
+        }
+    }
+
+    /// The response that began last ends with an error.
+    fn fail_last(&mut self, error: ApiError, each: &mut dyn FnMut(Step)) {
+        if let Some(mut open) = self.open.pop() {
+            open.turn.facts.response.error = Some(error);
+            let output = Output::default();
+            each(Step::Came {
+                number: open.number,
+                output,
+            });
+            open.end(each);
+        }
+    }
+}
+
+impl Open {
+    fn end(self, each: &mut dyn FnMut(Step)) {
+        each(Step::Ended {
+            number: self.number,
+            turn: self.turn,
+        });
+    }
+}
+
+/// An event and its type; what is no JSON object is counted.
+fn event_of<'a>(
+    text: &'a str,
+    problems: &mut Problems,
+) -> Option<(std::borrow::Cow<'a, str>, Value<'a>)> {
+    match json::parse_prefix(text) {
+        Ok((event, "")) if event.kind() == Kind::Object => {
+            let kind = typed(event.get("type"), problems, Value::as_text)?;
+            Some((kind.decode(), event))
+        }
+        _ => {
+            problems.malformed += 1;
+            None
+        }
+    }
+}

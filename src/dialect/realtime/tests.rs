@@ -1,0 +1,250 @@
+use std::collections::BTreeMap;
+use std::fs;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::dialect::for_session;
+use crate::dialect::tests::{Seen, fixtures, prune, summary};
+use crate::exchange::Request;
+
+/// A session that is read, its messages a millisecond apart.
+struct Reading {
+    session: Box<dyn Session>,
+    problems: Problems,
+    asked: BTreeMap<u64, Duration>,
+    outputs: BTreeMap<u64, Vec<Output>>,
+    /// Number and turn of each response that is over, in that order.
+    ended: Vec<(u64, Box<Turn>)>,
+    at: Duration,
+}
+
+impl Reading {
+    fn new(api: &dyn SessionDialect, query: Option<&str>) -> Self {
+        Self {
+            session: api.session(query),
+            problems: Problems::default(),
+            asked: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            ended: Vec::new(),
+            at: Duration::ZERO,
+        }
+    }
+
+    fn client(&mut self, message: &str) {
+        let (at, problems) = (self.at, &mut self.problems);
+        self.session.client(at, message.as_bytes(), problems);
+        self.at += Duration::from_millis(1);
+    }
+
+    fn server(&mut self, message: &str) {
+        let mut steps = Vec::new();
+        let (at, problems) = (self.at, &mut self.problems);
+        let each = &mut |step| steps.push(step);
+        self.session
+            .upstream(at, message.as_bytes(), problems, each);
+        steps.into_iter().for_each(|step| self.step(step));
+        self.at += Duration::from_millis(1);
+    }
+
+    fn finish(&mut self) {
+        let mut steps = Vec::new();
+        self.session.finish(&mut |step| steps.push(step));
+        steps.into_iter().for_each(|step| self.step(step));
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Began { number, asked } => {
+                assert!(asked <= self.at);
+                assert_eq!(
+                    self.asked.insert(number, asked),
+                    None,
+                    "{number} begins once"
+                );
+            }
+            Step::Came { number, output } => {
+                assert!(self.asked.contains_key(&number), "{number} has begun");
+                self.outputs.entry(number).or_default().push(output);
+            }
+            Step::Ended { number, turn } => self.ended.push((number, turn)),
+        }
+    }
+
+    /// What came of it, in the form of `expected.json`.
+    fn summary(&mut self) -> Value {
+        let responses: Vec<Value> = std::mem::take(&mut self.ended)
+            .into_iter()
+            .map(|(number, turn)| {
+                let seen = Seen {
+                    facts: turn.facts,
+                    outputs: self.outputs.remove(&number).unwrap_or_default(),
+                };
+                let mut response = summary(&seen);
+                response["number"] = json!(number);
+                response["asked"] = json!(self.asked[&number].as_millis());
+                response["request"] = request_summary(&turn.request);
+                response
+            })
+            .collect();
+        let problems = prune(json!({
+            "malformed": self.problems.malformed,
+            "mistyped": self.problems.mistyped,
+        }));
+        prune(json!({ "responses": responses, "problems": problems }))
+    }
+}
+
+fn request_summary(request: &Request) -> Value {
+    prune(json!({
+        "model": request.model,
+        "stream": request.stream,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "output_type": request.output_type.map(|kind| format!("{kind:?}")),
+        "reasoning_level": request.reasoning_level,
+    }))
+}
+
+#[test]
+fn sessions_read_as_expected() {
+    for case in fixtures("realtime") {
+        let name = case.display();
+        let expected = fs::read_to_string(case.join("expected.json")).unwrap();
+        let mut expected: Value = serde_json::from_str(&expected).unwrap();
+        let members = expected.as_object_mut().unwrap();
+        assert!(
+            members.remove("about").is_some(),
+            "{name} does not say what it is"
+        );
+        let query = members.remove("query");
+        let api = match members.remove("api") {
+            Some(_) => &RESPONSES,
+            None => &REALTIME,
+        };
+        let mut reading = Reading::new(api, query.as_ref().and_then(Value::as_str));
+        let session = fs::read_to_string(case.join("session.txt")).unwrap();
+        for line in session.lines() {
+            match line.split_at(2) {
+                ("> ", message) => reading.client(message),
+                (_, message) => reading.server(message),
+            }
+        }
+        reading.finish();
+        assert_eq!(reading.summary(), expected, "{name}");
+    }
+}
+
+#[test]
+fn sessions_are_known_by_the_tail_of_their_path() {
+    let call = |method, path| for_session(method, path).map(SessionDialect::call);
+    for path in [
+        "/v1/realtime",
+        "/openai/realtime/",
+        "/openai/v1/realtime",
+        "/realtime",
+    ] {
+        assert_eq!(call("GET", path), Some(Call::Realtime), "{path}");
+    }
+    assert_eq!(call("GET", "/v1/responses"), Some(Call::Responses));
+    for (method, path) in [
+        ("POST", "/v1/realtime"),
+        ("POST", "/v1/realtime/calls"),
+        ("GET", "/v1/realtime/sessions"),
+        ("GET", "/v1/responses/resp_1"),
+    ] {
+        assert_eq!(call(method, path), None, "{method} {path}");
+    }
+}
+
+#[test]
+fn what_is_held_of_a_session_is_bounded() {
+    let mut reading = Reading::new(&REALTIME, None);
+    for _ in 0..1000 {
+        reading.client(r#"{"type":"response.create"}"#);
+    }
+    for number in 0..1000 {
+        reading.server(&format!(
+            r#"{{"type":"response.created","response":{{"id":"r{number}"}}}}"#
+        ));
+    }
+    assert_eq!(reading.ended.len(), 1000 - OPEN_MAX);
+    let partial = |(_, turn): &(u64, Box<Turn>)| turn.facts.problems.is_partial();
+    assert!(reading.ended.iter().all(partial));
+    reading.finish();
+    assert_eq!(reading.ended.len(), 1000);
+}
+
+#[test]
+fn tool_calls_beyond_the_bound_are_not_kept() {
+    let mut reading = Reading::new(&REALTIME, None);
+    reading.server(r#"{"type":"response.created","response":{"id":"r"}}"#);
+    for number in 0..200 {
+        reading.server(&format!(
+            r#"{{"type":"response.output_item.added","response_id":"r","item":{{"type":"function_call","id":"i{number}","name":"f"}}}}"#
+        ));
+    }
+    reading.finish();
+    let response = &reading.ended[0].1.facts.response;
+    assert_eq!((response.tool_calls.len(), response.truncated), (128, true));
+}
+
+/// Messages of which any member may have any type.
+fn odd_message() -> impl Strategy<Value = (bool, String)> {
+    let kind = prop::sample::select(vec![
+        "session.created",
+        "session.update",
+        "response.create",
+        "response.created",
+        "response.output_text.delta",
+        "response.output_item.added",
+        "response.function_call_arguments.delta",
+        "response.done",
+        "error",
+        "input_audio_buffer.speech_stopped",
+    ]);
+    let value = prop::sample::select(vec![
+        "null",
+        "7",
+        "\"r\"",
+        "[]",
+        "{}",
+        r#"{"id":"r","type":"function_call","status":"completed","usage":{"input_tokens":-1},"output":[{}]}"#,
+        r#"{"event_id":"r","code":7,"model":"m","status":"failed","status_details":{"error":"x"}}"#,
+    ]);
+    let key = prop::sample::select(vec![
+        "response",
+        "session",
+        "error",
+        "item",
+        "delta",
+        "response_id",
+        "item_id",
+        "event_id",
+    ]);
+    let members = prop::collection::vec((key, value), 0..4);
+    (any::<bool>(), kind, members).prop_map(|(client, kind, members)| {
+        let members: String = members
+            .iter()
+            .map(|(key, value)| format!(",\"{key}\":{value}"))
+            .collect();
+        (client, format!("{{\"type\":\"{kind}\"{members}}}"))
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_response_that_begins_ends_once(messages in prop::collection::vec(odd_message(), 0..40)) {
+        for api in [&REALTIME, &RESPONSES] {
+            let mut reading = Reading::new(api, Some("model=m"));
+            for (client, message) in &messages {
+                if *client { reading.client(message) } else { reading.server(message) }
+            }
+            reading.finish();
+            let mut ended: Vec<u64> = reading.ended.iter().map(|(number, _)| *number).collect();
+            ended.sort_unstable();
+            prop_assert!(ended.iter().eq(reading.asked.keys()));
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! Sessions: the messages of both sides of a tunnel on their way to a dialect, and the responses that come of them.
+//!
+//! The tunnel is an exchange of its own; each response by it becomes another, with times of its own, as soon as it is over.
+//! Held are what a message of each side may come to, and the responses in progress, of which the dialect bounds the number.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::header::{SEC_WEBSOCKET_EXTENSIONS, UPGRADE};
+use http::{HeaderMap, HeaderValue};
+
+use super::Config;
+use super::clock::OutputClock;
+use super::reading::Heard;
+use super::secrets::Secrets;
+use super::settle;
+use crate::dialect::{Output, Session, SessionDialect, Step, Turn};
+use crate::exchange::{Call, Exchange, Flow, Http, Problems, Times};
+use crate::sink::ExchangeId;
+use crate::tee::{Close, Fault, FaultClass, Side};
+use crate::websocket::{End, Extensions, Message, Reader};
+
+/// Reads a session, if the connection changes to one.
+pub(super) struct SessionReading {
+    call: Call,
+    session: Box<dyn Session>,
+    limit: usize,
+    ids: Arc<AtomicU64>,
+    /// There once the connection has changed to WebSocket, and as long as it can be read.
+    readers: Option<Readers>,
+    responses: Responses,
+    /// Which side was the first to end the session.
+    left: Option<Side>,
+    /// What was not read of the session, apart from its responses.
+    problems: Problems,
+}
+
+struct Readers {
+    client: Reader,
+    upstream: Reader,
+}
+
+impl SessionReading {
+    pub(super) fn new(
+        dialect: &dyn SessionDialect,
+        query: Option<&str>,
+        config: &Config,
+        ids: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            call: dialect.call(),
+            session: dialect.session(query),
+            limit: config.inspect_bytes,
+            ids,
+            readers: None,
+            responses: Responses {
+                stall_threshold: config.stall_threshold,
+                open: Vec::new(),
+                over: Vec::new(),
+            },
+            left: None,
+            problems: Problems::default(),
+        }
+    }
+
+    /// The connection changes its protocol by an answer with these fields.
+    pub(super) fn switch(&mut self, fields: &HeaderMap) {
+        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().trim().to_owned();
+        let protocol = fields.get(UPGRADE).map(text).unwrap_or_default();
+        if !protocol.eq_ignore_ascii_case("websocket") {
+            return;
+        }
+        let extensions = fields.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().map(text);
+        let agreed = Extensions::agreed(&extensions.collect::<Vec<_>>().join(","));
+        let reader = |sender| Reader::new(sender, agreed, self.limit);
+        self.readers = Some(Readers {
+            client: reader(End::Client),
+            upstream: reader(End::Server),
+        });
+    }
+
+    /// Takes what one side sent.
+    pub(super) fn push(&mut self, side: Side, at: Duration, bytes: &[u8]) {
+        let Some(mut readers) = self.readers.take() else {
+            return;
+        };
+        let reader = match side {
+            Side::Client => &mut readers.client,
+            Side::Upstream => &mut readers.upstream,
+        };
+        let mut lost = false;
+        reader.push(bytes, |message| match message {
+            Message::Text(text) => self.read(side, at, text),
+            Message::Binary => {}
+            Message::Oversized => self.problems.oversized += 1,
+            Message::Close(_) => self.end(side),
+            Message::Lost => lost = true,
+        });
+        if lost {
+            self.give_up(at, |problems| problems.undecodable += 1);
+        } else {
+            self.readers = Some(readers);
+        }
+    }
+
+    fn read(&mut self, side: Side, at: Duration, message: &[u8]) {
+        let (problems, responses) = (&mut self.problems, &mut self.responses);
+        match side {
+            Side::Client => self.session.client(at, message, problems),
+            Side::Upstream => {
+                let each = &mut |step| responses.step(at, step, &Close::Complete);
+                self.session.upstream(at, message, problems, each);
+            }
+        }
+    }
+
+    /// One side is over. Which was the first says who ended what is in progress.
+    pub(super) fn end(&mut self, side: Side) {
+        self.left.get_or_insert(side);
+    }
+
+    /// Frames went by unseen, so that no message can be found any more. Says whether that was of any consequence, and so
+    /// has been counted.
+    pub(super) fn missed(&mut self, frames: u64, at: Duration) -> bool {
+        let read = self.readers.take().is_some();
+        if read {
+            self.give_up(at, |problems| problems.missed_frames += frames);
+        }
+        read
+    }
+
+    /// Nothing more is read, for a reason that is counted at the responses in progress, or else at the session.
+    fn give_up(&mut self, at: Duration, count: impl Fn(&mut Problems)) {
+        if self.responses.open.is_empty() {
+            count(&mut self.problems);
+        }
+        self.end_responses(at, &Close::Complete, count);
+    }
+
+    /// The session is over, and with it what was in progress. Gives what was not read of the session itself.
+    pub(super) fn finish(&mut self, at: Duration, close: &Close) -> Problems {
+        let close = match (close, self.left) {
+            (Close::Complete, Some(Side::Upstream)) => Close::Failed(Fault {
+                class: FaultClass::Cut,
+                kind: "stream_truncated",
+                message: "the session ended before the response did".to_owned(),
+            }),
+            (Close::Complete, _) => Close::Dropped,
+            (close, _) => close.clone(),
+        };
+        self.end_responses(at, &close, |_| {});
+        std::mem::take(&mut self.problems)
+    }
+
+    fn end_responses(&mut self, at: Duration, close: &Close, count: impl Fn(&mut Problems)) {
+        let responses = &mut self.responses;
+        self.session.finish(&mut |mut step| {
+            if let Step::Ended { turn, .. } = &mut step {
+                count(&mut turn.facts.problems);
+            }
+            responses.step(at, step, close);
+        });
+    }
+
+    /// The responses that are over and were not reported yet, as exchanges. `session` is the session's own.
+    pub(super) fn take_over(
+        &mut self,
+        session: &Exchange,
+        secrets: &Secrets,
+    ) -> Vec<(ExchangeId, Exchange)> {
+        let over = std::mem::take(&mut self.responses.over).into_iter();
+        over.map(|over| {
+            let id = ExchangeId(self.ids.fetch_add(1, Ordering::Relaxed));
+            (id, over.exchange(self.call, session, secrets))
+        })
+        .collect()
+    }
+}
+
+/// The responses of a session.
+struct Responses {
+    stall_threshold: Duration,
+    open: Vec<Open>,
+    over: Vec<Over>,
+}
+
+/// A response in progress. Its times count from the instant at which it was asked for.
+struct Open {
+    number: u64,
+    asked: Duration,
+    times: Times,
+    flow: Flow,
+    clock: OutputClock,
+}
+
+/// A response that is over.
+struct Over {
+    open: Open,
+    turn: Box<Turn>,
+    close: Close,
+}
+
+impl Responses {
+    /// Something happened to a response; where it ends, it closes so.
+    fn step(&mut self, at: Duration, step: Step, close: &Close) {
+        match step {
+            Step::Began { number, asked } => self.open.push(Open {
+                number,
+                asked,
+                times: Times::default(),
+                flow: Flow::default(),
+                clock: OutputClock::new(self.stall_threshold),
+            }),
+            Step::Came { number, output } => {
+                let mut open = self.open.iter_mut();
+                if let Some(open) = open.find(|open| open.number == number) {
+                    open.came(at, output);
+                }
+            }
+            Step::Ended { number, turn } => {
+                let place = self.open.iter().position(|open| open.number == number);
+                if let Some(place) = place {
+                    let mut open = self.open.remove(place);
+                    open.times.end = at.saturating_sub(open.asked);
+                    let close = close.clone();
+                    self.over.push(Over { open, turn, close });
+                }
+            }
+        }
+    }
+}
+
+impl Open {
+    fn came(&mut self, at: Duration, output: Output) {
+        let at = at.saturating_sub(self.asked);
+        let heard = Heard::Event(output);
+        self.clock.note(at, heard, &mut self.times, &mut self.flow);
+    }
+}
+
+impl Over {
+    /// The exchange that this response is.
+    fn exchange(self, call: Call, session: &Exchange, secrets: &Secrets) -> Exchange {
+        let (mut open, mut facts) = (self.open, self.turn.facts);
+        if let Some(error) = &mut facts.response.error {
+            secrets.hide_in_error(error);
+        }
+        // What is asked over an open connection is at the upstream as soon as it is asked.
+        let asked = Some(Duration::ZERO);
+        open.times.request_end = asked;
+        open.times.forwarded = asked;
+        open.times.sent = asked;
+        open.clock.settle(&mut open.flow);
+        let trace = session.trace.as_ref();
+        let mut exchange = Exchange {
+            call: Some(call),
+            of_session: true,
+            http: Http {
+                status: None,
+                request_bytes: 0,
+                response_bytes: 0,
+                ..session.http.clone()
+            },
+            trace: trace.map(|trace| trace.of_response(open.number)),
+            upstream: session.upstream.clone(),
+            request: self.turn.request,
+            response: facts.response,
+            usage: facts.usage,
+            problems: facts.problems,
+            times: open.times,
+            flow: open.flow,
+            ..Exchange::begin(session.started_at + open.asked)
+        };
+        settle::settle(&mut exchange, &self.close, None, false);
+        exchange
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use http::header::AUTHORIZATION;
+    use http::{Method, Uri, Version};
+
+    use super::*;
+    use crate::dialect::for_session;
+    use crate::exchange::End as Ending;
+    use crate::tee::{Instant, RequestHead};
+
+    const AT: Duration = Duration::from_secs(1);
+
+    fn session() -> SessionReading {
+        let dialect = for_session("GET", "/v1/realtime").unwrap();
+        let mut session = SessionReading::new(dialect, None, &Config::default(), Arc::default());
+        let upgrade = (UPGRADE, HeaderValue::from_static("WebSocket"));
+        session.switch(&HeaderMap::from_iter([upgrade]));
+        session
+    }
+
+    /// A message of the server's.
+    fn server(session: &mut SessionReading, event: &str) {
+        let length = (event.len() as u16).to_be_bytes();
+        let frame = [&[0x81, 126], &length[..], event.as_bytes()].concat();
+        session.push(Side::Upstream, AT, &frame);
+    }
+
+    fn over(session: &mut SessionReading) -> Vec<Exchange> {
+        let key = (
+            AUTHORIZATION,
+            HeaderValue::from_static("Bearer key-of-a-client"),
+        );
+        let head = RequestHead {
+            received: Instant::now(),
+            method: &Method::GET,
+            uri: &Uri::from_static("/v1/realtime"),
+            version: Version::HTTP_11,
+            headers: &HeaderMap::from_iter([key]),
+            scheme: "http",
+            peer: None,
+        };
+        let secrets = Secrets::of(&head, Arc::default());
+        let own = Exchange::begin(SystemTime::UNIX_EPOCH);
+        let over = session.take_over(&own, &secrets).into_iter();
+        over.map(|(_, exchange)| exchange).collect()
+    }
+
+    const CREATED: &str = r#"{"type":"response.created","response":{"id":"r"}}"#;
+    const DONE: &str = r#"{"type":"response.done","response":{"id":"r","status":"completed"}}"#;
+
+    #[test]
+    fn after_a_gap_what_was_in_progress_is_partial_and_nothing_more_is_read() {
+        let mut session = session();
+        server(&mut session, CREATED);
+        assert!(over(&mut session).is_empty());
+        assert!(session.missed(3, AT));
+        let partial = over(&mut session).remove(0);
+        assert_eq!(partial.end, Ending::Done);
+        assert_eq!(partial.problems.missed_frames, 3);
+        server(&mut session, CREATED);
+        server(&mut session, DONE);
+        assert!(!session.missed(1, AT), "what is not read cannot be missed");
+        let problems = session.finish(AT, &Close::Complete);
+        assert!(over(&mut session).is_empty());
+        assert_eq!(problems, Problems::default(), "counted at the response");
+    }
+
+    #[test]
+    fn a_credential_that_an_error_quotes_is_hidden() {
+        let mut session = session();
+        server(&mut session, CREATED);
+        let error = r#"{"error":{"code":"c","message":"no key-of-a-client"}}"#;
+        let failed = format!(
+            r#"{{"type":"response.done","response":{{"id":"r","status_details":{error}}}}}"#
+        );
+        server(&mut session, &failed);
+        let failure = over(&mut session).remove(0).failure.unwrap();
+        assert_eq!((&*failure.kind, &*failure.message), ("c", "no REDACTED"));
+    }
+
+    #[test]
+    fn a_gap_between_responses_is_the_sessions() {
+        let mut session = session();
+        server(&mut session, CREATED);
+        server(&mut session, DONE);
+        assert_eq!(over(&mut session)[0].end, Ending::Done);
+        session.missed(3, AT);
+        assert_eq!(session.finish(AT, &Close::Complete).missed_frames, 3);
+    }
+
+    #[test]
+    fn the_last_word_that_came_first_says_who_left() {
+        for (first, end) in [
+            (Side::Client, Ending::ClientLeft),
+            (Side::Upstream, Ending::Cut),
+        ] {
+            let mut session = session();
+            server(&mut session, CREATED);
+            session.push(first, AT, &[0x88, 0]);
+            session.end(Side::Client);
+            session.end(Side::Upstream);
+            session.finish(AT, &Close::Complete);
+            assert_eq!(over(&mut session)[0].end, end, "{first:?}");
+        }
+    }
+}
