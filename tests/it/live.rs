@@ -61,6 +61,7 @@ fn broken() -> Arc<Exchange> {
     Arc::new(Exchange {
         started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1000),
         call: Some(Call::ChatCompletions),
+        of_session: false,
         http: Http {
             method: "POST".into(),
             path: "/v1/chat/completions".into(),

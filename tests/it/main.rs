@@ -20,6 +20,7 @@ mod logs;
 mod media;
 mod metrics;
 mod overload;
+mod realtime;
 mod reference;
 mod routes;
 mod shutdown;

@@ -1,11 +1,10 @@
 //! A stream goes out as it comes in: each write of the upstream reaches the client while the stream stays open, and a
 //! side that does not read holds the other one up. Every wait here is for bytes that the other side has already sent.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use crate::support::client::post;
+use crate::support::flood::{FLOOD, HELD, PIECE, flood};
 use crate::support::http1::{Connection, chunk};
 use crate::support::relay::{Pair, Relay};
 
@@ -188,38 +187,6 @@ async fn many_streams_go_on_side_by_side() {
             assert_eq!(pair.client.read_chunk().await.data, event.as_bytes());
         }
     }
-}
-
-/// More than every buffer on the way can hold, kernel's and ours together.
-const FLOOD: usize = 128 << 20;
-const HELD: usize = 64 << 20;
-const PIECE: usize = 64 << 10;
-
-/// Writes pieces in a task of its own, and returns when it is held up: the count of bytes it got rid of, which goes on
-/// counting, and the task.
-async fn flood(
-    mut writer: Connection,
-    piece: Vec<u8>,
-) -> (Arc<AtomicUsize>, tokio::task::JoinHandle<Connection>) {
-    let written = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&written);
-    let size = piece.len();
-    let writing = tokio::spawn(async move {
-        // A peer that goes away ends the flood.
-        while count.load(Ordering::Relaxed) < FLOOD && writer.try_write(&piece).await.is_ok() {
-            count.fetch_add(size, Ordering::Relaxed);
-        }
-        // Still open: a client that closes has left.
-        writer
-    });
-    let mut last = usize::MAX;
-    while last != written.load(Ordering::Relaxed) {
-        last = written.load(Ordering::Relaxed);
-        // Not a wait for something to happen: a flood that pauses for so long has stopped, or the machine is slow, and
-        // then less was written than could have been.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    (written, writing)
 }
 
 #[tokio::test]

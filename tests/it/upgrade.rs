@@ -1,9 +1,13 @@
 //! Connections that change their protocol, through the real program: every byte passes in both directions, and an end
 //! on one side is an end on the other.
 
+use std::sync::atomic::Ordering;
+
 use crate::support::client;
+use crate::support::flood::{FLOOD, HELD, PIECE, flood};
 use crate::support::http1::{Closed, Connection};
 use crate::support::relay::{Pair, Relay};
+use crate::support::websocket::frame;
 
 const ASK: &str = "GET /v1/realtime?model=m HTTP/1.1\r\nHost: me\r\nConnection: keep-alive, Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -176,4 +180,57 @@ async fn shutting_down_waits_for_tunnels() {
     served.closed().await;
     drop(served);
     assert!(relay.server.process.exit().await.success());
+}
+
+#[tokio::test]
+async fn a_side_that_does_not_read_holds_up_the_other() {
+    let relay = Relay::start().await;
+    for from_client in [true, false] {
+        let (client, served) = tunnel(&relay).await;
+        let (writer, mut reader) = if from_client {
+            (client, served)
+        } else {
+            (served, client)
+        };
+        let (written, writing) = flood(writer, vec![b'x'; PIECE]).await;
+        let held = written.load(Ordering::Relaxed);
+        assert!(held < HELD, "{held} bytes were taken, {from_client}");
+        let got = reader.read_exact(FLOOD).await;
+        assert!(got.iter().all(|byte| *byte == b'x'), "{from_client}");
+        writing.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn close_frames_pass_with_their_codes() {
+    let relay = Relay::start().await;
+    let (mut client, mut served) = tunnel(&relay).await;
+    let going_away = frame(8, b"\x03\xe9going away", Some([1, 2, 3, 4]));
+    client.write(&going_away).await;
+    assert_eq!(served.read_exact(going_away.len()).await, going_away);
+    let internal = frame(8, b"\x03\xf3", None);
+    served.write(&internal).await;
+    served.close().await;
+    assert_eq!(client.read_to_end().await, (internal, Closed::Eof));
+}
+
+#[tokio::test]
+async fn what_passes_through_a_tunnel_is_counted() {
+    let relay = Relay::start().await;
+    let mut pair = relay.pair().await;
+    pair.ask(ASK.replace("/v1/realtime", "/v1/other")).await;
+    pair.answer(SWITCH).await;
+    let (mut client, mut served) = (pair.client, pair.served.unwrap());
+    client.write("12345").await;
+    served.read_exact(5).await;
+    served.write("1234567").await;
+    client.read_exact(7).await;
+    served.close().await;
+    client.close().await;
+    relay
+        .metric("streamgauge_request_bytes_total", "", "5")
+        .await;
+    relay
+        .metric("streamgauge_response_bytes_total", "", "7")
+        .await;
 }

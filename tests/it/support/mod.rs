@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod exposition;
 pub(crate) mod file;
+pub(crate) mod flood;
 pub(crate) mod gauge;
 pub(crate) mod http1;
 pub(crate) mod origin;
@@ -17,6 +18,7 @@ pub(crate) mod relay;
 pub(crate) mod scene;
 pub(crate) mod tls;
 pub(crate) mod upstream;
+pub(crate) mod websocket;
 
 use std::time::Duration;
 
