@@ -103,6 +103,20 @@ impl Exchange {
         ready + self.times.held
     }
 
+    /// Bytes that came from the client: the request's body, and what it sent through a tunnel.
+    #[must_use]
+    pub fn bytes_from_client(&self) -> u64 {
+        let tunnel = self.http.tunnel.unwrap_or_default();
+        self.http.request_bytes + tunnel.from_client
+    }
+
+    /// Bytes that came from the upstream, in the same way.
+    #[must_use]
+    pub fn bytes_from_upstream(&self) -> u64 {
+        let tunnel = self.http.tunnel.unwrap_or_default();
+        self.http.response_bytes + tunnel.from_upstream
+    }
+
     /// Where the token counts come from; `None` for what is no call to a model, and where there are none and none are due.
     #[must_use]
     pub fn usage_source(&self) -> Option<UsageSource> {

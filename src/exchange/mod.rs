@@ -116,6 +116,17 @@ pub struct Http {
     pub request_bytes: u64,
     /// Bytes of the response body as read from the upstream, still coded.
     pub response_bytes: u64,
+    /// What passed after the connection had changed its protocol; `None` where it did not.
+    pub tunnel: Option<Tunnel>,
+}
+
+/// What passed through a connection that was HTTP's no longer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Bytes that the client sent.
+    pub from_client: u64,
+    /// Bytes that the upstream sent.
+    pub from_upstream: u64,
 }
 
 /// Identity of the two spans of an exchange (W3C Trace Context).

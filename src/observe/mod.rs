@@ -194,6 +194,7 @@ fn http_facts(head: &RequestHead<'_>, route: Option<&'static str>) -> Http {
         response_headers: Headers::default(),
         request_bytes: 0,
         response_bytes: 0,
+        tunnel: None,
     }
 }
 

@@ -180,7 +180,7 @@ impl ExchangeObserver {
         self.exchange.usage = facts.usage;
         self.exchange.problems = facts.problems;
         self.exchange.problems.add(self.request.problems());
-        self.exchange.http.response_bytes += closing.response_bytes;
+        self.exchange.http.response_bytes = closing.response_bytes;
         self.exchange.http.status = closing.status.map(|status| status.as_u16());
         if !self.exchange.response.streamed {
             self.exchange.times.first_chunk = self.exchange.times.first_byte;
@@ -220,10 +220,10 @@ impl ExchangeObserver {
     }
 
     fn tunnel_end(&mut self, side: Side, bytes: u64) {
-        let http = &mut self.exchange.http;
+        let tunnel = self.exchange.http.tunnel.get_or_insert_default();
         match side {
-            Side::Client => http.request_bytes += bytes,
-            Side::Upstream => http.response_bytes += bytes,
+            Side::Client => tunnel.from_client = bytes,
+            Side::Upstream => tunnel.from_upstream = bytes,
         }
         if let Some(session) = &mut self.session {
             session.end(side);

@@ -260,6 +260,7 @@ impl Over {
                 status: None,
                 request_bytes: 0,
                 response_bytes: 0,
+                tunnel: None,
                 ..session.http.clone()
             },
             trace: trace.map(|trace| trace.of_response(open.number)),

@@ -84,12 +84,12 @@ static CHUNKS: Metric = counter(
 static REQUEST_BYTES: Metric = counter(
     "streamgauge.request.bytes",
     "By",
-    "Bytes of request bodies, as clients sent them.",
+    "Bytes of request bodies and of tunnels, as clients sent them.",
 );
 static RESPONSE_BYTES: Metric = counter(
     "streamgauge.response.bytes",
     "By",
-    "Bytes of response bodies, as upstreams sent them, still coded.",
+    "Bytes of response bodies and of tunnels, as upstreams sent them, still coded.",
 );
 
 /// What the observer could not read or did not see, by kind.
@@ -194,7 +194,7 @@ impl Vocabulary for Own {
             exchange.upstream.as_ref().map(|upstream| &*upstream.name),
         );
         span.put(OVERHEAD_SPAN, exchange.overhead());
-        span.put("streamgauge.response.bytes", exchange.http.response_bytes);
+        span.put("streamgauge.response.bytes", exchange.bytes_from_upstream());
         span.put_some(
             INTEGRITY_SPAN,
             exchange.integrity.map(|integrity| integrity.as_str()),
@@ -254,8 +254,8 @@ impl Vocabulary for Own {
             &base,
             &some([
                 whole(OVERHEAD.sample(exchange.overhead())),
-                whole(REQUEST_BYTES.sample(exchange.http.request_bytes)),
-                whole(RESPONSE_BYTES.sample(exchange.http.response_bytes)),
+                whole(REQUEST_BYTES.sample(exchange.bytes_from_client())),
+                whole(RESPONSE_BYTES.sample(exchange.bytes_from_upstream())),
                 exchange.flow.events.map(|count| EVENTS.sample(count)),
                 exchange.flow.chunks.map(|count| CHUNKS.sample(count)),
                 exchange

@@ -120,3 +120,104 @@ impl<S> Drop for TunnelTee<S> {
         self.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+    use crate::tee::{Closing, Observer, Taps};
+
+    /// What an observer was shown, a line an event.
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<Vec<String>>>);
+
+    struct Recorder {
+        seen: Seen,
+        wants: bool,
+    }
+
+    impl Observer for Recorder {
+        fn observe(&mut self, event: Event) {
+            let line = match event {
+                Event::TunnelFrame(side, _, bytes) => {
+                    format!("{side:?}: {}", String::from_utf8_lossy(&bytes))
+                }
+                Event::TunnelEnd(side, _, bytes) => format!("{side:?} ends after {bytes}"),
+                other => format!("{other:?}"),
+            };
+            self.seen.0.lock().unwrap().push(line);
+        }
+
+        fn wants_tunnel(&self) -> bool {
+            self.wants
+        }
+
+        fn close(self: Box<Self>, _: Closing) {}
+    }
+
+    impl Seen {
+        /// Waits for what is handed over, and nothing else.
+        async fn until(&self, expected: &[&str]) {
+            while *self.0.lock().unwrap() != expected {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+    }
+
+    fn tunnel(wants: bool) -> (DuplexStream, TunnelTee<DuplexStream>, Tap, Seen) {
+        let seen = Seen::default();
+        let observer = Recorder {
+            seen: seen.clone(),
+            wants,
+        };
+        let tap = Taps::new(1 << 20).open(Box::new(observer));
+        let (peer, io) = duplex(64);
+        (
+            peer,
+            TunnelTee::new(io, Side::Client, tap.clone()),
+            tap,
+            seen,
+        )
+    }
+
+    #[tokio::test]
+    async fn what_a_side_sends_is_handed_over_when_it_falls_silent() {
+        let (mut peer, mut tee, tap, seen) = tunnel(true);
+        peer.write_all(b"hello").await.unwrap();
+        let mut read = [0; 5];
+        tee.read_exact(&mut read).await.unwrap();
+        let silent = tokio::time::timeout(std::time::Duration::ZERO, tee.read_u8()).await;
+        assert!(silent.is_err());
+        seen.until(&["Client: hello"]).await;
+        tee.write_all(b"what it is sent is not its own")
+            .await
+            .unwrap();
+        drop(peer);
+        assert_eq!(tee.read(&mut read).await.unwrap(), 0);
+        drop(tee);
+        tap.hand_over();
+        seen.until(&["Client: hello", "Client ends after 5"]).await;
+    }
+
+    #[tokio::test]
+    async fn where_nobody_wants_to_see_it_is_only_counted() {
+        let (mut peer, mut tee, tap, seen) = tunnel(false);
+        peer.write_all(b"hello").await.unwrap();
+        tee.read_exact(&mut [0; 5]).await.unwrap();
+        drop(tee);
+        tap.hand_over();
+        seen.until(&["Client ends after 5"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_side_that_cannot_be_written_to_is_over() {
+        let (peer, mut tee, tap, seen) = tunnel(true);
+        drop(peer);
+        assert!(tee.write_all(b"into the void").await.is_err());
+        tap.hand_over();
+        seen.until(&["Client ends after 0"]).await;
+    }
+}

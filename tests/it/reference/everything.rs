@@ -108,6 +108,7 @@ fn http() -> Http {
         response_headers: every_header(),
         request_bytes: 1,
         response_bytes: 1,
+        tunnel: None,
     }
 }
 
