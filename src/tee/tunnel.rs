@@ -36,7 +36,7 @@ impl<S> TunnelTee<S> {
         }
     }
 
-    fn read(&mut self, bytes: &[u8]) {
+    fn show(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         self.shown = true;
         self.tap.show_tunnel(self.side, Instant::now(), bytes);
@@ -73,7 +73,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TunnelTee<S> {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => match &buffer.filled()[before..] {
                 [] if room > 0 => self.end(),
-                read => self.read(read),
+                read => self.show(read),
             },
             Poll::Ready(Err(_)) => self.end(),
         }
@@ -173,7 +173,7 @@ mod tests {
             seen: seen.clone(),
             wants,
         };
-        let tap = Taps::new(1 << 20).open(Box::new(observer));
+        let tap = Taps::new(1 << 20, &[]).open(Box::new(observer));
         let (peer, io) = duplex(64);
         (
             peer,

@@ -40,7 +40,7 @@ impl Extensions {
 
     /// What undoes the compression of what this end sends; `None` where nothing is compressed.
     pub(super) fn inflater(self, of: End) -> Option<Inflater> {
-        self.deflate.then(|| Inflater {
+        self.deflate.then_some(Inflater {
             state: None,
             forgets: match of {
                 End::Client => self.client_forgets,

@@ -263,8 +263,10 @@ fn what_was_agreed_on_is_read_for_each_direction() {
     );
 }
 
-/// A message as its parts, some masked.
-fn messages() -> impl Strategy<Value = Vec<(bool, Vec<Vec<u8>>, Option<[u8; 4]>)>> {
+/// Whether a message is text, its parts, and the mask over them.
+type Parts = (bool, Vec<Vec<u8>>, Option<[u8; 4]>);
+
+fn messages() -> impl Strategy<Value = Vec<Parts>> {
     let part = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),
         prop::collection::vec(Just(b'a'), 65_530..65_540),
