@@ -54,20 +54,22 @@ class Collector:
 
     def inference(self, trace_id):
         """Waits for the inference span of a trace, and returns its attributes."""
+        return self.inferences(trace_id, 1)[0]
+
+    def inferences(self, trace_id, count):
+        """Waits for so many inference spans of a trace, and returns the attributes of each."""
 
         def found():
-            for span in self._spans:
-                attributes = {item.key: _value(item.value) for item in span.attributes}
-                if span.trace_id.hex() == trace_id and "gen_ai.operation.name" in attributes:
-                    return attributes
-            return None
+            spans = [span for span in self._spans if span.trace_id.hex() == trace_id]
+            each = [{item.key: _value(item.value) for item in span.attributes} for span in spans]
+            return [attributes for attributes in each if "gen_ai.operation.name" in attributes]
 
         with self._changed:
-            self._changed.wait_for(found, DEADLINE)
+            self._changed.wait_for(lambda: len(found()) >= count, DEADLINE)
             names = [span.name for span in self._spans if span.trace_id.hex() == trace_id]
-            if attributes := found():
+            if len(attributes := found()) >= count:
                 return attributes
-        raise AssertionError(f"no inference span came for trace {trace_id}; it has {names}")
+        raise AssertionError(f"no {count} inference spans came for trace {trace_id}; it has {names}")
 
 
 def _value(value):
