@@ -1,4 +1,5 @@
-"""A small stand-in for a realtime upstream: one answer to each `response.create`, in the API's own events."""
+"""A small stand-in for an upstream with sessions, of the Realtime API or of the Responses API by the path: one answer to each
+`response.create`, in the API's own events."""
 
 import json
 import threading
@@ -32,6 +33,8 @@ class RealtimeServer:
 
 
 def _session(connection):
+    if connection.request.path.split("?")[0].endswith("/responses"):
+        return _responses(connection)
     session = {"type": "realtime", "id": "sess_1", "model": MODEL, "output_modalities": ["audio"]}
     _send(connection, "session.created", session=session)
     count = 0
@@ -60,6 +63,17 @@ def _answer(connection, response_id):
     send("response.function_call_arguments.delta", item_id="item_2", call_id="call_1", delta='{"station":7}')
     done = {"status": "completed", "output": [call | {"arguments": '{"station":7}'}], "usage": USAGE}
     _send(connection, "response.done", response=response | done)
+
+
+def _responses(connection):
+    for number, message in enumerate(connection, start=1):
+        model = json.loads(message)["model"]
+        response = {"object": "response", "id": f"resp_{number}", "model": model, "output": []}
+        _send(connection, "response.created", response=response | {"status": "in_progress"})
+        for text in ("2.31", " m"):
+            _send(connection, "response.output_text.delta", item_id="msg_1", output_index=0, content_index=0, delta=text)
+        usage = {"input_tokens": 12, "output_tokens": 4, "total_tokens": 16}
+        _send(connection, "response.completed", response=response | {"status": "completed", "usage": usage})
 
 
 def _send(connection, kind, **members):

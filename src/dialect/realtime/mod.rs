@@ -23,7 +23,7 @@ use super::member::{self, decode, typed};
 use super::openai::error;
 use super::session::{Session, SessionDialect, Step, Turn};
 use super::{Facts, Output, path};
-use crate::exchange::{ApiError, Call, Problems};
+use crate::exchange::{ApiError, Call, Problems, Request};
 use crate::json::{self, Kind, Value};
 
 /// Most responses of one session that are followed at a time. The API has one in the conversation and few beside it; beyond
@@ -69,6 +69,7 @@ impl SessionDialect for Api {
             one_at_a_time: self.call == Call::Responses,
             settings: Settings::of_query(query),
             asks: Asks::default(),
+            asked_last: None,
             open: Vec::new(),
             last: 0,
         })
@@ -81,6 +82,9 @@ struct Conversation {
     one_at_a_time: bool,
     settings: Settings,
     asks: Asks,
+    /// What a response inherits that follows another of the server's own accord, as one that is steered does (the Responses
+    /// API).
+    asked_last: Option<Request>,
     /// Responses in progress, oldest first.
     open: Vec<Open>,
     /// Number of the response that began last.
@@ -105,6 +109,7 @@ impl Session for Conversation {
             "response.create" => {
                 let request = self.settings.request(event, problems);
                 let id = typed(event.get("event_id"), problems, Value::as_text);
+                self.asked_last = self.one_at_a_time.then(|| request.clone());
                 self.asks.push(Ask {
                     at,
                     event_id: id.map(member::keep),
@@ -154,7 +159,10 @@ impl Conversation {
         let ask = self.asks.answered(at).unwrap_or_else(|heard| Ask {
             at: heard,
             event_id: None,
-            request: self.settings.standing(),
+            request: match &self.asked_last {
+                Some(asked) => asked.clone(),
+                None => self.settings.standing(),
+            },
         });
         let open = self.open(ask, each);
         let output = open

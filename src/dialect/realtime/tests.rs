@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::dialect::for_session;
 use crate::dialect::tests::{Seen, fixtures, prune, summary};
-use crate::exchange::Request;
 
 /// A session that is read, its messages a millisecond apart.
 struct Reading {
