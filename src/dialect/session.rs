@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::realtime;
 use super::{Facts, Output};
-use crate::exchange::{Call, Problems, Request};
+use crate::exchange::{Call, Problems, RateLimit, Request};
 
 /// Every dialect of sessions; the first that matches takes a request.
 static SESSIONS: [&dyn SessionDialect; 2] = [&realtime::REALTIME, &realtime::RESPONSES];
@@ -88,4 +88,6 @@ pub struct Turn {
     pub request: Request,
     /// What came.
     pub facts: Facts,
+    /// What was left of the upstream's limits, as it was told while this response was the newest.
+    pub rate_limits: Vec<RateLimit>,
 }

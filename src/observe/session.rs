@@ -268,6 +268,7 @@ impl Over {
             request: self.turn.request,
             response: facts.response,
             usage: facts.usage,
+            rate_limits: self.turn.rate_limits,
             problems: facts.problems,
             times: open.times,
             flow: open.flow,

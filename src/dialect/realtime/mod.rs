@@ -23,12 +23,15 @@ use super::member::{self, decode, typed};
 use super::openai::error;
 use super::session::{Session, SessionDialect, Step, Turn};
 use super::{Facts, Output, path};
-use crate::exchange::{ApiError, Call, Problems, Request};
+use crate::exchange::{ApiError, Call, Limited, Problems, RateLimit, Request};
 use crate::json::{self, Kind, Value};
 
 /// Most responses of one session that are followed at a time. The API has one in the conversation and few beside it; beyond
 /// it the oldest is given up.
 const OPEN_MAX: usize = 16;
+
+/// Most limits that are kept of one response; the API has two.
+const LIMITS_MAX: usize = 8;
 
 /// `…/realtime`.
 pub(super) static REALTIME: Api = Api {
@@ -137,6 +140,7 @@ impl Session for Conversation {
                 self.asks.heard(at);
             }
             "response.created" => self.begin(at, event, each),
+            "rate_limits.updated" => self.limits_told(event),
             "error" => self.failed(event, each),
             kind if kind.starts_with("response.") => self.went_on(kind, event, each),
             _ => {}
@@ -193,6 +197,7 @@ impl Conversation {
         let turn = Turn {
             request: ask.request,
             facts,
+            rate_limits: Vec::new(),
         };
         self.open.push(Open {
             number: self.last,
@@ -215,6 +220,15 @@ impl Conversation {
         });
         if open.turn.facts.response.done {
             self.open.remove(at).end(each);
+        }
+    }
+
+    /// What is left of the limits. It is told when a response begins, so it is kept with the newest.
+    fn limits_told(&mut self, event: Value<'_>) {
+        let limits = event.get("rate_limits").into_iter();
+        let told = limits.flat_map(Value::elements).filter_map(rate_limit);
+        if let Some(newest) = self.open.last_mut() {
+            newest.turn.rate_limits = told.take(LIMITS_MAX).collect();
         }
     }
 
@@ -274,6 +288,18 @@ impl Open {
             turn: self.turn,
         });
     }
+}
+
+/// One of the limits of `rate_limits.updated`; `None` for one of another name.
+fn rate_limit(limit: Value<'_>) -> Option<RateLimit> {
+    let [name, remaining] = limit.select(["name", "remaining"]);
+    let limited = match &*name?.as_text()?.decode() {
+        "requests" => Limited::Requests,
+        "tokens" => Limited::Tokens,
+        _ => return None,
+    };
+    let remaining = member::count(remaining?)?;
+    Some(RateLimit { limited, remaining })
 }
 
 /// An event and its type; what is no JSON object is counted.

@@ -76,6 +76,10 @@ impl Reading {
         let responses: Vec<Value> = std::mem::take(&mut self.ended)
             .into_iter()
             .map(|(number, turn)| {
+                let limits = turn.rate_limits.iter();
+                let limits: Vec<_> = limits
+                    .map(|limit| format!("{:?} {}", limit.limited, limit.remaining))
+                    .collect();
                 let seen = Seen {
                     facts: turn.facts,
                     outputs: self.outputs.remove(&number).unwrap_or_default(),
@@ -84,6 +88,9 @@ impl Reading {
                 response["number"] = json!(number);
                 response["asked"] = json!(self.asked[&number].as_millis());
                 response["request"] = request_summary(&turn.request);
+                if !limits.is_empty() {
+                    response["rate_limits"] = json!(limits);
+                }
                 response
             })
             .collect();
