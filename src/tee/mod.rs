@@ -16,10 +16,10 @@ pub use proof::Verdict;
 pub use request::RequestTee;
 pub use response::{Edit, Piece, ResponseTee};
 pub use tap::{
-    Close, Closing, Counters, Event, Fault, FaultClass, Observer, Open, Opened, RequestHead, Side,
-    Tap, Taps, TraceContext, UpstreamName,
+    Close, Closing, Counters, Event, Fault, FaultClass, Observer, Open, Opened, RequestHead, Tap,
+    Taps, TraceContext, UpstreamName,
 };
-pub use tunnel::TunnelTee;
+pub use tunnel::{Side, TunnelTee};
 
 /// The clock of the byte path: monotonic, and pausable by tests.
 pub use tokio::time::Instant;

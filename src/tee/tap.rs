@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::fields;
 use super::proof::Verdict;
+use super::tunnel::Side;
 use super::worker::{Job, Worker};
 
 /// Events that make a batch worth handing over.
@@ -125,15 +126,6 @@ pub enum Event {
     TunnelEnd(Side, Instant, u64),
     /// So many frames went by unseen, here.
     Missed(u64),
-}
-
-/// A side of a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// Who asked for it.
-    Client,
-    /// Who was asked.
-    Upstream,
 }
 
 /// How an upstream is known.

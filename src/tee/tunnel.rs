@@ -9,7 +9,16 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Event, Instant, Side, Tap};
+use super::{Event, Instant, Tap};
+
+/// A side of a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Who asked for it.
+    Client,
+    /// Who was asked.
+    Upstream,
+}
 
 /// Passes on what one side sends and is sent.
 #[derive(Debug)]
