@@ -285,6 +285,7 @@ async fn speech_by_events_is_a_stream() {
             "streamgauge.gap.p99=TIME",
             "streamgauge.stalls=0",
             "streamgauge.time_per_output_token=TIME",
+            "streamgauge.time_to_first_audio=TIME",
             "streamgauge.time_to_first_byte=TIME",
             "streamgauge.time_to_first_event=TIME",
             "streamgauge.time_to_first_token=TIME",
