@@ -108,16 +108,22 @@ fn output_type(
     modalities: Option<Value<'_>>,
     problems: &mut Problems,
 ) -> Option<OutputType> {
-    let format = typed(format, problems, member::object).and_then(|format| format.get("type"));
-    let format = typed(format, problems, Value::as_text).map(|name| name.decode());
     let modalities = typed(modalities, problems, member::array);
     let speaks = |name: Value<'_>| name.as_text().is_some_and(|name| name.is("audio"));
-    match format.as_deref() {
-        Some("json_object" | "json_schema") => Some(OutputType::Json),
-        Some("text") => Some(OutputType::Text),
-        _ if modalities.is_some_and(|names| names.elements().any(speaks)) => {
-            Some(OutputType::Speech)
-        }
+    let speech = modalities.is_some_and(|names| names.elements().any(speaks));
+    format_type(format, problems).or(speech.then_some(OutputType::Speech))
+}
+
+/// The type of a format that is asked for by an object.
+pub(in crate::dialect) fn format_type(
+    format: Option<Value<'_>>,
+    problems: &mut Problems,
+) -> Option<OutputType> {
+    let format = typed(format, problems, member::object)?;
+    let name = typed(format.get("type"), problems, Value::as_text)?;
+    match &*name.decode() {
+        "json_object" | "json_schema" => Some(OutputType::Json),
+        "text" => Some(OutputType::Text),
         _ => None,
     }
 }
