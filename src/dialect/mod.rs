@@ -20,6 +20,7 @@ mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
 mod openai_moderations;
+mod openai_responses;
 mod openai_retrieval;
 mod parameters;
 mod path;
@@ -36,7 +37,7 @@ pub use path::{deployment, vector_store};
 pub use session::{Session, SessionDialect, Step, Turn, for_session};
 
 /// Every dialect; the first that matches takes a request.
-static DIALECTS: [&dyn Dialect; 19] = [
+static DIALECTS: [&dyn Dialect; 22] = [
     &openai_chat::OpenAiChat,
     &openai_completions::OpenAiCompletions,
     &openai_embeddings::OpenAiEmbeddings,
@@ -56,6 +57,9 @@ static DIALECTS: [&dyn Dialect; 19] = [
     &audio_speech::AudioSpeech,
     &audio_transcription::TRANSCRIPTIONS,
     &audio_transcription::TRANSLATIONS,
+    &openai_responses::OpenAiResponses::Create,
+    &openai_responses::OpenAiResponses::Fetch,
+    &openai_responses::OpenAiResponses::Cancel,
 ];
 
 /// The dialect a request belongs to; `None` where only HTTP is known. `path` is without query.
@@ -77,6 +81,9 @@ pub trait Dialect: Send + Sync {
 
     /// Whether a request belongs to it. `path` is without query; paths are recognised by their tail.
     fn matches(&self, method: &str, path: &str) -> bool;
+
+    /// Reads the request's query, where an API asks for something there.
+    fn query(&self, _query: &str, _request: &mut Request) {}
 
     /// Reads a whole, decoded request body.
     fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems);

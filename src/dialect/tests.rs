@@ -13,6 +13,9 @@ use super::*;
 use crate::exchange::{Choice, OutputType, ToolCall};
 use crate::sse;
 
+mod messages;
+mod responses;
+
 /// What a response came to: its facts, and the output of each event.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -91,6 +94,9 @@ pub(super) fn summary(seen: &Seen) -> Value {
         "reasoning_chars": response.reasoning_chars.map(|chars| chars.to_string()),
         "refusal_chars": response.refusal_chars.map(|chars| chars.to_string()),
         "logprobs": response.logprobs,
+        "response_status": response.status,
+        "conversation": response.conversation_id,
+        "compacted": response.compacted,
         "done": response.done,
         "truncated": response.truncated,
         "error": error.map(|error| json!({

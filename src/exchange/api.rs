@@ -11,7 +11,7 @@ pub struct Request {
     pub model: Option<String>,
     /// `stream`; only a JSON boolean counts.
     pub stream: Option<bool>,
-    /// `max_completion_tokens`, else `max_tokens`.
+    /// `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of the Responses API.
     pub max_tokens: Option<i64>,
     /// `n`.
     pub choice_count: Option<i64>,
@@ -25,13 +25,14 @@ pub struct Request {
     pub frequency_penalty: Option<f64>,
     /// `presence_penalty`.
     pub presence_penalty: Option<f64>,
-    /// `stop`, one string or several.
+    /// `stop`, one string or several; `stop_sequences` of messages.
     pub stop_sequences: Option<Vec<String>>,
     /// `seed`.
     pub seed: Option<i64>,
-    /// `reasoning_effort`, verbatim.
+    /// `reasoning_effort`, verbatim; `reasoning.effort` of the Responses API, `output_config.effort` of messages.
     pub reasoning_level: Option<String>,
-    /// Requested output format, from `response_format.type` or `modalities`.
+    /// Requested output format, from `response_format.type` or `modalities`; `text.format.type` of the Responses API,
+    /// `output_config.format.type` of messages.
     pub output_type: Option<OutputType>,
     /// `service_tier`.
     pub service_tier: Option<String>,
@@ -43,6 +44,18 @@ pub struct Request {
     pub data_source: Option<String>,
     /// Most results that a search may bring: `max_num_results`.
     pub result_limit: Option<i64>,
+    /// `conversation` of the Responses API.
+    pub conversation_id: Option<String>,
+    /// `previous_response_id`, the response this one goes on from.
+    pub previous_response_id: Option<String>,
+    /// Whether the input brings a history that was compacted.
+    pub compacted: bool,
+    /// `prompt.id`, a template kept at the provider.
+    pub prompt_name: Option<String>,
+    /// `prompt.version`.
+    pub prompt_version: Option<String>,
+    /// After which event a fetched stream is to begin: `starting_after` of the query.
+    pub stream_cursor: Option<String>,
     /// Unicode code points of the prompt's text, over all messages; of the input, where it is no prompt.
     pub prompt_chars: Option<u64>,
     /// Whether the proxy added `stream_options.include_usage`. Set by the observer.
@@ -92,6 +105,12 @@ pub struct Response {
     pub logprobs: bool,
     /// Whether the event came that ends a stream of this API: the `[DONE]` sentinel, or a terminal event.
     pub done: bool,
+    /// Last non-empty `status` of the Responses API; `queued` and `in_progress` for what goes on in the background.
+    pub status: Option<String>,
+    /// `conversation` of the Responses API.
+    pub conversation_id: Option<String>,
+    /// Whether the history was compacted on the way.
+    pub compacted: bool,
     /// An error object, in an HTTP error's body or inside a stream.
     pub error: Option<ApiError>,
     /// More choices or tool calls came than are kept.
@@ -105,7 +124,7 @@ pub struct Response {
 pub struct Choice {
     /// `index` as sent.
     pub index: u64,
-    /// Raw `finish_reason`; `None` until one came.
+    /// Raw `finish_reason`, `stop_reason` of messages; by the `status` in the Responses API. `None` until one came.
     pub finish_reason: Option<String>,
 }
 
@@ -116,9 +135,9 @@ pub struct ToolCall {
     pub choice: u64,
     /// `index` within the choice, or the position where the wire has none.
     pub index: u64,
-    /// `id`, if any came.
+    /// `id`, if any came; `call_id` in the Responses API.
     pub id: Option<String>,
-    /// `function.name`, put together from its fragments.
+    /// `function.name`, put together from its fragments; the kind of tool where the provider defined it.
     pub name: String,
     /// Unicode code points of the arguments' JSON text.
     pub arguments_chars: u64,

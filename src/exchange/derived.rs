@@ -117,10 +117,22 @@ impl Exchange {
         self.http.response_bytes + tunnel.from_upstream
     }
 
-    /// Where the token counts come from; `None` for what is no call to a model, and where there are none and none are due.
+    /// Whether the answer is generated in another call's time: it is only fetched, or goes on in the background. Its tokens
+    /// are not this call's.
+    #[must_use]
+    pub fn generates_elsewhere(&self) -> bool {
+        let goes_on = matches!(
+            self.response.status.as_deref(),
+            Some("queued" | "in_progress")
+        );
+        self.call == Some(Call::FetchResponse) || (goes_on && !self.response.streamed)
+    }
+
+    /// Where the token counts come from; `None` for what is no call to a model or
+    /// [`generates_elsewhere`](Self::generates_elsewhere), and where there are none and none are due.
     #[must_use]
     pub fn usage_source(&self) -> Option<UsageSource> {
-        let call = self.call?;
+        let call = self.call.filter(|_| !self.generates_elsewhere())?;
         // A count that came before the stream broke may have been a running one.
         let whole = matches!(
             self.end,

@@ -139,7 +139,7 @@ impl Open for Observe {
                 path,
             });
         }
-        let exchange = Exchange {
+        let mut exchange = Exchange {
             call: dialect.map(Dialect::call),
             http: http_facts(
                 head,
@@ -150,6 +150,9 @@ impl Open for Observe {
             trace,
             ..Exchange::begin(wall_clock(head.received))
         };
+        if let (Some(dialect), Some(query)) = (dialect, head.uri.query()) {
+            dialect.query(query, &mut exchange.request);
+        }
         let mut observer = ExchangeObserver::new(
             id,
             head,

@@ -129,6 +129,7 @@ impl Vocabulary for GenAi {
 
     fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
         shared(exchange, span);
+        stored(exchange, span);
         let usage = &exchange.usage;
         span.put_some(
             "gen_ai.request.reasoning.level",
@@ -256,6 +257,9 @@ fn shared_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
 fn shared_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
     let (response, usage) = (&exchange.response, &exchange.usage);
     span.put_some("gen_ai.response.id", response.id.as_deref());
+    let conversation = response.conversation_id.as_deref();
+    let conversation = conversation.or(exchange.request.conversation_id.as_deref());
+    span.put_some("gen_ai.conversation.id", conversation);
     span.put_some(RESPONSE_MODEL, response.model.as_deref());
     span.put_some("gen_ai.response.finish_reasons", exchange.finish_reasons());
     span.put_some(
@@ -276,6 +280,28 @@ fn shared_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
     span.put_some(
         "gen_ai.usage.reasoning.output_tokens",
         usage.reasoning_output_tokens,
+    );
+}
+
+/// What the provider keeps: conversations, responses, templates.
+fn stored<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+    let (request, response) = (&exchange.request, &exchange.response);
+    let compacted = request.compacted || response.compacted;
+    span.put_some("gen_ai.conversation.compacted", compacted.then_some(true));
+    span.put_some(
+        "gen_ai.request.previous_response.id",
+        request.previous_response_id.as_deref(),
+    );
+    span.put_some("gen_ai.prompt.name", request.prompt_name.as_deref());
+    span.put_some("gen_ai.prompt.version", request.prompt_version.as_deref());
+    span.put_some(
+        "gen_ai.request.stream_cursor",
+        request.stream_cursor.as_deref(),
+    );
+    let status = response.status.as_deref();
+    span.put_some(
+        "gen_ai.response.status",
+        status.filter(|_| exchange.generates_elsewhere()),
     );
 }
 

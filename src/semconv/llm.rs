@@ -8,7 +8,7 @@
 use super::gen_ai::{push_error, some};
 use super::metric::{Kind, Metric, Record, buckets};
 use super::{Attribute, Attributes, Vocabulary};
-use crate::exchange::{End, Exchange};
+use crate::exchange::{Call, End, Exchange};
 
 const MODEL: &str = "model";
 const UPSTREAM: &str = "upstream";
@@ -168,11 +168,13 @@ fn record_each<'a>(exchange: &'a Exchange, base: &mut Vec<Attribute<'a>>, record
         record.record(base, &[TOKENS_TOTAL.sample(count)]);
         base.pop();
     }
+    // A fetched response asked for its tools before, however often it is fetched.
+    let asked = exchange.call.is_some_and(Call::is_inference);
     for call in exchange
         .response
         .tool_calls
         .iter()
-        .filter(|call| !call.name.is_empty())
+        .filter(|call| asked && !call.name.is_empty())
     {
         base.push((TOOL_NAME, (&call.name).into()));
         record.record(base, &[TOOL_CALLS.sample(1_u64)]);

@@ -16,7 +16,7 @@ use streamgauge::semconv::{self, Attributes, Kind, Metric, Vocabulary};
 use streamgauge::sink::metrics::Metrics;
 use streamgauge::sink::{ExchangeId, Sink as _};
 
-use everything::{everything, failed};
+use everything::{everything, failed, fetched};
 
 /// The rows of the tables under a heading, up to the next heading; each as its cells, without their backticks.
 fn rows(heading: &str) -> Vec<Vec<String>> {
@@ -61,7 +61,7 @@ fn vocabularies() -> Vec<&'static dyn Vocabulary> {
 
 #[test]
 fn every_span_attribute_is_in_the_reference() {
-    let exchanges = [everything(), failed()];
+    let exchanges = [everything(), failed(), fetched()];
     let (mut server, mut inference) = (Attributes::default(), Attributes::default());
     for exchange in &exchanges {
         for vocabulary in vocabularies() {

@@ -4,11 +4,17 @@
 //! one that is not known is normal. Governing text: the API references of the dialects that are built on it; it knows
 //! none of their types but `error`.
 
+mod calls;
+
+use std::borrow::Cow;
+
 use super::member::{decode, typed};
 use super::openai::{error, is_keep_alive, note_error};
 use super::{Facts, Output, Reader};
 use crate::json::{self, Kind, Value};
 use crate::sse::{self, Sniff};
+
+pub(super) use calls::{Calls, Key};
 
 /// What the events and answers of one API mean.
 pub(super) trait Typed: Send {
@@ -117,4 +123,10 @@ impl<T: Typed> TypedReader<T> {
         }
         self.0.typed(&kind, event, facts)
     }
+}
+
+/// The type of an item, a part or a block; empty where it has none.
+pub(super) fn type_of(value: Value<'_>) -> Cow<'_, str> {
+    let kind = value.get("type").and_then(Value::as_text);
+    kind.map(|kind| kind.decode()).unwrap_or_default()
 }

@@ -137,6 +137,12 @@ fn request() -> Request {
         dimensions: Some(1),
         data_source: Some("vs_1".into()),
         result_limit: Some(1),
+        conversation_id: Some("conv".into()),
+        previous_response_id: Some("resp".into()),
+        compacted: true,
+        prompt_name: Some("greeting".into()),
+        prompt_version: Some("2".into()),
+        stream_cursor: Some("42".into()),
         prompt_chars: Some(1),
         usage_injected: true,
     }
@@ -166,6 +172,9 @@ fn response() -> Response {
         refusal_chars: Some(1),
         logprobs: true,
         done: true,
+        status: Some("completed".into()),
+        conversation_id: Some("conv".into()),
+        compacted: true,
         error: None,
         truncated: false,
         server_times: ServerTimes {
@@ -203,6 +212,14 @@ pub(super) fn failed() -> Exchange {
             kind: "stream_truncated".into(),
             message: String::new(),
         }),
+        ..everything()
+    }
+}
+
+/// The same response, fetched.
+pub(super) fn fetched() -> Exchange {
+    Exchange {
+        call: Some(Call::FetchResponse),
         ..everything()
     }
 }
