@@ -8,6 +8,7 @@ use std::ops::BitOrAssign;
 
 use crate::exchange::{Call, Problems, Request, Response, Usage};
 
+mod anthropic_messages;
 mod audio_speech;
 mod audio_transcription;
 mod form;
@@ -37,7 +38,7 @@ pub use path::{deployment, vector_store};
 pub use session::{Session, SessionDialect, Step, Turn, for_session};
 
 /// Every dialect; the first that matches takes a request.
-static DIALECTS: [&dyn Dialect; 22] = [
+static DIALECTS: [&dyn Dialect; 23] = [
     &openai_chat::OpenAiChat,
     &openai_completions::OpenAiCompletions,
     &openai_embeddings::OpenAiEmbeddings,
@@ -60,6 +61,7 @@ static DIALECTS: [&dyn Dialect; 22] = [
     &openai_responses::OpenAiResponses::Create,
     &openai_responses::OpenAiResponses::Fetch,
     &openai_responses::OpenAiResponses::Cancel,
+    &anthropic_messages::AnthropicMessages,
 ];
 
 /// The dialect a request belongs to; `None` where only HTTP is known. `path` is without query.

@@ -444,41 +444,41 @@ fn choices_of_one_answer_are_folded_when_one_was_asked_for() {
     assert_eq!(settled(&Request::default()), split);
 }
 
-/// Streams of chunks whose members have any type.
-fn odd_stream() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![
-        Just("null"),
-        Just("\"\""),
-        Just("\"x\""),
-        Just("-1"),
-        Just("1.5"),
-        Just("7"),
-        Just("true"),
-        Just("[]"),
-        Just("{}"),
-    ]
-    .prop_map(str::to_owned);
-    let key = prop::sample::select(vec![
-        "id",
-        "model",
-        "choices",
-        "usage",
-        "error",
-        "index",
-        "delta",
-        "message",
-        "content",
-        "tool_calls",
-        "function",
-        "arguments",
-        "name",
-        "finish_reason",
-        "text",
-        "prompt_tokens",
-        "reasoning",
-        "logprobs",
-        "function_call",
-    ]);
+/// The members of a chat chunk.
+const CHAT_MEMBERS: &[&str] = &[
+    "id",
+    "model",
+    "choices",
+    "usage",
+    "error",
+    "index",
+    "delta",
+    "message",
+    "content",
+    "tool_calls",
+    "function",
+    "arguments",
+    "name",
+    "finish_reason",
+    "text",
+    "prompt_tokens",
+    "reasoning",
+    "logprobs",
+    "function_call",
+];
+
+/// Streams of chunks whose members of these names have any type, or one of these words as their value.
+fn odd_stream(
+    members: &'static [&'static str],
+    words: &'static [&'static str],
+) -> impl Strategy<Value = String> {
+    let odd = [
+        "null", "\"\"", "\"x\"", "-1", "1.5", "7", "true", "[]", "{}",
+    ];
+    let words = words.iter().map(|word| format!("\"{word}\""));
+    let leaves: Vec<_> = odd.into_iter().map(str::to_owned).chain(words).collect();
+    let leaf = prop::sample::select(leaves);
+    let key = prop::sample::select(members);
     let value = leaf.prop_recursive(6, 40, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3)
@@ -502,7 +502,7 @@ fn odd_stream() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn members_of_any_type_are_survived(stream in odd_stream()) {
+    fn members_of_any_type_are_survived(stream in odd_stream(CHAT_MEMBERS, &[])) {
         let seen = read_stream(&openai_chat::OpenAiChat, [stream.as_bytes()]);
         prop_assert!(seen.facts.problems.malformed <= seen.outputs.len() as u64);
     }

@@ -7,9 +7,9 @@ use super::items::{self, Item};
 use super::request::conversation_id;
 use crate::dialect::member::{self, add, array, count, keep, typed};
 use crate::dialect::openai::{error, note_error, read_identity, usage};
-use crate::dialect::typed::{Calls, Key, Typed};
+use crate::dialect::typed::{Calls, Key, Typed, the_choice};
 use crate::dialect::{Facts, Output};
-use crate::exchange::{ApiError, Choice, Response};
+use crate::exchange::ApiError;
 use crate::json::{Kind, Text, Value};
 
 /// The response, as far as it has come.
@@ -30,7 +30,7 @@ impl Typed for Answer {
         let output = self.read_event(kind, event, facts);
         self.in_deltas |= output.any();
         if output.any() {
-            begin(&mut facts.response);
+            the_choice(&mut facts.response);
         }
         self.generated(output)
     }
@@ -95,7 +95,7 @@ impl Answer {
             (None, None) => {}
         }
         if facts.response.status.as_deref() == Some("in_progress") {
-            begin(&mut facts.response);
+            the_choice(&mut facts.response);
         }
     }
 
@@ -161,7 +161,7 @@ impl Answer {
             _ => None,
         };
         if let Some(reason) = reason {
-            begin(&mut facts.response).finish_reason = Some(reason);
+            the_choice(&mut facts.response).finish_reason = Some(reason);
         }
         facts.response.status = Some(status.to_owned());
         if status == "failed" && !self.fetched {
@@ -296,12 +296,4 @@ fn key<'a>(event: Value<'a>, facts: &mut Facts) -> Key<'a> {
         item: item.and_then(Value::as_text).filter(|id| !id.is_empty()),
         index: typed(index, &mut facts.problems, count),
     }
-}
-
-/// The one choice of a response, which is there from its first output on.
-fn begin(response: &mut Response) -> &mut Choice {
-    if response.choices.is_empty() {
-        response.choices.push(Choice::default());
-    }
-    &mut response.choices[0]
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use super::member::{decode, typed};
 use super::openai::{error, is_keep_alive, note_error};
 use super::{Facts, Output, Reader};
+use crate::exchange::{ApiError, Choice, Response};
 use crate::json::{self, Kind, Value};
 use crate::sse::{self, Sniff};
 
@@ -94,9 +95,12 @@ impl<T: Typed> TypedReader<T> {
             facts.response.done = true;
             return Output::default();
         }
-        if is_keep_alive(data) {
-            return Output::default();
-        }
+        let data = match is_keep_alive(data) {
+            true if name.is_empty() => return Output::default(),
+            // The name alone may say it all.
+            true => b"{}",
+            false => data,
+        };
         let failed = name == b"error";
         let text = decode(data);
         match json::parse_prefix(&text) {
@@ -118,7 +122,9 @@ impl<T: Typed> TypedReader<T> {
         // Servers that put these APIs on top of chat break off as chat does: with an `error` and no type.
         let untyped = kind.is_empty() && event.get("error").is_some();
         if name == b"error" || untyped || error::is_bare(event) {
-            note_error(error::from_answer(event), facts);
+            // One that says nothing is an error all the same; an `error` of null beside nothing is none.
+            let error = error::from_answer(event);
+            note_error(error.or_else(|| (!untyped).then(ApiError::default)), facts);
             return Output::default();
         }
         self.0.typed(&kind, event, facts)
@@ -129,4 +135,12 @@ impl<T: Typed> TypedReader<T> {
 pub(super) fn type_of(value: Value<'_>) -> Cow<'_, str> {
     let kind = value.get("type").and_then(Value::as_text);
     kind.map(|kind| kind.decode()).unwrap_or_default()
+}
+
+/// The one choice that these APIs have, which is there from its first sign on.
+pub(super) fn the_choice(response: &mut Response) -> &mut Choice {
+    if response.choices.is_empty() {
+        response.choices.push(Choice::default());
+    }
+    &mut response.choices[0]
 }

@@ -1,0 +1,196 @@
+//! Reads one message: its events, or the whole of it.
+
+use super::usage::Reported;
+use crate::dialect::member::{self, add, count, keep, typed};
+use crate::dialect::openai::{error, note_error, read_identity};
+use crate::dialect::typed::{Calls, Key, Typed, the_choice, type_of};
+use crate::dialect::{Facts, Output};
+use crate::json::{Text, Value};
+
+/// The message, as far as it has come.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    calls: Calls,
+    usage: Reported,
+    /// Output came in events, so a whole message that follows repeats it.
+    in_deltas: bool,
+}
+
+impl Typed for Answer {
+    fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
+        let output = match kind {
+            "message_start" => {
+                self.read_start(event, facts);
+                Output::default()
+            }
+            "content_block_start" => self.read_block_start(event, facts),
+            "content_block_delta" => self.read_delta(event, facts),
+            "message_delta" => {
+                self.read_message_delta(event, facts);
+                Output::default()
+            }
+            "message_stop" => {
+                facts.response.done = true;
+                Output::default()
+            }
+            // Some relays send it after the events that made it up.
+            "message" => self.whole(event, facts),
+            _ => Output::default(),
+        };
+        self.in_deltas |= output.any();
+        output
+    }
+
+    fn whole(&mut self, answer: Value<'_>, facts: &mut Facts) -> Output {
+        let [content, stop, error] = answer.select(["content", "stop_reason", "error"]);
+        self.read_envelope(answer, facts);
+        note_error(error.and_then(error::from_member), facts);
+        note_stop(stop, facts);
+        let content = typed(content, &mut facts.problems, member::array);
+        let mut output = Output::default();
+        for (index, block) in content.into_iter().flat_map(Value::elements).enumerate() {
+            if !self.in_deltas {
+                output |= self.read_block(block, Some(index as u64), true, facts);
+            }
+        }
+        output
+    }
+}
+
+impl Answer {
+    fn read_start(&mut self, event: Value<'_>, facts: &mut Facts) {
+        the_choice(&mut facts.response);
+        let message = typed(event.get("message"), &mut facts.problems, member::object);
+        if let Some(message) = message {
+            self.read_envelope(message, facts);
+        }
+    }
+
+    fn read_envelope(&mut self, message: Value<'_>, facts: &mut Facts) {
+        let [id, model, usage] = message.select(["id", "model", "usage"]);
+        read_identity([id, model, None, None], facts);
+        self.usage.merge(usage, facts);
+    }
+
+    /// Reads what changes in the message as a whole: why it ended, and what it took.
+    fn read_message_delta(&mut self, event: Value<'_>, facts: &mut Facts) {
+        let [delta, usage] = event.select(["delta", "usage"]);
+        self.usage.merge(usage, facts);
+        let delta = typed(delta, &mut facts.problems, member::object);
+        note_stop(delta.and_then(|delta| delta.get("stop_reason")), facts);
+    }
+
+    fn read_block_start(&mut self, event: Value<'_>, facts: &mut Facts) -> Output {
+        let [index, block] = event.select(["index", "content_block"]);
+        let index = typed(index, &mut facts.problems, count);
+        match typed(block, &mut facts.problems, member::object) {
+            Some(block) => self.read_block(block, index, false, facts),
+            None => Output::default(),
+        }
+    }
+
+    /// Reads a block, which at its start is empty but for the name of a tool.
+    fn read_block(
+        &mut self,
+        block: Value<'_>,
+        index: Option<u64>,
+        whole: bool,
+        facts: &mut Facts,
+    ) -> Output {
+        let mut output = Output::default();
+        match &*type_of(block) {
+            "text" => output.content = read_content(block, facts),
+            "thinking" => output.reasoning = read_thinking(block, facts),
+            "redacted_thinking" => output.other = true,
+            "tool_use" => output.tool_call = self.read_tool_use(block, index, whole, facts),
+            // Tools that the server runs, their results, and what is yet to be invented.
+            _ => {}
+        }
+        output
+    }
+
+    /// Notes the call of a client's tool. Says whether it was new.
+    fn read_tool_use(
+        &mut self,
+        block: Value<'_>,
+        index: Option<u64>,
+        whole: bool,
+        facts: &mut Facts,
+    ) -> bool {
+        let [id, name, input] = block.select(["id", "name", "input"]);
+        let id = typed(id, &mut facts.problems, Value::as_text);
+        let name = typed(name, &mut facts.problems, Value::as_text);
+        let key = Key {
+            call: id.filter(|id| !id.is_empty()),
+            item: None,
+            index,
+        };
+        let name = name.map(Text::decode).unwrap_or_default();
+        let new = self.calls.begin(key, &name, facts);
+        // At a block's start the input is `{}`, and comes in fragments; some relays send it whole.
+        let brings = |input: &Value<'_>| whole || input.members().next().is_some();
+        if let Some(input) = input.filter(brings) {
+            self.calls.set(key, input, facts);
+        }
+        new
+    }
+
+    fn read_delta(&mut self, event: Value<'_>, facts: &mut Facts) -> Output {
+        let [index, delta] = event.select(["index", "delta"]);
+        let index = typed(index, &mut facts.problems, count);
+        let mut output = Output::default();
+        let Some(delta) = typed(delta, &mut facts.problems, member::object) else {
+            return output;
+        };
+        match &*type_of(delta) {
+            "text_delta" => output.content = read_content(delta, facts),
+            "thinking_delta" => output.reasoning = read_thinking(delta, facts),
+            "input_json_delta" => output = self.read_input(delta, index, facts),
+            // Proves reasoning to the server's next turn, and is none.
+            "signature_delta" => {}
+            // Citations, and what is yet to be invented.
+            _ => output.other = true,
+        }
+        output
+    }
+
+    /// Reads a fragment of the input of a tool, the client's or the server's.
+    fn read_input(&mut self, delta: Value<'_>, index: Option<u64>, facts: &mut Facts) -> Output {
+        let fragment = delta.get("partial_json");
+        let mut output = Output::default();
+        let Some(fragment) = typed(fragment, &mut facts.problems, Value::as_text) else {
+            return output;
+        };
+        let key = Key {
+            index,
+            ..Key::default()
+        };
+        if self.calls.has(key, facts) {
+            self.calls.add(key, fragment, facts);
+            output.tool_call = !fragment.is_empty();
+        } else {
+            output.other = !fragment.is_empty();
+        }
+        output
+    }
+}
+
+/// Counts the answer text of a block or delta. Says whether there was any.
+fn read_content(from: Value<'_>, facts: &mut Facts) -> bool {
+    let text = typed(from.get("text"), &mut facts.problems, Value::as_text);
+    text.is_some_and(|text| add(&mut facts.response.content_chars, text.chars()))
+}
+
+/// Counts the reasoning text of a block or delta. Says whether there was any.
+fn read_thinking(from: Value<'_>, facts: &mut Facts) -> bool {
+    let text = typed(from.get("thinking"), &mut facts.problems, Value::as_text);
+    text.is_some_and(|text| add(&mut facts.response.reasoning_chars, text.chars()))
+}
+
+/// Notes why the message ended, in the wire's own word.
+fn note_stop(reason: Option<Value<'_>>, facts: &mut Facts) {
+    let reason = typed(reason, &mut facts.problems, Value::as_text);
+    if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+        the_choice(&mut facts.response).finish_reason = Some(keep(reason));
+    }
+}
