@@ -271,6 +271,25 @@ mod tests {
     }
 
     #[test]
+    fn no_usage_is_missed_where_the_answer_is_generated_in_another_calls_time() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.call = Some(Call::FetchResponse);
+        assert_eq!(exchange.usage_source(), None);
+        exchange.call = Some(Call::Responses);
+        for (status, elsewhere) in [
+            ("queued", true),
+            ("in_progress", true),
+            ("completed", false),
+        ] {
+            exchange.response.status = Some(status.to_owned());
+            assert_eq!(exchange.generates_elsewhere(), elsewhere, "{status}");
+        }
+        exchange.response.status = Some("in_progress".to_owned());
+        exchange.response.streamed = true;
+        assert!(!exchange.generates_elsewhere(), "a stream that broke off");
+    }
+
+    #[test]
     fn an_answer_before_the_end_of_the_request_has_no_time_to_first_token() {
         let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
         exchange.response.streamed = true;

@@ -2,6 +2,7 @@
 
 use super::super::sample::{self, Recorded, inference_lines};
 use super::*;
+use crate::exchange::Call;
 
 /// Attributes of every metric of the sample's call, and those of an OpenAI answer; shortened so that a line is read at a glance.
 const BASE: &str = "gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=gpt-4o gen_ai.response.model=gpt-4o-2024-08-06 server.address=api.openai.com server.port=443";
@@ -244,4 +245,54 @@ fn a_breakdown_beyond_the_total_is_not_believed() {
         input,
         ["gen_ai.client.inference.usage.input_tokens {BASE gen_ai.token.modality=unknown} 12"]
     );
+}
+
+#[test]
+fn what_the_provider_keeps_is_named_by_its_ids() {
+    let mut exchange = sample::unary();
+    exchange.call = Some(Call::FetchResponse);
+    exchange.request = Request {
+        conversation_id: Some("conv_1".into()),
+        previous_response_id: Some("resp_0".into()),
+        compacted: true,
+        prompt_name: Some("pmpt_1".into()),
+        prompt_version: Some("2".into()),
+        stream_cursor: Some("42".into()),
+        ..Request::default()
+    };
+    exchange.response.status = Some("in_progress".into());
+    let lines = inference_lines(&GenAi, &exchange);
+    for line in [
+        "gen_ai.operation.name=fetch_response",
+        "gen_ai.conversation.compacted=true",
+        "gen_ai.conversation.id=conv_1",
+        "gen_ai.prompt.name=pmpt_1",
+        "gen_ai.prompt.version=2",
+        "gen_ai.request.previous_response.id=resp_0",
+        "gen_ai.request.stream_cursor=42",
+        "gen_ai.response.status=in_progress",
+    ] {
+        assert!(
+            lines.iter().any(|said| said == line),
+            "{line} in {lines:#?}"
+        );
+    }
+    exchange.response.conversation_id = Some("conv_2".into());
+    let lines = inference_lines(&GenAi, &exchange);
+    assert!(lines.contains(&"gen_ai.conversation.id=conv_2".to_owned()));
+}
+
+#[test]
+fn a_response_has_a_status_where_it_may_not_be_over() {
+    let mut exchange = sample::unary();
+    exchange.call = Some(Call::Responses);
+    let status = |exchange: &Exchange| {
+        let lines = inference_lines(&GenAi, exchange);
+        lines.into_iter().find(|line| line.contains("status"))
+    };
+    exchange.response.status = Some("completed".into());
+    assert_eq!(status(&exchange), None);
+    exchange.response.status = Some("queued".into());
+    let queued = Some("gen_ai.response.status=queued".to_owned());
+    assert_eq!(status(&exchange), queued);
 }

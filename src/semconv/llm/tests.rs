@@ -127,3 +127,17 @@ fn embeddings_have_the_attributes_that_their_wire_carries() {
 fn what_is_no_call_to_a_model_is_not_measured() {
     assert!(samples(&sample::plain()).is_empty());
 }
+
+#[test]
+fn tools_of_a_fetched_response_were_counted_when_they_were_asked_for() {
+    let mut exchange = sample::streamed();
+    let calls = |exchange: &Exchange| {
+        let lines = samples(exchange).into_iter();
+        lines
+            .filter(|line| line.starts_with("gen_ai.tool.calls"))
+            .count()
+    };
+    assert_eq!(calls(&exchange), 1);
+    exchange.call = Some(Call::FetchResponse);
+    assert_eq!(calls(&exchange), 0);
+}
