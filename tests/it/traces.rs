@@ -7,6 +7,7 @@ mod export;
 mod headers;
 mod ollama;
 mod truth;
+mod typed;
 mod unary;
 
 use crate::support::client::{get, post};

@@ -86,14 +86,12 @@ fn read_prompt(found: [Option<Value<'_>>; 5], request: &mut Request, problems: &
         items.any(|item| type_of(item) == "compaction")
     });
     request.conversation_id = conversation_id(conversation, problems);
+    let template = typed(prompt, problems, member::object);
+    let [name, version] = template.map_or([None; 2], |it| it.select(["id", "version"]));
     let mut text = |member| typed(member, problems, Value::as_text).map(keep);
     request.previous_response_id = text(previous);
-    let template = typed(prompt, problems, member::object);
-    if let Some([id, version]) = template.map(|prompt| prompt.select(["id", "version"])) {
-        let mut text = |member| typed(member, problems, Value::as_text).map(keep);
-        request.prompt_name = text(id);
-        request.prompt_version = text(version);
-    }
+    request.prompt_name = text(name);
+    request.prompt_version = text(version);
 }
 
 /// The id of a `conversation`: a string, or an object that has one.
