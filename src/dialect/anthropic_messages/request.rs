@@ -3,12 +3,12 @@
 use crate::dialect::member::{self, decode, keep, typed};
 use crate::dialect::openai::{length, request};
 use crate::exchange::{Problems, Request};
-use crate::json::{self, Kind, Selection, Value};
+use crate::json::{Kind, Value};
 
 /// Reads a request body.
 pub(super) fn read(body: &[u8], request: &mut Request, problems: &mut Problems) {
     let text = decode(body);
-    let mut members = Selection::of([
+    let names = [
         "model",
         "stream",
         "max_tokens",
@@ -21,12 +21,10 @@ pub(super) fn read(body: &[u8], request: &mut Request, problems: &mut Problems) 
         "output_format",
         "system",
         "messages",
-    ]);
-    let parsed = json::parse_object(&text, |key, value| members.note(key, value));
-    if parsed.is_err() {
-        problems.malformed += 1;
+    ];
+    let Some(found) = member::members(&text, names, problems) else {
         return;
-    }
+    };
     let [
         model,
         stream,
@@ -40,7 +38,7 @@ pub(super) fn read(body: &[u8], request: &mut Request, problems: &mut Problems) 
         format,
         system,
         messages,
-    ] = members.found;
+    ] = found;
     request.stream = typed(stream, problems, Value::as_bool);
     request.max_tokens = typed(limit, problems, Value::as_i64);
     request.temperature = typed(temperature, problems, Value::as_f64);

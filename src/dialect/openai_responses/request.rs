@@ -4,7 +4,7 @@ use crate::dialect::member::{self, decode, keep, keep_str, typed};
 use crate::dialect::openai::{length, request};
 use crate::dialect::typed::type_of;
 use crate::exchange::{Problems, Request};
-use crate::json::{self, Kind, Selection, Value};
+use crate::json::{Kind, Value};
 
 /// Reads the query of a fetch: whether it streams, and after which event.
 pub(super) fn read_query(query: &str, request: &mut Request) {
@@ -20,35 +20,42 @@ pub(super) fn read_query(query: &str, request: &mut Request) {
 /// Reads the body of a create.
 pub(super) fn read(body: &[u8], request: &mut Request, problems: &mut Problems) {
     let text = decode(body);
-    let mut model = Selection::of([
-        "model",
-        "stream",
-        "max_output_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "reasoning",
-        "service_tier",
-        "text",
-    ]);
-    let mut prompt = Selection::of([
-        "input",
-        "instructions",
-        "prompt",
-        "previous_response_id",
-        "conversation",
-    ]);
-    let parsed = json::parse_object(&text, |key, value| {
-        model.note(key, value);
-        prompt.note(key, value);
-    });
-    if parsed.is_err() {
-        problems.malformed += 1;
+    let found = member::members(&text, MEMBERS, problems);
+    let Some(
+        [
+            input,
+            instructions,
+            prompt,
+            previous,
+            conversation,
+            model @ ..,
+        ],
+    ) = found
+    else {
         return;
-    }
-    read_model(model.found, request, problems);
-    read_prompt(prompt.found, request, problems);
+    };
+    let prompt = [input, instructions, prompt, previous, conversation];
+    read_prompt(prompt, request, problems);
+    read_model(model, request, problems);
 }
+
+/// The members that are read: of the prompt, then of the model.
+const MEMBERS: [&str; 14] = [
+    "input",
+    "instructions",
+    "prompt",
+    "previous_response_id",
+    "conversation",
+    "model",
+    "stream",
+    "max_output_tokens",
+    "temperature",
+    "top_p",
+    "top_k",
+    "reasoning",
+    "service_tier",
+    "text",
+];
 
 /// The model and how it is to answer.
 fn read_model(found: [Option<Value<'_>>; 9], request: &mut Request, problems: &mut Problems) {
