@@ -68,10 +68,11 @@ const FRAGMENT: usize = 6;
 /// Composes the answer to a request.
 pub(super) fn compose(ask: &Ask, model: &Model, created: u64, chance: &mut Chance) -> Answer {
     let prefix = match ask.api {
-        Api::Chat => "chatcmpl",
-        Api::Text => "cmpl",
+        Api::Chat => "chatcmpl-",
+        Api::Text => "cmpl-",
+        Api::Responses => "resp_",
     };
-    let id = format!("{prefix}-{:016x}{:016x}", chance.next(), chance.next());
+    let id = format!("{prefix}{:016x}{:016x}", chance.next(), chance.next());
     let choices: Vec<Choice> = (0..ask.choices)
         .map(|_| choice(ask, model, chance))
         .collect();
@@ -93,7 +94,7 @@ pub(super) fn compose(ask: &Ask, model: &Model, created: u64, chance: &mut Chanc
 }
 
 fn choice(ask: &Ask, model: &Model, chance: &mut Chance) -> Choice {
-    let chat = ask.api == Api::Chat;
+    let chat = ask.api != Api::Text;
     let mut tokens = Vec::new();
     if chat && model.reasoning > 0 {
         let count = chance.about(model.reasoning);

@@ -1,8 +1,9 @@
 //! A simulated OpenAI-compatible upstream, for the demo, tests, benches and `streamgauge simulate`.
 //!
 //! It answers over HTTP/1.1 and HTTP/2 (prior knowledge) in the shapes of OpenAI's API reference: models, chat
-//! completions, text completions, embeddings, images, speech and transcripts; every other path is OpenAI's 404. It needs no key and knows nothing
-//! of the proxy: no other room of this crate is imported here.
+//! completions, text completions, responses, embeddings, images, speech and transcripts; every other path is OpenAI's
+//! 404. It needs no key and knows nothing of the proxy: no other room of this crate is imported here. It stores no
+//! responses: one that is fetched is made up from its id.
 //!
 //! The model's name chooses what happens, so that any client can ask for it; [`models`] lists them all. A name that
 //! does not begin with `sim-` behaves as `sim-chat`, so that code written for a real model runs unchanged. The
@@ -29,6 +30,7 @@ mod model;
 mod record;
 mod render;
 mod request;
+mod responses;
 mod script;
 mod server;
 

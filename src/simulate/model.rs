@@ -48,7 +48,8 @@ pub(super) struct Model {
     pub(super) fault: Fault,
 }
 
-const CHAT: Model = Model {
+/// A usual chat model.
+pub(super) const CHAT: Model = Model {
     think: 1.0,
     pace: 1.0,
     tokens: 60,
@@ -157,7 +158,7 @@ const TABLE: &[(&str, &str, Model)] = &[
     ),
     (
         "sim-no-done",
-        "ends its stream without [DONE]",
+        "ends its stream without [DONE], or whatever ends it",
         faulty(Fault::NoDone),
     ),
 ];

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Choice, Token, Usage};
 use super::request::{Api, ApiError};
+use super::responses;
 
 /// The `system_fingerprint` of every answer.
 const FINGERPRINT: &str = "fp_5157a11c0de";
@@ -17,18 +18,25 @@ pub(super) struct Event {
     pub(super) paced: bool,
 }
 
+/// The two APIs whose answers are choices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Chat,
+    Text,
+}
+
 /// What surrounds the choice in every event of a stream.
 struct Frame {
     before: String,
     after: &'static str,
-    api: Api,
+    shape: Shape,
 }
 
 impl Frame {
-    fn new(api: Api, answer: &Answer, include_usage: bool) -> Self {
-        let object = match api {
-            Api::Chat => "chat.completion.chunk",
-            Api::Text => "text_completion",
+    fn new(shape: Shape, answer: &Answer, include_usage: bool) -> Self {
+        let object = match shape {
+            Shape::Chat => "chat.completion.chunk",
+            Shape::Text => "text_completion",
         };
         let before = format!(
             r#"data: {{"id":"{}","object":"{object}","created":{},"model":{},"service_tier":"default","system_fingerprint":"{FINGERPRINT}","choices":["#,
@@ -41,16 +49,20 @@ impl Frame {
         } else {
             "]}\n\n"
         };
-        Self { before, after, api }
+        Self {
+            before,
+            after,
+            shape,
+        }
     }
 
     fn choice(&self, index: usize, delta: &str, finish_reason: Option<&str>, paced: bool) -> Event {
         let finish_reason = finish_reason.map_or_else(|| "null".to_owned(), quote);
-        let choice = match self.api {
-            Api::Chat => format!(
+        let choice = match self.shape {
+            Shape::Chat => format!(
                 r#"{{"index":{index},"delta":{{{delta}}},"logprobs":null,"finish_reason":{finish_reason}}}"#
             ),
-            Api::Text => format!(
+            Shape::Text => format!(
                 r#"{{"text":{delta},"index":{index},"logprobs":null,"finish_reason":{finish_reason}}}"#
             ),
         };
@@ -67,11 +79,20 @@ impl Frame {
     }
 }
 
-/// Every event of a stream, `[DONE]` included. Choices take turns, token by token.
+/// Every event of a stream.
 pub(super) fn events(api: Api, answer: &Answer, include_usage: bool) -> Vec<Event> {
-    let frame = Frame::new(api, answer, include_usage);
+    match api {
+        Api::Chat => chunks(Shape::Chat, answer, include_usage),
+        Api::Text => chunks(Shape::Text, answer, include_usage),
+        Api::Responses => responses::events(answer, include_usage),
+    }
+}
+
+/// Every chunk of a stream, `[DONE]` included. Choices take turns, token by token.
+fn chunks(shape: Shape, answer: &Answer, include_usage: bool) -> Vec<Event> {
+    let frame = Frame::new(shape, answer, include_usage);
     let mut events = Vec::new();
-    if api == Api::Chat {
+    if shape == Shape::Chat {
         let role = r#""role":"assistant","content":"","refusal":null"#;
         events
             .extend((0..answer.choices.len()).map(|index| frame.choice(index, role, None, false)));
@@ -92,9 +113,9 @@ pub(super) fn events(api: Api, answer: &Answer, include_usage: bool) -> Vec<Even
         ) in answer.choices.iter().enumerate()
         {
             if let Some(token) = tokens.get(position) {
-                events.push(frame.choice(index, &delta(api, token), None, true));
+                events.push(frame.choice(index, &delta(shape, token), None, true));
             } else if position == tokens.len() {
-                let nothing = if api == Api::Chat { "" } else { "\"\"" };
+                let nothing = if shape == Shape::Chat { "" } else { "\"\"" };
                 events.push(frame.choice(index, nothing, Some(finish_reason), false));
             }
         }
@@ -110,9 +131,9 @@ pub(super) fn events(api: Api, answer: &Answer, include_usage: bool) -> Vec<Even
 }
 
 /// The members of a chat delta, or the text of a text completion.
-fn delta(api: Api, token: &Token) -> String {
+fn delta(shape: Shape, token: &Token) -> String {
     match token {
-        Token::Content(word) if api == Api::Text => quote(word),
+        Token::Content(word) if shape == Shape::Text => quote(word),
         Token::Content(word) => format!(r#""content":{}"#, quote(word)),
         Token::Reasoning(word) => format!(r#""reasoning_content":{}"#, quote(word)),
         Token::Refusal(word) => format!(r#""refusal":{}"#, quote(word)),
@@ -127,8 +148,8 @@ fn delta(api: Api, token: &Token) -> String {
     }
 }
 
-/// The event that carries an error inside a stream.
-pub(super) fn error_event(error: &ApiError) -> Event {
+/// The event that carries an error inside a stream, wherever it comes.
+pub(super) fn error_event(error: &ApiError, _position: usize) -> Event {
     let bytes = [&b"data: "[..], &error_body(error), &b"\n\n"[..]]
         .concat()
         .into();
@@ -140,10 +161,18 @@ pub(super) fn error_event(error: &ApiError) -> Event {
 
 /// A whole answer.
 pub(super) fn body(api: Api, answer: &Answer, report_usage: bool) -> Bytes {
+    match api {
+        Api::Chat => choices(Shape::Chat, answer, report_usage),
+        Api::Text => choices(Shape::Text, answer, report_usage),
+        Api::Responses => responses::body(answer, report_usage),
+    }
+}
+
+fn choices(shape: Shape, answer: &Answer, report_usage: bool) -> Bytes {
     let choices = answer.choices.iter().enumerate();
-    let (object, choices): (_, Vec<Value>) = match api {
-        Api::Chat => ("chat.completion", choices.map(chat_choice).collect()),
-        Api::Text => ("text_completion", choices.map(text_choice).collect()),
+    let (object, choices): (_, Vec<Value>) = match shape {
+        Shape::Chat => ("chat.completion", choices.map(chat_choice).collect()),
+        Shape::Text => ("text_completion", choices.map(text_choice).collect()),
     };
     let mut members = json!({
         "id": answer.id,

@@ -43,13 +43,15 @@ impl ApiError {
     }
 }
 
-/// Which completion API was called.
+/// Which API was asked for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Api {
     /// `/v1/chat/completions`.
     Chat,
     /// `/v1/completions`.
     Text,
+    /// `/v1/responses`.
+    Responses,
 }
 
 /// A function the model may call, with arguments that fit its schema.
@@ -119,6 +121,23 @@ pub(super) fn model(members: &Map<String, Value>) -> Result<&str, ApiError> {
 }
 
 impl Ask {
+    /// What a stored response was asked for.
+    pub(super) fn stored() -> Self {
+        Self {
+            api: Api::Responses,
+            model: "sim-chat".to_owned(),
+            stream: false,
+            stream_options: false,
+            include_usage: false,
+            choices: 1,
+            max_tokens: None,
+            input_tokens: 12,
+            tools: Vec::new(),
+            after_tool: false,
+            knobs: Knobs::default(),
+        }
+    }
+
     /// Reads a completion request.
     pub(super) fn read(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
         let members = object(body)?;
@@ -140,7 +159,7 @@ impl Ask {
             stream_options: options.is_some(),
             include_usage: options.is_some_and(|options| options["include_usage"] == true),
             choices,
-            max_tokens: ["max_completion_tokens", "max_tokens"]
+            max_tokens: ["max_completion_tokens", "max_tokens", "max_output_tokens"]
                 .iter()
                 .find_map(|name| members.get(*name)?.as_u64())
                 .and_then(|limit| usize::try_from(limit).ok()),
@@ -213,6 +232,15 @@ fn input_tokens(api: Api, members: &Map<String, Value>) -> Result<usize, ApiErro
                 .sum();
             Ok(content + 3 * messages.len() + 3)
         }
+        Api::Responses => {
+            let input = members.get("input").ok_or_else(|| missing("input"))?;
+            let items = input.as_array().into_iter().flatten();
+            let items: usize = items
+                .map(|item| words(&item["content"]) + words(&item["output"]) + 3)
+                .sum();
+            let text = input.as_str().map_or(0, |_| words(input));
+            Ok(items + text + members.get("instructions").map_or(0, words) + 3)
+        }
     }
 }
 
@@ -227,10 +255,9 @@ pub(super) fn words(value: &Value) -> usize {
 }
 
 fn after_tool(members: &Map<String, Value>) -> bool {
-    let last = members
-        .get("messages")
-        .and_then(|messages| messages.as_array()?.last());
-    last.is_some_and(|message| message["role"] == "tool")
+    let conversation = members.get("messages").or_else(|| members.get("input"));
+    let last = conversation.and_then(|items| items.as_array()?.last());
+    last.is_some_and(|item| item["role"] == "tool" || item["type"] == "function_call_output")
 }
 
 fn tools(members: &Map<String, Value>) -> Vec<Tool> {
@@ -245,7 +272,8 @@ fn tools(members: &Map<String, Value>) -> Vec<Tool> {
         .into_iter()
         .flatten()
         .filter_map(|tool| {
-            let function = tool.get("function")?;
+            // The Responses API has no object of its own for the function.
+            let function = tool.get("function").unwrap_or(tool);
             let properties = &function["parameters"]["properties"];
             Some(Tool {
                 name: function.get("name")?.as_str()?.to_owned(),

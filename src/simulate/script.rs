@@ -8,7 +8,7 @@ use super::Config;
 use super::body::{Close, Script, Step};
 use super::chance::Chance;
 use super::model::{Fault, Model};
-use super::render::{Event, error_event};
+use super::render::Event;
 use super::request::{ApiError, Knobs};
 
 /// The times of one answer.
@@ -37,15 +37,19 @@ impl Timing {
     }
 }
 
+/// Renders an error as the event of an API, after so many events.
+type ErrorEvent = fn(&ApiError, usize) -> Event;
+
 /// The script of a stream.
 pub(super) fn stream(
     mut events: Vec<Event>,
+    error: ErrorEvent,
     fault: Fault,
     timing: &Timing,
     chance: &mut Chance,
 ) -> Script {
     let half = events.len() / 2;
-    let close = break_off(&mut events, fault);
+    let close = break_off(&mut events, error, fault);
     let steps = events.into_iter().enumerate().map(|(position, event)| {
         let mut after = if event.paced {
             chance.spread(timing.interval, timing.jitter)
@@ -71,12 +75,12 @@ pub(super) fn stream(
 }
 
 /// Leaves out of a stream what a fault takes away; says how it ends then.
-fn break_off(events: &mut Vec<Event>, fault: Fault) -> Close {
+fn break_off(events: &mut Vec<Event>, error: ErrorEvent, fault: Fault) -> Close {
     let half = events.len() / 2;
     match fault {
         Fault::ErrorEvent => {
             events.truncate(half);
-            events.push(error_event(&overloaded()));
+            events.push(error(&overloaded(), half));
         }
         Fault::Cut => {
             events.truncate(half + 1);

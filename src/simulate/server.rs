@@ -26,7 +26,7 @@ use super::model::{self, Fault};
 use super::record::{Seen, Watch};
 use super::request::{self, Api, ApiError, Ask};
 use super::script::{self, Timing};
-use super::{Config, Simulator, answer, render};
+use super::{Config, Simulator, answer, render, responses};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -175,6 +175,13 @@ async fn reply(
             completion(config, Api::Chat, head, body, chance).await
         }
         (&Method::POST, "completions") => completion(config, Api::Text, head, body, chance).await,
+        (&Method::POST, "responses") => {
+            completion(config, Api::Responses, head, body, chance).await
+        }
+        (&Method::GET, path) if path.starts_with("responses/") => {
+            let id = path.trim_start_matches("responses/");
+            Ok(Some(fetch(config, head, id, chance)))
+        }
         (&Method::POST, "embeddings") => embeddings(body, chance).map(Reply::json).map(Some),
         (method, _) => Err(ApiError {
             status: 404,
@@ -204,8 +211,13 @@ async fn completion(
     let answer = answer::compose(&ask, &model, created(config), chance);
     let report_usage = model.fault != Fault::NoUsage;
     let (content_type, script) = if ask.stream {
-        let events = render::events(api, &answer, ask.include_usage && report_usage);
-        let script = script::stream(events, model.fault, &timing, chance);
+        let due = ask.include_usage || api == Api::Responses;
+        let events = render::events(api, &answer, due && report_usage);
+        let error = match api {
+            Api::Chat | Api::Text => render::error_event,
+            Api::Responses => responses::error_event,
+        };
+        let script = script::stream(events, error, model.fault, &timing, chance);
         (EVENT_STREAM, script)
     } else {
         let body = render::body(api, &answer, report_usage);
@@ -253,7 +265,7 @@ async fn media_call(
         ),
         media::Answer::Pieces(content_type, events) => (
             content_type,
-            script::stream(events, model.fault, &timing, chance),
+            script::stream(events, render::error_event, model.fault, &timing, chance),
         ),
     };
     Ok(Some(Reply {
@@ -262,6 +274,38 @@ async fn media_call(
         thought: timing.think / 2,
         ..Reply::json(Bytes::new())
     }))
+}
+
+/// A stored response: what `sim-chat` would have answered, as a function of the id alone. A stream goes on after the event
+/// that `starting_after` names.
+fn fetch(config: &Config, head: &Parts, id: &str, chance: &mut Chance) -> Reply {
+    *chance = Chance::new(0, id);
+    let model = model::CHAT;
+    let ask = Ask::stored();
+    let answer = answer::Answer {
+        id: id.to_owned(),
+        ..answer::compose(&ask, &model, created(config), chance)
+    };
+    let asked = |name: &str| {
+        let mut pairs = head.uri.query().unwrap_or_default().split('&');
+        pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    };
+    if asked("stream") != Some("true") {
+        return Reply::json(render::body(Api::Responses, &answer, true));
+    }
+    let after = asked("starting_after").and_then(|number| number.parse::<usize>().ok());
+    let mut events = render::events(Api::Responses, &answer, true);
+    events.drain(
+        ..after
+            .map_or(0, |after| after.saturating_add(1))
+            .min(events.len()),
+    );
+    let timing = Timing::new(config, &model, &ask.knobs, chance);
+    Reply {
+        content_type: EVENT_STREAM,
+        script: script::stream(events, responses::error_event, Fault::None, &timing, chance),
+        ..Reply::json(Bytes::new())
+    }
 }
 
 /// The error of `sim-error-<status>`.

@@ -1,6 +1,7 @@
 //! The simulated upstream on the wire: what each model sends, and what the upstream notices of its clients.
 
 mod media;
+mod responses;
 
 use std::net::SocketAddr;
 
