@@ -22,6 +22,9 @@ TOOLS = [
     }
 ]
 
+FUNCTIONS = [{"type": "function", "strict": False, **TOOLS[0]["function"]}]
+"""The same tools as the Responses API has them."""
+
 TOOL_RESULT = [
     *QUESTION,
     {
@@ -51,9 +54,19 @@ def _chat(model, **options):
     return _case("chat.completions.create", model, **{"messages": QUESTION, **options})
 
 
-def _both(name, **options):
+def _response(model, **options):
+    return _case("responses.create", model, **{"input": QUESTION, **options})
+
+
+def _both(name, make=_chat, **options):
     """A case as one answer, and as a stream."""
-    return {name: _chat(**options), f"{name}-streamed": _chat(**options, stream=True)}
+    return {name: make(**options), f"{name}-streamed": make(**options, stream=True)}
+
+
+def _retrieval(**query):
+    """The fetch of a response that exists."""
+    body = {"response_id": "resp_7", **query}
+    return {"api": "responses.retrieve", "body": body, "file": None, "headers": {}, "stop_after": None}
 
 
 CASES = {
@@ -85,6 +98,18 @@ CASES = {
     "transcription-text": _case("audio.transcriptions.create", "whisper-1", file=SOUND, response_format="text"),
     "transcription-streamed": _case("audio.transcriptions.create", "whisper-1", file=SOUND, stream=True),
     "translation": _case("audio.translations.create", "whisper-1", file=SOUND),
+    **_both("response", _response, model="sim-chat"),
+    **_both("response-reasoning", _response, model="sim-reasoning"),
+    **_both("response-refusal", _response, model="sim-refuse"),
+    **_both("response-tools", _response, model="sim-tools", tools=FUNCTIONS),
+    **_both("response-incomplete", _response, model="sim-chat", max_output_tokens=3),
+    **_both("response-error-429", _response, model="sim-error-429"),
+    **_both("response-cut", _response, model="sim-cut"),
+    "response-error-midstream": _response("sim-error-midstream", stream=True),
+    "response-cancelled": _response("sim-chat", stream=True, stop_after=6, headers={"x-sim-chunks": "4000"}),
+    "retrieve": _retrieval(),
+    "retrieve-streamed": _retrieval(stream=True),
+    "retrieve-resumed": _retrieval(stream=True, starting_after=6),
 }
 """Every case by name: which API, the body, a file to upload, extra headers, and after how many chunks the client leaves."""
 

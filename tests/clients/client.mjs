@@ -9,11 +9,12 @@ import { text } from "node:stream/consumers";
 const { base_url, calls } = JSON.parse(await text(process.stdin));
 const client = new OpenAI({ baseURL: base_url, apiKey: "sk-test", maxRetries: 0, timeout: 60_000 });
 
-// Calls the method of that name.
-function call(api, body, options) {
+// Calls the method of that name; what is fetched stands before the body, which is a query then.
+function call(api, { response_id, ...body }, options) {
+  const id = response_id === undefined ? [] : [response_id];
   const names = api.split(".");
   const method = names.pop();
-  return names.reduce((resource, name) => resource[name], client)[method](body, options);
+  return names.reduce((resource, name) => resource[name], client)[method](...id, body, options);
 }
 
 async function upload(api, file) {
