@@ -7,6 +7,7 @@ use super::items::{self, Item};
 use super::request::conversation_id;
 use crate::dialect::member::{self, add, array, count, keep, typed};
 use crate::dialect::openai::{error, note_error, read_identity, usage};
+use crate::dialect::server_times::VLLM;
 use crate::dialect::typed::{Calls, Key, Typed, the_choice};
 use crate::dialect::{Facts, Output};
 use crate::exchange::ApiError;
@@ -111,16 +112,7 @@ impl Answer {
 
     /// Reads a response object but for its output. `ended` is the status where the event itself says it.
     fn read_response(&self, response: Value<'_>, ended: Option<&str>, facts: &mut Facts) {
-        let [
-            id,
-            model,
-            tier,
-            status,
-            details,
-            conversation,
-            reported,
-            error,
-        ] = response.select([
+        let [id, model, tier, status, details, conversation, told @ ..] = response.select([
             "id",
             "model",
             "service_tier",
@@ -128,6 +120,7 @@ impl Answer {
             "incomplete_details",
             "conversation",
             "usage",
+            "metrics",
             "error",
         ]);
         read_identity([id, model, tier, None], facts);
@@ -136,7 +129,9 @@ impl Answer {
             facts.response.conversation_id = Some(id);
         }
         if !self.fetched {
-            usage::merge(reported, &mut facts.usage, problems);
+            let [tokens, times, error] = told;
+            usage::merge(tokens, &mut facts.usage, problems);
+            VLLM.read(times, &mut facts.response.server_times, problems);
             note_error(error.and_then(error::from_member), facts);
         }
         let status = typed(status, &mut facts.problems, Value::as_text).map(keep);
