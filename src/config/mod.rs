@@ -28,15 +28,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{log, observe, proxy};
+use crate::{log, observe, proxy, semconv};
 
 pub use environment::Environment;
 pub use load::{Flags, load};
 pub use problem::{Invalid, Place, Problem};
 pub use units::parse_duration;
-
-/// Names that `telemetry.vocabulary` can hold; the vocabularies that exist.
-pub const VOCABULARIES: &[&str] = &["gen_ai", "gen_ai_2025", "llm"];
 
 /// Everything the process can be told, checked and complete.
 #[derive(Debug, Clone)]
@@ -86,7 +83,7 @@ pub struct Tls {
 /// What is exported. Exporters follow the standard `OTEL_*` variables.
 #[derive(Debug, Clone)]
 pub struct Telemetry {
-    /// Vocabularies by name, in order; each is one of [`VOCABULARIES`]. Default `gen_ai`, `gen_ai_2025`, `llm`.
+    /// Vocabularies by name, in order; each is one of [`semconv::names`]. Default `gen_ai`, `gen_ai_2025`, `llm`.
     pub vocabularies: Vec<String>,
     /// Whether our trace context goes upstream. Default true.
     pub propagate: bool,
@@ -99,7 +96,7 @@ pub struct Telemetry {
 impl Default for Telemetry {
     fn default() -> Self {
         Self {
-            vocabularies: ["gen_ai", "gen_ai_2025", "llm"].map(String::from).into(),
+            vocabularies: semconv::DEFAULTS.map(String::from).into(),
             propagate: true,
             label_values: 200,
             error_window: Duration::from_secs(300),

@@ -4,12 +4,13 @@
 
 use tracing::level_filters::LevelFilter;
 
+use super::Config;
 use super::document::Setting;
 use super::render::{quote, write_list};
 use super::units::{write_duration, write_size};
 use super::value::set;
-use super::{Config, VOCABULARIES};
 use crate::log::Format;
+use crate::semconv;
 
 const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
 
@@ -81,7 +82,10 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         path: "telemetry.vocabulary",
-        read: |raw, config| set(&mut config.telemetry.vocabularies, raw.words(VOCABULARIES)),
+        read: |raw, config| {
+            let known: Vec<_> = semconv::names().collect();
+            set(&mut config.telemetry.vocabularies, raw.words(&known))
+        },
         write: |config| Some(write_list(&config.telemetry.vocabularies)),
     },
     Setting {

@@ -3,8 +3,8 @@
 //! Follows open-telemetry/semantic-conventions-genai at 6fd0d763 (2026-10-09, schema gen-ai-dev/1.42.0-dev), the client
 //! inference span and the `gen_ai.client.inference.*` metrics; of calls in which no text is generated the duration is
 //! `gen_ai.client.operation.duration`, and there is no token metric. `openai.*` stands on spans wherever the wire carries it;
-//! on metrics only for the provider `openai`, as the conventions ask. What the generation before has in common with this
-//! one is here, for [`gen_ai_2025`](super::gen_ai_2025) to share.
+//! on metrics only for the provider `openai`, as the conventions ask. What the generations before have in common with this
+//! one is here, for [`gen_ai_2025`](super::gen_ai_2025) and [`gen_ai_2024`](super::gen_ai_2024) to share.
 
 use super::metric::{Kind, Metric, Record, Sample, buckets};
 use super::operation;
@@ -20,7 +20,8 @@ pub const SERVER_ADDRESS: &str = "server.address";
 /// Upstream port.
 pub const SERVER_PORT: &str = "server.port";
 
-const PROVIDER_NAME: &str = "gen_ai.provider.name";
+/// The provider, under the name it has had since v1.37.0.
+pub(super) const PROVIDER_NAME: &str = "gen_ai.provider.name";
 const REQUEST_MODEL: &str = "gen_ai.request.model";
 const RESPONSE_MODEL: &str = "gen_ai.response.model";
 const RESPONSE_SERVICE_TIER: &str = "openai.response.service_tier";
@@ -34,7 +35,7 @@ static DURATION: Metric = Metric {
     kind: Kind::Histogram(buckets::GEN_AI_DURATION),
     exemplars: true,
 };
-/// Shared with [`gen_ai_2025`](super::gen_ai_2025), where it is recorded for every call.
+/// Shared with the generations before, where it is recorded for every call.
 pub(super) static OPERATION_DURATION: Metric = Metric {
     name: "gen_ai.client.operation.duration",
     unit: "s",
@@ -163,7 +164,8 @@ impl Vocabulary for GenAi {
         push_openai(&mut attributes, exchange);
         let duration = exchange.times.end - exchange.issued();
         if !call.is_inference() {
-            if !record.hears("gen_ai_2025") {
+            // The oldest generation spoken records what several have in common.
+            if !record.hears("gen_ai_2025") && !record.hears("gen_ai_2024") {
                 record.record(&attributes, &[OPERATION_DURATION.sample(duration)]);
             }
             return;
@@ -193,8 +195,44 @@ impl Vocabulary for GenAi {
     }
 }
 
-/// Span attributes that did not change since 2025; put once, by whichever generation comes first.
+/// Span attributes that did not change since 2025; put once, by whichever vocabulary comes first.
 pub(super) fn shared<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+    unchanged(exchange, span);
+    let Some((call, upstream)) = exchange.inference() else {
+        return;
+    };
+    if span.has(PROVIDER_NAME) {
+        return;
+    }
+    let (request, response, usage) = (&exchange.request, &exchange.response, &exchange.usage);
+    span.put(PROVIDER_NAME, &*upstream.provider);
+    let streams = request.stream.filter(|stream| *stream);
+    span.put_some("gen_ai.request.stream", streams);
+    span.put_some("openai.api.type", operation::openai_api_type(call));
+    span.put_some("openai.request.service_tier", chosen_tier(request));
+    span.put_some("gen_ai.embeddings.dimension.count", request.dimensions);
+    span.put_some("gen_ai.data_source.id", request.data_source.as_deref());
+    span.put_some(RESPONSE_SERVICE_TIER, response.service_tier.as_deref());
+    span.put_some(
+        RESPONSE_SYSTEM_FINGERPRINT,
+        response.system_fingerprint.as_deref(),
+    );
+    span.put_some(
+        "gen_ai.response.time_to_first_chunk",
+        exchange.time_to_first_chunk(),
+    );
+    span.put_some(
+        "gen_ai.usage.cache_read.input_tokens",
+        usage.cache_read_input_tokens,
+    );
+    span.put_some(
+        "gen_ai.usage.reasoning.output_tokens",
+        usage.reasoning_output_tokens,
+    );
+}
+
+/// Span attributes that did not change since 2024; put once, by whichever vocabulary comes first.
+pub(super) fn unchanged<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
     let Some((call, upstream)) = exchange.inference() else {
         return;
     };
@@ -202,24 +240,18 @@ pub(super) fn shared<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
         return;
     }
     span.put(OPERATION_NAME, operation::name(call));
-    span.put(PROVIDER_NAME, &*upstream.provider);
     span.put_some(REQUEST_MODEL, exchange.request.model.as_deref());
     span.put(SERVER_ADDRESS, &*upstream.address);
     span.put(SERVER_PORT, upstream.port);
-    shared_request(&exchange.request, span);
-    span.put_some("openai.api.type", operation::openai_api_type(call));
-    shared_response(exchange, span);
+    unchanged_request(&exchange.request, span);
+    unchanged_response(exchange, span);
     span.put_some(
         ERROR_TYPE,
         exchange.failure.as_ref().map(|failure| &failure.kind),
     );
 }
 
-fn shared_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
-    span.put_some(
-        "gen_ai.request.stream",
-        request.stream.filter(|stream| *stream),
-    );
+fn unchanged_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
     span.put_some("gen_ai.request.max_tokens", request.max_tokens);
     span.put_some(
         "gen_ai.request.choice.count",
@@ -240,21 +272,20 @@ fn shared_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
     );
     span.put_some("gen_ai.request.seed", request.seed);
     span.put_some("gen_ai.output.type", request.output_type.map(output_type));
-    let tier = request
-        .service_tier
-        .as_deref()
-        .filter(|tier| *tier != "auto");
-    span.put_some("openai.request.service_tier", tier);
     let format = request.encoding_format.as_deref();
     span.put_some(
         "gen_ai.request.encoding_formats",
         format.map(|format| vec![format]),
     );
-    span.put_some("gen_ai.embeddings.dimension.count", request.dimensions);
-    span.put_some("gen_ai.data_source.id", request.data_source.as_deref());
 }
 
-fn shared_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+/// The service tier, where the request chose one.
+pub(super) fn chosen_tier(request: &Request) -> Option<&str> {
+    let tier = request.service_tier.as_deref();
+    tier.filter(|tier| *tier != "auto")
+}
+
+fn unchanged_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
     let (response, usage) = (&exchange.response, &exchange.usage);
     span.put_some("gen_ai.response.id", response.id.as_deref());
     let conversation = response.conversation_id.as_deref();
@@ -262,25 +293,8 @@ fn shared_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
     span.put_some("gen_ai.conversation.id", conversation);
     span.put_some(RESPONSE_MODEL, response.model.as_deref());
     span.put_some("gen_ai.response.finish_reasons", exchange.finish_reasons());
-    span.put_some(
-        "gen_ai.response.time_to_first_chunk",
-        exchange.time_to_first_chunk(),
-    );
-    span.put_some(RESPONSE_SERVICE_TIER, response.service_tier.as_deref());
-    span.put_some(
-        RESPONSE_SYSTEM_FINGERPRINT,
-        response.system_fingerprint.as_deref(),
-    );
     span.put_some("gen_ai.usage.input_tokens", usage.input_tokens);
     span.put_some("gen_ai.usage.output_tokens", usage.output_tokens);
-    span.put_some(
-        "gen_ai.usage.cache_read.input_tokens",
-        usage.cache_read_input_tokens,
-    );
-    span.put_some(
-        "gen_ai.usage.reasoning.output_tokens",
-        usage.reasoning_output_tokens,
-    );
 }
 
 /// What the provider keeps: conversations, responses, templates.

@@ -5,9 +5,9 @@
 //! last byte of the request, which is as near as a proxy comes to the server's own reading.
 
 use super::gen_ai::{OPERATION_DURATION, base, chunk_times, push_error, push_openai, shared, some};
-use super::metric::{Kind, Metric, Record, buckets};
-use super::{Attributes, Vocabulary};
-use crate::exchange::{End, Exchange};
+use super::metric::{Kind, Metric, Record, Sample, buckets};
+use super::{Attribute, Attributes, Vocabulary};
+use crate::exchange::{Call, End, Exchange};
 
 static TOKEN_USAGE: Metric = Metric {
     name: "gen_ai.client.token.usage",
@@ -55,12 +55,15 @@ static TIME_PER_OUTPUT_TOKEN: Metric = Metric {
 static METRICS: [&Metric; 7] = [
     &TOKEN_USAGE,
     &OPERATION_DURATION,
-    &TIME_TO_FIRST_CHUNK,
-    &TIME_PER_OUTPUT_CHUNK,
     &SERVER_REQUEST_DURATION,
     &TIME_TO_FIRST_TOKEN,
     &TIME_PER_OUTPUT_TOKEN,
+    &TIME_TO_FIRST_CHUNK,
+    &TIME_PER_OUTPUT_CHUNK,
 ];
+
+/// Those that there were in 2024 already.
+pub(super) static SINCE_2024: &[&Metric] = METRICS.split_at(5).0;
 
 const TOKEN_TYPE: &str = "gen_ai.token.type";
 
@@ -78,7 +81,7 @@ impl Vocabulary for GenAi2025 {
 
     fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
         shared(exchange, span);
-        span.put_some(
+        span.put_once(
             "gen_ai.usage.cache_creation.input_tokens",
             exchange.usage.cache_write_input_tokens,
         );
@@ -88,44 +91,66 @@ impl Vocabulary for GenAi2025 {
         let (Some((call, _)), Some(mut attributes)) = (exchange.inference(), base(exchange)) else {
             return;
         };
-        let base = attributes.len();
-        push_openai(&mut attributes, exchange);
-        for (kind, count) in [
-            ("input", exchange.usage.input_tokens),
-            ("output", exchange.usage.output_tokens),
-        ] {
-            let Some(count) = count else { continue };
-            attributes.push((TOKEN_TYPE, kind.into()));
-            record.record(&attributes, &[TOKEN_USAGE.sample(count)]);
-            attributes.pop();
-        }
-
-        attributes.truncate(base);
-        push_error(&mut attributes, exchange);
+        let mut times = Vec::new();
         if call.is_inference() {
-            let duration = SERVER_REQUEST_DURATION.sample(server_duration(exchange));
-            record.record(&attributes, &[duration]);
+            times = chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK);
         }
-        push_openai(&mut attributes, exchange);
-        let duration = OPERATION_DURATION.sample(exchange.times.end - exchange.issued());
-        record.record(&attributes, &[duration]);
-
-        if !call.is_inference() {
-            return;
-        }
-        attributes.truncate(base);
-        let mut times = chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK);
-        if exchange.failure.is_none() && exchange.end != End::ClientLeft {
-            times.extend(some([
-                exchange
-                    .time_to_first_token()
-                    .map(|time| TIME_TO_FIRST_TOKEN.sample(time)),
-                server_time_per_output_token(exchange)
-                    .map(|time| TIME_PER_OUTPUT_TOKEN.sample(time)),
-            ]));
+        // The oldest generation spoken records what several have in common.
+        if !record.hears("gen_ai_2024") {
+            record_tokens_and_durations(exchange, &mut attributes, push_openai, record);
+            times.extend(server_times(exchange));
         }
         record.record(&attributes, &times);
     }
+}
+
+/// Adds what stands on some metrics only where the provider is OpenAI.
+pub(super) type PushOpenai = for<'a> fn(&mut Vec<Attribute<'a>>, &'a Exchange);
+
+/// Records those of the metrics since 2024 that have attributes beyond what all carry; these are `attributes`, and are left
+/// as they were.
+pub(super) fn record_tokens_and_durations<'a>(
+    exchange: &'a Exchange,
+    attributes: &mut Vec<Attribute<'a>>,
+    push_openai: PushOpenai,
+    record: &mut dyn Record,
+) {
+    let base = attributes.len();
+    push_openai(attributes, exchange);
+    for (kind, count) in [
+        ("input", exchange.usage.input_tokens),
+        ("output", exchange.usage.output_tokens),
+    ] {
+        let Some(count) = count else { continue };
+        attributes.push((TOKEN_TYPE, kind.into()));
+        record.record(attributes, &[TOKEN_USAGE.sample(count)]);
+        attributes.pop();
+    }
+
+    attributes.truncate(base);
+    push_error(attributes, exchange);
+    if exchange.call.is_some_and(Call::is_inference) {
+        let duration = SERVER_REQUEST_DURATION.sample(server_duration(exchange));
+        record.record(attributes, &[duration]);
+    }
+    push_openai(attributes, exchange);
+    let duration = OPERATION_DURATION.sample(exchange.times.end - exchange.issued());
+    record.record(attributes, &[duration]);
+    attributes.truncate(base);
+}
+
+/// Samples of those of the metrics since 2024 that have no further attributes: the server's times, where all went well.
+pub(super) fn server_times(exchange: &Exchange) -> Vec<Sample> {
+    let inference = exchange.call.is_some_and(Call::is_inference);
+    if !inference || exchange.failure.is_some() || exchange.end == End::ClientLeft {
+        return Vec::new();
+    }
+    some([
+        exchange
+            .time_to_first_token()
+            .map(|time| TIME_TO_FIRST_TOKEN.sample(time)),
+        server_time_per_output_token(exchange).map(|time| TIME_PER_OUTPUT_TOKEN.sample(time)),
+    ])
 }
 
 fn server_duration(exchange: &Exchange) -> std::time::Duration {

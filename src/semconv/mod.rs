@@ -5,11 +5,14 @@
 //! what an exchange does not know is absent, never zero.
 
 pub mod gen_ai;
+pub mod gen_ai_2024;
 pub mod gen_ai_2025;
 pub mod http;
 pub mod llm;
+pub mod openinference;
 pub mod operation;
 pub mod own;
+pub mod traceloop;
 
 mod metric;
 
@@ -41,7 +44,14 @@ pub trait Vocabulary: Send + Sync {
 }
 
 /// Vocabularies that a setting can choose.
-static CHOICES: [&dyn Vocabulary; 3] = [&gen_ai::GenAi, &gen_ai_2025::GenAi2025, &llm::Llm];
+static CHOICES: [&dyn Vocabulary; 6] = [
+    &gen_ai::GenAi,
+    &gen_ai_2025::GenAi2025,
+    &gen_ai_2024::GenAi2024,
+    &llm::Llm,
+    &openinference::OpenInference,
+    &traceloop::Traceloop,
+];
 
 /// Vocabularies that are always spoken: HTTP, and what only streamgauge knows.
 pub static ALWAYS: [&dyn Vocabulary; 2] = [&http::Http, &own::Own];
@@ -71,7 +81,6 @@ mod tests {
             assert_eq!(named(name).map(Vocabulary::name), Some(name));
         }
         assert!(named("gen_ai_2031").is_none());
-        assert!(names().eq(DEFAULTS));
     }
 
     #[test]
@@ -116,18 +125,90 @@ mod tests {
         }
     }
 
+    /// The attributes that vocabularies put together, in their order.
+    fn together(vocabularies: &[&dyn Vocabulary], exchange: &Exchange) -> Vec<String> {
+        let mut span = Attributes::default();
+        for vocabulary in vocabularies {
+            vocabulary.inference(exchange, &mut span);
+        }
+        let mut lines: Vec<_> = span
+            .iter()
+            .map(|(key, value)| sample::line(key, value))
+            .collect();
+        lines.sort_unstable();
+        lines
+    }
+
     #[test]
     fn no_span_has_a_key_twice() {
         for exchange in [sample::streamed(), sample::unary(), sample::embeddings()] {
-            let mut span = Attributes::default();
-            for vocabulary in CHOICES.iter().chain(&ALWAYS) {
-                vocabulary.inference(&exchange, &mut span);
-            }
-            let mut keys: Vec<_> = span.iter().map(|(key, _)| *key).collect();
-            let all = keys.len();
-            keys.sort_unstable();
+            let all: Vec<_> = CHOICES.into_iter().chain(ALWAYS).collect();
+            let lines = together(&all, &exchange);
+            let mut keys: Vec<_> = lines
+                .iter()
+                .map(|line| line.split_once('=').unwrap().0)
+                .collect();
             keys.dedup();
-            assert_eq!(keys.len(), all);
+            assert_eq!(keys.len(), lines.len());
+        }
+    }
+
+    #[test]
+    fn a_span_says_the_same_in_whatever_order_vocabularies_are_chosen() {
+        let exchange = sample::streamed();
+        let all = together(&CHOICES, &exchange);
+        for first in 0..CHOICES.len() {
+            let mut turned = CHOICES;
+            turned.rotate_left(first);
+            assert_eq!(together(&turned, &exchange), all);
+            turned.reverse();
+            assert_eq!(together(&turned, &exchange), all);
+        }
+    }
+
+    #[test]
+    fn a_vocabulary_alone_leaves_out_nothing_that_others_share_with_it() {
+        let exchange = sample::streamed();
+        let all = together(&CHOICES, &exchange);
+        for choice in CHOICES {
+            let alone = together(&[choice], &exchange);
+            let strange: Vec<_> = alone.iter().filter(|line| !all.contains(line)).collect();
+            assert!(strange.is_empty(), "{}: {strange:?}", choice.name());
+        }
+    }
+
+    #[test]
+    fn generations_that_share_a_metric_record_it_once() {
+        let mut exchanges = [sample::streamed(), sample::unary()];
+        exchanges[1].call = Some(crate::exchange::Call::Embeddings);
+        let generations = ["gen_ai", "gen_ai_2025", "gen_ai_2024"];
+        for (exchange, chosen) in exchanges.iter().flat_map(|exchange| {
+            let sets = (1..8_usize).map(|set| {
+                let chosen = generations.iter().enumerate();
+                chosen.filter(move |(at, _)| set >> at & 1 == 1)
+            });
+            sets.map(move |set| (exchange, set.map(|(_, name)| *name).collect::<Vec<_>>()))
+        }) {
+            let mut recorded = sample::Recorded::among(&chosen);
+            for name in &chosen {
+                named(name).unwrap().samples(exchange, &mut recorded);
+            }
+            let durations = recorded.0.iter();
+            let durations = durations.filter(|(metric, ..)| metric.ends_with("operation.duration"));
+            let by_2024 = chosen.contains(&"gen_ai_2024");
+            let expected =
+                usize::from(chosen != ["gen_ai"] || !exchange.call.unwrap().is_inference());
+            let labels: Vec<_> = durations.map(|(_, labels, _)| labels).collect();
+            assert_eq!(labels.len(), expected, "{chosen:?}");
+            for labels in labels {
+                assert_eq!(labels.contains("gen_ai.system="), by_2024, "{chosen:?}");
+                let newer = chosen != ["gen_ai_2024"];
+                assert_eq!(
+                    labels.contains("gen_ai.provider.name="),
+                    newer,
+                    "{chosen:?}"
+                );
+            }
         }
     }
 }

@@ -247,9 +247,13 @@ pub(crate) fn repeated() -> Exchange {
     exchange
 }
 
-/// A [`Record`] that keeps samples: metric, attributes as `key=value`, value and times. Hears no other vocabulary.
+/// A [`Record`] that keeps samples: metric, attributes as `key=value`, value and times. The second are the names of the
+/// vocabularies that record.
 #[derive(Debug, Default)]
-pub(crate) struct Recorded(pub(crate) Vec<(&'static str, String, (Number, u64))>);
+pub(crate) struct Recorded(
+    pub(crate) Vec<(&'static str, String, (Number, u64))>,
+    Vec<&'static str>,
+);
 
 impl Record for Recorded {
     fn record(&mut self, attributes: &[Attribute<'_>], samples: &[Sample]) {
@@ -266,12 +270,17 @@ impl Record for Recorded {
         }
     }
 
-    fn hears(&self, _vocabulary: &str) -> bool {
-        false
+    fn hears(&self, vocabulary: &str) -> bool {
+        self.1.contains(&vocabulary)
     }
 }
 
 impl Recorded {
+    /// One that hears of several vocabularies.
+    pub(crate) fn among(vocabularies: &[&'static str]) -> Self {
+        Self(Vec::new(), vocabularies.to_vec())
+    }
+
     /// Everything a vocabulary says of an exchange, a line a sample.
     pub(crate) fn lines(vocabulary: &dyn Vocabulary, exchange: &Exchange) -> Vec<String> {
         let mut recorded = Self::default();
@@ -308,7 +317,7 @@ pub(crate) fn server_lines(vocabulary: &dyn Vocabulary, exchange: &Exchange) -> 
     span.iter().map(|(key, value)| line(key, value)).collect()
 }
 
-fn line(key: &str, value: &Value<'_>) -> String {
+pub(crate) fn line(key: &str, value: &Value<'_>) -> String {
     match value {
         Value::Str(text) => format!("{key}={text}"),
         Value::Int(number) => format!("{key}={number}"),

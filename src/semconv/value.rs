@@ -123,6 +123,14 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// Adds an attribute that several vocabularies have with the same meaning, where there is a value and none of them has
+    /// put it before.
+    pub fn put_once(&mut self, key: &'static str, value: Option<impl Into<Value<'a>>>) {
+        if !self.has(key) {
+            self.put_some(key, value);
+        }
+    }
+
     /// Whether a key is there already.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {

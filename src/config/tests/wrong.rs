@@ -36,7 +36,7 @@ fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
         ),
         (
             "telemetry.vocabulary = ['otel']",
-            "s.toml:1: telemetry.vocabulary = ['otel']: expected a list of gen_ai, gen_ai_2025, llm, each at most once",
+            "s.toml:1: telemetry.vocabulary = ['otel']: expected a list of gen_ai, gen_ai_2025, gen_ai_2024, llm, openinference, traceloop, each at most once",
         ),
         (
             "telemetry.vocabulary = ['llm', 'llm']",

@@ -19,11 +19,9 @@ fn samples(exchange: &Exchange) -> Vec<String> {
 fn a_streamed_call_has_every_attribute() {
     let expected = [
         "gen_ai.operation.name=chat",
-        "gen_ai.provider.name=openai",
         "gen_ai.request.model=gpt-4o",
         "server.address=api.openai.com",
         "server.port=443",
-        "gen_ai.request.stream=true",
         "gen_ai.request.max_tokens=256",
         "gen_ai.request.choice.count=2",
         "gen_ai.request.temperature=0.5",
@@ -34,16 +32,18 @@ fn a_streamed_call_has_every_attribute() {
         r#"gen_ai.request.stop_sequences=["END"]"#,
         "gen_ai.request.seed=7",
         "gen_ai.output.type=json",
-        "openai.request.service_tier=flex",
-        "openai.api.type=chat_completions",
         "gen_ai.response.id=chatcmpl-1",
         "gen_ai.response.model=gpt-4o-2024-08-06",
         r#"gen_ai.response.finish_reasons=["tool_calls", "error"]"#,
-        "gen_ai.response.time_to_first_chunk=0.038",
-        "openai.response.service_tier=default",
-        "openai.response.system_fingerprint=fp_1",
         "gen_ai.usage.input_tokens=12",
         "gen_ai.usage.output_tokens=5",
+        "gen_ai.provider.name=openai",
+        "gen_ai.request.stream=true",
+        "openai.api.type=chat_completions",
+        "openai.request.service_tier=flex",
+        "openai.response.service_tier=default",
+        "openai.response.system_fingerprint=fp_1",
+        "gen_ai.response.time_to_first_chunk=0.038",
         "gen_ai.usage.cache_read.input_tokens=8",
         "gen_ai.usage.reasoning.output_tokens=0",
         "gen_ai.request.reasoning.level=low",
@@ -57,17 +57,17 @@ fn a_streamed_call_has_every_attribute() {
 fn a_unary_call_says_only_what_the_wire_said() {
     let expected = [
         "gen_ai.operation.name=chat",
-        "gen_ai.provider.name=openai",
         "gen_ai.request.model=gpt-4o",
         "server.address=api.openai.com",
         "server.port=443",
         "gen_ai.request.temperature=0.0",
-        "openai.api.type=chat_completions",
         "gen_ai.response.id=chatcmpl-1",
         "gen_ai.response.model=gpt-4o-2024-08-06",
         r#"gen_ai.response.finish_reasons=["stop"]"#,
         "gen_ai.usage.input_tokens=12",
         "gen_ai.usage.output_tokens=3",
+        "gen_ai.provider.name=openai",
+        "openai.api.type=chat_completions",
     ];
     assert_eq!(inference_lines(&GenAi, &sample::unary()), expected);
 }
@@ -76,11 +76,9 @@ fn a_unary_call_says_only_what_the_wire_said() {
 fn a_client_that_left_is_no_error() {
     let expected = [
         "gen_ai.operation.name=chat",
-        "gen_ai.provider.name=openai",
         "gen_ai.request.model=gpt-4o",
         "server.address=api.openai.com",
         "server.port=443",
-        "gen_ai.request.stream=true",
         "gen_ai.request.max_tokens=256",
         "gen_ai.request.choice.count=2",
         "gen_ai.request.temperature=0.5",
@@ -91,14 +89,16 @@ fn a_client_that_left_is_no_error() {
         r#"gen_ai.request.stop_sequences=["END"]"#,
         "gen_ai.request.seed=7",
         "gen_ai.output.type=json",
-        "openai.request.service_tier=flex",
-        "openai.api.type=chat_completions",
         "gen_ai.response.id=chatcmpl-1",
         "gen_ai.response.model=gpt-4o-2024-08-06",
         r#"gen_ai.response.finish_reasons=["error", "error"]"#,
-        "gen_ai.response.time_to_first_chunk=0.038",
+        "gen_ai.provider.name=openai",
+        "gen_ai.request.stream=true",
+        "openai.api.type=chat_completions",
+        "openai.request.service_tier=flex",
         "openai.response.service_tier=default",
         "openai.response.system_fingerprint=fp_1",
+        "gen_ai.response.time_to_first_chunk=0.038",
         "gen_ai.request.reasoning.level=low",
     ];
     assert_eq!(inference_lines(&GenAi, &sample::client_left()), expected);
@@ -108,13 +108,13 @@ fn a_client_that_left_is_no_error() {
 fn an_http_error_has_a_type_and_no_finish_reasons() {
     let expected = [
         "gen_ai.operation.name=chat",
-        "gen_ai.provider.name=openai",
         "gen_ai.request.model=gpt-4o",
         "server.address=api.openai.com",
         "server.port=443",
         "gen_ai.request.temperature=0.0",
-        "openai.api.type=chat_completions",
         "error.type=rate_limit_exceeded",
+        "gen_ai.provider.name=openai",
+        "openai.api.type=chat_completions",
     ];
     assert_eq!(inference_lines(&GenAi, &sample::rate_limited()), expected);
 }

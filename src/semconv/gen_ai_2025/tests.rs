@@ -18,17 +18,17 @@ fn samples(exchange: &Exchange) -> Vec<String> {
 fn a_unary_call_shares_the_unchanged_attributes() {
     let expected = [
         "gen_ai.operation.name=chat",
-        "gen_ai.provider.name=openai",
         "gen_ai.request.model=gpt-4o",
         "server.address=api.openai.com",
         "server.port=443",
         "gen_ai.request.temperature=0.0",
-        "openai.api.type=chat_completions",
         "gen_ai.response.id=chatcmpl-1",
         "gen_ai.response.model=gpt-4o-2024-08-06",
         r#"gen_ai.response.finish_reasons=["stop"]"#,
         "gen_ai.usage.input_tokens=12",
         "gen_ai.usage.output_tokens=3",
+        "gen_ai.provider.name=openai",
+        "openai.api.type=chat_completions",
     ];
     assert_eq!(inference_lines(&GenAi2025, &sample::unary()), expected);
 }

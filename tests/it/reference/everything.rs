@@ -216,10 +216,10 @@ pub(super) fn failed() -> Exchange {
     }
 }
 
-/// The same response, fetched.
-pub(super) fn fetched() -> Exchange {
+/// The same facts of another kind of call.
+pub(super) fn called(call: Call) -> Exchange {
     Exchange {
-        call: Some(Call::FetchResponse),
+        call: Some(call),
         ..everything()
     }
 }

@@ -1,0 +1,91 @@
+//! OpenLLMetry's names for spans: `traceloop`.
+//!
+//! Follows traceloop/openllmetry at 93429cfb (package 0.62.1, conventions 0.5.2) as its dashboards read it: the GenAI
+//! attributes of 2025, and beside them the older `llm.*` and `gen_ai.*` names that it still knows. Finish reasons are the
+//! wire's own words, where OpenLLMetry makes `tool_call` of `tool_calls`. Its `llm.response.finish_reason` is
+//! [`llm`](super::llm)'s and is left to it. It has no metrics here: those of its that a proxy can tell are
+//! [`gen_ai_2025`](super::gen_ai_2025)'s.
+
+use super::metric::{Metric, Record};
+use super::{Attributes, Vocabulary, gen_ai, gen_ai_2024};
+use crate::exchange::{Call, Exchange, Request};
+
+/// The vocabulary `traceloop`.
+pub struct Traceloop;
+
+impl Vocabulary for Traceloop {
+    fn name(&self) -> &'static str {
+        "traceloop"
+    }
+
+    fn metrics(&self) -> &'static [&'static Metric] {
+        &[]
+    }
+
+    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+        let Some((call, _)) = exchange.inference() else {
+            return;
+        };
+        gen_ai::shared(exchange, span);
+        gen_ai_2024::renamed(exchange, span);
+        span.put("llm.request.type", request_type(call));
+        put_request(&exchange.request, span);
+        let usage = &exchange.usage;
+        span.put_some("gen_ai.usage.total_tokens", usage.total_tokens);
+        span.put_some("llm.usage.total_tokens", usage.total_tokens);
+        span.put_some(
+            "gen_ai.usage.reasoning_tokens",
+            usage.reasoning_output_tokens,
+        );
+        span.put_some(
+            "gen_ai.usage.cache_read_input_tokens",
+            usage.cache_read_input_tokens,
+        );
+        let written = usage.cache_write_input_tokens;
+        span.put_some("gen_ai.usage.cache_creation_input_tokens", written);
+        span.put_once("gen_ai.usage.cache_creation.input_tokens", written);
+    }
+
+    fn samples(&self, _exchange: &Exchange, _record: &mut dyn Record) {}
+}
+
+fn put_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
+    span.put_some("gen_ai.is_streaming", request.stream);
+    span.put_some("llm.is_streaming", request.stream);
+    span.put_some(
+        "gen_ai.request.reasoning_effort",
+        request.reasoning_level.as_deref(),
+    );
+    span.put_some("llm.frequency_penalty", request.frequency_penalty);
+    span.put_some("llm.presence_penalty", request.presence_penalty);
+    span.put_some("llm.top_k", request.top_k);
+    let stop = request.stop_sequences.as_ref();
+    span.put_some(
+        "llm.chat.stop_sequences",
+        stop.map(|stop| stop.iter().map(String::as_str).collect::<Vec<_>>()),
+    );
+}
+
+const fn request_type(call: Call) -> &'static str {
+    match call {
+        Call::ChatCompletions
+        | Call::Responses
+        | Call::FetchResponse
+        | Call::Messages
+        | Call::OllamaChat
+        | Call::Realtime => "chat",
+        Call::Completions | Call::OllamaGenerate => "completion",
+        Call::Embeddings | Call::OllamaEmbed => "embedding",
+        Call::Rerank | Call::Score => "rerank",
+        Call::Images
+        | Call::Speech
+        | Call::Transcription
+        | Call::Translation
+        | Call::Moderation
+        | Call::Tokenize
+        | Call::Retrieval => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests;
