@@ -10,6 +10,8 @@ use super::metric::{Metric, Record};
 use super::{Attributes, Vocabulary};
 use crate::exchange::{Call, Exchange, Request, Usage};
 
+const SPAN_KIND: &str = "openinference.span.kind";
+
 /// The vocabulary `openinference`.
 pub struct OpenInference;
 
@@ -22,12 +24,19 @@ impl Vocabulary for OpenInference {
         &[]
     }
 
+    /// Without a kind the span above a call would be shown as one that nobody knows.
+    fn server<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+        if exchange.inference().is_some() {
+            span.put(SPAN_KIND, "CHAIN");
+        }
+    }
+
     fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
         let Some((call, upstream)) = exchange.inference() else {
             return;
         };
         let kind = span_kind(call);
-        span.put("openinference.span.kind", kind);
+        span.put(SPAN_KIND, kind);
         let (request, response) = (&exchange.request, &exchange.response);
         let (asked, answered) = (request.model.as_deref(), response.model.as_deref());
         match kind {

@@ -1,13 +1,19 @@
-"""Plain calls through the proxy, each in a trace that the test knows."""
+"""Plain calls through the proxy, in traces that the test knows."""
 
 import json
 import os
+import time
 import urllib.error
 import urllib.request
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from processes import DEADLINE
 
 MODEL = "sim-chat"
+TOOL = "read_gauge"
+APPLICATION = "conversation"
+KNOBS = {"x-sim-chunks": "8", "x-sim-interval-ms": "2", "x-sim-think-ms": "20"}
 
 
 def post(url, body, headers=None):
@@ -30,7 +36,49 @@ def post(url, body, headers=None):
 def chat(base_url, stream=True):
     """Makes one chat call to the simulated upstream, and returns the id of its trace."""
     body = {"model": MODEL, "stream": stream, "messages": [{"role": "user", "content": "How deep is the river?"}]}
-    knobs = {"x-sim-chunks": "8", "x-sim-interval-ms": "2", "x-sim-think-ms": "20"}
-    trace_id, answer = post(f"{base_url}/chat/completions", body, knobs)
+    trace_id, answer = post(f"{base_url}/chat/completions", body, KNOBS)
     assert "choices" in answer
     return trace_id
+
+
+def converse(base_url, traces_url, headers=None):
+    """Holds a conversation of three calls, a tool's among them, as an application that traces, and returns its trace's id.
+
+    The model calls the tool, is told its result, and answers; then it is asked again, without tools, and streams. The
+    application exports its own span, the parent of all, to `traces_url`.
+    """
+    trace_id, span_id, begun = os.urandom(16), os.urandom(8), time.time_ns()
+    function = {"name": TOOL, "parameters": {"type": "object", "properties": {"river": {"type": "string"}}}}
+    tools = [{"type": "function", "function": function}]
+    messages = [{"role": "user", "content": "How deep is the river?"}]
+
+    def ask(**more):
+        body = {"model": MODEL, "temperature": 0.5, "messages": messages} | more
+        traceparent = {"traceparent": f"00-{trace_id.hex()}-{span_id.hex()}-01"}
+        _, answer = post(f"{base_url}/chat/completions", body, KNOBS | traceparent)
+        return answer
+
+    def turn():
+        answer = json.loads(ask(tools=tools))["choices"][0]
+        messages.append(answer["message"])
+        return answer
+
+    (call,) = turn()["message"]["tool_calls"]
+    assert call["function"]["name"] == TOOL
+    messages.append({"role": "tool", "tool_call_id": call["id"], "content": "3.2 m"})
+    assert turn()["finish_reason"] == "stop"
+    messages.append({"role": "user", "content": "And tomorrow?"})
+    ask(stream=True)
+    _export(traces_url, headers or {}, trace_id, span_id, begun)
+    return trace_id.hex()
+
+
+def _export(traces_url, headers, trace_id, span_id, begun):
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = trace_id, span_id, APPLICATION
+    span.start_time_unix_nano, span.end_time_unix_nano = begun, time.time_ns()
+    kind = span.attributes.add()
+    kind.key, kind.value.string_value = "openinference.span.kind", "CHAIN"
+    headers = headers | {"content-type": "application/x-protobuf"}
+    urllib.request.urlopen(urllib.request.Request(traces_url, request.SerializeToString(), headers), timeout=DEADLINE)

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from calls import MODEL, chat
+from calls import APPLICATION, MODEL, chat, converse
 from processes import Process, Proxy, eventually, fetch, free_port
+
+
+SHOWN = """
+    spanId parentId name spanKind statusCode latencyMs tokenCountPrompt tokenCountCompletion tokenCountTotal
+    attributes trace { traceId }
+"""
 
 
 class Phoenix(Process):
@@ -33,6 +39,16 @@ class Phoenix(Process):
         answer = fetch(f"{self.url}/v1/projects/default/spans?limit=100")
         spans = json.loads(answer)["data"] if answer else []
         return {span["name"]: span for span in spans if span["context"]["trace_id"] == trace_id}
+
+
+    def shown(self, trace_id):
+        """The spans of a trace by their ids, with what Phoenix's pages show of each."""
+        query = "{ projects { edges { node { spans(first: 100) { edges { node { %s } } } } } } }" % SHOWN
+        headers = {"content-type": "application/json"}
+        answer = fetch(f"{self.url}/graphql", json.dumps({"query": query}).encode(), headers)
+        projects = json.loads(answer)["data"]["projects"]["edges"] if answer else []
+        spans = [edge["node"] for project in projects for edge in project["node"]["spans"]["edges"]]
+        return {span["spanId"]: span for span in spans if span["trace"]["traceId"] == trace_id}
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +82,42 @@ def test_a_call_is_a_trace_in_phoenix(protocol, binary, simulator, phoenix):
 
 def _both(spans):
     return len(spans) == 2 and spans
+
+
+def test_a_conversation_with_a_tool_is_shown_call_by_call(binary, simulator, phoenix):
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": phoenix.url,
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "STREAMGAUGE_TELEMETRY_VOCABULARY": "openinference",
+    }
+    with Proxy(binary, simulator, env) as proxy:
+        trace_id = converse(proxy.base_url, f"{phoenix.url}/v1/traces")
+
+        def whole():
+            spans = phoenix.shown(trace_id)
+            return len(spans) == 7 and spans
+
+        spans = eventually(f"all spans of trace {trace_id}", whole)
+    (root,) = [span for span in spans.values() if span["parentId"] is None]
+    assert root["name"] == APPLICATION
+    calls = [span for span in spans.values() if span["spanKind"] == "llm"]
+    servers = [spans[call["parentId"]] for call in calls]
+    assert len({server["spanId"] for server in servers}) == 3
+    assert {(server["parentId"], server["spanKind"]) for server in servers} == {(root["spanId"], "chain")}
+    reasons = [_check_call(call) for call in calls]
+    assert sorted(reasons) == ["stop", "stop", "tool_calls"]
+
+
+def _check_call(call):
+    """Checks what is shown of a call to the model, and returns why it ended."""
+    llm = json.loads(call["attributes"])["llm"]
+    assert call["name"] == f"chat {MODEL}"
+    assert call["statusCode"] in ("UNSET", "OK")
+    assert call["latencyMs"] >= 20
+    assert call["tokenCountPrompt"] > 0 and call["tokenCountCompletion"] > 0
+    assert call["tokenCountTotal"] == call["tokenCountPrompt"] + call["tokenCountCompletion"]
+    assert llm["model_name"].startswith(MODEL) and llm["request"]["model_name"] == MODEL
+    assert (llm["provider"], llm["system"]) == ("openai", "openai")
+    assert json.loads(llm["invocation_parameters"])["model"] == MODEL
+    return llm["finish_reason"]

@@ -173,14 +173,14 @@ fn a_failed_call_has_a_duration_with_its_error() {
 fn embeddings_have_attributes_of_their_own() {
     let expected = [
         "gen_ai.operation.name=embeddings",
-        "gen_ai.provider.name=openai",
         "gen_ai.request.model=embed",
         "server.address=api.openai.com",
         "server.port=443",
         r#"gen_ai.request.encoding_formats=["base64"]"#,
-        "gen_ai.embeddings.dimension.count=256",
         "gen_ai.response.model=embed-1",
         "gen_ai.usage.input_tokens=8",
+        "gen_ai.provider.name=openai",
+        "gen_ai.embeddings.dimension.count=256",
     ];
     assert_eq!(inference_lines(&GenAi, &sample::embeddings()), expected);
 }

@@ -1,6 +1,6 @@
 //! What the vocabulary says of whole exchanges, line by line.
 
-use super::super::sample::{self, inference_lines};
+use super::super::sample::{self, inference_lines, server_lines};
 use super::*;
 
 #[test]
@@ -68,6 +68,13 @@ fn each_kind_of_call_has_a_kind_of_span() {
         let of_llm = lines.iter().any(|line| line.starts_with("llm.provider="));
         assert_eq!(of_llm, kind == "LLM", "{call:?}");
     }
+}
+
+#[test]
+fn the_span_above_a_call_is_a_link_of_a_chain() {
+    let lines = server_lines(&OpenInference, &sample::unary());
+    assert_eq!(lines, ["openinference.span.kind=CHAIN"]);
+    assert!(server_lines(&OpenInference, &sample::plain()).is_empty());
 }
 
 #[test]

@@ -1,0 +1,92 @@
+"""MLflow's tracking server takes the traces of a conversation by OTLP and gives them back by its API."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from calls import APPLICATION, MODEL, converse
+from processes import Process, Proxy, eventually, fetch, free_port
+
+EXPERIMENT = {"x-mlflow-experiment-id": "0"}
+"""Where the traces go: OTLP says nothing of experiments, and MLflow refuses traces without one."""
+
+
+class MLflow(Process):
+    """A tracking server of its own: empty store, a free port, nothing asked of the network."""
+
+    def __init__(self, folder):
+        port = free_port()
+        store = f"sqlite:///{folder / 'mlflow.db'}"
+        command = [Path(sys.executable).with_name("mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
+        env = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+        super().__init__([*command, "--workers", "1", "--backend-store-uri", store], env, cwd=folder)
+        self.url = f"http://127.0.0.1:{port}"
+
+    def __exit__(self, *exception):
+        # Asked to stop, it stops the workers that it started.
+        self.terminate()
+        super().__exit__(*exception)
+
+    def trace(self, trace_id):
+        """What it knows of a trace, and its spans by their ids; None while it has not heard of it."""
+        answer = fetch(f"{self.url}/api/3.0/mlflow/traces/get?trace_id=tr-{trace_id}")
+        if not answer:
+            return None
+        trace = json.loads(answer)["trace"]
+        return trace["trace_info"], {span["span_id"]: span for span in trace["spans"]}
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory):
+    with MLflow(tmp_path_factory.mktemp("mlflow")) as mlflow:
+        eventually("MLflow to be healthy", lambda: fetch(f"{mlflow.url}/health") is not None)
+        yield mlflow
+
+
+def test_a_conversation_with_a_tool_is_shown_call_by_call(binary, simulator, mlflow):
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": mlflow.url,
+        "OTEL_EXPORTER_OTLP_HEADERS": ",".join(f"{name}={value}" for name, value in EXPERIMENT.items()),
+        # The first export waits until MLflow has set up its store.
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "30000",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "STREAMGAUGE_TELEMETRY_VOCABULARY": "gen_ai",
+    }
+    with Proxy(binary, simulator, env) as proxy:
+        trace_id = converse(proxy.base_url, f"{mlflow.url}/v1/traces", EXPERIMENT)
+
+        def whole():
+            trace = mlflow.trace(trace_id)
+            return trace and len(trace[1]) == 7 and trace
+
+        info, spans = eventually(f"all spans of trace {trace_id}", whole)
+    assert info["state"] == "OK"
+    (root,) = [span for span in spans.values() if not span.get("parent_span_id")]
+    assert root["name"] == APPLICATION
+    calls = [span for span in spans.values() if span["name"] == f"chat {MODEL}"]
+    servers = [spans[call["parent_span_id"]] for call in calls]
+    assert len({server["span_id"] for server in servers}) == 3
+    assert {server["parent_span_id"] for server in servers} == {root["span_id"]}
+    tokens = [_check_call(call) for call in calls]
+    # What MLflow shows of the whole trace is the sum of its calls: no span repeats another's tokens.
+    usage = json.loads(info["trace_metadata"]["mlflow.trace.tokenUsage"])
+    assert usage["input_tokens"] == sum(given["input_tokens"] for given in tokens)
+    assert usage["output_tokens"] == sum(given["output_tokens"] for given in tokens)
+
+
+def _check_call(call):
+    """Checks what MLflow makes of a call to the model, and returns the tokens that it read."""
+    attributes = {each["key"]: next(iter(each["value"].values())) for each in call["attributes"]}
+    assert attributes["mlflow.spanType"] == "CHAT_MODEL"
+    assert attributes["mlflow.llm.model"].startswith(MODEL)
+    assert attributes["mlflow.llm.provider"] == "openai"
+    assert call["end_time_unix_nano"] - call["start_time_unix_nano"] >= 20_000_000
+    # Absent where it is unset, as that of a call which went well is.
+    assert call["status"].get("code") in (None, "STATUS_CODE_UNSET", "STATUS_CODE_OK")
+    tokens = attributes["mlflow.chat.tokenUsage"]
+    values = {each["key"]: int(each["value"]["int_value"]) for each in tokens["values"]}
+    assert values["input_tokens"] > 0 and values["output_tokens"] > 0
+    return values
