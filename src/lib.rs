@@ -31,4 +31,5 @@ pub mod simulate;
 pub mod sink;
 pub mod sse;
 pub mod tee;
+pub mod tokenizer;
 pub mod websocket;
