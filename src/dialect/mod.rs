@@ -11,6 +11,7 @@ use crate::exchange::{Call, Problems, Request, Response, Usage};
 mod anthropic_messages;
 mod audio_speech;
 mod audio_transcription;
+mod countable;
 mod form;
 pub mod headers;
 mod images;
@@ -33,6 +34,7 @@ mod session;
 mod tokenize;
 mod typed;
 
+pub use countable::{Generated, Prompt, TEXT_MAX};
 pub use form::Form;
 pub use path::{deployment, vector_store};
 pub use session::{Session, SessionDialect, Step, Turn, for_session};
@@ -107,6 +109,16 @@ pub trait Dialect: Send + Sync {
     /// A reader for one response.
     fn reader(&self) -> Box<dyn Reader>;
 
+    /// Whether its readers put what a model generated into [`Facts::generated`], so that its tokens can be counted.
+    fn is_countable(&self) -> bool {
+        false
+    }
+
+    /// What a whole, decoded request body gives the model to read; `None` where its tokens cannot be counted.
+    fn prompt(&self, _body: &[u8]) -> Option<Prompt> {
+        None
+    }
+
     /// Mends facts that only request and response together can tell right. Called once, when the response is over.
     fn settle(&self, _request: &Request, _response: &mut Response) {}
 }
@@ -133,6 +145,8 @@ pub struct Facts {
     pub usage: Usage,
     /// What could not be read.
     pub problems: Problems,
+    /// The text that was generated, where it is gathered.
+    pub generated: Generated,
 }
 
 /// Reads one response: the events of a stream, or a whole body.

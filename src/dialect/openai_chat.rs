@@ -4,8 +4,8 @@
 //! Mistral and others speak it with differences that the shared reader and its fixtures name. Knows nothing of other
 //! dialects.
 
-use super::openai::{Answer, length, request};
-use super::{Dialect, Reader, path};
+use super::openai::{Answer, length, prompt, request};
+use super::{Dialect, Prompt, Reader, path};
 use crate::exchange::{Call, Choice, Problems, Request, Response};
 
 /// The dialect.
@@ -30,6 +30,14 @@ impl Dialect for OpenAiChat {
 
     fn reader(&self) -> Box<dyn Reader> {
         Box::<Answer>::default()
+    }
+
+    fn is_countable(&self) -> bool {
+        true
+    }
+
+    fn prompt(&self, body: &[u8]) -> Option<Prompt> {
+        prompt::chat(body)
     }
 
     /// One answer was asked for, so all choices are that answer: old TGI counted tokens in `index`, GitHub Copilot puts

@@ -2,8 +2,8 @@
 //!
 //! Governing text: the OpenAI API reference, "Completions". Knows nothing of other dialects.
 
-use super::openai::{Answer, length, request};
-use super::{Dialect, Reader, path};
+use super::openai::{Answer, length, prompt, request};
+use super::{Dialect, Prompt, Reader, path};
 use crate::exchange::{Call, Problems, Request};
 
 /// The dialect.
@@ -30,5 +30,13 @@ impl Dialect for OpenAiCompletions {
 
     fn reader(&self) -> Box<dyn Reader> {
         Box::<Answer>::default()
+    }
+
+    fn is_countable(&self) -> bool {
+        true
+    }
+
+    fn prompt(&self, body: &[u8]) -> Option<Prompt> {
+        prompt::plain(body, "prompt")
     }
 }

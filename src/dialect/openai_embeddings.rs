@@ -4,8 +4,8 @@
 //! are lists of numbers or base64, are not read. Knows nothing of other dialects.
 
 use super::member::{decode, keep, members, typed};
-use super::openai::{length, unary::Unary};
-use super::{Dialect, Reader, path};
+use super::openai::{length, prompt, unary::Unary};
+use super::{Dialect, Prompt, Reader, path};
 use crate::exchange::{Call, Problems, Request};
 use crate::json::Value;
 
@@ -48,5 +48,9 @@ impl Dialect for OpenAiEmbeddings {
 
     fn reader(&self) -> Box<dyn Reader> {
         Box::<Unary>::default()
+    }
+
+    fn prompt(&self, body: &[u8]) -> Option<Prompt> {
+        prompt::plain(body, "input")
     }
 }

@@ -18,6 +18,8 @@ pub(in crate::dialect) struct Choices {
     tool_calls: ToolCalls,
     /// Output came in deltas, so a full message that follows repeats it.
     in_deltas: bool,
+    /// The choice that was last read in full, which is that of the chunks that repeat it.
+    last: u64,
 }
 
 impl Choices {
@@ -37,6 +39,7 @@ impl Choices {
     /// Reads a chunk of which nothing is new but the text of its delta.
     pub(super) fn read_text(&mut self, of: Of, text: Text<'_>, facts: &mut Facts) -> Output {
         let mut output = Output::default();
+        facts.generated.push(self.last, text);
         let response = &mut facts.response;
         match of {
             Of::Content => output.content = add(&mut response.content_chars, text.chars()),
@@ -58,6 +61,7 @@ impl Choices {
         ]);
         let problems = &mut facts.problems;
         let index = typed(index, problems, count).unwrap_or(position);
+        self.last = index;
         let finish = typed(finish, problems, Value::as_text);
         // Moonshot reports usage inside the choice.
         usage::merge(reported, &mut facts.usage, problems);
@@ -91,6 +95,7 @@ impl Choices {
         if let Some(text) = text.filter(|_| delta.is_none() && message.is_none())
             && let Some(text) = typed(Some(text), &mut facts.problems, Value::as_text)
         {
+            facts.generated.push(index, text);
             output.content |= add(&mut facts.response.content_chars, text.chars());
         }
         output

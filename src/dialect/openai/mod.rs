@@ -13,6 +13,7 @@ mod choice;
 pub(super) mod error;
 pub(super) mod length;
 pub(super) mod message;
+pub(super) mod prompt;
 pub(super) mod request;
 mod template;
 pub(super) mod tool_calls;

@@ -131,12 +131,16 @@ fn string(json: &str) -> Option<(Text<'_>, &str)> {
 mod tests {
     use super::super::Answer;
     use super::*;
-    use crate::dialect::{Facts, Reader};
+    use crate::dialect::{Facts, Generated, Reader};
     use proptest::prelude::*;
 
     /// What a reader makes of some chunks, and how many of them fitted a template.
     fn read(mut answer: Answer, chunks: &[Vec<u8>]) -> (Facts, Vec<Output>, usize) {
-        let (mut facts, mut outputs, mut fitted) = (Facts::default(), Vec::new(), 0);
+        let (mut outputs, mut fitted) = (Vec::new(), 0);
+        let mut facts = Facts {
+            generated: Generated::begin(),
+            ..Facts::default()
+        };
         for chunk in chunks {
             fitted += usize::from(answer.template.text(chunk).is_some());
             outputs.push(answer.event(b"", chunk, &mut facts));
@@ -151,7 +155,10 @@ mod tests {
         let (expected, outputs, none) = read(in_full, chunks);
         let (facts, seen, fitted) = read(Answer::default(), chunks);
         assert_eq!((none, seen), (0, outputs));
-        let parts = |facts: Facts| (facts.response, facts.usage, facts.problems);
+        let parts = |facts: Facts| {
+            let texts = facts.generated.into_texts();
+            (facts.response, facts.usage, facts.problems, texts)
+        };
         assert_eq!(parts(facts), parts(expected));
         fitted
     }
@@ -176,6 +183,19 @@ mod tests {
             compare(&[padded("a", "xyz"), padded("bc", ""), padded("", "\\\\")]),
             2
         );
+    }
+
+    #[test]
+    fn a_text_that_fits_belongs_to_the_choice_of_its_template() {
+        let of = |index: u64, text: &str| {
+            let delta = format!(r#"{{"index":{index},"delta":{{"content":"{text}"}}}}"#);
+            format!(r#"{{"choices":[{delta}]}}"#).into_bytes()
+        };
+        let chunks = [of(1, "a"), of(1, "b"), of(0, "c"), of(0, "d"), of(1, "e")];
+        assert_eq!(compare(&chunks), 2);
+        let (facts, ..) = read(Answer::default(), &chunks);
+        let texts = facts.generated.into_texts();
+        assert_eq!(texts, Some(vec!["abe".to_owned(), "cd".to_owned()]));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! index out (Gemini), send 0 for every call (Ollama), repeat the id on each fragment (SGLang), send it empty (vLLM,
 //! DashScope), or send arguments as an object (TGI); [`ToolCalls::locate`] is where that is sorted out.
 
-use crate::dialect::Facts;
 use crate::dialect::member::{self, count, cut, decode, keep, typed};
+use crate::dialect::{Facts, Generated};
 use crate::exchange::ToolCall;
 use crate::json::{Kind, Text, Value};
 
@@ -195,7 +195,7 @@ impl ToolCalls {
                 calls.len() - 1
             }
         };
-        fragment.add_to(&mut calls[at]);
+        fragment.add_to(&mut calls[at], &mut facts.generated);
         brought
     }
 }
@@ -208,8 +208,15 @@ impl<'a> Fragment<'a> {
             typed(name, &mut facts.problems, Value::as_text).filter(|name| !name.is_empty());
         self.arguments = match arguments.or(input) {
             Some(arguments) if !arguments.is_null() => match arguments.as_text() {
-                Some(text) => text.chars(),
-                None => decode(arguments.raw()).chars().count() as u64,
+                Some(text) => {
+                    facts.generated.push(self.choice, text);
+                    text.chars()
+                }
+                None => {
+                    let written = decode(arguments.raw());
+                    facts.generated.push_str(self.choice, &written);
+                    written.chars().count() as u64
+                }
             },
             _ => 0,
         };
@@ -219,7 +226,7 @@ impl<'a> Fragment<'a> {
         self.name.is_some() && self.arguments > 0
     }
 
-    fn add_to(&self, call: &mut ToolCall) {
+    fn add_to(&self, call: &mut ToolCall, generated: &mut Generated) {
         call.arguments_chars += self.arguments;
         if call.id.is_none() {
             call.id = self.id.map(keep);
@@ -228,6 +235,7 @@ impl<'a> Fragment<'a> {
         if let Some(name) = self.name.filter(|name| !name.is(&call.name)) {
             let room = NAME_KEPT.saturating_sub(call.name.len());
             call.name.push_str(cut(&name.decode(), room));
+            generated.push(self.choice, name);
         }
     }
 }
