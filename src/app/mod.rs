@@ -9,7 +9,7 @@ mod tls;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -59,6 +59,7 @@ pub struct Running {
     ready: Arc<AtomicBool>,
     drain: Duration,
     counters: Arc<Counters>,
+    estimating: Arc<AtomicU64>,
     sinks: Arc<[Arc<dyn Sink>]>,
     stop_proxy: oneshot::Sender<()>,
     proxy_task: JoinHandle<()>,
@@ -92,7 +93,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     );
     let ours = config.proxy.credentials();
     let observe = observe.hiding(ours.filter_map(|value| value.to_str().ok()));
-    let counters = observe.counters();
+    let (counters, estimating) = (observe.counters(), observe.estimating());
     telemetry::watch(&metrics, telemetry.traces.as_deref(), &counters);
     let upstreams = shown(&config.proxy.upstreams);
     let proxy = Arc::new(
@@ -126,6 +127,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         ready,
         drain: config.drain,
         counters,
+        estimating,
         sinks,
         stop_proxy,
         proxy_task,
@@ -172,9 +174,10 @@ pub fn exports(environment: &Environment) -> anyhow::Result<Settings> {
 }
 
 /// Waits until every exchange is over and has reached the sinks.
-async fn settled(counters: &Counters) {
+async fn settled(counters: &Counters, estimating: &AtomicU64) {
+    let waiting = || estimating.load(Ordering::Relaxed);
     let all = async {
-        while counters.in_flight() + counters.unsettled() > 0 {
+        while counters.in_flight() + counters.unsettled() + waiting() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -182,6 +185,7 @@ async fn settled(counters: &Counters) {
         tracing::warn!(
             in_flight = counters.in_flight(),
             unobserved = counters.unsettled(),
+            estimating = waiting(),
             "the last exchanges were not observed in time"
         );
     }
@@ -258,7 +262,7 @@ impl Running {
             self.counters.cutting_off.store(true, Ordering::Relaxed);
             proxy_task.abort();
         }
-        settled(&self.counters).await;
+        settled(&self.counters, &self.estimating).await;
         flush(&self.sinks).await;
         self.admin_task.abort();
         let limit = self.drain;

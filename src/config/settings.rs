@@ -99,6 +99,11 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         write: |config| Some(quote(write_duration(config.telemetry.error_window))),
     },
     Setting {
+        path: "telemetry.estimate_tokens",
+        read: |raw, config| set(&mut config.observe.estimate_tokens, raw.boolean()),
+        write: |config| Some(config.observe.estimate_tokens.to_string()),
+    },
+    Setting {
         path: "observe.stall_threshold",
         read: |raw, config| set(&mut config.observe.stall_threshold, raw.span()),
         write: |config| Some(quote(write_duration(config.observe.stall_threshold))),

@@ -156,7 +156,7 @@ pub struct ApiError {
     pub status: Option<i64>,
 }
 
-/// Token counts as the wire reported them; sub-counts are subsets of the totals.
+/// Token counts as the wire reported them, or estimates of the two main ones; sub-counts are subsets of the totals.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Usage {
     /// Input tokens, cached ones included.
@@ -185,6 +185,8 @@ pub struct Usage {
     pub image_output_tokens: Option<u64>,
     /// Length of the audio that came in, where usage is counted in that.
     pub audio_input_duration: Option<Duration>,
+    /// Whether input and output tokens were counted by us, for want of a report. Set by the observer.
+    pub estimated: bool,
 }
 
 /// Where the token counts come from: `streamgauge.usage.source`.
@@ -194,6 +196,8 @@ pub enum UsageSource {
     Reported,
     /// The upstream reported one of them, or the stream broke after a running count.
     ReportedPartial,
+    /// The upstream reported nothing, and they were counted in the text that passed.
+    Estimated,
     /// The upstream reported nothing.
     Missing,
 }

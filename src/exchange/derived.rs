@@ -72,7 +72,7 @@ impl Exchange {
 
     /// Mean time per output token after the first: (last token - first token) / (output tokens - 1). Reasoning of which
     /// nothing was seen was over before the first token, so its tokens do not count.
-    /// `None` for a response that was no stream, or with fewer than two tokens.
+    /// `None` for a response that was no stream, with fewer than two tokens, or with an estimate of them.
     #[must_use]
     pub fn time_per_output_token(&self) -> Option<Duration> {
         let spread = self
@@ -83,11 +83,22 @@ impl Exchange {
         let reasoning = self.usage.reasoning_output_tokens;
         let hidden = reasoning.filter(|_| !seen_reasoning).unwrap_or_default();
         let steps = self
-            .usage
-            .output_tokens?
+            .reported_output_tokens()?
             .checked_sub(hidden + 1)
             .filter(|n| *n > 0)?;
         self.response.streamed.then(|| spread.div_f64(steps as f64))
+    }
+
+    /// Input tokens, where they are more than an estimate.
+    #[must_use]
+    pub fn reported_input_tokens(&self) -> Option<u64> {
+        self.usage.input_tokens.filter(|_| !self.usage.estimated)
+    }
+
+    /// Output tokens, where they are more than an estimate.
+    #[must_use]
+    pub fn reported_output_tokens(&self) -> Option<u64> {
+        self.usage.output_tokens.filter(|_| !self.usage.estimated)
     }
 
     /// What the proxy itself cost: from the last byte of the request until it went out for the last time, plus the time
@@ -138,6 +149,9 @@ impl Exchange {
             self.end,
             End::Done | End::FinishWithoutDone | End::DoneWithoutFinish
         );
+        if self.usage.estimated {
+            return Some(UsageSource::Estimated);
+        }
         Some(match (self.usage.input_tokens, self.usage.output_tokens) {
             (Some(_), Some(_)) if whole => UsageSource::Reported,
             (Some(_), None) if whole && !call.has_output_tokens() => UsageSource::Reported,
@@ -214,6 +228,17 @@ mod tests {
             let source = exchange.usage_source();
             assert_eq!(source, Some(UsageSource::ReportedPartial), "{end:?}");
         }
+    }
+
+    #[test]
+    fn estimates_are_no_report() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.call = Some(Call::ChatCompletions);
+        exchange.usage.output_tokens = Some(4);
+        assert_eq!(exchange.reported_output_tokens(), Some(4));
+        exchange.usage.estimated = true;
+        assert_eq!(exchange.usage_source(), Some(UsageSource::Estimated));
+        assert_eq!(exchange.reported_output_tokens(), None);
     }
 
     #[test]

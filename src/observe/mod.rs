@@ -5,6 +5,7 @@
 
 mod clock;
 pub mod decode;
+mod estimate;
 pub mod gaps;
 mod lines;
 mod multipart;
@@ -23,6 +24,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{HOST, UPGRADE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
+use self::estimate::Estimates;
 use self::observer::ExchangeObserver;
 use self::secrets::Secrets;
 use crate::dialect::{self, Dialect, SessionDialect};
@@ -41,6 +43,8 @@ pub struct Config {
     pub queue_bytes: usize,
     /// Longest event or body that is read for facts, in bytes, after decoding. Default 8 MiB.
     pub inspect_bytes: usize,
+    /// Whether tokens are counted where the upstream reports none. Default true.
+    pub estimate_tokens: bool,
 }
 
 impl Default for Config {
@@ -49,6 +53,7 @@ impl Default for Config {
             stall_threshold: Duration::from_secs(1),
             queue_bytes: 16 << 20,
             inspect_bytes: 8 << 20,
+            estimate_tokens: true,
         }
     }
 }
@@ -67,6 +72,8 @@ pub struct Observe {
     /// Credentials of our own, a line each.
     ours: Arc<str>,
     next_id: Arc<AtomicU64>,
+    estimates: Option<Estimates>,
+    estimating: Arc<AtomicU64>,
 }
 
 impl Observe {
@@ -78,7 +85,11 @@ impl Observe {
         begin_trace: Box<BeginTrace>,
         propagate: bool,
     ) -> Self {
+        let estimating = Arc::<AtomicU64>::default();
+        let start = || Estimates::start(Arc::clone(&estimating));
         Self {
+            estimates: config.estimate_tokens.then(start),
+            estimating,
             taps: Taps::new(config.queue_bytes, &dialect::headers::KEPT),
             config,
             sinks,
@@ -94,6 +105,12 @@ impl Observe {
     pub fn hiding<'c>(mut self, credentials: impl IntoIterator<Item = &'c str>) -> Self {
         self.ours = secrets::lines(credentials);
         self
+    }
+
+    /// How many exchanges are over and wait for their tokens to be counted, before the sinks hear of them.
+    #[must_use]
+    pub fn estimating(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.estimating)
     }
 
     /// Counts over all exchanges.
@@ -161,7 +178,8 @@ impl Open for Observe {
             &self.config,
             Secrets::of(head, Arc::clone(&self.ours)),
             Arc::clone(&self.sinks),
-        );
+        )
+        .with_estimates(self.estimates.clone());
         if let Some(session) = session {
             let ids = Arc::clone(&self.next_id);
             observer = observer.with_session(session, head, &self.config, ids);

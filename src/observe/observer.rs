@@ -12,13 +12,16 @@ use http::{HeaderMap, StatusCode, Uri};
 
 use super::Config;
 use super::clock::OutputClock;
+use super::estimate::{Countable, Estimates, Finished};
 use super::reading::{RequestReading, ResponseReading};
 use super::redact;
 use super::secrets::Secrets;
 use super::session::SessionReading;
 use super::settle;
-use crate::dialect::{Dialect, SessionDialect, deployment, headers, vector_store};
-use crate::exchange::{Attempt, Call, Exchange, Headers, Problems, Upstream};
+use crate::dialect::{
+    Dialect, Generated, SessionDialect, TEXT_MAX, deployment, headers, vector_store,
+};
+use crate::exchange::{Attempt, Call, Exchange, Headers, Problems, Upstream, UsageSource};
 use crate::sink::{ExchangeId, Sink};
 use crate::tee::{Closing, Event, Instant, Observer, RequestHead, Side, UpstreamName};
 
@@ -31,6 +34,7 @@ pub struct ExchangeObserver {
     response: ResponseReading,
     /// Where the request may open a session.
     session: Option<Box<SessionReading>>,
+    dialect: Option<&'static dyn Dialect>,
     clock: OutputClock,
     /// When the last frame came, of the response or of the tunnel that it began.
     last_byte: Option<Duration>,
@@ -39,6 +43,10 @@ pub struct ExchangeObserver {
     coded: bool,
     secrets: Secrets,
     sinks: Arc<[Arc<dyn Sink>]>,
+    /// Where tokens are counted that nobody reports; `None` where they are not to be.
+    estimates: Option<Estimates>,
+    /// The decoded request, kept for its prompt until usage is reported.
+    body: Option<Bytes>,
 }
 
 impl ExchangeObserver {
@@ -63,12 +71,15 @@ impl ExchangeObserver {
             request: RequestReading::new(dialect, coding, content_type, config.inspect_bytes),
             response: ResponseReading::new(dialect, config.inspect_bytes),
             session: None,
+            dialect,
             clock: OutputClock::new(config.stall_threshold),
             last_byte: None,
             usage_asked: false,
             coded: false,
             secrets,
             sinks,
+            estimates: None,
+            body: None,
         }
     }
 
@@ -83,6 +94,13 @@ impl ExchangeObserver {
     ) -> Self {
         let session = SessionReading::new(dialect, head.uri.query(), config, ids);
         self.session = Some(Box::new(session));
+        self
+    }
+
+    /// The same, with the tokens counted that nobody reports.
+    #[must_use]
+    pub(super) fn with_estimates(mut self, estimates: Option<Estimates>) -> Self {
+        self.estimates = estimates;
         self
     }
 
@@ -129,6 +147,9 @@ impl ExchangeObserver {
         let coding = headers.first(headers::CODING).unwrap_or_default().trim();
         self.coded = !matches!(coding, "" | "identity");
         self.response.begin(status, coding);
+        if self.estimates.is_some() {
+            self.response.gather();
+        }
         self.exchange.rate_limits = headers::rate_limits(&headers);
         self.exchange.http.response_headers = headers;
     }
@@ -144,12 +165,17 @@ impl ExchangeObserver {
         );
         self.response
             .push(bytes, |heard| clock.note(at, heard, times, flow));
+        if self.estimates.is_some() && self.response.has_usage() {
+            self.body = None;
+        }
     }
 
     /// The request is over: reads it. Called again it does nothing.
     fn read_request(&mut self) {
         let exchange = &mut *self.exchange;
-        self.request.finish(&mut exchange.request);
+        let body = self.request.finish(&mut exchange.request);
+        let kept = body.filter(|body| self.estimates.is_some() && body.len() <= TEXT_MAX);
+        self.body = kept.or(self.body.take());
         if exchange.call.is_some() && exchange.request.model.is_none() {
             exchange.request.model = deployment(&exchange.http.path).map(str::to_owned);
         }
@@ -158,8 +184,11 @@ impl ExchangeObserver {
         }
     }
 
-    /// Settles what is known only at the end.
-    fn finish(mut self: Box<Self>, closing: &Closing) -> Arc<Exchange> {
+    /// Settles what is known only at the end. Says where tokens are to be counted, and in what, where they are.
+    fn finish(
+        mut self: Box<Self>,
+        closing: &Closing,
+    ) -> (Finished, Option<(Estimates, Countable)>) {
         let end = self.since(closing.at);
         self.read_request();
         let times = &mut self.exchange.times;
@@ -194,7 +223,30 @@ impl ExchangeObserver {
             closing.verdict,
             usage_left,
         );
-        Arc::new(*self.exchange)
+        let countable = self.countable(facts.generated);
+        let finished = Finished {
+            id: self.id,
+            exchange: self.exchange,
+            sinks: self.sinks,
+        };
+        (finished, self.estimates.zip(countable))
+    }
+
+    /// What the tokens are counted in, where the answer was a good one that reports none. What passed unseen would be
+    /// missing in an estimate, so then there is none.
+    fn countable(&mut self, generated: Generated) -> Option<Countable> {
+        let (exchange, dialect) = (&self.exchange, self.dialect?);
+        let answered = exchange
+            .http
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
+        let missing = exchange.usage_source() == Some(UsageSource::Missing);
+        let wanted = answered && missing && !exchange.problems.is_partial();
+        wanted.then(|| Countable {
+            dialect,
+            body: self.body.take(),
+            generated: generated.into_texts(),
+        })
     }
 
     /// Reports the responses of the session that are over.
@@ -291,10 +343,9 @@ impl Observer for ExchangeObserver {
     }
 
     fn close(self: Box<Self>, closing: Closing) {
-        let (id, sinks) = (self.id, Arc::clone(&self.sinks));
-        let exchange = self.finish(&closing);
-        for sink in sinks.iter() {
-            sink.finished(id, &exchange);
+        match self.finish(&closing) {
+            (finished, Some((estimates, countable))) => estimates.submit(finished, countable),
+            (finished, None) => finished.deliver(),
         }
     }
 }

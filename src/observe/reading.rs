@@ -7,7 +7,7 @@ use super::decode::Decoder;
 use super::lines::{Line, Lines};
 use super::multipart::{self, Multipart};
 use super::outline::Outline;
-use crate::dialect::{Dialect, Facts, Framing, Output, Reader};
+use crate::dialect::{Dialect, Facts, Framing, Generated, Output, Reader};
 use crate::exchange::{Problems, Request};
 use crate::sse::{Parser, Sniff, sniff};
 
@@ -102,21 +102,20 @@ impl RequestReading {
         }
     }
 
-    /// The body is over: reads it. Called again it does nothing.
-    pub(super) fn finish(&mut self, request: &mut Request) {
-        let Some(dialect) = self.dialect else {
-            return;
-        };
+    /// The body is over: reads it, and gives it away unless it was a form. Called again it does nothing.
+    pub(super) fn finish(&mut self, request: &mut Request) -> Option<Bytes> {
+        let dialect = self.dialect?;
         match std::mem::replace(&mut self.kept, Kept::Nothing) {
-            Kept::Nothing => {}
+            Kept::Nothing => None,
             Kept::Whole { frames, coding, .. } => {
-                self.read_whole(dialect, &frames, &coding, request);
+                self.read_whole(dialect, &frames, &coding, request)
             }
             Kept::Form(form) => {
                 let read = form.1.finish();
                 self.problems.oversized += read.oversized;
                 self.problems.malformed += u64::from(!read.whole && !self.missed);
                 dialect.form(&read.form, request, &mut self.problems);
+                None
             }
         }
     }
@@ -127,16 +126,18 @@ impl RequestReading {
         frames: &[Bytes],
         coding: &str,
         request: &mut Request,
-    ) {
+    ) -> Option<Bytes> {
         let plain = matches!(coding, "" | "identity");
-        match frames {
-            [] => {}
-            [whole] if plain => dialect.request(whole, request, &mut self.problems),
-            _ => match decoded(frames, coding, self.limit) {
-                Some(body) => dialect.request(&body, request, &mut self.problems),
-                None => self.problems.undecodable += 1,
-            },
+        let body = match frames {
+            [] => return None,
+            [whole] if plain => Some(whole.clone()),
+            _ => decoded(frames, coding, self.limit).map(Bytes::from),
+        };
+        match &body {
+            Some(body) => dialect.request(body, request, &mut self.problems),
+            None => self.problems.undecodable += 1,
         }
+        body
     }
 
     pub(super) const fn problems(&self) -> &Problems {
@@ -227,6 +228,24 @@ impl ResponseReading {
             Ok(decoder) => self.decoder = Some(decoder).filter(|decoder| !decoder.is_identity()),
             Err(_) => self.undecodable(),
         }
+    }
+
+    /// Gathers what is generated, in case that no usage is reported. Called when the head of a response came.
+    pub(super) fn gather(&mut self) {
+        let countable = self.dialect.is_some_and(Dialect::is_countable);
+        if countable && self.status.is_success() {
+            self.facts.generated = Generated::begin();
+        }
+    }
+
+    /// Whether usage has been reported; what was gathered for want of it is let go.
+    pub(super) fn has_usage(&mut self) -> bool {
+        let usage = &self.facts.usage;
+        let reported = usage.input_tokens.or(usage.output_tokens).is_some();
+        if reported {
+            self.facts.generated.give_up();
+        }
+        reported
     }
 
     fn undecodable(&mut self) {

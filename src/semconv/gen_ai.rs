@@ -8,6 +8,7 @@
 
 use super::metric::{Kind, Metric, Record, Sample, buckets};
 use super::operation;
+use super::own::push_source;
 use super::{Attribute, Attributes, Vocabulary};
 use crate::exchange::{Exchange, OutputType, Request, Usage};
 
@@ -178,6 +179,7 @@ impl Vocabulary for GenAi {
             &chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK),
         );
         push_openai(&mut attributes, exchange);
+        push_source(&mut attributes, exchange);
         record_usage(&exchange.usage, &mut attributes, record);
         record.record(
             &attributes,

@@ -6,6 +6,7 @@
 
 use super::gen_ai::{OPERATION_DURATION, base, chunk_times, push_error, push_openai, shared, some};
 use super::metric::{Kind, Metric, Record, Sample, buckets};
+use super::own::push_source;
 use super::{Attribute, Attributes, Vocabulary};
 use crate::exchange::{Call, End, Exchange};
 
@@ -117,6 +118,7 @@ pub(super) fn record_tokens_and_durations<'a>(
 ) {
     let base = attributes.len();
     push_openai(attributes, exchange);
+    push_source(attributes, exchange);
     for (kind, count) in [
         ("input", exchange.usage.input_tokens),
         ("output", exchange.usage.output_tokens),
@@ -164,8 +166,7 @@ fn server_duration(exchange: &Exchange) -> std::time::Duration {
 fn server_time_per_output_token(exchange: &Exchange) -> Option<std::time::Duration> {
     let decoding = server_duration(exchange).checked_sub(exchange.time_to_first_token()?)?;
     let steps = exchange
-        .usage
-        .output_tokens?
+        .reported_output_tokens()?
         .checked_sub(1)
         .filter(|steps| *steps > 0)?;
     Some(decoding.div_f64(steps as f64))

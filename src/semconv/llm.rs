@@ -7,6 +7,7 @@
 
 use super::gen_ai::{push_error, some};
 use super::metric::{Kind, Metric, Record, buckets};
+use super::own::push_source;
 use super::{Attribute, Attributes, Vocabulary};
 use crate::exchange::{Call, End, Exchange};
 
@@ -130,21 +131,33 @@ impl Vocabulary for Llm {
 
         let usage = &exchange.usage;
         let failed = if exchange.failure.is_some() { 1.0 } else { 0.0 };
+        let (input, output) = (
+            exchange.reported_input_tokens(),
+            exchange.reported_output_tokens(),
+        );
         record.record(
             &base,
             &some([
                 of_inference(REQUESTS.sample(1_u64)),
                 of_inference(ERROR_RATE.sample(failed)),
-                usage.input_tokens.map(|count| TOKENS_PROMPT.sample(count)),
-                usage
-                    .output_tokens
-                    .map(|count| TOKENS_COMPLETION.sample(count)),
+                input.map(|count| TOKENS_PROMPT.sample(count)),
+                output.map(|count| TOKENS_COMPLETION.sample(count)),
                 exchange
                     .time_to_first_token()
                     .map(|time| FIRST_TOKEN_LATENCY.sample(time))
                     .and_then(of_inference),
             ]),
         );
+        if usage.estimated {
+            let labels = base.len();
+            push_source(&mut base, exchange);
+            let input = usage.input_tokens.map(|count| TOKENS_PROMPT.sample(count));
+            let output = usage
+                .output_tokens
+                .map(|count| TOKENS_COMPLETION.sample(count));
+            record.record(&base, &some([input, output]));
+            base.truncate(labels);
+        }
         record_each(exchange, &mut base, record);
         push_error(&mut base, exchange);
         let error = exchange.failure.as_ref().map(|_| ERRORS.sample(1_u64));
@@ -164,9 +177,11 @@ fn record_each<'a>(exchange: &'a Exchange, base: &mut Vec<Attribute<'a>>, record
         ("completion", usage.output_tokens),
     ] {
         let Some(count) = count else { continue };
+        let labels = base.len();
         base.push((TOKEN_TYPE, kind.into()));
+        push_source(base, exchange);
         record.record(base, &[TOKENS_TOTAL.sample(count)]);
-        base.pop();
+        base.truncate(labels);
     }
     // A fetched response asked for its tools before, however often it is fetched.
     let asked = exchange.call.is_some_and(Call::is_inference);

@@ -292,6 +292,13 @@ impl Vocabulary for Own {
     }
 }
 
+/// Marks samples of tokens that nobody reported, so that they can be told from those that somebody did.
+pub(super) fn push_source<'a>(attributes: &mut Vec<Attribute<'a>>, exchange: &'a Exchange) {
+    if exchange.usage.estimated {
+        attributes.push((USAGE_SOURCE, source(UsageSource::Estimated).into()));
+    }
+}
+
 /// Counts the exchange by how it ended; `base` is left as it was.
 fn record_end<'a>(exchange: &'a Exchange, base: &mut Vec<Attribute<'a>>, record: &mut dyn Record) {
     let labels = base.len();
@@ -417,6 +424,7 @@ const fn source(source: UsageSource) -> &'static str {
     match source {
         UsageSource::Reported => "reported",
         UsageSource::ReportedPartial => "reported_partial",
+        UsageSource::Estimated => "estimated",
         UsageSource::Missing => "missing",
     }
 }

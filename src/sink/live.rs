@@ -216,8 +216,8 @@ fn row(exchange: &Exchange) -> Row {
         time_per_output_token: exchange.time_per_output_token(),
         duration: exchange.times.end,
         chunks: exchange.flow.chunks,
-        input_tokens: exchange.usage.input_tokens,
-        output_tokens: exchange.usage.output_tokens,
+        input_tokens: exchange.reported_input_tokens(),
+        output_tokens: exchange.reported_output_tokens(),
         tool_calls: exchange.response.tool_calls.len() as u64,
     }
 }

@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod disconnect;
 mod errors;
+mod estimates;
 mod framing;
 mod http2;
 mod integrity;

@@ -121,6 +121,7 @@ fn every_setting_can_be_given_by_its_variable() {
         ("STREAMGAUGE_TELEMETRY_VOCABULARY", "llm, gen_ai"),
         ("STREAMGAUGE_TELEMETRY_PROPAGATE", "false"),
         ("STREAMGAUGE_TELEMETRY_ERROR_WINDOW", "30s"),
+        ("STREAMGAUGE_TELEMETRY_ESTIMATE_TOKENS", "false"),
         ("STREAMGAUGE_OBSERVE_STALL_THRESHOLD", "250ms"),
         ("STREAMGAUGE_OBSERVE_QUEUE_BYTES", "4096"),
         ("STREAMGAUGE_LOG_FORMAT", "json"),
@@ -140,7 +141,8 @@ fn every_setting_can_be_given_by_its_variable() {
         [limits]\ninspect_bytes = \"1MiB\"\nlabel_values = 7\n\n\
         [usage]\ninject = false\n\n\
         [shutdown]\ndrain = \"1h30m\"\n\n\
-        [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\npropagate = false\nerror_window = \"30s\"\n\n\
+        [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\npropagate = false\nerror_window = \"30s\"\n\
+        estimate_tokens = false\n\n\
         [observe]\nstall_threshold = \"250ms\"\nqueue_bytes = \"4KiB\"\n\n\
         [log]\nformat = \"json\"\nlevel = \"debug\"\n\n\
         [[upstream]]\n";

@@ -201,6 +201,7 @@ fn usage() -> Usage {
         image_input_tokens: Some(1),
         image_output_tokens: Some(1),
         audio_input_duration: Some(Duration::from_millis(1500)),
+        estimated: false,
     }
 }
 

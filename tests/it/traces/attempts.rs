@@ -111,7 +111,10 @@ async fn what_the_repeat_brought_is_what_the_inference_says() {
         (inference.status(), inference.text("error.type")),
         (Unset, None)
     );
-    assert_eq!(inference.text("streamgauge.usage.source"), Some("missing"));
+    assert_eq!(
+        inference.text("streamgauge.usage.source"),
+        Some("estimated")
+    );
     assert_eq!(inference.attribute("streamgauge.usage.injected"), None);
     assert_eq!(inference.int("llm.response.full_length"), Some(5));
 }

@@ -267,7 +267,7 @@ async fn a_client_that_leaves_a_stream_is_no_error() {
     left(&spans, Some(200));
     assert_eq!(finish_reasons(&spans.0), Some(vec!["error"]));
     assert_eq!(spans.0.int("streamgauge.chunks"), Some(1));
-    assert_eq!(spans.0.text("streamgauge.usage.source"), Some("missing"));
+    assert_eq!(spans.0.text("streamgauge.usage.source"), Some("estimated"));
     assert_eq!(spans.1.text("streamgauge.integrity"), Some("prefix"));
 }
 
