@@ -232,6 +232,32 @@ impl Decoder {
     }
 }
 
+/// What a text in chunks holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unchunked {
+    /// The data of the chunks.
+    pub data: Vec<u8>,
+    /// How many bytes of the text were used; what follows is no part of the body.
+    pub used: usize,
+    /// Whether the last chunk was among them.
+    pub is_whole: bool,
+}
+
+/// Undoes the chunked coding of a body that is no longer on its way.
+///
+/// # Errors
+/// When it is not in chunks.
+pub fn unchunk(mut text: Vec<u8>) -> io::Result<Unchunked> {
+    let mut chunked = Chunked::default();
+    let Decoded { payload, used } = chunked.decode(&mut text)?;
+    text.truncate(payload);
+    Ok(Unchunked {
+        data: text,
+        used,
+        is_whole: chunked.is_over(),
+    })
+}
+
 /// A connection that closed inside a message.
 pub(super) fn cut() -> io::Error {
     io::Error::new(

@@ -17,6 +17,7 @@ mod upgrade;
 mod wire;
 
 pub use client::{Connection, ResponseBody};
+pub use coding::{Unchunked, unchunk};
 pub use head::HeadError;
 pub use pool::Pool;
 pub use server::{RequestBody, Service, serve};

@@ -13,7 +13,7 @@ pub mod observer;
 mod outline;
 mod reading;
 pub mod redact;
-mod secrets;
+pub mod secrets;
 mod session;
 mod settle;
 
@@ -27,7 +27,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use self::estimate::Estimates;
 use self::observer::ExchangeObserver;
 use self::secrets::Secrets;
-use crate::dialect::{self, Dialect, SessionDialect};
+use crate::dialect::{self, Dialect};
 use crate::exchange::{Exchange, Headers, Http, Trace};
 use crate::sink::{ExchangeId, Sink, Started};
 use crate::tee::{Counters, Instant, Open, Opened, RequestHead, Taps, TraceContext};
@@ -156,27 +156,13 @@ impl Open for Observe {
                 path,
             });
         }
-        let mut exchange = Exchange {
-            call: dialect.map(Dialect::call),
-            http: http_facts(
-                head,
-                dialect
-                    .map(Dialect::route)
-                    .or(session.map(SessionDialect::route)),
-            ),
-            trace,
-            ..Exchange::begin(wall_clock(head.received))
-        };
-        if let (Some(dialect), Some(query)) = (dialect, head.uri.query()) {
-            dialect.query(query, &mut exchange.request);
-        }
-        let mut observer = ExchangeObserver::new(
+        let mut observer = observer(
             id,
             head,
-            exchange,
             dialect,
+            trace,
             &self.config,
-            Secrets::of(head, Arc::clone(&self.ours)),
+            Arc::clone(&self.ours),
             Arc::clone(&self.sinks),
         )
         .with_estimates(self.estimates.clone());
@@ -187,6 +173,31 @@ impl Open for Observe {
         let tap = self.taps.open(Box::new(observer));
         Opened { tap, trace_context }
     }
+}
+
+/// The observer of an exchange of which only the request's head is known so far. `ours` are credentials of our own, a line
+/// each, which are not to be told.
+#[must_use]
+pub fn observer(
+    id: ExchangeId,
+    head: &RequestHead<'_>,
+    dialect: Option<&'static dyn Dialect>,
+    trace: Option<Trace>,
+    config: &Config,
+    ours: Arc<str>,
+    sinks: Arc<[Arc<dyn Sink>]>,
+) -> ExchangeObserver {
+    let mut exchange = Exchange {
+        call: dialect.map(Dialect::call),
+        http: http_facts(head, dialect.map(Dialect::route)),
+        trace,
+        ..Exchange::begin(wall_clock(head.received))
+    };
+    if let (Some(dialect), Some(query)) = (dialect, head.uri.query()) {
+        dialect.query(query, &mut exchange.request);
+    }
+    let secrets = Secrets::of(head, ours);
+    ExchangeObserver::new(id, head, exchange, dialect, config, secrets, sinks)
 }
 
 /// What the wall clock said at an instant that has just been: everything else is measured from there.

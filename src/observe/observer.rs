@@ -92,6 +92,7 @@ impl ExchangeObserver {
         config: &Config,
         ids: Arc<AtomicU64>,
     ) -> Self {
+        self.exchange.http.route = Some(dialect.route());
         let session = SessionReading::new(dialect, head.uri.query(), config, ids);
         self.session = Some(Box::new(session));
         self

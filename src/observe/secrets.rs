@@ -1,7 +1,7 @@
 //! The credentials of one exchange, so that none is told on: an upstream may quote the key it was sent in an error.
 //!
 //! Known are the credentials that the client sent, in header fields and in the query, and those of our own. Of others only
-//! the looks are known, to [`redact::lookalikes`].
+//! the looks are known, to `redact`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const SHORTEST: usize = 8;
 const KEPT_BYTES: usize = 16 << 10;
 
 /// What is not to be told.
-pub(super) struct Secrets {
+pub struct Secrets {
     /// What the client sent, a line each.
     sent: String,
     /// What is ours, a line each.
@@ -37,8 +37,9 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    /// Those of a request, and `ours`.
-    pub(super) fn of(head: &RequestHead<'_>, ours: Arc<str>) -> Self {
+    /// Those of a request, and `ours`, a line each.
+    #[must_use]
+    pub fn of(head: &RequestHead<'_>, ours: Arc<str>) -> Self {
         let mut sent = String::new();
         for field in [AUTHORIZATION, PROXY_AUTHORIZATION] {
             values(head.headers, &field).for_each(|value| note(&mut sent, without_scheme(value)));
@@ -78,7 +79,8 @@ impl Secrets {
     }
 
     /// The text without those that are known.
-    fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    #[must_use]
+    pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut hidden = Cow::Borrowed(text);
         for secret in self.sent.lines().chain(self.ours.lines()) {
             if hidden.contains(secret) {

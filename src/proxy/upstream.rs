@@ -32,6 +32,28 @@ pub struct Upstream {
     carrier: Carrier,
 }
 
+/// How telemetry knows an upstream of this configuration.
+///
+/// # Errors
+/// When the URL has no host.
+pub fn known_as(config: &config::Upstream) -> io::Result<UpstreamName> {
+    Ok(named(config, &Base::of(&config.url)?))
+}
+
+fn named(config: &config::Upstream, base: &Base) -> UpstreamName {
+    let address = base.authority.host();
+    let provider = match &config.provider {
+        Some(provider) => Arc::clone(provider),
+        None => provider::of_host(address).into(),
+    };
+    UpstreamName {
+        name: Arc::clone(&config.name),
+        provider,
+        address: address.trim_matches(['[', ']']).into(),
+        port: base.port(),
+    }
+}
+
 impl Upstream {
     /// Makes an upstream of its configuration. Connects to nothing yet.
     ///
@@ -40,17 +62,7 @@ impl Upstream {
     pub fn new(config: config::Upstream) -> io::Result<Self> {
         let base = Base::of(&config.url)?;
         let host = HeaderValue::from_str(base.authority.as_str()).map_err(io::Error::other)?;
-        let address = base.authority.host();
-        let provider = match &config.provider {
-            Some(provider) => Arc::clone(provider),
-            None => provider::of_host(address).into(),
-        };
-        let name = Arc::new(UpstreamName {
-            name: Arc::clone(&config.name),
-            provider,
-            address: address.trim_matches(['[', ']']).into(),
-            port: base.port(),
-        });
+        let name = Arc::new(named(&config, &base));
         let carrier = Carrier::new(&config)?;
         Ok(Self {
             name,

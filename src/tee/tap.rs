@@ -128,6 +128,21 @@ pub enum Event {
     Missed(u64),
 }
 
+impl Event {
+    /// The head of an upstream's response, with those of its fields whose name is in `wanted`, which is sorted and in lower
+    /// case.
+    #[must_use]
+    pub fn response_head(
+        at: Instant,
+        status: StatusCode,
+        headers: &HeaderMap,
+        wanted: &[&str],
+    ) -> Self {
+        let fields = fields::copy(headers, wanted);
+        Self::ResponseHead { at, status, fields }
+    }
+}
+
 /// How an upstream is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamName {
@@ -329,8 +344,8 @@ impl Tap {
 
     /// Shows the head of the upstream's response: of its fields those that the observer wants, `name: value`. Never waits.
     pub fn show_head(&self, at: Instant, status: StatusCode, headers: &HeaderMap) {
-        let fields = fields::copy(headers, self.0.taps.wanted);
-        self.show(Event::ResponseHead { at, status, fields });
+        let wanted = self.0.taps.wanted;
+        self.show(Event::response_head(at, status, headers, wanted));
     }
 
     /// Shows a frame of the request body. Never waits; over the bound the frame is left out and counted.

@@ -28,6 +28,19 @@ fn decode(framing: Framing, pieces: &[&[u8]]) -> io::Result<(Vec<u8>, Vec<u8>, D
     Ok((body, rest, decoder))
 }
 
+#[test]
+fn a_kept_body_is_unchunked_up_to_its_end_and_told_when_it_is_cut() {
+    let text = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\nHTTP/1.1 200 OK";
+    let end = text.len() - "HTTP/1.1 200 OK".len();
+    for cut in 0..=text.len() {
+        let unchunked = unchunk(text[..cut].to_vec()).unwrap();
+        assert_eq!(unchunked.is_whole, cut >= end, "{cut}");
+        assert_eq!(unchunked.used, cut.min(end), "{cut}");
+        assert!(b"abcde".starts_with(&unchunked.data), "{cut}");
+    }
+    assert!(unchunk(b"data: {}\n\n".to_vec()).is_err());
+}
+
 fn encode(mut encoder: Encoder, frames: &[Vec<u8>], trailers: Option<&HeaderMap>) -> Vec<u8> {
     let mut out: Vec<Piece> = Vec::new();
     for frame in frames {
