@@ -31,6 +31,7 @@ mod rerank;
 mod score;
 mod server_times;
 mod session;
+mod shape;
 mod tokenize;
 mod typed;
 
@@ -38,6 +39,7 @@ pub use countable::{Generated, Prompt, TEXT_MAX};
 pub use form::Form;
 pub use path::{deployment, vector_store};
 pub use session::{Session, SessionDialect, Step, Turn, for_session};
+pub use shape::path_of_response;
 
 /// Every dialect; the first that matches takes a request.
 static DIALECTS: [&dyn Dialect; 23] = [
