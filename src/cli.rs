@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
+use http::Uri;
 
-use crate::config::{Flags, parse_duration};
+use crate::config::{Flags, VOCABULARIES, parse_duration};
 
 const UPSTREAM: &str =
     "Base URL of the upstream [env: STREAMGAUGE_UPSTREAM] [default: https://api.openai.com/v1]";
@@ -44,6 +46,14 @@ pub enum Command {
     /// Speaks the OpenAI API without a model behind it; GET /v1/models lists what each model name does.
     Simulate(SimulateArgs),
 
+    /// Show what would be exported for a captured request and response
+    ///
+    /// Reads raw HTTP (a request and its response, or the response alone), HAR, or what curl -i or curl -v printed, and
+    /// prints the spans and metric samples of each exchange, what could not be read, and what was assumed. Nothing is sent
+    /// anywhere. What a capture does not say, above all when what came, is left out; no header and no credential is
+    /// printed. Exit status 0 when all was explained; 1 for what cannot be read; 2 for a wrong command line.
+    Explain(ExplainArgs),
+
     /// Check a configuration and print the effective one
     ///
     /// Prints it as TOML, secrets masked, to standard output, and looks at the OTEL_* variables as well. Exit status 0
@@ -57,6 +67,53 @@ pub struct ServeArgs {
     /// Where the configuration comes from.
     #[command(flatten)]
     pub sources: SourceArgs,
+}
+
+/// Flags of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The capture, of at most 64 MiB; - for standard input
+    #[arg(value_name = "FILE")]
+    pub capture: PathBuf,
+
+    /// Path of the request, where the capture holds only the response, such as /v1/chat/completions
+    ///
+    /// Without it the API is told from the shape of the response.
+    #[arg(long, value_name = "PATH", value_parser = path)]
+    pub path: Option<Uri>,
+
+    /// Vocabularies to print, separated by commas [default: those of the configuration]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = PossibleValuesParser::new(VOCABULARIES))]
+    pub vocabulary: Vec<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Configuration file, TOML [env: STREAMGAUGE_CONFIG]
+    ///
+    /// Names the upstream that a captured host is, the vocabularies, and the limits.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Base URL of the upstream, where the capture does not say it [env: STREAMGAUGE_UPSTREAM]
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+}
+
+impl From<&ExplainArgs> for Flags {
+    fn from(args: &ExplainArgs) -> Self {
+        Self {
+            config: args.config.clone(),
+            upstream: args.upstream.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+fn path(text: &str) -> Result<Uri, &'static str> {
+    let path = text.parse().ok().filter(|_| text.starts_with('/'));
+    path.ok_or("expected a path, such as /v1/chat/completions")
 }
 
 /// Flags of `check`.

@@ -20,6 +20,7 @@ pub mod config;
 pub mod demo;
 pub mod dialect;
 pub mod exchange;
+pub mod explain;
 pub mod http1;
 pub mod json;
 pub mod log;

@@ -1,15 +1,17 @@
 //! The `streamgauge` program: flags in, exit status out.
 
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use streamgauge::cli::{Cli, Command, DemoArgs, ServeArgs, SimulateArgs, SourceArgs};
+use streamgauge::cli::{Cli, Command, DemoArgs, ExplainArgs, ServeArgs, SimulateArgs, SourceArgs};
 use streamgauge::config::{self, Environment, Flags};
 use streamgauge::simulate::{self, Simulator};
-use streamgauge::{app, demo, log, proxy};
+use streamgauge::{app, demo, explain, log, proxy, semconv};
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 use tracing::level_filters::LevelFilter;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Demo(args) => demo(&args),
         Command::Simulate(args) => simulate(&args),
+        Command::Explain(args) => explain(&args),
         Command::Check(args) => check(&args.sources),
     };
     match result {
@@ -104,6 +107,48 @@ fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
         simulator.serve(listener, signals.next()).await;
         Ok(())
     })
+}
+
+fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
+    let config = config::load(&Flags::from(args), &Environment::of_process())?;
+    let names = match args.vocabulary.as_slice() {
+        [] => &config.telemetry.vocabularies,
+        named => named,
+    };
+    let options = explain::Options {
+        vocabularies: names
+            .iter()
+            .filter_map(|name| semconv::named(name))
+            .collect(),
+        path: args.path.clone(),
+        upstreams: config.proxy.upstreams,
+        inject_usage: config.proxy.inject_usage,
+        observe: config.observe,
+    };
+    let file = args.capture.display();
+    let capture = read_capture(&args.capture).with_context(|| file.to_string())?;
+    let explanations = explain::explain(&capture, &options)
+        .map_err(|unreadable| anyhow::anyhow!("{file}:{unreadable}"))?;
+    let text = if args.json {
+        format!("{:#}\n", explain::to_json(&explanations))
+    } else {
+        let texts: Vec<String> = explanations.iter().map(ToString::to_string).collect();
+        texts.join("\n")
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// One byte more than may be read shows that there is too much.
+fn read_capture(path: &Path) -> io::Result<Vec<u8>> {
+    let most = explain::CAPTURE_BYTES_MAX as u64 + 1;
+    let mut capture = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().take(most).read_to_end(&mut capture)?;
+    } else {
+        File::open(path)?.take(most).read_to_end(&mut capture)?;
+    }
+    Ok(capture)
 }
 
 fn check(sources: &SourceArgs) -> anyhow::Result<()> {

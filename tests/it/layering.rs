@@ -53,6 +53,12 @@ const ROOMS: &[(&str, May)] = &[
         "config",
         Import(&["log", "observe", "otel", "proxy", "semconv"]),
     ),
+    (
+        "explain",
+        Import(&[
+            "dialect", "exchange", "http1", "json", "observe", "proxy", "semconv", "sink", "tee",
+        ]),
+    ),
     ("cli", Import(&["config"])),
     ("log", Import(&[])),
     ("app", ImportAny),

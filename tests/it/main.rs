@@ -12,6 +12,7 @@ mod demo;
 mod disconnect;
 mod errors;
 mod estimates;
+mod explain;
 mod framing;
 mod http2;
 mod integrity;

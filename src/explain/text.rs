@@ -1,0 +1,102 @@
+//! Explanations for people: aligned text.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::Explanation;
+use super::exported::{Sample, Shown, Span};
+use crate::semconv::Number;
+
+/// Said once of every capture.
+const LEFT_OUT: &str = "What a capture does not say is left out: most times, how the body was cut, the client's address.";
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.title.is_empty() {
+            write!(f, "{}: ", self.title)?;
+        }
+        writeln!(f, "{}", plain(&self.summary))?;
+        for warning in &self.warnings {
+            writeln!(f, "  warning: {}", plain(warning))?;
+        }
+        for (kind, count) in &self.problems {
+            writeln!(f, "  could not be read: {count} {kind}")?;
+        }
+        self.spans.iter().try_for_each(|span| write_span(f, span))?;
+        write_samples(f, &self.samples)?;
+        writeln!(f, "\n{LEFT_OUT}")
+    }
+}
+
+fn write_span(f: &mut fmt::Formatter<'_>, span: &Span) -> fmt::Result {
+    writeln!(f, "\n{} span: {}", span.kind, plain(&span.name))?;
+    if let Some(error) = &span.error {
+        writeln!(f, "  status: error {}", plain(error))?;
+    }
+    let width = widest(span.attributes.iter().map(|(key, _)| key.as_str()));
+    for (key, value) in &span.attributes {
+        writeln!(f, "  {key:width$}  {}", text(value))?;
+    }
+    Ok(())
+}
+
+/// Samples that share their attributes stand together below them.
+fn write_samples(f: &mut fmt::Formatter<'_>, samples: &[Sample]) -> fmt::Result {
+    let width = widest(samples.iter().map(|sample| sample.metric.name));
+    for group in samples.chunk_by(|one, next| one.attributes == next.attributes) {
+        let attributes: Vec<String> = group
+            .first()
+            .into_iter()
+            .flat_map(|sample| &sample.attributes)
+            .map(pair)
+            .collect();
+        writeln!(f, "\nmetrics{{{}}}", attributes.join(", "))?;
+        for sample in group {
+            let name = sample.metric.name;
+            writeln!(f, "  {name:width$}  {}", amount(sample))?;
+        }
+    }
+    Ok(())
+}
+
+fn pair((key, value): &Shown) -> String {
+    format!("{key}={}", text(value))
+}
+
+/// A sample's value with its unit.
+fn amount(sample: &Sample) -> String {
+    let value = match sample.value {
+        Number::Int(number) => number.to_string(),
+        Number::Float(number) => number.to_string(),
+    };
+    let unit = match sample.metric.unit {
+        "1" => String::new(),
+        unit => format!(" {}", unit.trim_matches(['{', '}'])),
+    };
+    match sample.times {
+        1 => format!("{value}{unit}"),
+        times => format!("{value}{unit}, {times} times"),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => plain(text),
+        value => plain(&value.to_string()),
+    }
+}
+
+/// Without control characters: what an upstream said must not steer a terminal.
+fn plain(text: &str) -> String {
+    let escape = |character: char| {
+        let escaped = character.is_control().then(|| character.escape_default());
+        let kept = escaped.is_none().then_some(character);
+        escaped.into_iter().flatten().chain(kept)
+    };
+    text.chars().flat_map(escape).collect()
+}
+
+fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
+    texts.map(str::len).max().unwrap_or_default()
+}

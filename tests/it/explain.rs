@@ -1,0 +1,464 @@
+//! `streamgauge explain`, through the real program: each form of capture, what is left out, and what cannot be read.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use crate::support::file::File;
+use crate::support::otlp::Attributes as _;
+use crate::support::scene::{Scene, UNEDITED};
+
+const KEY: &str = "sk-proj-0123456789abcdef";
+const REQUEST: &str =
+    r#"{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+const STREAM: &str = concat!(
+    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"model\":\"gpt-4o-2024-08-06\",",
+    "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"He\"}}]}\n\n",
+    "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"llo\"},\"finish_reason\":\"stop\"}]}\n\n",
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":8,\"completion_tokens\":2,\"total_tokens\":10}}\n\n",
+    "data: [DONE]\n\n",
+);
+
+/// Runs `explain` on a capture that comes by standard input.
+fn explain(capture: &[u8], arguments: &[&str]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .env_clear()
+        .args(["explain", "-"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A capture that is too large is not read to its end.
+    let _ = child.stdin.take().unwrap().write_all(capture);
+    child.wait_with_output().unwrap()
+}
+
+/// The exchanges of a capture that can be read.
+fn exchanges(capture: impl AsRef<[u8]>, arguments: &[&str]) -> Vec<Value> {
+    let output = explain(capture.as_ref(), &[arguments, &["--json"]].concat());
+    assert_eq!(stderr(&output), "");
+    let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
+    explained["exchanges"].as_array().unwrap().clone()
+}
+
+/// The only exchange of a capture.
+fn exchange(capture: impl AsRef<[u8]>) -> Value {
+    let [exchange] = exchanges(capture, &[]).try_into().unwrap();
+    exchange
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+fn attribute<'a>(exchange: &'a Value, span: usize, key: &str) -> &'a Value {
+    &exchange["spans"][span]["attributes"][key]
+}
+
+fn metrics(exchange: &Value) -> Vec<&Value> {
+    exchange["metrics"].as_array().unwrap().iter().collect()
+}
+
+/// What every form of the same call comes to.
+fn assert_is_the_call(exchange: &Value) {
+    assert_eq!(exchange["spans"][0]["kind"], "SERVER", "{exchange:#}");
+    assert_eq!(
+        attribute(exchange, 1, "gen_ai.response.model"),
+        "gpt-4o-2024-08-06"
+    );
+    assert_eq!(attribute(exchange, 1, "gen_ai.usage.input_tokens"), 8);
+    assert_eq!(attribute(exchange, 1, "gen_ai.usage.output_tokens"), 2);
+    assert_eq!(attribute(exchange, 1, "llm.response.full_length"), 5);
+    assert_eq!(attribute(exchange, 1, "streamgauge.end"), "done");
+    assert_eq!(exchange["problems"], json!({}));
+}
+
+/// A request and its response; `fields` come on top of the response's.
+fn raw(fields: &str, body: &[u8]) -> Vec<u8> {
+    let length = REQUEST.len();
+    let mut capture = format!(
+        "POST /v1/chat/completions?api-key={KEY} HTTP/1.1\r\nHost: api.openai.com\r\nAuthorization: Bearer {KEY}\r\n\
+         Content-Length: {length}\r\n\r\n{REQUEST}\r\nHTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{fields}\r\n"
+    )
+    .into_bytes();
+    capture.extend_from_slice(body);
+    capture
+}
+
+fn chunked(body: &[u8]) -> Vec<u8> {
+    let mut coded = Vec::new();
+    for chunk in body.chunks(100) {
+        coded.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        coded.extend_from_slice(chunk);
+        coded.extend_from_slice(b"\r\n");
+    }
+    coded.extend_from_slice(b"0\r\n\r\n");
+    coded
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn har(entries: &Value) -> String {
+    json!({ "log": { "version": "1.2", "entries": entries } }).to_string()
+}
+
+fn entry() -> Value {
+    json!({
+        "request": {
+            "method": "POST", "url": "https://api.openai.com/v1/chat/completions", "httpVersion": "h2",
+            "headers": [{"name": ":path", "value": "/"}, {"name": "authorization", "value": format!("Bearer {KEY}")}],
+            "postData": {"mimeType": "application/json", "text": REQUEST},
+        },
+        "response": {
+            "status": 200, "httpVersion": "h2", "bodySize": 300,
+            "headers": [{"name": "content-encoding", "value": "br"}],
+            "content": {"size": STREAM.len(), "mimeType": "text/event-stream",
+                        "text": STANDARD.encode(STREAM), "encoding": "base64"},
+        },
+        "timings": {"blocked": -1, "send": 100, "wait": 400, "receive": 500},
+    })
+}
+
+#[test]
+fn a_request_and_its_response_are_read_as_raw_http() {
+    let exchange = exchange(raw("", STREAM.as_bytes()));
+    assert_is_the_call(&exchange);
+    assert_eq!(attribute(&exchange, 1, "gen_ai.request.model"), "gpt-4o");
+    assert_eq!(
+        attribute(&exchange, 0, "http.request.body.size"),
+        REQUEST.len()
+    );
+    assert_eq!(
+        attribute(&exchange, 0, "streamgauge.response.bytes"),
+        STREAM.len()
+    );
+    assert_eq!(exchange["warnings"], json!([]));
+}
+
+#[test]
+fn line_feeds_alone_and_lengths_that_are_off_are_read_all_the_same() {
+    let capture = String::from_utf8(raw("", STREAM.as_bytes())).unwrap();
+    let edited = capture
+        .replace("\r\n", "\n")
+        .replace("\"Hi\"", "\"Hi there\"");
+    let exchange = exchange(edited);
+    assert_is_the_call(&exchange);
+    assert_eq!(attribute(&exchange, 1, "llm.prompt.length"), 8);
+    let warning = exchange["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("Content-Length"), "{warning}");
+}
+
+#[test]
+fn chunks_and_content_codings_are_undone() {
+    let body = STREAM.as_bytes();
+    let cases = [
+        ("Transfer-Encoding: chunked\r\n", chunked(body)),
+        ("Content-Encoding: gzip\r\n", gzip(body)),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n",
+            chunked(&gzip(body)),
+        ),
+    ];
+    for (fields, coded) in cases {
+        assert_is_the_call(&exchange(raw(fields, &coded)));
+        // curl has undone them, and prints the fields all the same.
+        assert_is_the_call(&exchange(raw(fields, body)));
+    }
+}
+
+#[test]
+fn a_response_alone_is_told_by_its_shape_or_by_the_path_given() {
+    let capture =
+        format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/2 200 \r\ncontent-type: x\r\n\r\n{STREAM}");
+    let exchange = exchange(&capture);
+    assert_is_the_call(&exchange);
+    assert_eq!(
+        attribute(&exchange, 0, "http.request.body.size"),
+        &Value::Null
+    );
+    let warnings = exchange["warnings"].to_string();
+    assert!(warnings.contains("by its shape"), "{warnings}");
+
+    let told = exchanges(&capture, &["--path", "/v1/completions"]);
+    assert_eq!(attribute(&told[0], 0, "http.route"), "/v1/completions");
+    let warnings = told[0]["warnings"].to_string();
+    assert!(warnings.contains("--path"), "{warnings}");
+}
+
+#[test]
+fn what_curl_says_itself_is_no_part_of_the_exchange() {
+    let capture = format!(
+        "  % Total    % Received\n* Trying 1.2.3.4:443...\n> POST /v1/chat/completions HTTP/2\n> Host: api.openai.com\n\
+         > Authorization: Bearer {KEY}\n> \n}} [75 bytes data]\n< HTTP/2 200 \n< content-type: text/event-stream\n< \n\
+         {{ [5 bytes data]\n{STREAM}* Connection #0 to host api.openai.com left intact\n"
+    );
+    let exchange = exchange(&capture);
+    assert_is_the_call(&exchange);
+    assert_eq!(
+        attribute(&exchange, 0, "streamgauge.response.bytes"),
+        STREAM.len()
+    );
+    assert_eq!(attribute(&exchange, 0, "network.protocol.version"), "2");
+    assert!(!exchange.to_string().contains(KEY));
+}
+
+#[test]
+fn every_entry_of_a_har_is_explained_with_the_times_it_has() {
+    let page = json!({
+        "request": {"method": "GET", "url": "https://example.com/", "headers": []},
+        "response": {"status": 0, "headers": [], "content": {}},
+    });
+    let [call, page] = exchanges(har(&json!([entry(), page])), &[])
+        .try_into()
+        .unwrap();
+    assert_is_the_call(&call);
+    assert_eq!(call["title"], "entry 1 of 2");
+    assert_eq!(attribute(&call, 0, "streamgauge.response.bytes"), 300);
+    assert_eq!(attribute(&call, 0, "url.scheme"), "https");
+    assert_eq!(
+        attribute(&call, 1, "streamgauge.time_to_response_head"),
+        0.4
+    );
+    let duration = metrics(&call)
+        .into_iter()
+        .find(|sample| sample["name"] == "gen_ai.client.operation.duration");
+    assert_eq!(duration.unwrap()["value"], 0.9);
+    assert_eq!(attribute(&page, 0, "streamgauge.end"), "client_left");
+    assert!(page["warnings"].to_string().contains("no response"));
+}
+
+#[test]
+fn times_that_a_capture_does_not_have_are_absent() {
+    let without_times = exchange(raw("", STREAM.as_bytes()));
+    for sample in metrics(&without_times) {
+        assert_ne!(sample["unit"], "s", "{sample}");
+    }
+    let mut with_times = exchanges(har(&json!([entry()])), &[]);
+    for exchange in [without_times, with_times.remove(0)] {
+        for unknown in [
+            "overhead",
+            "first_token",
+            "first_byte",
+            "per_output_token",
+            "gap",
+            "stall",
+            "scheme\":\"http\"",
+        ] {
+            let text = exchange.to_string();
+            assert!(!text.contains(unknown), "{unknown} in {exchange:#}");
+        }
+    }
+}
+
+#[test]
+fn no_credential_of_a_capture_is_printed() {
+    let refused = format!("{{\"error\":{{\"message\":\"no such key: {KEY}\",\"type\":\"auth\"}}}}");
+    let capture = raw(
+        "Set-Cookie: session=abcdefgh12345; path=/\r\n",
+        refused.as_bytes(),
+    );
+    let capture = String::from_utf8(capture)
+        .unwrap()
+        .replace("200 OK", "401 No");
+    for arguments in [&[][..], &["--json"]] {
+        let output = explain(capture.as_bytes(), arguments);
+        let text = stdout(&output);
+        assert!(
+            !text.contains(KEY) && !text.contains("abcdefgh12345"),
+            "{text}"
+        );
+        assert!(text.contains("no such key: REDACTED"), "{text}");
+        assert!(text.contains("api-key=REDACTED"), "{text}");
+    }
+    for broken in [
+        format!("GET / HTTP/1.1\nAuthorization {KEY}\n\n"),
+        format!("{{\"log\":{{\"entries\":[{{\"request\":{{\"url\":\"{KEY} \"}}}}]}}}}"),
+        format!("curl -H 'Authorization: Bearer {KEY}'"),
+    ] {
+        let output = explain(broken.as_bytes(), &[]);
+        assert_eq!(output.status.code(), Some(1), "{broken}");
+        assert!(!stderr(&output).contains(KEY), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_response_that_breaks_off_is_shown_as_one() {
+    let exchange = exchange(raw("Content-Length: 9999\r\n", STREAM.as_bytes()));
+    assert_eq!(attribute(&exchange, 1, "streamgauge.end"), "cut");
+    assert_eq!(
+        exchange["spans"][1]["error"],
+        "the capture ends before the response does"
+    );
+    assert!(
+        exchange["warnings"]
+            .to_string()
+            .contains("Content-Length is 9999")
+    );
+}
+
+#[test]
+fn what_could_not_be_read_is_said() {
+    let exchange = exchange(raw("", b"data: {\"choices\":7}\n\ndata: {no json\n\n"));
+    assert_eq!(exchange["problems"], json!({"malformed": 1, "mistyped": 1}));
+    let output = explain(&raw("", b"data: {no json\n\n"), &[]);
+    assert!(stdout(&output).contains("could not be read: 1 malformed"));
+}
+
+#[test]
+fn a_stream_that_was_not_asked_for_usage_is_told_of() {
+    let stream = STREAM.replace("\"usage\"", "\"other\"");
+    let warnings = exchange(raw("", stream.as_bytes()))["warnings"].to_string();
+    assert!(warnings.contains("usage.inject"), "{warnings}");
+}
+
+#[tokio::test]
+async fn what_is_explained_is_what_is_exported() {
+    let scene = Scene::start().await;
+    let (host, length) = (scene.upstream.address(), UNEDITED.len());
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\n\r\n{UNEDITED}"
+    );
+    let length = STREAM.len();
+    let response = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{STREAM}"
+    );
+    let (mut client, mut served) = scene.call(request.as_bytes()).await;
+    served.write(&response).await;
+    client.read_response().await;
+    let (server, inference) = scene.spans().await;
+    let explained = exchange([request, response].concat());
+    for (at, exported) in [server, inference].iter().enumerate() {
+        let attributes = explained["spans"][at]["attributes"].as_object().unwrap();
+        assert!(attributes.len() > 8, "{explained:#}");
+        assert_eq!(explained["spans"][at]["name"], exported.name());
+        for (key, value) in attributes {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                Value::Array(texts) => {
+                    let texts: Vec<_> = texts.iter().filter_map(Value::as_str).collect();
+                    format!("{texts:?}")
+                }
+                value => value.to_string(),
+            };
+            assert_eq!(exported.shown(key), value, "{key}");
+        }
+    }
+}
+
+#[test]
+fn vocabularies_are_those_of_the_flag_else_of_the_configuration() {
+    let capture = raw("", STREAM.as_bytes());
+    let names = |exchange: &Value| exchange["spans"][1]["attributes"].to_string();
+    let llm = exchanges(&capture, &["--vocabulary", "llm"]);
+    assert!(!names(&llm[0]).contains("gen_ai.") && names(&llm[0]).contains("llm."));
+
+    let file = File::new(
+        "explain.toml",
+        "[telemetry]\nvocabulary = ['gen_ai']\n[[upstream]]\nname = 'mine'\nurl = 'https://api.openai.com/v1'\n",
+    );
+    let configured = exchanges(&capture, &["-c", file.path().to_str().unwrap()]);
+    assert!(names(&configured[0]).contains("gen_ai.") && !names(&configured[0]).contains("llm."));
+    assert_eq!(
+        attribute(&configured[0], 1, "streamgauge.upstream.name"),
+        "mine"
+    );
+
+    let unknown = explain(&capture, &["--vocabulary", "esperanto"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(
+        stderr(&unknown).contains("gen_ai_2025"),
+        "{}",
+        stderr(&unknown)
+    );
+}
+
+#[test]
+fn text_is_aligned_and_steers_no_terminal() {
+    let body = br#"{"object":"chat.completion","model":"m\u001b[2J","choices":[]}"#;
+    let capture = File::new("capture.http", raw("", body));
+    let output = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .env_clear()
+        .arg("explain")
+        .arg(capture.path())
+        .output()
+        .unwrap();
+    let text = stdout(&output);
+    assert!(
+        text.starts_with("POST /v1/chat/completions: 200, done\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n  gen_ai.response.model      m\\u{1b}[2J\n"),
+        "{text}"
+    );
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_its_place_and_what_would_be_right() {
+    let line = |capture: &str| {
+        let output = explain(capture.as_bytes(), &[]);
+        assert_eq!(
+            (output.status.code(), stdout(&output)),
+            (Some(1), ""),
+            "{capture}"
+        );
+        stderr(&output).trim_end().to_owned()
+    };
+    for (capture, error) in [
+        (
+            "\n",
+            "-: nothing in it, expected raw HTTP, HAR, or what curl -i printed",
+        ),
+        (
+            "HTTP/1.1 200 OK\nDate\n\n",
+            "-:2: expected a header field, `Name: value`, or an empty line before the body",
+        ),
+        (
+            "{\n\"log\":,}",
+            "-:2: it begins as JSON and is none: expected a value",
+        ),
+        (
+            "{\"choices\":[]}",
+            "-: JSON without `log.entries`: expected HAR, or a response with its head, as curl -i prints it",
+        ),
+        (
+            r#"{"log":{"entries":[{"request":{"method":"GET"}}]}}"#,
+            "-: log.entries[0]: expected a URL in `request.url`",
+        ),
+    ] {
+        assert_eq!(line(capture), error);
+    }
+    assert!(line("hello").starts_with("-:1: expected a request line such as"));
+    assert!(line(&" ".repeat((64 << 20) + 1)).starts_with("-: larger than 64 MiB"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let output = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .env_clear()
+        .args(["explain", "/no/such/capture"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).starts_with("/no/such/capture: "),
+        "{}",
+        stderr(&output)
+    );
+}
