@@ -134,7 +134,7 @@ fn stage(coding: &str) -> Result<Option<Box<dyn Stage>>, DecodeError> {
         "" | "identity" => return Ok(None),
         "gzip" | "x-gzip" => Box::new(MultiGzDecoder::new(sink)),
         "deflate" => Box::new(Deflate::Undecided(sink)),
-        "br" => Box::new(DecompressorWriter::new(sink, BROTLI_BUFFER)),
+        "br" => Box::new(Brotli(DecompressorWriter::new(sink, BROTLI_BUFFER))),
         "zstd" => Box::new(zstd_decoder(sink).map_err(|_| DecodeError::Unsupported)?),
         _ => return Err(DecodeError::Unsupported),
     };
@@ -204,15 +204,34 @@ impl Stage for MultiGzDecoder<Sink> {
     }
 }
 
-impl Stage for DecompressorWriter<Sink> {
+impl Stage for Brotli {
     fn sink(&mut self) -> &mut Sink {
-        self.get_mut()
+        self.0.get_mut()
     }
 }
 
 impl Stage for ZstdDecoder<'static, Sink> {
     fn sink(&mut self) -> &mut Sink {
         self.get_mut()
+    }
+}
+
+/// Brotli's decoder keeps back what a write decodes beyond one buffer, until it is written to again.
+struct Brotli(DecompressorWriter<Sink>);
+
+impl Write for Brotli {
+    fn write(&mut self, coded: &[u8]) -> io::Result<usize> {
+        self.0.write(coded)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        loop {
+            let there = self.0.get_mut().bytes.len();
+            self.0.write(&[])?;
+            if self.0.get_mut().bytes.len() == there {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -341,6 +360,15 @@ mod tests {
             decoder.push(&second, &mut out).unwrap();
             assert_eq!(out, TWO, "{coding}");
         }
+    }
+
+    #[test]
+    fn a_long_piece_of_brotli_shows_at_once() {
+        // A window of 22 bits, then a block that is stored and not the last (RFC 7932, 9.1 and 9.2).
+        let stored = vec![b'x'; 5 * BROTLI_BUFFER];
+        let head = 0x0b | (stored.len() - 1) << 7 | 1 << 23;
+        let piece = [&head.to_le_bytes()[..3], &stored].concat();
+        assert_eq!(decode("br", [piece.as_slice()]), (stored, Ok(())));
     }
 
     #[test]
