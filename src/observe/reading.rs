@@ -74,6 +74,8 @@ impl RequestReading {
     pub(super) fn push(&mut self, frame: Bytes) {
         match &mut self.kept {
             Kept::Nothing => {}
+            // HTTP/2 ends a request without a body by one.
+            _ if frame.is_empty() => {}
             Kept::Whole { frames, bytes, .. } => {
                 *bytes += frame.len();
                 if *bytes > self.limit {

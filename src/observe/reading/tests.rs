@@ -61,3 +61,14 @@ fn lines_that_are_no_json_are_no_stream() {
     assert!(!response.streamed);
     assert_eq!((problems.malformed, outputs.len()), (2, 0));
 }
+
+#[test]
+fn an_empty_frame_is_no_body() {
+    let dialect = for_request("POST", "/v1/chat/completions");
+    let mut request = Request::default();
+    let mut reading = RequestReading::new(dialect, "", b"", 100);
+    reading.push(Bytes::new());
+    reading.push(Bytes::new());
+    reading.finish(&mut request);
+    assert_eq!(*reading.problems(), Problems::default());
+}
