@@ -11,6 +11,9 @@ use crate::dialect::{Dialect, Facts, Framing, Generated, Output, Reader};
 use crate::exchange::{Problems, Request};
 use crate::sse::{Parser, Sniff, sniff};
 
+/// Most bytes that may tell nothing of a body's form.
+const UNDECIDED_MAX: usize = 1024;
+
 /// A request body: kept until it is whole, or read as it comes where it is a form.
 pub(super) struct RequestReading {
     dialect: Option<&'static dyn Dialect>,
@@ -26,13 +29,39 @@ enum Kept {
     /// Nothing is to be read, or nothing more.
     Nothing,
     /// All of it, still coded.
-    Whole {
-        frames: Vec<Bytes>,
-        bytes: usize,
-        coding: String,
-    },
+    Whole { body: Body, coding: String },
     /// Fields of a form, and what undoes its content coding.
     Form(Box<(Decoder, Multipart)>),
+}
+
+/// A body so far. One frame stays as it came; of several no buffer of the connection is kept.
+enum Body {
+    Frame(Bytes),
+    Joined(Vec<u8>),
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.len(),
+            Self::Joined(bytes) => bytes.len(),
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Frame(frame) => frame,
+            Self::Joined(bytes) => bytes.into(),
+        }
+    }
+
+    fn push(&mut self, frame: Bytes) {
+        match self {
+            Self::Frame(first) if first.is_empty() => *first = frame,
+            Self::Frame(first) => *self = Self::Joined([&**first, &frame].concat()),
+            Self::Joined(bytes) => bytes.extend_from_slice(&frame),
+        }
+    }
 }
 
 impl RequestReading {
@@ -63,8 +92,7 @@ impl RequestReading {
                 }
             },
             None => Kept::Whole {
-                frames: Vec::new(),
-                bytes: 0,
+                body: Body::Frame(Bytes::new()),
                 coding: coding.to_owned(),
             },
         };
@@ -74,17 +102,11 @@ impl RequestReading {
     pub(super) fn push(&mut self, frame: Bytes) {
         match &mut self.kept {
             Kept::Nothing => {}
-            // HTTP/2 ends a request without a body by one.
-            _ if frame.is_empty() => {}
-            Kept::Whole { frames, bytes, .. } => {
-                *bytes += frame.len();
-                if *bytes > self.limit {
-                    self.problems.oversized += 1;
-                    self.kept = Kept::Nothing;
-                } else {
-                    frames.push(frame);
-                }
+            Kept::Whole { body, .. } if body.len() + frame.len() > self.limit => {
+                self.problems.oversized += 1;
+                self.kept = Kept::Nothing;
             }
+            Kept::Whole { body, .. } => body.push(frame),
             Kept::Form(form) => {
                 let (decoder, multipart) = &mut **form;
                 if !push_form(decoder, multipart, &frame) {
@@ -109,8 +131,8 @@ impl RequestReading {
         let dialect = self.dialect?;
         match std::mem::replace(&mut self.kept, Kept::Nothing) {
             Kept::Nothing => None,
-            Kept::Whole { frames, coding, .. } => {
-                self.read_whole(dialect, &frames, &coding, request)
+            Kept::Whole { body, coding } => {
+                self.read_whole(dialect, body.into_bytes(), &coding, request)
             }
             Kept::Form(form) => {
                 let read = form.1.finish();
@@ -125,15 +147,18 @@ impl RequestReading {
     fn read_whole(
         &mut self,
         dialect: &dyn Dialect,
-        frames: &[Bytes],
+        body: Bytes,
         coding: &str,
         request: &mut Request,
     ) -> Option<Bytes> {
         let plain = matches!(coding, "" | "identity");
-        let body = match frames {
-            [] => return None,
-            [whole] if plain => Some(whole.clone()),
-            _ => decoded(frames, coding, self.limit).map(Bytes::from),
+        // HTTP/2 ends a request without a body by an empty frame.
+        if body.is_empty() {
+            return None;
+        }
+        let body = match plain {
+            true => Some(body),
+            false => decoded(&body, coding, self.limit).map(Bytes::from),
         };
         match &body {
             Some(body) => dialect.request(body, request, &mut self.problems),
@@ -159,13 +184,11 @@ fn push_form(decoder: &mut Decoder, multipart: &mut Multipart, frame: &[u8]) -> 
     result.is_ok()
 }
 
-fn decoded(frames: &[Bytes], coding: &str, limit: usize) -> Option<Vec<u8>> {
+fn decoded(body: &[u8], coding: &str, limit: usize) -> Option<Vec<u8>> {
     let mut decoder = Decoder::for_coding(coding, limit).ok()?;
-    let mut body = Vec::new();
-    for frame in frames {
-        decoder.push(frame, &mut body).ok()?;
-    }
-    Some(body)
+    let mut decoded = Vec::new();
+    decoder.push(body, &mut decoded).ok()?;
+    Some(decoded)
 }
 
 /// A response body, read as it comes.
@@ -277,6 +300,12 @@ impl ResponseReading {
         match &mut self.form {
             Form::Ignored => {}
             Form::Undecided(beginning) => {
+                // White space says nothing, however much of it comes to keep a connection warm.
+                let bytes = if beginning.is_empty() {
+                    bytes.trim_ascii_start()
+                } else {
+                    bytes
+                };
                 beginning.extend_from_slice(bytes);
                 let beginning = std::mem::take(beginning);
                 self.decide(beginning, false, on_heard);
@@ -332,7 +361,7 @@ impl ResponseReading {
             Framing::Events | Framing::Lines => sniff(&beginning),
         };
         self.form = match (sniffed, framing) {
-            (Sniff::Undecided, _) if !over && beginning.len() <= self.limit => {
+            (Sniff::Undecided, _) if !over && beginning.len() <= UNDECIDED_MAX => {
                 self.form = Form::Undecided(beginning);
                 return;
             }

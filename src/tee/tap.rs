@@ -28,6 +28,11 @@ const BATCH_EVENTS: usize = 16;
 /// Bytes that make a batch worth handing over.
 const BATCH_BYTES: usize = 64 << 10;
 
+/// Bytes of the bound that a frame stands for at least: it costs its place in the queue, and what it is a slice of.
+const FRAME_BYTES_MIN: usize = 256;
+/// Frames that may wait however low the bound is.
+const FRAMES_MIN: usize = 64;
+
 /// Opens exchanges: the seam by which the byte path finds its observer.
 pub trait Open: Send + Sync + 'static {
     /// An exchange begins.
@@ -380,7 +385,9 @@ impl Tap {
         if state.closed || state.abandoned {
             return;
         }
-        if state.batch_bytes + frame.len() > self.0.taps.limit_bytes {
+        let limit = self.0.taps.limit_bytes;
+        let is_full = state.batch.len() >= FRAMES_MIN.max(limit / FRAME_BYTES_MIN);
+        if is_full || state.batch_bytes + frame.len() > limit {
             self.0.miss(&mut state);
             return;
         }

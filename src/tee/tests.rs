@@ -215,6 +215,35 @@ async fn over_the_bound_frames_are_missed_and_counted_but_the_end_is_not() {
     assert_eq!(counters.missed.load(Ordering::Relaxed), seen.missed);
 }
 
+/// Holds up the thread that observers run on.
+struct Stuck(std::sync::mpsc::Receiver<()>);
+
+impl Observer for Stuck {
+    fn observe(&mut self, _: Event) {
+        let _ = self.0.recv();
+    }
+
+    fn close(self: Box<Self>, _: Closing) {}
+}
+
+#[test]
+fn frames_that_wait_are_bounded_in_number_too() {
+    let taps = Taps::new(100 << 10, &[]);
+    let (release, stuck) = std::sync::mpsc::channel();
+    let busy = taps.open(Box::new(Stuck(stuck)));
+    busy.show(Event::Sent(Instant::now()));
+    busy.close(dropped());
+    let (done, _seen) = oneshot::channel();
+    let behind = taps.open(Box::new(Recorder {
+        seen: Seen::default(),
+        panic_at: None,
+        done: Some(done),
+    }));
+    (0..1000).for_each(|_| show(&behind, "x"));
+    assert_eq!(taps.counters().missed.load(Ordering::Relaxed), 1000 - 400);
+    drop(release);
+}
+
 #[tokio::test]
 async fn a_panicking_observer_is_counted_and_leaves_the_stream_alone() {
     let Opened {

@@ -72,3 +72,18 @@ fn an_empty_frame_is_no_body() {
     reading.finish(&mut request);
     assert_eq!(*reading.problems(), Problems::default());
 }
+
+#[test]
+fn white_space_before_a_body_is_not_kept() {
+    let dialect = for_request("POST", "/v1/chat/completions");
+    let mut reading = ResponseReading::new(dialect, 100);
+    reading.begin(StatusCode::OK, "");
+    for _ in 0..1000 {
+        reading.push(b" \r\n", |_| {});
+    }
+    assert!(matches!(&reading.form, Form::Undecided(kept) if kept.is_empty()));
+    reading.push(b"\n{\"id\":\"a\"}", |_| {});
+    reading.finish(true, |_| {});
+    let response = reading.settle(&Request::default()).response;
+    assert_eq!(response.id.as_deref(), Some("a"));
+}
