@@ -238,6 +238,9 @@ impl Vocabulary for Own {
         if exchange.problems.is_partial() {
             span.put(PARTIAL, true);
         }
+        if exchange.response.truncated {
+            span.put("streamgauge.truncated", true);
+        }
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {

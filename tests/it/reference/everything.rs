@@ -176,7 +176,7 @@ fn response() -> Response {
         conversation_id: Some("conv".into()),
         compacted: true,
         error: None,
-        truncated: false,
+        truncated: true,
         server_times: ServerTimes {
             load: Some(Duration::ZERO),
             queue: Some(Duration::ZERO),
