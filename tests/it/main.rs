@@ -20,6 +20,7 @@ mod layering;
 mod live;
 mod logs;
 mod media;
+mod memory;
 mod metrics;
 mod overload;
 mod realtime;
