@@ -477,16 +477,24 @@ fn sniff_raw(beginning: &[u8]) -> Sniff {
     let seen = &beginning[..beginning.len().min(SNIFFED_AMONG_SOUND)];
     let line_end = memchr::memchr2(b'\n', b'\r', seen);
     let line = &seen[..line_end.unwrap_or(seen.len())];
-    let is_text = |bytes: &[u8]| {
-        std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(char::is_control))
-    };
-    if !is_text(line) {
+    if !begins_text(line) {
         Sniff::Other
     } else if line_end.is_none() && seen.len() < SNIFFED_AMONG_SOUND {
         Sniff::Undecided
     } else {
         Sniff::Stream
     }
+}
+
+/// Whether bytes are the beginning of a text; its last character may be cut.
+fn begins_text(bytes: &[u8]) -> bool {
+    let text = match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()])
+        }
+        text => text,
+    };
+    text.is_ok_and(|text| !text.contains(char::is_control))
 }
 
 #[cfg(test)]

@@ -87,3 +87,16 @@ fn white_space_before_a_body_is_not_kept() {
     let response = reading.settle(&Request::default()).response;
     assert_eq!(response.id.as_deref(), Some("a"));
 }
+
+#[test]
+fn events_in_place_of_sound_are_told_wherever_a_character_is_cut() {
+    for length in 40..70 {
+        let text = "a".repeat(length);
+        let event = format!("data: {{\"type\":\"x\",\"y\":\"{text}é水\"}}\n\n").into_bytes();
+        for cut in 0..=event.len() {
+            let (one, two) = event.split_at(cut);
+            let (response, ..) = read("/v1/audio/speech", &[one, two]);
+            assert!(response.streamed, "{length} letters, cut at {cut}");
+        }
+    }
+}
