@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
-use crate::config::{Flags, VOCABULARIES, parse_duration};
+use crate::config::{Flags, parse_duration, vocabularies};
 
 const UPSTREAM: &str =
     "Base URL of the upstream [env: STREAMGAUGE_UPSTREAM] [default: https://api.openai.com/v1]";
@@ -83,7 +83,7 @@ pub struct ExplainArgs {
     pub path: Option<Uri>,
 
     /// Vocabularies to print, separated by commas [default: those of the configuration]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = PossibleValuesParser::new(VOCABULARIES))]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = PossibleValuesParser::new(vocabularies()))]
     pub vocabulary: Vec<String>,
 
     /// Print JSON

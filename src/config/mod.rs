@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use crate::{log, observe, proxy, semconv};
 
+pub use crate::semconv::names as vocabularies;
 pub use environment::Environment;
 pub use load::{Flags, load};
 pub use problem::{Invalid, Place, Problem};
