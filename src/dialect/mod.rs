@@ -6,7 +6,7 @@
 
 use std::ops::BitOrAssign;
 
-use crate::exchange::{Call, Problems, Request, Response, Usage};
+use crate::exchange::{Call, Problems, Quirks, Request, Response, Unknowns, Usage};
 
 mod anthropic_messages;
 mod audio_speech;
@@ -149,6 +149,10 @@ pub struct Facts {
     pub problems: Problems,
     /// The text that was generated, where it is gathered.
     pub generated: Generated,
+    /// Where the upstream departed from the reference.
+    pub quirks: Quirks,
+    /// What came that is not known.
+    pub unknown: Unknowns,
 }
 
 /// Reads one response: the events of a stream, or a whole body.

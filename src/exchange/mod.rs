@@ -9,13 +9,17 @@ mod call;
 mod derived;
 mod ending;
 mod headers;
+mod quirk;
 mod timing;
+mod unknown;
 
 pub use api::{ApiError, Choice, OutputType, Request, Response, ToolCall, Usage, UsageSource};
 pub use call::Call;
 pub use ending::{End, Failure, Integrity, Problems};
 pub use headers::{Headers, Limited, RateLimit};
+pub use quirk::{Quirk, Quirks};
 pub use timing::{Flow, ServerTimes, Stall, Times};
+pub use unknown::{Unknown, Unknowns};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,6 +63,10 @@ pub struct Exchange {
     pub integrity: Option<Integrity>,
     /// What the observer could not make sense of, or did not see.
     pub problems: Problems,
+    /// Where the upstream departed from the reference.
+    pub quirks: Quirks,
+    /// What came that is not known.
+    pub unknown: Unknowns,
 }
 
 impl Exchange {
@@ -83,6 +91,8 @@ impl Exchange {
             failure: None,
             integrity: None,
             problems: Problems::default(),
+            quirks: Quirks::default(),
+            unknown: Unknowns::default(),
         }
     }
 }

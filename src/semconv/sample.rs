@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{Attribute, Attributes, Number, Record, Sample, Value, Vocabulary};
 use crate::exchange::{
-    ApiError, Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, Problems,
-    Request, Response, Stall, Times, ToolCall, Trace, Upstream, Usage,
+    ApiError, Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, Problems, Quirks,
+    Request, Response, Stall, Times, ToolCall, Trace, Unknowns, Upstream, Usage,
 };
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -66,6 +66,8 @@ pub(crate) fn plain() -> Exchange {
         failure: None,
         integrity: Some(Integrity::Equal),
         problems: Problems::default(),
+        quirks: Quirks::default(),
+        unknown: Unknowns::default(),
     }
 }
 
