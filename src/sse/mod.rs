@@ -9,7 +9,7 @@ mod framer;
 mod parser;
 
 pub use framer::{Framer, Segment};
-pub use parser::{Event, Parser};
+pub use parser::{Event, Oddities, Parser};
 
 /// What the beginning of a response body says about its form, whatever its `Content-Type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,26 @@ pub struct Event<'a> {
     pub oversized: bool,
 }
 
+/// How a stream is written otherwise than with `data: ` and a line feed. Most of it the specification allows; who reads
+/// streams without a parser trips over it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Lines end with a carriage return, with or without a line feed behind it.
+    pub carriage_returns: bool,
+    /// No space behind the colon of data that is not empty.
+    pub no_space: bool,
+    /// More than one space there.
+    pub more_spaces: bool,
+    /// Data on several lines.
+    pub several_lines: bool,
+    /// A byte order mark, or fields other than `data`, `event` and `error`.
+    pub other_fields: bool,
+    /// The field `error`, which the specification does not know.
+    pub error_field: bool,
+    /// The last event lacks the blank line behind it.
+    pub unended: bool,
+}
+
 /// Reads events out of a stream that comes in pieces. Never fails: unknown fields are ignored, an event beyond the bound
 /// is skipped and reported as such.
 ///
@@ -35,6 +55,7 @@ pub struct Parser {
     at_start: bool,
     skip: Skip,
     comments: u64,
+    oddities: Oddities,
 }
 
 /// Why the rest of the current event is not read.
@@ -60,6 +81,7 @@ impl Parser {
             at_start: true,
             skip: Skip::Nothing,
             comments: 0,
+            oddities: Oddities::default(),
         }
     }
 
@@ -85,7 +107,18 @@ impl Parser {
     /// The stream is over: hands on what came after the last blank line, which the specification would drop, and
     /// where a sentinel, a usage object or an error may stand. Pushing anew begins a new stream.
     pub fn finish(&mut self, mut on_event: impl FnMut(Event<'_>)) {
-        self.end_held(&mut on_event);
+        let before = self.oddities;
+        let mut unended = false;
+        self.end_held(&mut |event: Event<'_>| {
+            unended = true;
+            on_event(event);
+        });
+        // What may be half an event tells nothing of how the stream is written.
+        self.oddities = Oddities {
+            unended,
+            error_field: self.oddities.error_field,
+            ..before
+        };
         self.framer = Framer::new();
         self.at_start = true;
     }
@@ -103,6 +136,12 @@ impl Parser {
     #[must_use]
     pub const fn comments(&self) -> u64 {
         self.comments
+    }
+
+    /// What was odd so far, in whole events.
+    #[must_use]
+    pub const fn oddities(&self) -> Oddities {
+        self.oddities
     }
 
     fn hold(&mut self, bytes: &[u8]) {
@@ -133,6 +172,7 @@ impl Parser {
         match std::mem::replace(&mut self.skip, Skip::Nothing) {
             Skip::Nothing if text_len(block) <= self.limit => {
                 let unmarked = block.strip_prefix(BYTE_ORDER_MARK).filter(|_| at_start);
+                self.oddities.other_fields |= unmarked.is_some();
                 self.read(unmarked.unwrap_or(block), on_event);
             }
             Skip::Nothing | Skip::Oversized => on_event(Event {
@@ -148,11 +188,14 @@ impl Parser {
         let mut name: &[u8] = b"";
         let mut data: Option<&[u8]> = None;
         let mut several = false;
-        for line in lines(block) {
+        let odd = &mut self.oddities;
+        for line in lines(block, &mut odd.carriage_returns) {
             match field(line) {
-                (b"data", value) => match data.replace(value) {
-                    None => {}
-                    Some(first) => {
+                (b"data", spaced) => {
+                    let value = unspaced(spaced);
+                    odd.no_space |= value.len() == spaced.len() && !value.is_empty();
+                    odd.more_spaces |= value.first() == Some(&b' ');
+                    if let Some(first) = data.replace(value) {
                         if !several {
                             self.joined.clear();
                             self.joined.extend_from_slice(first);
@@ -161,17 +204,21 @@ impl Parser {
                         self.joined.push(b'\n');
                         self.joined.extend_from_slice(value);
                     }
-                },
-                (b"event", value) => name = value,
-                (b"", _) if !line.is_empty() => self.comments += 1,
-                (b"error", value) => on_event(Event {
-                    name: b"error",
-                    data: value,
-                    oversized: false,
-                }),
-                _ => {}
+                }
+                (b"event", value) => name = unspaced(value),
+                (b"", _) => self.comments += u64::from(!line.is_empty()),
+                (b"error", value) => {
+                    odd.error_field = true;
+                    on_event(Event {
+                        name: b"error",
+                        data: unspaced(value),
+                        oversized: false,
+                    });
+                }
+                _ => odd.other_fields = true,
             }
         }
+        odd.several_lines |= several;
         if let Some(single) = data {
             on_event(Event {
                 name,
@@ -195,8 +242,9 @@ fn text_len(block: &[u8]) -> usize {
     block.len() - line_ends
 }
 
-/// The lines of a block. The empty line between the two bytes of a CRLF is no field and does no harm.
-fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The lines of a block. The empty line between the two bytes of a CRLF is no field and does no harm. Notes whether one
+/// ends with a carriage return.
+fn lines<'a>(block: &'a [u8], carriage_returns: &mut bool) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = block;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -204,18 +252,23 @@ fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
         }
         let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
         let line = &rest[..end];
+        *carriage_returns |= rest.get(end) == Some(&b'\r');
         rest = rest.get(end + 1..).unwrap_or_default();
         Some(line)
     })
 }
 
-/// A line's field name and value; one space after the colon belongs to neither. The name of a comment is empty.
+/// A line's field name and value, the space after the colon still before it. The name of a comment is empty.
 fn field(line: &[u8]) -> (&[u8], &[u8]) {
     let Some(colon) = memchr::memchr(b':', line) else {
         return (line, b"");
     };
-    let value = &line[colon + 1..];
-    (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+    (&line[..colon], &line[colon + 1..])
+}
+
+/// A value without the one space that may stand before it.
+fn unspaced(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b" ").unwrap_or(value)
 }
 
 #[cfg(test)]

@@ -321,3 +321,39 @@ proptest! {
         prop_assert!(all.ends_with(&events), "{events:?} of {all:?}");
     }
 }
+
+#[test]
+fn how_a_stream_is_written_is_noted_at_any_cut() {
+    type Expect = fn(&mut Oddities);
+    let cases: [(&[u8], Expect); 12] = [
+        (
+            b": comment\n\nevent: a\ndata: 1\n\ndata:\n\ndata\n\n\n",
+            |_| {},
+        ),
+        (b"data: 1\r\n\r\n", |odd| odd.carriage_returns = true),
+        (b"data: 1\rdata: 2\n\n", |odd| {
+            (odd.carriage_returns, odd.several_lines) = (true, true);
+        }),
+        (b"data:1\n\n", |odd| odd.no_space = true),
+        (b"data:  1\n\n", |odd| odd.more_spaces = true),
+        (b"data: 1\ndata: 2\n\n", |odd| odd.several_lines = true),
+        (b"\xEF\xBB\xBFdata: 1\n\n", |odd| odd.other_fields = true),
+        (b"id: 1\ndata: 1\n\n", |odd| odd.other_fields = true),
+        (b"retry: 9\n\n", |odd| odd.other_fields = true),
+        (b"error: 1\n\n", |odd| odd.error_field = true),
+        (b"data: 1\n\ndata: 2", |odd| odd.unended = true),
+        (b"data: 1\n\nda", |_| {}),
+    ];
+    for (stream, expect) in cases {
+        let mut expected = Oddities::default();
+        expect(&mut expected);
+        for cut in 0..=stream.len() {
+            let mut parser = Parser::new(1 << 20);
+            parser.push(&stream[..cut], |_| {});
+            parser.push(&stream[cut..], |_| {});
+            parser.finish(|_| {});
+            let text = String::from_utf8_lossy(stream);
+            assert_eq!(parser.oddities(), expected, "{text:?} cut at {cut}");
+        }
+    }
+}
