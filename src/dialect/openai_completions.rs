@@ -29,7 +29,7 @@ impl Dialect for OpenAiCompletions {
     }
 
     fn reader(&self) -> Box<dyn Reader> {
-        Box::<Answer>::default()
+        Box::new(Answer::inspected())
     }
 
     fn is_countable(&self) -> bool {

@@ -2,19 +2,21 @@ mod ollama;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 mod unary;
 
 use super::*;
-use crate::exchange::{Choice, OutputType, ToolCall};
+use crate::exchange::{ApiError, Choice, OutputType, Quirk, ServerTimes, ToolCall};
 use crate::sse;
 
 mod messages;
 mod responses;
+
+#[path = "../../tests/fixtures/facts.rs"]
+pub(super) mod facts;
 
 /// What a response came to: its facts, and the output of each event.
 #[derive(Default)]
@@ -35,6 +37,7 @@ fn read_stream<'a>(dialect: &dyn Dialect, pieces: impl IntoIterator<Item = &'a [
         parser.push(piece, &mut on_event);
     }
     parser.finish(on_event);
+    seen.facts.quirks |= framing_quirks(parser.oddities());
     seen
 }
 
@@ -47,103 +50,69 @@ fn read_body(dialect: &dyn Dialect, status: u16, body: &[u8]) -> Seen {
 
 /// What was seen, in the form of `expected.json`: whatever is absent, false or zero is left out.
 pub(super) fn summary(seen: &Seen) -> Value {
-    let response = &seen.facts.response;
-    let usage = &seen.facts.usage;
-    let problems = &seen.facts.problems;
-    let events =
-        |kind: fn(&Output) -> bool| seen.outputs.iter().filter(|output| kind(output)).count();
-    let choices = response.choices.iter();
-    let choices: Map<_, _> = choices
-        .map(|choice| (choice.index.to_string(), json!(choice.finish_reason)))
-        .collect();
-    let calls = response.tool_calls.iter();
-    let calls: Vec<_> = calls
-        .map(|call| {
-            json!([
-                call.choice,
-                call.index,
-                call.id,
-                call.name,
-                call.arguments_chars
-            ])
-        })
-        .collect();
-    let error = response.error.as_ref();
-    let times = &response.server_times;
-    // An observed zero stands as a string, as a count does.
-    let millis = |time: Option<Duration>| match time? {
-        Duration::ZERO => Some(json!("0")),
-        time => Some(json!(time.as_secs_f64() * 1e3)),
-    };
-    prune(json!({
-        "events": seen.outputs.len(),
-        "first_output": seen.outputs.iter().position(|output| output.any()).map(|at| at + 1),
+    let Facts {
+        response,
+        usage,
+        problems,
+        quirks,
+        unknown,
+        ..
+    } = &seen.facts;
+    let outputs = &seen.outputs;
+    let events = |kind: fn(&Output) -> bool| outputs.iter().filter(|output| kind(output)).count();
+    let flow = json!({
+        "events": outputs.len(),
+        "first_output": outputs.iter().position(|output| output.any()).map(|at| at + 1),
         "output": events(|output| output.any()),
         "content": events(|output| output.content),
         "reasoning": events(|output| output.reasoning),
         "tool_call": events(|output| output.tool_call),
         "audio_events": events(|output| output.audio),
         "other": events(|output| output.other),
-        "id": response.id,
-        "model": response.model,
-        "choices": choices,
-        "tool_calls": calls,
-        "service_tier": response.service_tier,
-        "system_fingerprint": response.system_fingerprint,
-        "content_chars": response.content_chars.map(|chars| chars.to_string()),
-        "reasoning_chars": response.reasoning_chars.map(|chars| chars.to_string()),
-        "refusal_chars": response.refusal_chars.map(|chars| chars.to_string()),
-        "logprobs": response.logprobs,
-        "response_status": response.status,
-        "conversation": response.conversation_id,
-        "compacted": response.compacted,
-        "done": response.done,
-        "truncated": response.truncated,
-        "error": error.map(|error| json!({
-            "code": error.code, "type": error.kind, "message": error.message, "status": error.status,
-        })),
-        "usage": {
-            "input": usage.input_tokens.map(|tokens| tokens.to_string()),
-            "output": usage.output_tokens.map(|tokens| tokens.to_string()),
-            "total": usage.total_tokens.map(|tokens| tokens.to_string()),
-            "cache_read": usage.cache_read_input_tokens.map(|tokens| tokens.to_string()),
-            "cache_write": usage.cache_write_input_tokens.map(|tokens| tokens.to_string()),
-            "reasoning": usage.reasoning_output_tokens.map(|tokens| tokens.to_string()),
-            "audio": [usage.audio_input_tokens, usage.audio_output_tokens],
-            "text": [usage.text_input_tokens, usage.text_output_tokens],
-            "image": [usage.image_input_tokens, usage.image_output_tokens],
-            "audio_duration": usage.audio_input_duration.map(|length| format!("{length:?}")),
-        },
-        "server_ms": {
-            "load": millis(times.load),
-            "queue": millis(times.queue),
-            "prefill": millis(times.prefill),
-            "decode": millis(times.decode),
-        },
-        "malformed": problems.malformed,
-        "mistyped": problems.mistyped,
-    }))
+    });
+    let mut summary = facts::summary(&facts::Facts {
+        response,
+        usage,
+        problems,
+        quirks: *quirks,
+        unknown,
+    });
+    without_quirks_of_the_whole(&mut summary);
+    merge(&mut summary, facts::pruned(flow));
+    summary
 }
 
-/// Takes out members that say nothing. A finish reason that never came stays, as `null`.
-pub(super) fn prune(mut value: Value) -> Value {
-    let says_nothing = |value: &Value| match value {
-        Value::Null => true,
-        Value::Bool(flag) => !flag,
-        Value::Number(number) => number.as_u64() == Some(0),
-        Value::Array(list) => list.iter().all(Value::is_null),
-        Value::Object(members) => members.is_empty(),
-        Value::String(_) => false,
-    };
-    if let Value::Object(members) = &mut value {
-        for nested in ["usage", "error", "server_ms"] {
-            if let Some(Value::Object(inner)) = members.get_mut(nested) {
-                inner.retain(|_, member| !says_nothing(member));
-            }
-        }
-        members.retain(|_, member| !says_nothing(member));
+fn merge(into: &mut Value, more: Value) {
+    if let (Value::Object(into), Value::Object(more)) = (into, more) {
+        into.extend(more);
     }
-    value
+}
+
+/// Takes out quirks that no dialect sees, or not alone: they show in the head, in the request, or at the end.
+fn without_quirks_of_the_whole(summary: &mut Value) {
+    const OF_THE_WHOLE: [Quirk; 16] = [
+        Quirk::BlankBeforeBody,
+        Quirk::ContentType,
+        Quirk::NotAsAsked,
+        Quirk::NoLastBlankLine,
+        Quirk::Broken,
+        Quirk::ChoiceIndex,
+        Quirk::UsageNotSent,
+        Quirk::UsageRefused,
+        Quirk::UsageSums,
+        Quirk::NoAnswer,
+        Quirk::CallsUnannounced,
+        Quirk::NoDone,
+        Quirk::NoFinish,
+        Quirk::ErrorInside,
+        Quirk::EmptyBody,
+        Quirk::ErrorForm,
+    ];
+    let of_the_whole = |id: &Value| OF_THE_WHOLE.iter().any(|quirk| id == quirk.id());
+    if let Some(Value::Array(ids)) = summary.get_mut("quirks") {
+        ids.retain(|id| !of_the_whole(id));
+    }
+    *summary = facts::pruned(summary.take());
 }
 
 pub(super) fn fixtures(folder: &str) -> Vec<PathBuf> {
@@ -165,7 +134,12 @@ fn check_fixtures(folder: &str, dialect: &dyn Dialect) {
         let name = case.display();
         let expected = fs::read_to_string(case.join("expected.json")).unwrap();
         let mut expected: Value = serde_json::from_str(&expected).unwrap();
+        without_quirks_of_the_whole(&mut expected);
         let members = expected.as_object_mut().unwrap();
+        // What the fixture stands for, and what only a replay has.
+        for other in ["quirk", "request", "content_type", "cuts", "end", "settled"] {
+            members.remove(other);
+        }
         assert!(
             members.remove("about").is_some(),
             "{name} does not say what it is"
@@ -193,7 +167,8 @@ fn check_fixtures(folder: &str, dialect: &dyn Dialect) {
                 "{name}"
             );
         } else {
-            let body = ["response.json", "response.txt"].map(|name| fs::read(case.join(name)).ok());
+            let whole = ["response.json", "response.txt", "response.bin"];
+            let body = whole.map(|name| fs::read(case.join(name)).ok());
             let body = body.into_iter().flatten().next().unwrap();
             let seen = read_body(dialect, status as u16, &body);
             assert_eq!(summary(&seen), expected, "{name}");

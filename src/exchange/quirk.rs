@@ -160,6 +160,13 @@ quirks! {
 pub struct Quirks(u128);
 
 impl Quirks {
+    /// Those that were seen.
+    #[must_use]
+    pub fn seen<const N: usize>(quirks: [(bool, Quirk); N]) -> Self {
+        let seen = quirks.into_iter().filter(|(seen, _)| *seen);
+        seen.map(|(_, quirk)| quirk).collect()
+    }
+
     /// Adds one; again changes nothing.
     pub const fn insert(&mut self, quirk: Quirk) {
         self.0 |= 1 << quirk as u32;
@@ -204,7 +211,10 @@ mod tests {
     #[test]
     fn ids_are_sorted_and_distinct() {
         let numbered = Quirk::ALL.map(Quirk::id);
-        assert!(numbered.is_sorted_by(|one, next| one < next), "{numbered:?}");
+        assert!(
+            numbered.is_sorted_by(|one, next| one < next),
+            "{numbered:?}"
+        );
         assert!(numbered.len() <= 128, "more than the set has room for");
     }
 

@@ -79,7 +79,9 @@ mod tests {
     fn each_is_kept_once_with_its_shape_and_no_more_than_the_bound() {
         let mut unknown = Unknowns::default();
         for _ in 0..2 {
-            unknown.note(Quirk::UnknownMember, "choices[]", "mood", || "string".into());
+            unknown.note(Quirk::UnknownMember, "choices[]", "mood", || {
+                "string".into()
+            });
             unknown.note(Quirk::UnknownEvent, "", "response.sung", String::new);
         }
         let shown: Vec<_> = unknown.iter().map(ToString::to_string).collect();

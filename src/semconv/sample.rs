@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{Attribute, Attributes, Number, Record, Sample, Value, Vocabulary};
 use crate::exchange::{
-    ApiError, Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, Problems, Quirks,
-    Request, Response, Stall, Times, ToolCall, Trace, Unknowns, Upstream, Usage,
+    ApiError, Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, Problems,
+    Quirks, Request, Response, Stall, Times, ToolCall, Trace, Unknowns, Upstream, Usage,
 };
 
 const MS: fn(u64) -> Duration = Duration::from_millis;

@@ -6,7 +6,7 @@ use super::tool_calls::ToolCalls;
 use super::usage;
 use crate::dialect::member::{self, add, count, keep, typed};
 use crate::dialect::{Facts, Output};
-use crate::exchange::{Choice, Response};
+use crate::exchange::{Choice, Quirks, Response};
 use crate::json::{Kind, Text, Value};
 
 /// Most choices that are kept; an upstream may send any index.
@@ -34,6 +34,11 @@ impl Choices {
             }
         }
         output
+    }
+
+    /// What was odd about the tool calls so far.
+    pub(super) const fn quirks(&self) -> Quirks {
+        self.tool_calls.quirks()
     }
 
     /// Reads a chunk of which nothing is new but the text of its delta.

@@ -5,12 +5,15 @@
 //! "Chat" and "Completions"; where servers depart from it, the comment names who and how. Knows nothing of the request.
 
 use crate::dialect::server_times::{GROQ, LLAMA_CPP, VLLM};
-use crate::dialect::{Facts, Output, Reader, member};
+use crate::dialect::{Facts, Output, Reader, framing_quirks, member};
+use crate::exchange::Quirk;
 use crate::json::{self, Index, Kind, Value};
 use crate::sse::{self, Sniff};
 
 mod choice;
 pub(super) mod error;
+mod inspect;
+mod known;
 pub(super) mod length;
 pub(super) mod message;
 pub(super) mod prompt;
@@ -21,14 +24,17 @@ pub(super) mod unary;
 pub(super) mod usage;
 
 pub(super) use choice::Choices;
+use inspect::Inspection;
 use member::{decode, keep, typed};
 use template::Template;
 
-/// Reads one response of a chat or text completion.
+/// Reads one response of a chat or text completion, or of what has an envelope like theirs.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     choices: Choices,
     template: Template,
+    /// Holds what is read against the reference; `None` for APIs with another one.
+    inspection: Option<Inspection>,
 }
 
 impl Reader for Answer {
@@ -53,12 +59,22 @@ impl Reader for Answer {
         };
         let mut output = self.read_value(value, failed, facts);
         // Some relays glue the sentinel to a whole body.
+        let glued = !rest.trim_ascii().is_empty();
+        facts.quirks.insert_if(glued, Quirk::ContentType);
         output |= self.read_events(rest.as_bytes(), facts);
         output
     }
 }
 
 impl Answer {
+    /// A reader that names the quirks of a chat or text completion.
+    pub(super) fn inspected() -> Self {
+        Self {
+            inspection: Some(Inspection::default()),
+            ..Self::default()
+        }
+    }
+
     fn read_events(&mut self, stream: &[u8], facts: &mut Facts) -> Output {
         let mut output = Output::default();
         let mut parser = sse::Parser::new(stream.len());
@@ -66,16 +82,23 @@ impl Answer {
             |event: sse::Event<'_>| output |= self.read_event(event.name, event.data, facts);
         parser.push(stream, &mut read);
         parser.finish(&mut read);
+        facts.quirks |= framing_quirks(parser.oddities());
         output
     }
 
     fn read_event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output {
         let data = data.trim_ascii();
+        let after = facts.response.done;
+        facts.quirks.insert_if(after, Quirk::AfterDone);
+        // What is named error is told by what it says.
+        let named = !matches!(name, b"" | b"error");
+        facts.quirks.insert_if(named, Quirk::NamedEvent);
         if data == b"[DONE]" {
             facts.response.done = true;
             return Output::default();
         }
         if is_keep_alive(data) {
+            facts.quirks.insert(Quirk::KeepAliveData);
             return Output::default();
         }
         let failed = name == b"error";
@@ -94,8 +117,11 @@ impl Answer {
                 Output::default()
             }
             _ => {
-                facts.problems.malformed += 1;
-                Output::default()
+                // Nothing but the beginning of another event explains a field name inside of one.
+                facts
+                    .quirks
+                    .insert_if(text.contains("data:"), Quirk::HalfEvent);
+                malformed(facts)
             }
         }
     }
@@ -157,10 +183,15 @@ impl Answer {
             "timings",
             "time_info",
         ]);
+        let is_error = failed || (choices.is_none() && error::is_bare(object));
+        if let Some(inspection) = self.inspection.as_mut().filter(|_| !is_error) {
+            inspection.object(object, facts);
+        }
         read_identity([id, model, tier, fingerprint], facts);
         let mut output = Output::default();
         if let Some(choices) = typed(choices, &mut facts.problems, member::array) {
             output = self.choices.read(choices, facts);
+            facts.quirks |= self.choices.quirks();
         }
         // Last wins: the envelope's own count stands above a vendor's or a choice's.
         let vendor = groq.and_then(|groq| groq.get("usage"));

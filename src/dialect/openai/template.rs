@@ -150,11 +150,13 @@ mod tests {
 
     /// Reads chunks with templates and in full, compares, and says how many fitted.
     fn compare(chunks: &[Vec<u8>]) -> usize {
-        let mut in_full = Answer::default();
+        let mut in_full = Answer::inspected();
         in_full.template.vain = VAIN_MAX;
         let (expected, outputs, none) = read(in_full, chunks);
-        let (facts, seen, fitted) = read(Answer::default(), chunks);
+        let (facts, seen, fitted) = read(Answer::inspected(), chunks);
         assert_eq!((none, seen), (0, outputs));
+        let noted = |facts: &Facts| (facts.quirks, facts.unknown.clone());
+        assert_eq!(noted(&facts), noted(&expected));
         let parts = |facts: Facts| {
             let texts = facts.generated.into_texts();
             (facts.response, facts.usage, facts.problems, texts)

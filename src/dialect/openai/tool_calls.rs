@@ -6,7 +6,7 @@
 
 use crate::dialect::member::{self, count, cut, decode, keep, typed};
 use crate::dialect::{Facts, Generated};
-use crate::exchange::ToolCall;
+use crate::exchange::{Quirk, Quirks, Response, ToolCall};
 use crate::json::{Kind, Text, Value};
 
 /// Most tool calls that are kept.
@@ -19,6 +19,8 @@ const NAME_KEPT: usize = 256;
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct ToolCalls {
     origins: Vec<Origin>,
+    /// What was odd about them, by the word of OpenAI's API.
+    quirks: Quirks,
 }
 
 /// How a call was named when it began.
@@ -42,9 +44,16 @@ struct Fragment<'a> {
     arguments: u64,
     /// Its place in an array of several.
     position: Option<u64>,
+    /// What is odd about the types of its members.
+    quirks: Quirks,
 }
 
 impl ToolCalls {
+    /// What was odd so far.
+    pub(super) const fn quirks(&self) -> Quirks {
+        self.quirks
+    }
+
     /// Reads the member `tool_calls` of the choice `choice`: an array, or one call. Says whether it brought anything.
     pub(super) fn read(&mut self, calls: Value<'_>, choice: u64, facts: &mut Facts) -> bool {
         match calls.kind() {
@@ -57,7 +66,10 @@ impl ToolCalls {
                 }
                 any
             }
-            Kind::Object => self.read_call(calls, choice, None, facts),
+            Kind::Object => {
+                self.quirks.insert(Quirk::CallTypes);
+                self.read_call(calls, choice, None, facts)
+            }
             Kind::Null => false,
             _ => {
                 facts.problems.mistyped += 1;
@@ -80,8 +92,10 @@ impl ToolCalls {
             name: None,
             arguments: 0,
             position: None,
+            quirks: Quirks::default(),
         };
         fragment.read_function(function, facts);
+        self.quirks |= fragment.quirks;
         let calls = &facts.response.tool_calls;
         let known = calls.iter().zip(&self.origins);
         let at = known
@@ -103,11 +117,14 @@ impl ToolCalls {
         let mut fragment = Fragment {
             choice,
             index: typed(index, problems, count),
-            id: typed(id, problems, Value::as_text).filter(|id| !id.is_empty()),
+            id: typed(id, problems, Value::as_text),
             name: None,
             arguments: 0,
             position,
+            quirks: Quirks::default(),
         };
+        let empty = fragment.id.take_if(|id| id.is_empty()).is_some();
+        fragment.quirks.insert_if(empty, Quirk::CallId);
         if let Some(function) = typed(function.or(custom), problems, member::object) {
             fragment.read_function(function, facts);
         }
@@ -117,6 +134,8 @@ impl ToolCalls {
             facts.response.truncated,
         );
         let origin = fragment.index.map_or(Origin::Unnumbered, Origin::Index);
+        self.quirks |= fragment.quirks;
+        self.quirks |= self.oddities(&fragment, at, &facts.response);
         self.note(&fragment, at, origin, facts)
     }
 
@@ -165,6 +184,37 @@ impl ToolCalls {
         }
     }
 
+    /// What is odd about a fragment of the call at `at`, or of a new one.
+    fn oddities(&self, fragment: &Fragment<'_>, at: Option<usize>, response: &Response) -> Quirks {
+        let calls = &response.tool_calls;
+        let known = at.map(|at| &calls[at]);
+        let index_taken = calls.iter().zip(&self.origins).any(|(call, origin)| {
+            call.choice == fragment.choice
+                && fragment
+                    .index
+                    .is_some_and(|index| *origin == Origin::Index(index))
+        });
+        let id = match known {
+            Some(call) => fragment
+                .id
+                .is_some_and(|id| call.id.as_deref().is_some_and(|known| id.is(known))),
+            None => fragment.id.is_none(),
+        };
+        let name = known.zip(fragment.name).is_some_and(|(call, name)| {
+            let pieces = !call.name.is_empty() && !name.is(&call.name);
+            pieces || (call.name.is_empty() && call.arguments_chars > 0)
+        });
+        Quirks::seen([
+            (
+                fragment.index.is_none() && response.streamed,
+                Quirk::NoCallIndex,
+            ),
+            (known.is_none() && index_taken, Quirk::SameCallIndex),
+            (id, Quirk::CallId),
+            (name, Quirk::LateCallName),
+        ])
+    }
+
     /// Adds a fragment to the call at `at`, or to a new one. Says whether it brought anything.
     fn note(
         &mut self,
@@ -206,7 +256,10 @@ impl<'a> Fragment<'a> {
         let [name, arguments, input] = function.select(["name", "arguments", "input"]);
         self.name =
             typed(name, &mut facts.problems, Value::as_text).filter(|name| !name.is_empty());
-        self.arguments = match arguments.or(input) {
+        let arguments = arguments.or(input);
+        let text = arguments.is_none_or(|arguments| arguments.kind() == Kind::String);
+        self.quirks.insert_if(!text, Quirk::CallTypes);
+        self.arguments = match arguments {
             Some(arguments) if !arguments.is_null() => match arguments.as_text() {
                 Some(text) => {
                     facts.generated.push(self.choice, text);

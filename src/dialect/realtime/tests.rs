@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::dialect::for_session;
-use crate::dialect::tests::{Seen, fixtures, prune, summary};
+use crate::dialect::tests::facts::pruned;
+use crate::dialect::tests::{Seen, fixtures, summary};
 
 /// A session that is read, its messages a millisecond apart.
 struct Reading {
@@ -94,16 +95,16 @@ impl Reading {
                 response
             })
             .collect();
-        let problems = prune(json!({
+        let problems = pruned(json!({
             "malformed": self.problems.malformed,
             "mistyped": self.problems.mistyped,
         }));
-        prune(json!({ "responses": responses, "problems": problems }))
+        pruned(json!({ "responses": responses, "problems": problems }))
     }
 }
 
 fn request_summary(request: &Request) -> Value {
-    prune(json!({
+    pruned(json!({
         "model": request.model,
         "stream": request.stream,
         "max_tokens": request.max_tokens,

@@ -1,0 +1,129 @@
+//! The shape of what is not known: names and JSON types, never values.
+
+use super::Facts;
+use crate::exchange::Quirk;
+use crate::json::{Kind, Text, Value};
+
+/// Longest name that is kept, in bytes.
+const NAME_KEPT: usize = 64;
+/// Members of an object that a shape names.
+const MEMBERS_SHOWN: usize = 8;
+/// How deep a shape goes below the value itself.
+const DEPTH: u8 = 1;
+
+/// A member and what is known of it: a quirk where the reference does not have it.
+pub(super) type Known = (&'static str, Option<Quirk>);
+
+/// Looks up the members of an object that are not null in a table sorted by name: notes the quirks they stand for, and
+/// as `kind` those that the table does not have. `place` is where the object stood.
+pub(super) fn check_members(
+    object: Value<'_>,
+    known: &[Known],
+    (kind, place): (Quirk, &'static str),
+    facts: &mut Facts,
+) {
+    for (name, value) in object.members().filter(|(_, value)| !value.is_null()) {
+        let decoded = name.decode();
+        match known.binary_search_by_key(&&*decoded, |(name, _)| *name) {
+            Ok(at) => known[at]
+                .1
+                .into_iter()
+                .for_each(|quirk| facts.quirks.insert(quirk)),
+            Err(_) => {
+                facts.quirks.insert(kind);
+                // A name costs something to make up, and an object may have millions.
+                if !facts.unknown.is_full() {
+                    let shape = || shape(value, DEPTH);
+                    facts.unknown.note(kind, place, &kept(name), shape);
+                }
+            }
+        }
+    }
+}
+
+/// Notes a name that stands for itself: an event type, a finish reason.
+pub(super) fn note_name(name: Text<'_>, kind: Quirk, place: &'static str, facts: &mut Facts) {
+    facts.quirks.insert(kind);
+    facts.unknown.note(kind, place, &kept(name), String::new);
+}
+
+/// A name cut at the bound. Whatever is no part of a name becomes a question mark, so that a log line stays one.
+fn kept(name: Text<'_>) -> String {
+    let decoded = name.decode();
+    let is_part = |character: &char| {
+        character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | ':' | '/' | '$')
+    };
+    let characters = decoded.chars().take(NAME_KEPT);
+    characters
+        .map(|character| Some(character).filter(is_part).unwrap_or('?'))
+        .collect()
+}
+
+/// The type of a value; of an object the names and types of its first members, of an array the shape of its first.
+fn shape(value: Value<'_>, depth: u8) -> String {
+    match value.kind() {
+        Kind::Null => "null".into(),
+        Kind::Bool => "boolean".into(),
+        Kind::Number => "number".into(),
+        Kind::String => "string".into(),
+        Kind::Array => match value.elements().next() {
+            Some(first) => format!("[{}]", shape(first, depth)),
+            None => "[]".into(),
+        },
+        Kind::Object if depth == 0 => "object".into(),
+        Kind::Object => {
+            let members = value.members().take(MEMBERS_SHOWN);
+            let members: Vec<_> = members
+                .map(|(name, value)| format!("{}: {}", kept(name), shape(value, depth - 1)))
+                .collect();
+            format!("{{{}}}", members.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    fn shown(json: &str) -> Vec<String> {
+        let mut facts = Facts::default();
+        let known: [Known; 2] = [("id", None), ("x_groq", Some(Quirk::OwnMembers))];
+        let place = (Quirk::UnknownMember, "choices[]");
+        let object = json::parse(json.as_bytes()).unwrap();
+        check_members(object, &known, place, &mut facts);
+        let ids = facts.quirks.iter().map(|quirk| quirk.id().to_owned());
+        ids.chain(facts.unknown.iter().map(ToString::to_string))
+            .collect()
+    }
+
+    #[test]
+    fn known_members_are_no_news_and_those_of_servers_are_quirks() {
+        assert_eq!(shown(r#"{"id":1,"mood":null}"#), [""; 0]);
+        assert_eq!(shown(r#"{"x_groq":{}}"#), ["B-14"]);
+    }
+
+    #[test]
+    fn a_shape_has_names_and_types_and_no_value() {
+        let shown = shown(
+            r#"{"a":"secret","b":{"c":[{"d":"secret"}],"e":1,"f":true},"g":[],"secret \n":[[1]]}"#,
+        );
+        let expected = [
+            "unknown_member",
+            "choices[].a: string",
+            "choices[].b: {c: [object], e: number, f: boolean}",
+            "choices[].g: []",
+            "choices[].secret??: [[number]]",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_shape_is_bounded() {
+        let members: Vec<_> = (0..1000).map(|at| format!("\"{at:0>99}\":1")).collect();
+        let object = format!("{{\"{}\":{{{}}}}}", "n".repeat(9999), members.join(","));
+        assert!(shown(&object).concat().len() < 1000);
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(100), "]".repeat(100));
+        assert!(shown(&deep).concat().len() < 400);
+    }
+}
