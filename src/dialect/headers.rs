@@ -7,7 +7,7 @@
 use crate::exchange::{Headers, Limited, RateLimit};
 
 /// Names of the fields that are kept, sorted.
-pub const KEPT: [&str; 28] = [
+pub const KEPT: [&str; 29] = [
     "anthropic-ratelimit-input-tokens-limit",
     "anthropic-ratelimit-input-tokens-remaining",
     "anthropic-ratelimit-input-tokens-reset",
@@ -23,6 +23,7 @@ pub const KEPT: [&str; 28] = [
     "apim-request-id",
     "cf-ray",
     CODING,
+    CONTENT_TYPE,
     "openai-organization",
     "openai-processing-ms",
     "openai-project",
@@ -40,6 +41,16 @@ pub const KEPT: [&str; 28] = [
 
 /// The field that says how a body is coded; kept because the body could not be read without it.
 pub const CODING: &str = "content-encoding";
+
+/// The field that says what a body is; kept because what it says and what comes may differ.
+pub const CONTENT_TYPE: &str = "content-type";
+
+/// Whether a content type announces server-sent events, whatever its parameters.
+#[must_use]
+pub fn announces_events(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("text/event-stream")
+}
 
 /// Which field says how much is left of what.
 const REMAINING: [(&str, Limited); 6] = [

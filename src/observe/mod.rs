@@ -11,6 +11,7 @@ mod lines;
 mod multipart;
 pub mod observer;
 mod outline;
+mod quirks;
 mod reading;
 pub mod redact;
 pub mod secrets;

@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use super::Config;
 use super::clock::OutputClock;
 use super::estimate::{Countable, Estimates, Finished};
+use super::quirks;
 use super::reading::{RequestReading, ResponseReading};
 use super::redact;
 use super::secrets::Secrets;
@@ -21,7 +22,7 @@ use super::settle;
 use crate::dialect::{
     Dialect, Generated, SessionDialect, TEXT_MAX, deployment, headers, vector_store,
 };
-use crate::exchange::{Attempt, Call, Exchange, Headers, Problems, Upstream, UsageSource};
+use crate::exchange::{Attempt, Call, Exchange, Headers, Problems, Quirk, Upstream, UsageSource};
 use crate::sink::{ExchangeId, Sink};
 use crate::tee::{Closing, Event, Instant, Observer, RequestHead, Side, UpstreamName};
 
@@ -55,13 +56,15 @@ impl ExchangeObserver {
     pub(super) fn new(
         id: ExchangeId,
         head: &RequestHead<'_>,
-        exchange: Exchange,
+        mut exchange: Exchange,
         dialect: Option<&'static dyn Dialect>,
         config: &Config,
         secrets: Secrets,
         sinks: Arc<[Arc<dyn Sink>]>,
     ) -> Self {
         let coding = header(head.headers, CONTENT_ENCODING);
+        let compressed = dialect.is_some() && is_coded(coding);
+        exchange.quirks.insert_if(compressed, Quirk::CodedRequest);
         let content_type = head.headers.get(CONTENT_TYPE);
         let content_type = content_type.map_or(&b""[..], http::HeaderValue::as_bytes);
         Self {
@@ -146,8 +149,10 @@ impl ExchangeObserver {
             attempt.status = Some(status.as_u16());
         }
         let coding = headers.first(headers::CODING).unwrap_or_default().trim();
-        self.coded = !matches!(coding, "" | "identity");
-        self.response.begin(status, coding);
+        self.coded = is_coded(coding);
+        let content_type = headers.first(headers::CONTENT_TYPE);
+        let says_events = content_type.map(headers::announces_events);
+        self.response.begin(status, coding, says_events);
         if self.estimates.is_some() {
             self.response.gather();
         }
@@ -210,6 +215,8 @@ impl ExchangeObserver {
         self.exchange.usage = facts.usage;
         self.exchange.problems = facts.problems;
         self.exchange.problems.add(self.request.problems());
+        self.exchange.quirks |= facts.quirks;
+        self.exchange.unknown = facts.unknown;
         self.exchange.http.response_bytes = closing.response_bytes;
         self.exchange.http.status = closing.status.map(|status| status.as_u16());
         if !self.exchange.response.streamed {
@@ -224,6 +231,7 @@ impl ExchangeObserver {
             closing.verdict,
             usage_left,
         );
+        self.exchange.quirks |= quirks::of_whole(&self.exchange);
         let countable = self.countable(facts.generated);
         let finished = Finished {
             id: self.id,
@@ -357,4 +365,8 @@ fn header(headers: &HeaderMap, name: http::HeaderName) -> &str {
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .trim()
+}
+
+fn is_coded(coding: &str) -> bool {
+    !matches!(coding, "" | "identity")
 }

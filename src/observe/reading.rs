@@ -7,8 +7,8 @@ use super::decode::Decoder;
 use super::lines::{Line, Lines};
 use super::multipart::{self, Multipart};
 use super::outline::Outline;
-use crate::dialect::{Dialect, Facts, Framing, Generated, Output, Reader};
-use crate::exchange::{Problems, Request};
+use crate::dialect::{Dialect, Facts, Framing, Generated, Output, Reader, framing_quirks};
+use crate::exchange::{Call, Problems, Quirk, Request};
 use crate::sse::{Parser, Sniff, sniff};
 
 /// Most bytes that may tell nothing of a body's form.
@@ -196,6 +196,8 @@ pub(super) struct ResponseReading {
     dialect: Option<&'static dyn Dialect>,
     limit: usize,
     status: StatusCode,
+    /// Whether the content type says that events come; `None` where there is none.
+    says_events: Option<bool>,
     decoder: Option<Decoder>,
     decoded: Vec<u8>,
     form: Form,
@@ -235,6 +237,7 @@ impl ResponseReading {
             dialect,
             limit,
             status: StatusCode::OK,
+            says_events: None,
             decoder: None,
             decoded: Vec::new(),
             form: Form::Ignored,
@@ -243,11 +246,12 @@ impl ResponseReading {
     }
 
     /// A response head came. A second one replaces the first, whose body nobody sees.
-    pub(super) fn begin(&mut self, status: StatusCode, coding: &str) {
+    pub(super) fn begin(&mut self, status: StatusCode, coding: &str, says_events: Option<bool>) {
         if self.dialect.is_none() {
             return;
         }
         self.status = status;
+        self.says_events = says_events;
         self.form = Form::Undecided(Vec::new());
         match Decoder::for_coding(coding, self.limit) {
             Ok(decoder) => self.decoder = Some(decoder).filter(|decoder| !decoder.is_identity()),
@@ -275,6 +279,7 @@ impl ResponseReading {
 
     fn undecodable(&mut self) {
         self.facts.problems.undecodable += 1;
+        self.facts.quirks.insert(Quirk::Undecodable);
         self.form = Form::Ignored;
     }
 
@@ -316,6 +321,7 @@ impl ResponseReading {
                 parser.push(bytes, |event| {
                     let output = if event.oversized {
                         facts.problems.oversized += 1;
+                        facts.quirks.insert(Quirk::LongEvent);
                         Output::default()
                     } else {
                         reader.event(event.name, event.data, facts)
@@ -376,7 +382,26 @@ impl ResponseReading {
                 Form::Raw
             }
         };
+        self.note_form(sniffed == Sniff::Stream, &beginning);
         self.read(&beginning, on_heard);
+    }
+
+    /// Notes where head and body contradict each other.
+    fn note_form(&mut self, stream: bool, beginning: &[u8]) {
+        let quirks = &mut self.facts.quirks;
+        let whole = matches!(self.form, Form::Whole(..) | Form::Outline(..));
+        let body = beginning.trim_ascii_start();
+        let is_json = matches!(body.first(), Some(b'{' | b'['));
+        let blank = is_json && body.len() < beginning.len();
+        quirks.insert_if(blank && whole, Quirk::BlankBeforeBody);
+        if self.status.is_success() {
+            let said = self.says_events == Some(true);
+            quirks.insert_if(said != stream, Quirk::ContentType);
+        } else {
+            let object = body.first() == Some(&b'{');
+            let odd = stream || !object || self.says_events == Some(true);
+            quirks.insert_if(odd, Quirk::ErrorForm);
+        }
     }
 
     /// Frames went by unseen. A stream is picked up at its next event; of anything else no whole can come any more.
@@ -399,6 +424,7 @@ impl ResponseReading {
             let beginning = std::mem::take(beginning);
             self.decide(beginning, true, &mut on_heard);
         }
+        let due = self.status == StatusCode::OK && self.dialect.is_some_and(is_never_empty);
         let facts = &mut self.facts;
         match std::mem::replace(&mut self.form, Form::Ignored) {
             Form::Stream(mut stream) => {
@@ -409,14 +435,21 @@ impl ResponseReading {
                         on_heard(Heard::Event(reader.event(event.name, event.data, facts)));
                     }
                 });
+                let odd = parser.oddities();
+                facts.quirks |= framing_quirks(odd);
+                let unended = odd.unended && complete;
+                facts.quirks.insert_if(unended, Quirk::NoLastBlankLine);
             }
             // Half a line of a broken stream says nothing.
             Form::Lines(mut lines, mut reader) if complete => {
                 lines.end(|line| read_line(line, &mut *reader, facts, &mut on_heard));
             }
             Form::Whole(body, mut reader) | Form::Outline(_, body, mut reader) if complete => {
+                let nothing = matches!(body.trim_ascii(), b"" | b"null");
+                facts.quirks.insert_if(nothing && due, Quirk::EmptyBody);
                 reader.body(self.status.as_u16(), &body, facts);
             }
+            Form::Undecided(_) if complete => facts.quirks.insert_if(due, Quirk::EmptyBody),
             Form::Lines(..)
             | Form::Raw
             | Form::Whole(..)
@@ -430,7 +463,11 @@ impl ResponseReading {
     pub(super) fn settle(&mut self, request: &Request) -> Facts {
         let mut facts = std::mem::take(&mut self.facts);
         if let Some(dialect) = self.dialect {
+            let choices = facts.response.choices.len();
             dialect.settle(request, &mut facts.response);
+            // Choices that were none have been folded into those that are.
+            let folded = facts.response.choices.len() < choices;
+            facts.quirks.insert_if(folded, Quirk::ChoiceIndex);
         }
         facts
     }
@@ -446,6 +483,11 @@ fn whole(reader: Box<dyn Reader>, status: StatusCode) -> Form {
 }
 
 /// Reads a line, and says so where it is one of a stream: a single line may be a whole answer.
+/// Whether an answer is never empty: all but the transcript of silence.
+fn is_never_empty(dialect: &dyn Dialect) -> bool {
+    !matches!(dialect.call(), Call::Transcription | Call::Translation)
+}
+
 fn read_line(
     line: Line<'_>,
     reader: &mut dyn Reader,

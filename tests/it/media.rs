@@ -445,6 +445,7 @@ async fn a_coded_form_passes_as_it_is_and_is_read() {
             "gen_ai.request.model=whisper-1",
             "llm.model=whisper-1",
             "streamgauge.end=done",
+            r#"streamgauge.quirks=["L-05"]"#,
             "streamgauge.time_to_first_byte=TIME",
             "streamgauge.time_to_response_head=TIME",
             "streamgauge.usage.source=missing",

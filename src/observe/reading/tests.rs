@@ -10,7 +10,7 @@ use crate::exchange::{Response, Usage};
 /// What a body came to, told in pieces: its facts, and what each piece carried.
 fn read(path: &str, pieces: &[&[u8]]) -> (Response, Usage, Problems, Vec<Heard>) {
     let mut reading = ResponseReading::new(for_request("POST", path), 1 << 20);
-    reading.begin(StatusCode::OK, "");
+    reading.begin(StatusCode::OK, "", None);
     let mut outputs = Vec::new();
     for piece in pieces {
         reading.push(piece, |output| outputs.push(output));

@@ -11,7 +11,7 @@ macro_rules! keyed {
 }
 
 /// Every field that may be kept.
-const FIELDS: [(&str, &str); 28] = keyed![
+const FIELDS: [(&str, &str); 29] = keyed![
     "anthropic-ratelimit-input-tokens-limit",
     "anthropic-ratelimit-input-tokens-remaining",
     "anthropic-ratelimit-input-tokens-reset",
@@ -27,6 +27,7 @@ const FIELDS: [(&str, &str); 28] = keyed![
     "apim-request-id",
     "cf-ray",
     "content-encoding",
+    "content-type",
     "openai-organization",
     "openai-processing-ms",
     "openai-project",

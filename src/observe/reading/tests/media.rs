@@ -19,7 +19,7 @@ fn read<'a>(
 ) -> (Facts, Vec<Heard>) {
     let mut reading = ResponseReading::new(dialect(path), LIMIT);
     let mut heard = Vec::new();
-    reading.begin(StatusCode::from_u16(status).unwrap(), "");
+    reading.begin(StatusCode::from_u16(status).unwrap(), "", None);
     for piece in pieces {
         reading.push(piece, |one| heard.push(one));
     }
