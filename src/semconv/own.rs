@@ -6,7 +6,7 @@
 use super::gen_ai::some;
 use super::metric::{Kind, Metric, Record, Sample, buckets};
 use super::{Attribute, Attributes, Vocabulary};
-use crate::exchange::{Exchange, UsageSource};
+use crate::exchange::{Exchange, Quirk, UsageSource};
 use std::time::Duration;
 
 mod upstream;
@@ -15,6 +15,7 @@ const END: &str = "streamgauge.end";
 const USAGE_SOURCE: &str = "streamgauge.usage.source";
 const UPSTREAM: &str = "streamgauge.upstream.name";
 const PARTIAL: &str = "streamgauge.partial";
+const QUIRKS_SPAN: &str = "streamgauge.quirks";
 const INTEGRITY_SPAN: &str = "streamgauge.integrity";
 const OVERHEAD_SPAN: &str = "streamgauge.overhead.duration";
 
@@ -32,6 +33,8 @@ pub const KIND: &str = "kind";
 pub const SIGNAL: &str = "signal";
 /// Result of the comparison, on `streamgauge.integrity`.
 const RESULT: &str = "result";
+/// Which quirk, on `streamgauge.quirks`.
+const QUIRK: &str = "quirk";
 /// Which first, on `streamgauge.time_to_first`.
 const FIRST: &str = "first";
 
@@ -98,6 +101,11 @@ pub static OBSERVATION_PROBLEMS: Metric = counter(
     "{problem}",
     "What the observer could not make sense of or did not see, by kind.",
 );
+static QUIRKS: Metric = counter(
+    QUIRKS_SPAN,
+    "{exchange}",
+    "Exchanges in which the upstream departed from the API reference, by quirk.",
+);
 /// Exchanges that have begun and not ended. Registered by the application.
 pub static IN_FLIGHT: Metric = health(
     "streamgauge.exchanges.in_flight",
@@ -127,7 +135,7 @@ pub static EXPORT_FAILURES: Metric = health(
     Kind::ObservedCounter,
 );
 
-static METRICS: [&Metric; 20] = [
+static METRICS: [&Metric; 21] = [
     &EXCHANGES,
     &OVERHEAD,
     &INTEGRITY,
@@ -139,6 +147,7 @@ static METRICS: [&Metric; 20] = [
     &REQUEST_BYTES,
     &RESPONSE_BYTES,
     &OBSERVATION_PROBLEMS,
+    &QUIRKS,
     &IN_FLIGHT,
     &OBSERVER_QUEUE,
     &TELEMETRY_DROPPED,
@@ -241,6 +250,10 @@ impl Vocabulary for Own {
         if exchange.response.truncated {
             span.put("streamgauge.truncated", true);
         }
+        if !exchange.quirks.is_empty() {
+            let ids: Vec<_> = exchange.quirks.iter().map(Quirk::id).collect();
+            span.put(QUIRKS_SPAN, ids);
+        }
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
@@ -291,6 +304,12 @@ impl Vocabulary for Own {
         for (kind, _, count) in problems(exchange) {
             let sample = (count > 0).then(|| OBSERVATION_PROBLEMS.sample(count));
             record_by(record, &mut base, (KIND, kind), sample);
+        }
+        if !exchange.quirks.is_empty() {
+            for quirk in exchange.quirks.iter() {
+                let sample = Some(QUIRKS.sample(1_u64));
+                record_by(record, &mut base, (QUIRK, quirk.id()), sample);
+            }
         }
     }
 }

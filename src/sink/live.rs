@@ -233,7 +233,9 @@ fn cut(text: &str) -> Box<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Flow, Http, Problems, Request, Response, Times, Usage};
+    use crate::exchange::{
+        Flow, Http, Problems, Quirks, Request, Response, Times, Unknowns, Usage,
+    };
 
     fn exchange(model: &str) -> Arc<Exchange> {
         Arc::new(Exchange {
@@ -270,6 +272,8 @@ mod tests {
             failure: None,
             integrity: None,
             problems: Problems::default(),
+            quirks: Quirks::default(),
+            unknown: Unknowns::default(),
         })
     }
 

@@ -9,7 +9,8 @@ use hyper::Request;
 use serde_json::json;
 use streamgauge::admin;
 use streamgauge::exchange::{
-    Call, End, Exchange, Failure, Flow, Http, Problems, Response, Times, Upstream, Usage,
+    Call, End, Exchange, Failure, Flow, Http, Problems, Quirks, Response, Times, Unknowns,
+    Upstream, Usage,
 };
 use streamgauge::sink::live::Live;
 use streamgauge::sink::{ExchangeId, Sink as _, Started};
@@ -109,6 +110,8 @@ fn broken() -> Arc<Exchange> {
         }),
         integrity: None,
         problems: Problems::default(),
+        quirks: Quirks::default(),
+        unknown: Unknowns::default(),
     })
 }
 

@@ -109,3 +109,20 @@ fn what_was_not_seen_makes_an_exchange_partial() {
     assert!(samples.contains(&problems.to_owned()));
     assert!(samples.iter().any(|line| line.starts_with("streamgauge.exchanges ") && line.contains("partial=true")));
 }
+
+#[test]
+fn quirks_are_counted_each_and_listed_on_the_span() {
+    let mut exchange = sample::unary();
+    exchange.quirks = [Quirk::NoSpace, Quirk::UsageInChoice].into_iter().collect();
+    let spans = inference_lines(&Own, &exchange);
+    assert!(spans.contains(&r#"streamgauge.quirks=["A-03", "C-07"]"#.to_owned()));
+    let counted: Vec<_> = samples(&exchange)
+        .into_iter()
+        .filter(|line| line.starts_with("streamgauge.quirks "))
+        .collect();
+    let expected = [
+        "streamgauge.quirks {streamgauge.upstream.name=main quirk=A-03} 1",
+        "streamgauge.quirks {streamgauge.upstream.name=main quirk=C-07} 1",
+    ];
+    assert_eq!(counted, expected);
+}

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use streamgauge::dialect::headers;
 use streamgauge::exchange::{
     Attempt, Call, Choice, End, Exchange, Failure, Flow, Headers, Http, Integrity, Limited,
-    OutputType, Problems, RateLimit, Request, Response, ServerTimes, Stall, Times, ToolCall, Trace,
-    Upstream, Usage,
+    OutputType, Problems, Quirk, RateLimit, Request, Response, ServerTimes, Stall, Times, ToolCall,
+    Trace, Unknowns, Upstream, Usage,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -90,6 +90,8 @@ pub(super) fn everything() -> Exchange {
             undecodable: 1,
             missed_frames: 1,
         },
+        quirks: Quirk::ALL.into_iter().collect(),
+        unknown: Unknowns::default(),
     }
 }
 
