@@ -26,6 +26,7 @@ use crate::proxy::config::Upstream;
 use crate::proxy::{Proxy, listen};
 use crate::sink::Sink;
 use crate::sink::live::Live;
+use crate::sink::news::News;
 use crate::tee::Counters;
 
 use telemetry::Telemetry;
@@ -210,7 +211,8 @@ fn sinks(telemetry: &Telemetry, live: &Arc<Live>) -> Arc<[Arc<dyn Sink>]> {
         .traces
         .clone()
         .map(|traces| traces as Arc<dyn Sink>);
-    let always: [Arc<dyn Sink>; 2] = [telemetry.metrics.clone(), live.clone()];
+    let news = Arc::new(News::default());
+    let always: [Arc<dyn Sink>; 3] = [telemetry.metrics.clone(), live.clone(), news];
     traces.into_iter().chain(always).collect()
 }
 

@@ -5,6 +5,7 @@
 
 pub mod live;
 pub mod metrics;
+pub mod news;
 pub mod traces;
 
 mod attributes;

@@ -8,7 +8,7 @@ use tokio::net::TcpSocket;
 
 use crate::support::http1::{Message, chunk};
 use crate::support::process::{Program, Server};
-use crate::support::scene::{EDITED, END, STREAM, Scene, chat};
+use crate::support::scene::{EDITED, END, STREAM, Scene, UNEDITED, chat};
 use crate::support::{client, file};
 
 #[tokio::test]
@@ -205,6 +205,27 @@ fn talkative(program: Program) -> Program {
 }
 
 const KEYED: &str = "[[upstream]]\nname = \"default\"\nurl = \"http://a/v1\"\n";
+
+#[tokio::test]
+async fn what_an_upstream_sends_for_the_first_time_is_told_once_with_its_shape_and_no_value() {
+    let scene = Scene::start().await;
+    let odd = "data: {\"choices\":[],\"weather\":{\"wind\":\"secret\"}}\n\n";
+    for _ in 0..2 {
+        let (mut client, mut served) = scene.call(&chat(UNEDITED)).await;
+        let events = [chunk(odd), chunk(END), chunk("")].concat();
+        served.write([STREAM.as_bytes(), &events].concat()).await;
+        client.read_response().await;
+    }
+    scene.server.finished(2).await;
+    let told = "the upstream sends something that is not known here";
+    let line = scene.server.process.message(told).await;
+    assert_eq!(line["upstream"], "default");
+    assert_eq!(line["kind"], "unknown_member");
+    assert_eq!(line["shape"], "weather: {wind: string}");
+    let log = scene.server.process.stderr();
+    assert_eq!(log.text().matches(told).count(), 1, "{}", log.text());
+    assert!(!log.text().contains("secret"), "{}", log.text());
+}
 
 #[tokio::test]
 async fn no_output_carries_a_body_or_a_credential() {
