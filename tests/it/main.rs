@@ -23,6 +23,7 @@ mod media;
 mod memory;
 mod metrics;
 mod overload;
+mod quirks;
 mod realtime;
 mod reference;
 mod routes;

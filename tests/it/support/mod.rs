@@ -5,6 +5,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod client;
+pub(crate) mod coding;
 pub(crate) mod collector;
 pub(crate) mod exposition;
 pub(crate) mod file;
@@ -15,6 +16,7 @@ pub(crate) mod origin;
 pub(crate) mod otlp;
 pub(crate) mod process;
 pub(crate) mod relay;
+pub(crate) mod replay;
 pub(crate) mod scene;
 pub(crate) mod tls;
 pub(crate) mod upstream;
