@@ -77,7 +77,7 @@ fn an_empty_frame_is_no_body() {
 fn white_space_before_a_body_is_not_kept() {
     let dialect = for_request("POST", "/v1/chat/completions");
     let mut reading = ResponseReading::new(dialect, 100);
-    reading.begin(StatusCode::OK, "");
+    reading.begin(StatusCode::OK, "", None);
     for _ in 0..1000 {
         reading.push(b" \r\n", |_| {});
     }
