@@ -7,12 +7,13 @@
 //! only file that spells a wire key. OpenAI API reference: "Create chat completion", `stream_options`.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method};
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use crate::json::{self, Kind, Text, Value};
 use crate::sse::{Framer, Parser, Segment};
@@ -283,32 +284,33 @@ impl Edit for Filter {
     }
 }
 
+/// Searches that are made ready once: making them ready took longer than searching a chunk.
+static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""usage""#));
+
 /// Every chunk with choices has a delta, and a member's name cannot stand in a string unescaped.
 fn has_delta(event: &[u8]) -> bool {
-    memmem::find(event, br#""delta""#).is_some()
+    DELTA.find(event).is_some()
 }
 
 /// Whether an event is the one that asking for usage adds: usage, and no choices.
 fn is_usage_event(event: &[u8]) -> bool {
-    if event.len() > LONGEST_USAGE_EVENT
-        || has_delta(event)
-        || memmem::find(event, br#""usage""#).is_none()
-    {
+    if event.len() > LONGEST_USAGE_EVENT || has_delta(event) || USAGE.find(event).is_none() {
         return false;
     }
     let mut found = false;
     let mut parser = Parser::new(LONGEST_USAGE_EVENT);
     let mut look = |event: crate::sse::Event<'_>| {
-        let Ok(chunk) = json::parse(event.data) else {
-            return;
+        let (mut no_choices, mut usage) = (false, false);
+        let each = |key: Text<'_>, value: Value<'_>| {
+            if key.is("choices") {
+                no_choices = value.kind() == Kind::Array && value.elements().next().is_none();
+            } else if key.is("usage") {
+                usage = value.kind() == Kind::Object;
+            }
         };
-        let no_choices = chunk.get("choices").is_some_and(|choices| {
-            choices.kind() == Kind::Array && choices.elements().next().is_none()
-        });
-        let usage = chunk
-            .get("usage")
-            .is_some_and(|usage| usage.kind() == Kind::Object);
-        found = no_choices && usage;
+        let read = json::text(event.data).and_then(|text| json::parse_object(text, each));
+        found = read.is_ok() && no_choices && usage;
     };
     parser.push(event, &mut look);
     parser.finish(&mut look);
@@ -320,7 +322,7 @@ fn is_usage_event(event: &[u8]) -> bool {
 fn corrupt(out: &mut VecDeque<Piece>) {
     for piece in out {
         if let Piece::Pass(bytes) = piece
-            && let Some(at) = memmem::find(bytes, b"damage-this-frame")
+            && let Some(at) = memchr::memmem::find(bytes, b"damage-this-frame")
         {
             let mut damaged = bytes.to_vec();
             damaged[at] ^= 1;

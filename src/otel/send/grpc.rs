@@ -147,3 +147,39 @@ impl Decoder for Written {
             .map_err(|error| Status::internal(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic_types::ErrorDetails;
+
+    fn again(status: &Status) -> Option<Duration> {
+        refusal(status).again
+    }
+
+    #[test]
+    fn codes_that_may_pass_are_tried_again_and_others_are_not() {
+        for code in [Code::Unavailable, Code::Aborted, Code::DeadlineExceeded] {
+            assert_eq!(
+                again(&Status::new(code, "")),
+                Some(Duration::ZERO),
+                "{code:?}"
+            );
+        }
+        for code in [
+            Code::InvalidArgument,
+            Code::Unauthenticated,
+            Code::ResourceExhausted,
+        ] {
+            assert_eq!(again(&Status::new(code, "")), None, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_receiver_that_says_when_there_is_room_is_tried_again_then() {
+        let pause = Duration::from_secs(3);
+        let details = ErrorDetails::with_retry_info(Some(pause));
+        let full = Status::with_error_details(Code::ResourceExhausted, "full", details);
+        assert_eq!(again(&full), Some(pause));
+    }
+}

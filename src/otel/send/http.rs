@@ -1,7 +1,7 @@
 //! OTLP over HTTP, in protobuf.
 
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -79,12 +79,22 @@ impl Http {
     }
 }
 
+/// How long `Retry-After` asks to wait: seconds, or a date (RFC 9110 §10.2.3), of which one gone by asks for nothing.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
 /// Which statuses may pass, and after how long.
 fn refusal(response: &Response) -> Refusal {
     let status = response.status().as_u16();
     let asked = || {
-        let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-        seconds.trim().parse().ok().map(Duration::from_secs)
+        let asked = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+        retry_after(asked, SystemTime::now())
     };
     Refusal {
         error: SendError::Status(status),
@@ -93,5 +103,20 @@ fn refusal(response: &Response) -> Refusal {
             502 | 504 => Some(Duration::ZERO),
             _ => None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_by_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
+        let asked = |value| retry_after(value, now).map(|pause| pause.as_secs());
+        assert_eq!(asked("120"), Some(120));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(10));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0));
+        assert_eq!(asked("soon"), None);
     }
 }

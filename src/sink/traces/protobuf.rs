@@ -42,8 +42,16 @@ pub(super) fn bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
 
 /// Tag and length of a field whose bytes follow.
 pub(super) fn length(out: &mut Vec<u8>, field: u32, bytes: usize) {
-    tag(out, field, DELIMITED);
-    put_varint(out, bytes as u64);
+    match u8::try_from(bytes) {
+        // Both in one piece: most of a span is short texts.
+        Ok(short @ ..0x80) if field < 16 => {
+            out.extend_from_slice(&[(field << 3 | DELIMITED) as u8, short]);
+        }
+        _ => {
+            tag(out, field, DELIMITED);
+            put_varint(out, bytes as u64);
+        }
+    }
 }
 
 /// A field that is a message of its own.
@@ -59,11 +67,8 @@ pub(super) fn message(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec
 /// A `KeyValue` field.
 pub(super) fn attribute(out: &mut Vec<u8>, field: u32, (key, value): &Attribute<'_>) {
     let value_len = value_len(value);
-    length(
-        out,
-        field,
-        delimited_len(key.len()) + delimited_len(value_len),
-    );
+    let pair_len = delimited_len(key.len()) + delimited_len(value_len);
+    length(out, field, pair_len);
     bytes(out, 1, key.as_bytes());
     length(out, 2, value_len);
     any_value(out, value);
@@ -115,6 +120,9 @@ const fn delimited_len(bytes: usize) -> usize {
 }
 
 const fn varint_len(number: u64) -> usize {
+    if number < 0x80 {
+        return 1;
+    }
     (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
 }
 

@@ -93,6 +93,8 @@ impl Queue {
         state.open.spans += 1;
         if state.open.spans >= self.batching.size {
             let batch = mem::take(&mut state.open);
+            // Batches are of a size; growing to it step by step copied 1,300 instructions' worth for each request.
+            state.open.bytes.reserve(batch.bytes.len());
             state.full.push_back(batch);
             state.due = None;
             self.work.notify_one();

@@ -80,6 +80,11 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Changes how requests are treated from now on.
     pub(crate) fn set_mode(&self, mode: Mode) {
         self.shared.mode.send_replace(mode);

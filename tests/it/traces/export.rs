@@ -2,9 +2,11 @@
 
 use crate::support::client::send;
 use crate::support::collector::{Collector, Mode};
+use crate::support::file::File;
 use crate::support::gauge::{DONE, FINISH, Gauge, USAGE, chat, delta, stream};
 use crate::support::otlp::{Attributes as _, Received};
 use crate::support::process::Program;
+use crate::support::tls::{Certificate, Terminator};
 
 async fn call(gauge: &Gauge) {
     let hello = delta(r#"{"content":"hello"}"#);
@@ -69,6 +71,56 @@ async fn both_protocols_carry_spans_and_metrics_with_headers_and_compression() {
                     && received.span("POST /v1/chat/completions").is_some()
             );
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_protocols_go_over_tls_to_a_receiver_whose_authority_is_named() {
+    let certificate = Certificate::new();
+    let authority = File::new("collector.crt", &certificate.certificate_pem);
+    for (protocol, http) in [("grpc", "h2"), ("http/protobuf", "http/1.1")] {
+        let collector = Collector::start().await;
+        let tls = Terminator::start(&certificate, &[http], collector.address()).await;
+        let gauge = Gauge::with(|program| {
+            program
+                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+                .env(
+                    "OTEL_EXPORTER_OTLP_ENDPOINT",
+                    format!("https://{}", tls.address),
+                )
+                .env("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.path())
+        })
+        .await;
+        call(&gauge).await;
+        let received = arrived(&collector).await;
+        assert!(received.span("chat m").is_some(), "{protocol}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_of_an_unknown_authority_gets_nothing() {
+    let certificate = Certificate::new();
+    let other = File::new("other-collector.crt", Certificate::new().certificate_pem);
+    for (protocol, http) in [("grpc", "h2"), ("http/protobuf", "http/1.1")] {
+        let collector = Collector::start().await;
+        let tls = Terminator::start(&certificate, &[http], collector.address()).await;
+        let gauge = Gauge::with(|program| {
+            program
+                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+                .env(
+                    "OTEL_EXPORTER_OTLP_ENDPOINT",
+                    format!("https://{}", tls.address),
+                )
+                .env("OTEL_EXPORTER_OTLP_CERTIFICATE", other.path())
+        })
+        .await;
+        call(&gauge).await;
+        gauge
+            .server
+            .process
+            .message("spans were not exported")
+            .await;
+        assert!(collector.received().requests.is_empty(), "{protocol}");
     }
 }
 
