@@ -401,7 +401,13 @@ impl<'a> Text<'a> {
         match self.raw.len().cmp(&other.len()) {
             std::cmp::Ordering::Less => false,
             std::cmp::Ordering::Equal => self.raw == other && !self.has_escapes(),
-            std::cmp::Ordering::Greater => self.has_escapes() && self.decode() == other,
+            // Nor can it begin otherwise, unless with an escape: to look for one cost more than all the rest.
+            std::cmp::Ordering::Greater => {
+                let first = self.raw.as_bytes().first();
+                (first == other.as_bytes().first() || first == Some(&b'\\'))
+                    && self.has_escapes()
+                    && self.decode() == other
+            }
         }
     }
 

@@ -23,7 +23,16 @@ pub(super) struct Inspection {
 impl Inspection {
     /// Inspects a chunk or an answer that is about to be read.
     pub(super) fn object(&mut self, object: Value<'_>, facts: &mut Facts) {
-        let [choices, usage, groq, error] = object.select(["choices", "usage", "x_groq", "error"]);
+        let [choices, usage, groq, error, identity @ ..] = object.select([
+            "choices",
+            "usage",
+            "x_groq",
+            "error",
+            "id",
+            "model",
+            "system_fingerprint",
+            "object",
+        ]);
         if self.inspected >= INSPECTED && !choices.is_none_or(may_end) {
             return;
         }
@@ -32,7 +41,7 @@ impl Inspection {
         if !failed {
             check_members(object, ENVELOPE, (Quirk::UnknownMember, ""), facts);
         }
-        envelope(object, facts);
+        envelope(identity, facts);
         let some = choices.filter(|choices| choices.elements().next().is_some());
         let quirks = &mut facts.quirks;
         let absent = choices.is_none_or(Value::is_null) && !failed;
@@ -66,9 +75,7 @@ fn may_end(choices: Value<'_>) -> bool {
 }
 
 /// Names that change from chunk to chunk, or that say something else than what this is.
-fn envelope(object: Value<'_>, facts: &mut Facts) {
-    let [id, model, fingerprint, kind] =
-        object.select(["id", "model", "system_fingerprint", "object"]);
+fn envelope([id, model, fingerprint, kind]: [Option<Value<'_>>; 4], facts: &mut Facts) {
     let response = &facts.response;
     let known = [&response.id, &response.model, &response.system_fingerprint];
     let changed = known
