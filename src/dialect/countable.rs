@@ -1,6 +1,8 @@
 //! Text that tokens can be counted in, where the wire reports no usage: what went to the model and what came from it.
 
-use crate::json::Text;
+use super::member::decode;
+use super::typed::type_of;
+use crate::json::{Kind, Text, Value};
 
 /// Most text of one exchange that is gathered, in bytes, and the longest request body whose prompt is counted.
 pub const TEXT_MAX: usize = 1 << 20;
@@ -15,6 +17,65 @@ pub struct Prompt {
     pub texts: Vec<String>,
     /// Tokens on top of them: what frames messages, and those that were sent as tokens.
     pub tokens: u64,
+}
+
+/// Tokens that frame a message, its role among them, and those that begin the answer (OpenAI Cookbook, "How to count
+/// tokens"). What other models have there is not known, so they count the same.
+const PER_MESSAGE: u64 = 4;
+const ANSWER: u64 = 3;
+
+impl Prompt {
+    /// One that is made of messages, with none so far.
+    pub(super) fn of_messages() -> Self {
+        Self {
+            tokens: ANSWER,
+            ..Self::default()
+        }
+    }
+
+    /// Counts what frames the message whose texts follow.
+    pub(super) const fn begin_message(&mut self) {
+        self.tokens += PER_MESSAGE;
+    }
+
+    /// Takes a text, or a list of parts that are texts. `None` where it is anything else, such as an image.
+    pub(super) fn read(&mut self, value: Value<'_>) -> Option<()> {
+        match value.kind() {
+            Kind::Null => {}
+            Kind::Array => {
+                for part in value.elements() {
+                    let inner = || {
+                        let [text, refusal] = part.select(["text", "refusal"]);
+                        text.or(refusal)?.as_text()
+                    };
+                    let text = part.as_text().or_else(inner)?;
+                    self.texts.push(text.decode().into_owned());
+                }
+            }
+            _ => self.texts.push(value.as_text()?.decode().into_owned()),
+        }
+        Some(())
+    }
+
+    /// Takes what the model reads as JSON, such as a tool or the arguments of a call; a text of JSON as it is.
+    pub(super) fn read_json(&mut self, value: Value<'_>) {
+        let written = match value.as_text() {
+            Some(text) => text.decode(),
+            None if value.is_null() => return,
+            None => decode(value.raw()),
+        };
+        self.texts.push(written.into_owned());
+    }
+
+    /// Takes the tools on offer. `None` where the type of one is not of these: it is the provider's own, and neither its
+    /// definition nor what it finds is in the request.
+    pub(super) fn read_tools(&mut self, tools: Option<Value<'_>>, types: &[&str]) -> Option<()> {
+        for tool in tools.into_iter().flat_map(Value::elements) {
+            types.contains(&&*type_of(tool)).then_some(())?;
+            self.read_json(tool);
+        }
+        Some(())
+    }
 }
 
 /// What a model generated, choice by choice, since tokens reach over the borders of chunks. Off unless it is made by

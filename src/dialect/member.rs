@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::Generated;
 use crate::exchange::Problems;
 use crate::json::{self, Kind, Selection, Text, Value};
 
@@ -83,4 +84,14 @@ pub(super) fn cut(text: &str, bytes: usize) -> &str {
 pub(super) fn add(length: &mut Option<u64>, chars: u64) -> bool {
     *length = Some(length.unwrap_or_default() + chars);
     chars > 0
+}
+
+/// Adds a text to a length and to what an answer of one choice generated; says whether there was anything to add.
+pub(super) fn add_text(
+    text: Text<'_>,
+    length: &mut Option<u64>,
+    generated: &mut Generated,
+) -> bool {
+    generated.push(0, text);
+    add(length, text.chars())
 }

@@ -4,13 +4,14 @@
 //! `done`, why, how many tokens, and how long the server took; an answer that was no stream is that one object. Chat and
 //! generate differ in the member that holds the text, so one reader takes both. Knows nothing of other dialects.
 
+mod prompt;
 mod request;
 
-use super::member::{self, add, decode, keep, typed};
+use super::member::{self, add_text, decode, keep, typed};
 use super::openai::tool_calls::ToolCalls;
 use super::openai::{error, message, usage};
 use super::server_times::OLLAMA;
-use super::{Dialect, Facts, Framing, Output, Reader, path};
+use super::{Dialect, Facts, Framing, Output, Prompt, Reader, path};
 use crate::exchange::{Call, Choice, Problems, Request, Response};
 use crate::json::{self, Index, Kind, Value};
 
@@ -78,6 +79,14 @@ impl Dialect for Ollama {
     fn reader(&self) -> Box<dyn Reader> {
         Box::<Answer>::default()
     }
+
+    fn is_countable(&self) -> bool {
+        self.call.is_inference()
+    }
+
+    fn prompt(&self, body: &[u8]) -> Option<Prompt> {
+        prompt::read(body, self.last)
+    }
 }
 
 /// Reads one response.
@@ -137,19 +146,22 @@ impl Answer {
         let thinking = typed(thinking, problems, Value::as_text);
         let message = typed(message, problems, member::object);
         if message.is_some() || text.is_some() {
-            note_choice(
-                &mut facts.response,
-                typed(reason, problems, Value::as_text).map(keep),
-            );
+            let reason = typed(reason, problems, Value::as_text);
+            if reason.is_some_and(|reason| reason.is("load") || reason.is("unload")) {
+                // A model came or went, and generated nothing.
+                facts.generated.give_up();
+            }
+            note_choice(&mut facts.response, reason.map(keep));
         }
         let mut output = Output::default();
         if let Some(message) = message {
             output |= message::read(message, 0, &mut self.tool_calls, facts);
         }
-        let response = &mut facts.response;
-        output.content |= text.is_some_and(|text| add(&mut response.content_chars, text.chars()));
-        output.reasoning |=
-            thinking.is_some_and(|text| add(&mut response.reasoning_chars, text.chars()));
+        let (response, generated) = (&mut facts.response, &mut facts.generated);
+        let length = &mut response.content_chars;
+        output.content |= text.is_some_and(|text| add_text(text, length, generated));
+        let length = &mut response.reasoning_chars;
+        output.reasoning |= thinking.is_some_and(|text| add_text(text, length, generated));
         // Only a part of a stream is not done; a whole answer is.
         match typed(done, &mut facts.problems, Value::as_bool) {
             Some(true) => facts.response.done = true,

@@ -2,6 +2,7 @@
 
 use crate::support::client::post;
 use crate::support::gauge::{DONE, FINISH, Gauge, STREAM_HEAD, USAGE, delta, event, json, stream};
+use crate::support::http1::chunk;
 use crate::support::otlp::{Attributes as _, Span};
 
 /// Five tokens of text in one message; what frames it comes on top.
@@ -19,6 +20,38 @@ const TOKENS: i64 = 5;
 
 fn ask() -> Vec<u8> {
     post("/v1/chat/completions", ASK)
+}
+
+/// The same question in one message, to Anthropic's API, OpenAI's Responses and Ollama's two.
+const MESSAGES: &str = r#"{"model":"claude","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"How deep is it?"}]}"#;
+const RESPONSES: &str = r#"{"model":"gpt-4o","stream":true,"input":"How deep is it?"}"#;
+const OLLAMA_CHAT: &str =
+    r#"{"model":"llama","messages":[{"role":"user","content":"How deep is it?"}]}"#;
+const OLLAMA_GENERATE: &str = r#"{"model":"llama","prompt":"How deep is it?"}"#;
+
+/// What a client gets that leaves once these have reached it, a chunk each.
+async fn left(path: &str, body: &str, chunks: &[String]) -> Span {
+    let gauge = Gauge::start().await;
+    let (mut caller, mut served) = gauge.open(post(path, body)).await;
+    served.write(STREAM_HEAD).await;
+    caller.read_head().await;
+    for sent in chunks {
+        served.write(chunk(sent)).await;
+        caller.read_chunk().await;
+    }
+    caller.close().await;
+    served.closed().await;
+    gauge.spans().await.0
+}
+
+/// Typed events, each in a chunk of its own.
+fn typed<const N: usize>(events: [&str; N]) -> [String; N] {
+    events.map(|data| format!("data: {data}\n\n"))
+}
+
+/// Lines, each in a chunk of its own.
+fn lines<const N: usize>(lines: [&str; N]) -> [String; N] {
+    lines.map(|line| format!("{line}\n"))
 }
 
 /// Where the counts of a span come from, and what they are.
@@ -73,6 +106,145 @@ async fn a_stream_that_its_client_leaves_counts_what_came() {
         usage(&inference),
         (Some("estimated"), Some(PROMPT), Some(1))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_its_client_leaves_counts_what_came() {
+    let events = typed([
+        r#"{"type":"response.created","response":{"id":"r","model":"gpt-4o","status":"in_progress","usage":null}}"#,
+        r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"m"}}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"item_id":"m","delta":"Thr"}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"item_id":"m","delta":"ee met"}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"item_id":"m","delta":"res at midnight."}"#,
+        r#"{"type":"response.output_text.done","output_index":0,"item_id":"m","text":"Three metres at midnight."}"#,
+    ]);
+    let span = left("/v1/responses", RESPONSES, &events).await;
+    assert_eq!(
+        usage(&span),
+        (Some("estimated"), Some(PROMPT), Some(TOKENS))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_in_a_response_is_counted_once_however_often_it_is_said() {
+    let events = typed([
+        r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","id":"f","call_id":"c","name":"gauge","arguments":""}}"#,
+        r#"{"type":"response.function_call_arguments.delta","output_index":0,"item_id":"f","delta":"{}"}"#,
+        r#"{"type":"response.function_call_arguments.done","output_index":0,"item_id":"f","arguments":"{}"}"#,
+        r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"function_call","id":"f","call_id":"c","name":"gauge","arguments":"{}"}}"#,
+    ]);
+    let [added, _, whole, done] = events.clone();
+    // Of some relays no fragments come.
+    for events in [&events[..], &[added, whole, done]] {
+        let span = left("/v1/responses", RESPONSES, events).await;
+        assert_eq!(usage(&span), (Some("estimated"), Some(PROMPT), Some(3)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_provider_ran_or_holds_of_a_response_is_not_counted() {
+    let ask = r#"{"model":"gpt-4o","input":"And now?","previous_response_id":"resp_1"}"#;
+    let answer = r#"{"object":"response","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"Three"}]}]}"#;
+    let gauge = Gauge::start().await;
+    gauge
+        .call(post("/v1/responses", ask), json(200, answer))
+        .await;
+    let (inference, _) = gauge.spans().await;
+    assert_eq!(usage(&inference), (Some("estimated"), None, Some(1)));
+
+    let ask = r#"{"model":"gpt-4o","input":"How deep is it?"}"#;
+    let answer = r#"{"object":"response","status":"completed","output":[{"type":"web_search_call","id":"w"},{"type":"message","content":[{"type":"output_text","text":"Three"}]}]}"#;
+    let gauge = Gauge::start().await;
+    gauge
+        .call(post("/v1/responses", ask), json(200, answer))
+        .await;
+    let (inference, _) = gauge.spans().await;
+    assert_eq!(usage(&inference), (Some("estimated"), Some(PROMPT), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_its_client_leaves_counts_what_came_unless_its_start_told() {
+    const DELTAS: [&str; 3] = [
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Three met"}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"res at midnight."}}"#,
+    ];
+    let [begin, first, rest] = DELTAS;
+    let untold =
+        r#"{"type":"message_start","message":{"type":"message","id":"m","model":"claude"}}"#;
+    let span = left(
+        "/v1/messages",
+        MESSAGES,
+        &typed([untold, begin, first, rest]),
+    )
+    .await;
+    assert_eq!(
+        usage(&span),
+        (Some("estimated"), Some(PROMPT), Some(TOKENS))
+    );
+    let told = r#"{"type":"message_start","message":{"type":"message","id":"m","model":"claude","usage":{"input_tokens":9,"output_tokens":1}}}"#;
+    let span = left("/v1/messages", MESSAGES, &typed([told, begin, first, rest])).await;
+    assert_eq!(usage(&span), (Some("reported_partial"), Some(9), Some(1)));
+    let half = r#"{"type":"message_start","message":{"type":"message","id":"m","model":"claude","usage":{"input_tokens":9}}}"#;
+    let span = left("/v1/messages", MESSAGES, &typed([half, begin, first, rest])).await;
+    assert_eq!(usage(&span), (Some("reported_partial"), Some(9), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_in_a_message_is_counted_by_its_name_and_input() {
+    let events = typed([
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"gauge","input":{}}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#,
+    ]);
+    let span = left("/v1/messages", MESSAGES, &events).await;
+    assert_eq!(usage(&span), (Some("estimated"), Some(PROMPT), Some(3)));
+    let answer = r#"{"type":"message","content":[{"type":"tool_use","id":"t","name":"gauge","input":{}}],"stop_reason":"tool_use"}"#;
+    let gauge = Gauge::start().await;
+    gauge
+        .call(post("/v1/messages", MESSAGES), json(200, answer))
+        .await;
+    let (inference, _) = gauge.spans().await;
+    assert_eq!(
+        usage(&inference),
+        (Some("estimated"), Some(PROMPT), Some(3))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_ollama_that_its_client_leaves_counts_what_came() {
+    let chat = lines([
+        r#"{"model":"llama","message":{"role":"assistant","content":"Three met"},"done":false}"#,
+        r#"{"model":"llama","message":{"role":"assistant","content":"res at midnight."},"done":false}"#,
+    ]);
+    let generate = lines([
+        r#"{"model":"llama","response":"Three met","done":false}"#,
+        r#"{"model":"llama","response":"res at midnight.","done":false}"#,
+    ]);
+    for (path, ask, said) in [
+        ("/api/chat", OLLAMA_CHAT, chat),
+        ("/api/generate", OLLAMA_GENERATE, generate),
+    ] {
+        let span = left(path, ask, &said).await;
+        assert_eq!(
+            usage(&span),
+            (Some("estimated"), Some(PROMPT), Some(TOKENS)),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loading_of_a_model_generates_nothing_to_count() {
+    let gauge = Gauge::start().await;
+    let loaded = r#"{"model":"llama","response":"","done":true,"done_reason":"load"}"#;
+    gauge
+        .call(
+            post("/api/generate", r#"{"model":"llama"}"#),
+            json(200, loaded),
+        )
+        .await;
+    let (inference, _) = gauge.spans().await;
+    assert_eq!(usage(&inference), (Some("missing"), None, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

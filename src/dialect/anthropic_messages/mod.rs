@@ -4,13 +4,14 @@
 //! relays offer it too. `…/messages/count_tokens` generates nothing and `…/messages/batches` is work for later, so both
 //! have HTTP facts only; so has `…/threads/{id}/messages`, which is of OpenAI's Assistants.
 
+mod prompt;
 mod reader;
 mod request;
 mod usage;
 
 use self::reader::Answer;
 use super::typed::TypedReader;
-use super::{Dialect, Reader, path};
+use super::{Dialect, Prompt, Reader, path};
 use crate::exchange::{Call, Problems, Request};
 
 /// The dialect.
@@ -37,5 +38,13 @@ impl Dialect for AnthropicMessages {
 
     fn reader(&self) -> Box<dyn Reader> {
         Box::<TypedReader<Answer>>::default()
+    }
+
+    fn is_countable(&self) -> bool {
+        true
+    }
+
+    fn prompt(&self, body: &[u8]) -> Option<Prompt> {
+        prompt::read(body)
     }
 }

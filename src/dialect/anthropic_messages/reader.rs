@@ -1,7 +1,7 @@
 //! Reads one message: its events, or the whole of it.
 
 use super::usage::Reported;
-use crate::dialect::member::{self, add, count, keep, typed};
+use crate::dialect::member::{self, add_text, count, keep, typed};
 use crate::dialect::openai::{error, note_error, read_identity};
 use crate::dialect::typed::{Calls, Key, Typed, the_choice, type_of};
 use crate::dialect::{Facts, Output};
@@ -101,10 +101,13 @@ impl Answer {
         match &*type_of(block) {
             "text" => output.content = read_content(block, facts),
             "thinking" => output.reasoning = read_thinking(block, facts),
-            "redacted_thinking" => output.other = true,
+            "redacted_thinking" => {
+                facts.generated.give_up();
+                output.other = true;
+            }
             "tool_use" => output.tool_call = self.read_tool_use(block, index, whole, facts),
             // Tools that the server runs, their results, and what is yet to be invented.
-            _ => {}
+            _ => facts.generated.give_up(),
         }
         output
     }
@@ -148,8 +151,13 @@ impl Answer {
             "input_json_delta" => output = self.read_input(delta, index, facts),
             // Proves reasoning to the server's next turn, and is none.
             "signature_delta" => {}
-            // Citations, and what is yet to be invented.
-            _ => output.other = true,
+            // Quotes from the prompt, which cost nothing.
+            "citations_delta" => output.other = true,
+            // What is yet to be invented.
+            _ => {
+                facts.generated.give_up();
+                output.other = true;
+            }
         }
         output
     }
@@ -178,13 +186,15 @@ impl Answer {
 /// Counts the answer text of a block or delta. Says whether there was any.
 fn read_content(from: Value<'_>, facts: &mut Facts) -> bool {
     let text = typed(from.get("text"), &mut facts.problems, Value::as_text);
-    text.is_some_and(|text| add(&mut facts.response.content_chars, text.chars()))
+    let length = &mut facts.response.content_chars;
+    text.is_some_and(|text| add_text(text, length, &mut facts.generated))
 }
 
 /// Counts the reasoning text of a block or delta. Says whether there was any.
 fn read_thinking(from: Value<'_>, facts: &mut Facts) -> bool {
     let text = typed(from.get("thinking"), &mut facts.problems, Value::as_text);
-    text.is_some_and(|text| add(&mut facts.response.reasoning_chars, text.chars()))
+    let length = &mut facts.response.reasoning_chars;
+    text.is_some_and(|text| add_text(text, length, &mut facts.generated))
 }
 
 /// Notes why the message ended, in the wire's own word.

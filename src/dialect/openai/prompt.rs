@@ -3,54 +3,24 @@
 //! Only what is text can be counted: an image, a sound or a file in a message makes the whole prompt uncountable.
 
 use crate::dialect::Prompt;
-use crate::dialect::member::decode;
+use crate::dialect::member::{array, decode};
 use crate::json::{self, Kind, Value};
 
-/// Tokens that frame a message, its role among them, and those that begin the answer (OpenAI Cookbook, "How to count
-/// tokens").
-const PER_MESSAGE: u64 = 4;
-const ANSWER: u64 = 3;
-
-/// The prompt of a chat: its messages and the tools it offers. `None` where not all of it is text.
+/// The prompt of a chat, OpenAI's or Ollama's: its messages and the tools it offers. `None` where not all of it is text.
 pub(in crate::dialect) fn chat(body: &[u8]) -> Option<Prompt> {
     let body = decode(body);
     let [messages, tools, functions] =
         json::parse(body.as_bytes())
             .ok()?
             .select(["messages", "tools", "functions"]);
-    let mut prompt = Prompt {
-        tokens: ANSWER,
-        ..Prompt::default()
-    };
-    for message in messages
-        .filter(|list| list.kind() == Kind::Array)?
+    let mut prompt = Prompt::of_messages();
+    let messages = messages.and_then(array)?;
+    messages
         .elements()
-    {
-        prompt.tokens += PER_MESSAGE;
-        let [content, name, calls, refusal, reasoning] = message.select([
-            "content",
-            "name",
-            "tool_calls",
-            "refusal",
-            "reasoning_content",
-        ]);
-        for text in [content, name, refusal, reasoning].into_iter().flatten() {
-            prompt.read(text)?;
-        }
-        let functions = calls.into_iter().flat_map(Value::elements);
-        for function in functions.filter_map(|call| call.get("function")) {
-            let parts = function.select(["name", "arguments"]);
-            parts
-                .into_iter()
-                .flatten()
-                .try_for_each(|part| prompt.read(part))?;
-        }
-    }
+        .try_for_each(|message| read_message(message, &mut prompt))?;
     let offered = [tools, functions].into_iter().flatten();
     let offered = offered.flat_map(Value::elements);
-    prompt
-        .texts
-        .extend(offered.map(|tool| decode(tool.raw()).into_owned()));
+    offered.for_each(|tool| prompt.read_json(tool));
     Some(prompt)
 }
 
@@ -59,39 +29,50 @@ pub(in crate::dialect) fn chat(body: &[u8]) -> Option<Prompt> {
 pub(in crate::dialect) fn plain(body: &[u8], member: &str) -> Option<Prompt> {
     let body = decode(body);
     let mut prompt = Prompt::default();
-    prompt.read_plain(json::parse(body.as_bytes()).ok()?.get(member)?)?;
+    read_plain(json::parse(body.as_bytes()).ok()?.get(member)?, &mut prompt)?;
     Some(prompt)
 }
 
-impl Prompt {
-    /// Takes a text, or a list of parts that are texts.
-    fn read(&mut self, value: Value<'_>) -> Option<()> {
-        match value.kind() {
-            Kind::Null => {}
-            Kind::Array => {
-                for part in value.elements() {
-                    let text = part.as_text().or_else(|| part.get("text")?.as_text())?;
-                    self.texts.push(text.decode().into_owned());
-                }
-            }
-            _ => self.texts.push(value.as_text()?.decode().into_owned()),
-        }
-        Some(())
+fn read_message(message: Value<'_>, prompt: &mut Prompt) -> Option<()> {
+    prompt.begin_message();
+    let [content, name, calls, refusal, reasoning, thinking, images] = message.select([
+        "content",
+        "name",
+        "tool_calls",
+        "refusal",
+        "reasoning_content",
+        "thinking",
+        "images",
+    ]);
+    // As Ollama has them: beside the content.
+    if images.is_some_and(|images| images.elements().next().is_some()) {
+        return None;
     }
+    let texts = [content, name, refusal, reasoning.or(thinking)];
+    for text in texts.into_iter().flatten() {
+        prompt.read(text)?;
+    }
+    let functions = calls.into_iter().flat_map(Value::elements);
+    for function in functions.filter_map(|call| call.get("function")) {
+        let [name, arguments] = function.select(["name", "arguments"]);
+        name.map_or(Some(()), |name| prompt.read(name))?;
+        arguments.into_iter().for_each(|it| prompt.read_json(it));
+    }
+    Some(())
+}
 
-    fn read_plain(&mut self, value: Value<'_>) -> Option<()> {
-        match value.kind() {
-            Kind::Array => value
-                .elements()
-                .try_for_each(|element| self.read_plain(element))?,
-            Kind::String => self.texts.push(value.as_text()?.decode().into_owned()),
-            _ => {
-                value.as_u64()?;
-                self.tokens += 1;
-            }
+fn read_plain(value: Value<'_>, prompt: &mut Prompt) -> Option<()> {
+    match value.kind() {
+        Kind::Array => value
+            .elements()
+            .try_for_each(|element| read_plain(element, prompt))?,
+        Kind::String => prompt.read(value)?,
+        _ => {
+            value.as_u64()?;
+            prompt.tokens += 1;
         }
-        Some(())
     }
+    Some(())
 }
 
 #[cfg(test)]
@@ -124,6 +105,7 @@ mod tests {
         for body in [
             r#"{"messages":[{"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{}}]}]}"#,
             r#"{"messages":[{"content":{}}]}"#,
+            r#"{"messages":[{"content":"a","images":["aGk="]}]}"#,
             r#"{"messages":"a"}"#,
             "{}",
             "no json",

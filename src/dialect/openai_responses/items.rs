@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::member::add;
+use crate::dialect::member::{add, add_text};
 use crate::dialect::typed::{Key, type_of};
 use crate::dialect::{Facts, Output};
 use crate::json::{Text, Value};
@@ -41,11 +41,6 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Whether it stands for a history that was compacted.
-    pub(super) fn is_compaction(&self) -> bool {
-        self.kind == "compaction"
-    }
-
     /// The tool that the client is to run: its name, or its kind where the provider defined it. `None` for anything else.
     pub(super) fn client_tool(&self) -> Option<Cow<'a, str>> {
         if !CLIENT_CALLS.contains(&&*self.kind) {
@@ -66,9 +61,19 @@ impl<'a> Item<'a> {
     }
 }
 
+/// Notes what the kind of an item tells.
+pub(super) fn note(item: &Item<'_>, facts: &mut Facts) {
+    facts.response.compacted |= item.kind == "compaction";
+    let is_text = matches!(&*item.kind, "message" | "reasoning") || item.client_tool().is_some();
+    if !is_text {
+        // A call that the provider carries out: what the model wrote for it is not all shown.
+        facts.generated.give_up();
+    }
+}
+
 /// Counts the texts of an item that stands there whole.
 pub(super) fn read_whole(item: &Item<'_>, facts: &mut Facts) -> Output {
-    facts.response.compacted |= item.is_compaction();
+    note(item, facts);
     let [content, summary, result] = item.value.select(["content", "summary", "result"]);
     let parts = [content, summary].into_iter().flatten();
     let mut output = Output::default();
@@ -82,23 +87,27 @@ pub(super) fn read_whole(item: &Item<'_>, facts: &mut Facts) -> Output {
 
 fn read_part(part: Value<'_>, facts: &mut Facts) -> Output {
     let [text, refusal, transcript] = part.select(["text", "refusal", "transcript"]);
-    let chars = |member: Option<Value<'_>>| Some(member?.as_text()?.chars());
-    let response = &mut facts.response;
-    let mut output = Output {
-        other: transcript.is_some(),
-        ..Output::default()
-    };
-    match (&*type_of(part), chars(text)) {
-        ("output_text" | "text", Some(chars)) => {
-            output.content = add(&mut response.content_chars, chars);
+    let [text, refusal] = [text, refusal].map(|member| member.and_then(Value::as_text));
+    let (response, generated) = (&mut facts.response, &mut facts.generated);
+    let mut output = Output::default();
+    if transcript.is_some() {
+        generated.give_up();
+        output.other = true;
+    }
+    match (&*type_of(part), text) {
+        ("output_text" | "text", Some(text)) => {
+            output.content = add_text(text, &mut response.content_chars, generated);
         }
-        ("reasoning_text" | "summary_text", Some(chars)) => {
-            output.reasoning = add(&mut response.reasoning_chars, chars);
+        ("reasoning_text", Some(text)) => {
+            output.reasoning = add_text(text, &mut response.reasoning_chars, generated);
+        }
+        ("summary_text", Some(text)) => {
+            output.reasoning = add(&mut response.reasoning_chars, text.chars());
         }
         _ => {}
     }
-    if let Some(chars) = chars(refusal) {
-        output.other |= add(&mut response.refusal_chars, chars);
+    if let Some(refusal) = refusal {
+        output.other |= add_text(refusal, &mut response.refusal_chars, generated);
     }
     output
 }

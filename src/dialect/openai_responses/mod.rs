@@ -8,12 +8,13 @@
 //! is not the fetch's.
 
 mod items;
+mod prompt;
 mod reader;
 mod request;
 
 use self::reader::Answer;
 use super::typed::TypedReader;
-use super::{Dialect, Reader, path};
+use super::{Dialect, Prompt, Reader, path};
 use crate::exchange::{Call, Problems, Request};
 
 /// The dialect, by what is asked for.
@@ -66,5 +67,13 @@ impl Dialect for OpenAiResponses {
 
     fn reader(&self) -> Box<dyn Reader> {
         Box::new(TypedReader(Answer::new(*self != Self::Create)))
+    }
+
+    fn is_countable(&self) -> bool {
+        *self == Self::Create
+    }
+
+    fn prompt(&self, body: &[u8]) -> Option<Prompt> {
+        prompt::read(body).filter(|_| *self == Self::Create)
     }
 }

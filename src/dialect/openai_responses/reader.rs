@@ -5,7 +5,7 @@
 
 use super::items::{self, Item};
 use super::request::conversation_id;
-use crate::dialect::member::{self, add, array, count, keep, typed};
+use crate::dialect::member::{self, add, add_text, array, count, keep, typed};
 use crate::dialect::openai::{error, note_error, read_identity, usage};
 use crate::dialect::server_times::VLLM;
 use crate::dialect::typed::{Calls, Key, Typed, the_choice};
@@ -190,7 +190,7 @@ impl Answer {
             return Output::default();
         };
         let item = Item::read(item, index);
-        facts.response.compacted |= item.is_compaction();
+        items::note(&item, facts);
         Output {
             tool_call: self.read_call(&item, done, facts),
             ..Output::default()
@@ -228,21 +228,33 @@ impl Answer {
         let family = Family::of(family);
         if family == Family::Other {
             // What it has there is its own affair: text, sound, an object.
-            output.other |= delta.is_some_and(|delta| !is_empty(delta));
+            if delta.is_some_and(|delta| !is_empty(delta)) {
+                facts.generated.give_up();
+                output.other = true;
+            }
             return output;
         }
         let Some(delta) = typed(delta, &mut facts.problems, Value::as_text) else {
             return output;
         };
-        let (chars, response) = (delta.chars(), &mut facts.response);
+        let (response, generated) = (&mut facts.response, &mut facts.generated);
         match family {
-            Family::Content => output.content = add(&mut response.content_chars, chars),
-            Family::Reasoning => output.reasoning = add(&mut response.reasoning_chars, chars),
-            Family::Refusal => output.other |= add(&mut response.refusal_chars, chars),
+            Family::Content => {
+                output.content = add_text(delta, &mut response.content_chars, generated);
+            }
+            Family::Reasoning => {
+                output.reasoning = add_text(delta, &mut response.reasoning_chars, generated);
+            }
+            Family::Summary => {
+                output.reasoning = add(&mut response.reasoning_chars, delta.chars());
+            }
+            Family::Refusal => {
+                output.other |= add_text(delta, &mut response.refusal_chars, generated);
+            }
             Family::Arguments => {
                 let key = key(event, facts);
                 self.calls.add(key, delta, facts);
-                output.tool_call = chars > 0;
+                output.tool_call = !delta.is_empty();
             }
             Family::Other => {}
         }
@@ -255,8 +267,9 @@ impl Answer {
 enum Family {
     Content,
     Refusal,
-    /// Reasoning, or a summary of it.
     Reasoning,
+    /// A summary of reasoning, which is not what the model generated.
+    Summary,
     /// Arguments for a client's tool.
     Arguments,
     /// Sound, its transcript, code for the provider's own tools, and what is yet to be invented.
@@ -269,6 +282,7 @@ impl Family {
             "output_text" => Self::Content,
             "refusal" => Self::Refusal,
             "function_call_arguments" | "custom_tool_call_input" => Self::Arguments,
+            _ if name.starts_with("reasoning_summary") => Self::Summary,
             _ if name.starts_with("reasoning") => Self::Reasoning,
             _ => Self::Other,
         }

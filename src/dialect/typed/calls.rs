@@ -51,14 +51,17 @@ impl Calls {
             let call = &mut response.tool_calls[at];
             if call.name.is_empty() {
                 name.clone_into(&mut call.name);
+                facts.generated.push_str(0, name);
                 call.id = key.call.map(keep);
             }
             return false;
         }
         if self.items.len() == CALLS_KEPT {
             response.truncated = true;
+            facts.generated.give_up();
             return true;
         }
+        facts.generated.push_str(0, name);
         response.tool_calls.push(ToolCall {
             index: self.items.len() as u64,
             id: key.call.map(keep),
@@ -85,10 +88,14 @@ impl Calls {
         }
         if let Some(at) = self.find(key, &facts.response.tool_calls) {
             let call = &mut facts.response.tool_calls[at];
-            if !std::mem::replace(&mut self.items[at].in_fragments, true) {
+            let first = !std::mem::replace(&mut self.items[at].in_fragments, true);
+            if first && call.arguments_chars > 0 {
+                // They came whole before, and were gathered.
                 call.arguments_chars = 0;
+                facts.generated.give_up();
             }
             call.arguments_chars += fragment.chars();
+            facts.generated.push(0, fragment);
         }
     }
 
@@ -97,10 +104,15 @@ impl Calls {
         let calls = &mut facts.response.tool_calls;
         let at = self.find(key, calls);
         if let Some(at) = at.filter(|at| !self.items[*at].in_fragments && !arguments.is_null()) {
-            calls[at].arguments_chars = match arguments.as_text() {
-                Some(text) => text.chars(),
-                None => decode(arguments.raw()).chars().count() as u64,
+            let written = match arguments.as_text() {
+                Some(text) => text.decode(),
+                None => decode(arguments.raw()),
             };
+            let chars = written.chars().count() as u64;
+            // Said again by the event that ends the item.
+            if std::mem::replace(&mut calls[at].arguments_chars, chars) == 0 {
+                facts.generated.push_str(0, &written);
+            }
         }
     }
 
