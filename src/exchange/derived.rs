@@ -165,6 +165,13 @@ impl Exchange {
         })
     }
 
+    /// The conversation it is part of: as the response says, else the request. `None` where neither does.
+    #[must_use]
+    pub fn conversation_id(&self) -> Option<&str> {
+        let answered = self.response.conversation_id.as_deref();
+        answered.or(self.request.conversation_id.as_deref())
+    }
+
     /// `finish_reasons`, one per choice in order of index: the raw word, or `error` where a choice had begun and none
     /// came. `None` where no choice began.
     #[must_use]

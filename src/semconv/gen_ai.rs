@@ -290,9 +290,7 @@ pub(super) fn chosen_tier(request: &Request) -> Option<&str> {
 fn unchanged_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
     let (response, usage) = (&exchange.response, &exchange.usage);
     span.put_some("gen_ai.response.id", response.id.as_deref());
-    let conversation = response.conversation_id.as_deref();
-    let conversation = conversation.or(exchange.request.conversation_id.as_deref());
-    span.put_some("gen_ai.conversation.id", conversation);
+    span.put_some("gen_ai.conversation.id", exchange.conversation_id());
     span.put_some(RESPONSE_MODEL, response.model.as_deref());
     span.put_some("gen_ai.response.finish_reasons", exchange.finish_reasons());
     span.put_some("gen_ai.usage.input_tokens", usage.input_tokens);

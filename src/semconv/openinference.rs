@@ -58,6 +58,7 @@ impl Vocabulary for OpenInference {
             "RERANKER" => span.put_some("reranker.model_name", answered.or(asked)),
             _ => {}
         }
+        span.put_some("session.id", exchange.conversation_id());
         put_usage(&exchange.usage, span);
     }
 

@@ -33,6 +33,14 @@ fn a_streamed_call_is_a_span_of_kind_llm() {
 }
 
 #[test]
+fn a_conversation_is_a_session() {
+    let mut exchange = sample::streamed();
+    exchange.request.conversation_id = Some("conv_1".into());
+    let lines = inference_lines(&OpenInference, &exchange);
+    assert!(lines.contains(&"session.id=conv_1".to_owned()), "{lines:?}");
+}
+
+#[test]
 fn an_embedding_names_its_model_where_its_kind_has_it() {
     let mut exchange = sample::unary();
     exchange.call = Some(Call::Embeddings);
