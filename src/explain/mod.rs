@@ -14,13 +14,15 @@ mod raw;
 mod replay;
 mod text;
 
+use std::sync::Arc;
+
 use http::Uri;
 use serde_json::Value;
 
 use self::capture::Capture;
 use self::exported::{Sample, Span};
 use crate::exchange::{Exchange, Usage};
-use crate::observe::secrets::Secrets;
+use crate::observe::{estimate::Estimates, secrets::Secrets};
 use crate::proxy::usage;
 use crate::semconv::{Number, Vocabulary, own};
 use crate::{dialect, observe, proxy};
@@ -70,16 +72,24 @@ pub fn explain(capture: &[u8], options: &Options) -> Result<Vec<Explanation>, Un
         return Err(Unreadable::new(capture::Place::Whole, message));
     }
     let captures = capture::read(capture)?.into_iter();
+    let start = || Estimates::start(Arc::default());
+    let estimates = options.observe.estimate_tokens.then(start);
     Ok(captures
-        .map(|capture| explain_one(capture, options))
+        .map(|capture| explain_one(capture, options, estimates.as_ref()))
         .collect())
 }
 
-fn explain_one(mut capture: Capture, options: &Options) -> Explanation {
+fn explain_one(
+    mut capture: Capture,
+    options: &Options,
+    estimates: Option<&Estimates>,
+) -> Explanation {
     let path = path(&mut capture, options);
     warn(&mut capture, options);
-    let (exchanges, secrets) = replay::replay(&capture, &path, options);
-    if options.inject_usage && would_ask(&capture) && exchanges[0].usage == Usage::default() {
+    let (exchanges, secrets) = replay::replay(&capture, &path, options, estimates);
+    let usage = &exchanges[0].usage;
+    let unreported = usage.estimated || *usage == Usage::default();
+    if options.inject_usage && would_ask(&capture) && unreported {
         let warning = "the stream was not asked for usage, and has none: streamgauge would ask (usage.inject)";
         capture.warnings.push(warning.into());
     }

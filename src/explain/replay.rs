@@ -4,7 +4,7 @@
 //! capture is run twice, with every such thing filled in one way and then another ([`Guess`]). What differs between the
 //! two stands on a guess, and is not said.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use super::capture::{Capture, Request, Response};
 use super::{Options, raw};
 use crate::dialect;
 use crate::exchange::{Exchange, Trace};
-use crate::observe::{self, decode::Decoder, secrets::Secrets};
+use crate::observe::{self, decode::Decoder, estimate::Estimates, secrets::Secrets};
 use crate::proxy::{config, upstream};
 use crate::sink::{ExchangeId, Sink};
 use crate::tee::{
@@ -60,11 +60,13 @@ pub(super) fn replay(
     capture: &Capture,
     path: &Uri,
     options: &Options,
+    estimates: Option<&Estimates>,
 ) -> ([Arc<Exchange>; 2], Secrets) {
     let said = Said {
         capture,
         path,
         options,
+        estimates,
     };
     let exchanges = GUESSES.each_ref().map(|guess| said.replay(guess));
     (exchanges, said.secrets())
@@ -83,6 +85,8 @@ struct Said<'a> {
     /// Where there is no request: the path it would have had.
     path: &'a Uri,
     options: &'a Options,
+    /// Where tokens are counted that nobody reported.
+    estimates: Option<&'a Estimates>,
 }
 
 impl Said<'_> {
@@ -93,8 +97,8 @@ impl Said<'_> {
         let body = clear(body, headers.as_mut(), self.options);
         let headers = headers.unwrap_or_default();
         let head = self.head(&headers, guess);
-        let kept = Arc::new(Kept::default());
-        let sinks: Arc<[Arc<dyn Sink>]> = Arc::new([Arc::clone(&kept) as Arc<dyn Sink>]);
+        let (kept, finished) = mpsc::channel();
+        let sinks: Arc<[Arc<dyn Sink>]> = Arc::new([Arc::new(Kept(kept)) as Arc<dyn Sink>]);
         let config = observe::Config {
             stall_threshold: Duration::ZERO,
             ..self.options.observe.clone()
@@ -108,7 +112,8 @@ impl Said<'_> {
             &config,
             "".into(),
             sinks,
-        );
+        )
+        .with_estimates(self.estimates.cloned());
         let mut run = Run {
             observer: Box::new(observer),
             start: head.received,
@@ -118,7 +123,9 @@ impl Said<'_> {
         let bytes = bytes.unwrap_or(guess.bytes);
         run.request(body, bytes, self.upstream(guess), head.uri);
         run.response(self.capture.response.as_ref(), guess, self.options);
-        kept.take()
+        finished
+            .recv()
+            .expect("an observer that is closed hands its exchange to the sinks")
     }
 
     fn head<'h>(&'h self, headers: &'h HeaderMap, guess: &Guess) -> RequestHead<'h> {
@@ -341,21 +348,12 @@ impl Clock {
     }
 }
 
-/// Keeps the exchange that the observer hands on.
-#[derive(Default)]
-struct Kept(Mutex<Option<Arc<Exchange>>>);
-
-impl Kept {
-    fn take(&self) -> Arc<Exchange> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.take()
-            .expect("an observer that is closed hands its exchange to the sinks")
-    }
-}
+/// Passes the exchange on that it hears of, perhaps on the thread where tokens are counted.
+struct Kept(mpsc::Sender<Arc<Exchange>>);
 
 impl Sink for Kept {
     fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *kept = Some(Arc::clone(exchange));
+        // Whoever runs the capture waits for it.
+        let _ = self.0.send(Arc::clone(exchange));
     }
 }

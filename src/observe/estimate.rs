@@ -52,9 +52,9 @@ pub(super) struct Countable {
     pub(super) generated: Option<Vec<String>>,
 }
 
-/// Where exchanges are handed over. Clones share the thread, which ends with the last of them.
+/// Where the exchanges are handed over whose tokens nobody reported. Clones share the thread, which ends with the last of them.
 #[derive(Clone)]
-pub(super) struct Estimates {
+pub struct Estimates {
     jobs: SyncSender<Job>,
     pending: Arc<AtomicU64>,
 }
@@ -83,7 +83,8 @@ impl Drop for Pending {
 
 impl Estimates {
     /// Starts the thread. `pending` is kept at the number of exchanges that have not reached the sinks.
-    pub(super) fn start(pending: Arc<AtomicU64>) -> Self {
+    #[must_use]
+    pub fn start(pending: Arc<AtomicU64>) -> Self {
         let (jobs, waiting) = sync_channel(WAITING_MAX);
         thread::Builder::new()
             .name("estimates".to_owned())

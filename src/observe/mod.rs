@@ -5,7 +5,7 @@
 
 mod clock;
 pub mod decode;
-mod estimate;
+pub mod estimate;
 pub mod gaps;
 mod lines;
 mod multipart;

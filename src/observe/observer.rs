@@ -103,7 +103,7 @@ impl ExchangeObserver {
 
     /// The same, with the tokens counted that nobody reports.
     #[must_use]
-    pub(super) fn with_estimates(mut self, estimates: Option<Estimates>) -> Self {
+    pub fn with_estimates(mut self, estimates: Option<Estimates>) -> Self {
         self.estimates = estimates;
         self
     }

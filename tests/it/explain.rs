@@ -326,16 +326,44 @@ fn a_stream_that_was_not_asked_for_usage_is_told_of() {
     assert!(warnings.contains("usage.inject"), "{warnings}");
 }
 
+#[test]
+fn tokens_are_counted_that_nobody_reported_unless_it_is_turned_off() {
+    let stream = STREAM.replace("\"usage\"", "\"other\"");
+    let capture = raw("", stream.as_bytes());
+    let counts = |exchange: &Value| {
+        let attribute = |key| attribute(exchange, 1, key).clone();
+        [
+            attribute("streamgauge.usage.source"),
+            attribute("gen_ai.usage.input_tokens"),
+            attribute("gen_ai.usage.output_tokens"),
+        ]
+    };
+    // One token of text in a message, with what frames it.
+    let estimated = [json!("estimated"), json!(1 + 4 + 3), json!(1)];
+    assert_eq!(counts(&exchange(&capture)), estimated);
+    let file = File::new("off.toml", "[telemetry]\nestimate_tokens = false\n");
+    let [off] = exchanges(&capture, &["-c", file.path().to_str().unwrap()])
+        .try_into()
+        .unwrap();
+    assert_eq!(counts(&off), [json!("missing"), json!(null), json!(null)]);
+}
+
 #[tokio::test]
 async fn what_is_explained_is_what_is_exported() {
+    assert_explained_as_exported(STREAM).await;
+    assert_explained_as_exported(&STREAM.replace("\"usage\"", "\"other\"")).await;
+}
+
+/// Sends a call that is answered by this stream, and explains the same.
+async fn assert_explained_as_exported(stream: &str) {
     let scene = Scene::start().await;
     let (host, length) = (scene.upstream.address(), UNEDITED.len());
     let request = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\n\r\n{UNEDITED}"
     );
-    let length = STREAM.len();
+    let length = stream.len();
     let response = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{STREAM}"
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{stream}"
     );
     let (mut client, mut served) = scene.call(request.as_bytes()).await;
     served.write(&response).await;
@@ -403,7 +431,7 @@ fn text_is_aligned_and_steers_no_terminal() {
         "{text}"
     );
     assert!(
-        text.contains("\n  gen_ai.response.model      m\\u{1b}[2J\n"),
+        text.contains("\n  gen_ai.response.model                 m\\u{1b}[2J\n"),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text}");
