@@ -12,6 +12,7 @@ use super::*;
 use crate::exchange::{ApiError, Choice, OutputType, Quirk, ServerTimes, ToolCall};
 use crate::sse;
 
+mod generated;
 mod messages;
 mod responses;
 
