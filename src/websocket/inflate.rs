@@ -82,14 +82,14 @@ impl Inflater {
         loop {
             out.reserve(STEP);
             let (read, written) = (state.total_in(), out.len());
-            let status = state
-                .decompress_vec(coded, out, FlushDecompress::None)
-                .map_err(|_| Failure::Damaged)?;
-            let read = (state.total_in() - read) as usize;
-            coded = &coded[read..];
+            let status = state.decompress_vec(coded, out, FlushDecompress::None);
+            // What stands before the damage counts first, or how the message was cut would decide what it is.
             if out.len() > limit {
                 return Err(Failure::TooLarge);
             }
+            let status = status.map_err(|_| Failure::Damaged)?;
+            let read = (state.total_in() - read) as usize;
+            coded = &coded[read..];
             if status == Status::StreamEnd {
                 // A last block ends the stream of its own accord; another begins (RFC 7692 §7.2.3.5).
                 state.reset(false);

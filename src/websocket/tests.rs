@@ -250,6 +250,21 @@ fn damaged_compression_loses_the_rest() {
 }
 
 #[test]
+fn a_message_that_is_too_long_before_its_damage_is_passed_over_at_any_cut() {
+    let mut coded = Deflater::new(true).message(&[b'0'; 200]);
+    coded.extend([0xff; 20]);
+    let bytes = [frame(0xc1, &coded, None), frame(0x81, b"on", None)].concat();
+    for cut in 1..=bytes.len() {
+        let reader = Reader::new(End::Server, Extensions::agreed(FORGETFUL), 100);
+        assert_eq!(
+            read_with(reader, bytes.chunks(cut)),
+            [Owned::Oversized, text("on")],
+            "in pieces of {cut}"
+        );
+    }
+}
+
+#[test]
 fn what_was_agreed_on_is_read_for_each_direction() {
     let both = Extensions::agreed(
         "x-other; a=b, permessage-deflate;client_no_context_takeover; server_max_window_bits=10",
