@@ -5,6 +5,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
+use crate::support::gauge::SERVER;
 use crate::support::http1::{Message, chunk};
 use crate::support::otlp::Attributes as _;
 use crate::support::process::Program;
@@ -44,8 +45,7 @@ impl Own {
         self.assert_answer(answer);
         let row = scene.server.finished(1).await.remove(0);
         self.assert_row(&row);
-        let spans = scene.collector.spans(1).await;
-        let server = spans.iter().find(|span| span.proto.kind == 2).unwrap();
+        let server = scene.collector.span_of_kind(SERVER).await;
         let code = Some(i64::from(self.status));
         assert_eq!(server.int("http.response.status_code"), code);
         // To the HTTP conventions a 4xx is no error of the server's.

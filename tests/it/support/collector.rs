@@ -138,6 +138,19 @@ impl Collector {
         received.span(name).cloned().unwrap()
     }
 
+    /// Waits for the first span of a kind, by OTLP's number.
+    pub(crate) async fn span_of_kind(&self, kind: i32) -> Span {
+        let of_kind = |received: &Received| {
+            let mut spans = received.spans.iter();
+            spans.find(|span| span.proto.kind == kind).cloned()
+        };
+        let what = format!("a span of kind {kind}");
+        let received = self
+            .wait_for(&what, |received| of_kind(received).is_some())
+            .await;
+        of_kind(&received).unwrap()
+    }
+
     /// Waits for a point of a metric that has all the given attributes.
     pub(crate) async fn point(&self, name: &str, attributes: &[(&str, &str)]) -> Point {
         self.point_where(name, attributes, |_| true).await
