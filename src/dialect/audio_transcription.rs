@@ -172,10 +172,8 @@ fn read_usage(reported: Option<Value<'_>>, facts: &mut Facts) {
     let Some(reported) = typed(reported, &mut Problems::default(), object) else {
         return;
     };
-    let [seconds, details] = reported.select(["seconds", "input_token_details"]);
-    usage::merge_input_details(details, &mut facts.usage, problems);
     let length = |value: Value<'_>| Duration::try_from_secs_f64(value.as_f64()?).ok();
-    if let Some(length) = typed(seconds, problems, length) {
+    if let Some(length) = typed(reported.get("seconds"), problems, length) {
         facts.usage.audio_input_duration = Some(length);
     }
 }

@@ -3,7 +3,7 @@
 //! A stream may report them never, once, or on every chunk as a running total, so each field's last value wins and
 //! nothing is summed. Some servers (MiniMax) send zeros as a placeholder: a zero does not overwrite a number. Chat calls
 //! them by prompt and completion, the Responses API by input and output; relays of one to the other mix them. The Realtime
-//! API spells `…_token_details`.
+//! API and that of transcriptions spell `…_token_details`.
 
 use crate::dialect::member::{count, object, typed};
 use crate::exchange::{Problems, Usage};
@@ -48,11 +48,7 @@ pub(in crate::dialect) fn merge(
 }
 
 /// Takes over how the input tokens are made up.
-pub(in crate::dialect) fn merge_input_details(
-    details: Option<Value<'_>>,
-    usage: &mut Usage,
-    problems: &mut Problems,
-) {
+fn merge_input_details(details: Option<Value<'_>>, usage: &mut Usage, problems: &mut Problems) {
     let Some(details) = typed(details, problems, object) else {
         return;
     };
