@@ -2,7 +2,7 @@
 
 use crate::dialect::member::{self, decode, keep, members, typed};
 use crate::dialect::openai::length;
-use crate::dialect::openai::request::stop_sequences;
+use crate::dialect::openai::request::{SAMPLING, read_sampling};
 use crate::exchange::{OutputType, Problems, Request};
 use crate::json::{Kind, Value};
 
@@ -60,34 +60,8 @@ fn output_type(format: Value<'_>) -> Option<OutputType> {
 }
 
 fn read_options(options: Value<'_>, request: &mut Request, problems: &mut Problems) {
-    let [
-        limit,
-        top_k,
-        seed,
-        temperature,
-        top_p,
-        frequency,
-        presence,
-        stop,
-    ] = options.select([
-        "num_predict",
-        "top_k",
-        "seed",
-        "temperature",
-        "top_p",
-        "frequency_penalty",
-        "presence_penalty",
-        "stop",
-    ]);
-    let mut integer = |member| typed(member, problems, Value::as_i64);
     // A negative limit is none.
-    request.max_tokens = integer(limit).filter(|limit| *limit >= 0);
-    request.top_k = integer(top_k);
-    request.seed = integer(seed);
-    let mut float = |member| typed(member, problems, Value::as_f64);
-    request.temperature = float(temperature);
-    request.top_p = float(top_p);
-    request.frequency_penalty = float(frequency);
-    request.presence_penalty = float(presence);
-    request.stop_sequences = typed(stop, problems, stop_sequences);
+    let limit = typed(options.get("num_predict"), problems, Value::as_i64);
+    request.max_tokens = limit.filter(|limit| *limit >= 0);
+    read_sampling(options.select(SAMPLING), request, problems);
 }

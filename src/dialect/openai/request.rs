@@ -25,15 +25,21 @@ pub(in crate::dialect) fn read(
         "response_format",
         "modalities",
     ]);
+    let mut limits = Selection::of(["max_completion_tokens", "max_tokens", "n"]);
     let mut sampling = Selection::of(SAMPLING);
     let parsed = json::parse_object(&text, |key, value| {
         general.note(key, value);
+        limits.note(key, value);
         sampling.note(key, value);
     });
     if parsed.is_err() {
         problems.malformed += 1;
         return;
     }
+    let mut integer = |member| typed(member, problems, Value::as_i64);
+    let [limit, old_limit, choices] = limits.found.map(&mut integer);
+    request.max_tokens = limit.or(old_limit);
+    request.choice_count = choices;
     read_sampling(sampling.found, request, problems);
     let [prompt, model, stream, effort, tier, format, modalities] = general.found;
     let mut text = |member| typed(member, problems, Value::as_text).map(keep);
@@ -46,10 +52,7 @@ pub(in crate::dialect) fn read(
 }
 
 /// What [`read_sampling`] reads, in its order.
-const SAMPLING: [&str; 10] = [
-    "max_completion_tokens",
-    "max_tokens",
-    "n",
+pub(in crate::dialect) const SAMPLING: [&str; 7] = [
     "top_k",
     "seed",
     "temperature",
@@ -59,29 +62,15 @@ const SAMPLING: [&str; 10] = [
     "stop",
 ];
 
-fn read_sampling(
+/// Reads how tokens are chosen and when to stop.
+pub(in crate::dialect) fn read_sampling(
     found: [Option<Value<'_>>; SAMPLING.len()],
     request: &mut Request,
     problems: &mut Problems,
 ) {
-    let [
-        limit,
-        old_limit,
-        choices,
-        top_k,
-        seed,
-        temperature,
-        top_p,
-        frequency,
-        presence,
-        stop,
-    ] = found;
-    let mut integer = |member| typed(member, problems, Value::as_i64);
-    let (limit, old_limit) = (integer(limit), integer(old_limit));
-    request.max_tokens = limit.or(old_limit);
-    request.choice_count = integer(choices);
-    request.top_k = integer(top_k);
-    request.seed = integer(seed);
+    let [top_k, seed, temperature, top_p, frequency, presence, stop] = found;
+    request.top_k = typed(top_k, problems, Value::as_i64);
+    request.seed = typed(seed, problems, Value::as_i64);
     let mut float = |member| typed(member, problems, Value::as_f64);
     request.temperature = float(temperature);
     request.top_p = float(top_p);
