@@ -13,6 +13,7 @@ use crate::sse::{self, Sniff};
 mod choice;
 pub(super) mod error;
 mod inspect;
+pub(super) mod items;
 mod known;
 pub(super) mod length;
 pub(super) mod message;

@@ -3,12 +3,12 @@
 //! Text is counted from deltas only, since the `done` events and the last one repeat it; where no delta came at all, as
 //! from relays that make a stream of one whole answer, the last event is what there is.
 
-use super::items::{self, Item};
 use super::request::conversation_id;
 use crate::dialect::member::{self, add, add_text, array, count, keep, typed};
+use crate::dialect::openai::items::{self, Item};
 use crate::dialect::openai::{error, note_error, read_identity, usage};
 use crate::dialect::server_times::VLLM;
-use crate::dialect::typed::{Calls, Key, Typed, the_choice};
+use crate::dialect::typed::{Calls, Typed, the_choice};
 use crate::dialect::{Facts, Output};
 use crate::exchange::ApiError;
 use crate::json::{Kind, Text, Value};
@@ -177,7 +177,7 @@ impl Answer {
         for (index, item) in output.into_iter().flat_map(Value::elements).enumerate() {
             let item = Item::read(item, Some(index as u64));
             generated |= items::read_whole(&item, facts);
-            generated.tool_call |= self.read_call(&item, true, facts);
+            generated.tool_call |= item.note_call(true, &mut self.calls, facts);
         }
         generated
     }
@@ -192,26 +192,14 @@ impl Answer {
         let item = Item::read(item, index);
         items::note(&item, facts);
         Output {
-            tool_call: self.read_call(&item, done, facts),
+            tool_call: item.note_call(done, &mut self.calls, facts),
             ..Output::default()
         }
     }
 
-    /// Notes the call of a client's tool, its arguments where they are `whole`. Says whether it was new.
-    fn read_call(&mut self, item: &Item<'_>, whole: bool, facts: &mut Facts) -> bool {
-        let Some(name) = item.client_tool() else {
-            return false;
-        };
-        let new = self.calls.begin(item.key, &name, facts);
-        if let Some(arguments) = item.arguments().filter(|_| whole) {
-            self.calls.set(item.key, arguments, facts);
-        }
-        new
-    }
-
     /// Reads the event that repeats a call's arguments.
     fn read_arguments(&self, event: Value<'_>, member: &str, facts: &mut Facts) -> Output {
-        let key = key(event, facts);
+        let key = items::key(event, facts);
         if let Some(arguments) = event.get(member).filter(|_| self.calls.has(key, facts)) {
             self.calls.set(key, arguments, facts);
         }
@@ -252,7 +240,7 @@ impl Answer {
                 output.other |= add_text(delta, &mut response.refusal_chars, generated);
             }
             Family::Arguments => {
-                let key = key(event, facts);
+                let key = items::key(event, facts);
                 self.calls.add(key, delta, facts);
                 output.tool_call = !delta.is_empty();
             }
@@ -294,15 +282,5 @@ fn is_empty(delta: Value<'_>) -> bool {
         Kind::Null => true,
         Kind::String => delta.as_text().is_none_or(Text::is_empty),
         _ => false,
-    }
-}
-
-/// Which item an event is about.
-fn key<'a>(event: Value<'a>, facts: &mut Facts) -> Key<'a> {
-    let [item, index] = event.select(["item_id", "output_index"]);
-    Key {
-        call: None,
-        item: item.and_then(Value::as_text).filter(|id| !id.is_empty()),
-        index: typed(index, &mut facts.problems, count),
     }
 }

@@ -3,23 +3,18 @@
 //! Deltas are what counts as output. The `done` events repeat their text, and the last one repeats everything but the sound,
 //! so of those only what did not come before is taken over.
 
-use crate::dialect::member::{self, add, cut, keep, typed};
+use crate::dialect::member::{self, add, keep, typed};
+use crate::dialect::openai::items::{self, Item};
 use crate::dialect::openai::{error, usage};
+use crate::dialect::typed::Calls;
 use crate::dialect::{Facts, Output};
-use crate::exchange::{Choice, ToolCall};
+use crate::exchange::Choice;
 use crate::json::{Text, Value};
-
-/// Most tool calls that are kept.
-const CALLS_KEPT: usize = 128;
-
-/// Longest name that is kept, in bytes.
-const NAME_KEPT: usize = 256;
 
 /// Reads the events of one response.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
-    /// The item of each call in [`Response::tool_calls`](crate::exchange::Response::tool_calls).
-    items: Vec<String>,
+    calls: Calls,
 }
 
 impl Answer {
@@ -43,16 +38,11 @@ impl Answer {
             "response.refusal.delta" => {
                 output.other = count(event, facts, |facts| &mut facts.response.refusal_chars);
             }
-            "response.function_call_arguments.delta"
-            | "response.custom_tool_call_input.delta"
-            | "response.mcp_call_arguments.delta" => {
-                output.tool_call = self.arguments(event, facts)
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                output.tool_call = self.arguments(event, facts);
             }
-            "response.output_item.added" | "response.output_item.done" => {
-                if let Some(item) = typed(event.get("item"), &mut facts.problems, member::object) {
-                    output.tool_call = self.item(item, facts);
-                }
-            }
+            "response.output_item.added" => output.tool_call = self.item(event, false, facts),
+            "response.output_item.done" => output.tool_call = self.item(event, true, facts),
             "response.created" => read_response(event, facts),
             "response.done"
             | "response.completed"
@@ -71,71 +61,20 @@ impl Answer {
 
     /// A fragment of a call's arguments.
     fn arguments(&mut self, event: Value<'_>, facts: &mut Facts) -> bool {
-        let [item, call, delta] = event.select(["item_id", "call_id", "delta"]);
-        let Some(delta) = typed(delta, &mut facts.problems, Value::as_text) else {
+        let key = items::key(event, facts);
+        let Some(delta) = typed(event.get("delta"), &mut facts.problems, Value::as_text) else {
             return false;
         };
-        let at = self.place(text(item).map(keep), text(call).map(keep), facts);
-        if let Some(at) = at {
-            facts.response.tool_calls[at].arguments_chars += delta.chars();
-        }
+        self.calls.add(key, delta, facts);
         !delta.is_empty()
     }
 
-    /// An item that is announced or repeated; says whether it is a call that was not known.
-    fn item(&mut self, item: Value<'_>, facts: &mut Facts) -> bool {
-        let [kind, id, call, name, arguments, input] =
-            item.select(["type", "id", "call_id", "name", "arguments", "input"]);
-        let is = |known| {
-            kind.and_then(Value::as_text)
-                .is_some_and(|kind| kind.is(known))
-        };
-        if !["function_call", "custom_tool_call", "mcp_call"]
-            .iter()
-            .any(|known| is(known))
-        {
-            return false;
-        }
-        let known = facts.response.tool_calls.len();
-        let Some(at) = self.place(text(id).map(keep), text(call).map(keep), facts) else {
-            return false;
-        };
-        let kept = &mut facts.response.tool_calls[at];
-        if let Some(name) = text(name).filter(|_| kept.name.is_empty()) {
-            kept.name = cut(&name.decode(), NAME_KEPT).to_owned();
-        }
-        if let Some(whole) = text(arguments.or(input)).filter(|_| kept.arguments_chars == 0) {
-            kept.arguments_chars = whole.chars();
-        }
-        at == known
-    }
-
-    /// The call of an item, which is added where it is new; `None` where there are too many, or nothing names it.
-    fn place(
-        &mut self,
-        item: Option<String>,
-        call: Option<String>,
-        facts: &mut Facts,
-    ) -> Option<usize> {
-        let calls = &mut facts.response.tool_calls;
-        let key = item.or_else(|| call.clone())?;
-        if let Some(at) = self.items.iter().position(|known| *known == key) {
-            if calls[at].id.is_none() {
-                calls[at].id = call;
-            }
-            return Some(at);
-        }
-        if calls.len() == CALLS_KEPT {
-            facts.response.truncated = true;
-            return None;
-        }
-        calls.push(ToolCall {
-            index: calls.len() as u64,
-            id: call,
-            ..ToolCall::default()
-        });
-        self.items.push(key);
-        Some(calls.len() - 1)
+    /// An item that is announced, or that is `done`; says whether it is a call that was not known.
+    fn item(&mut self, event: Value<'_>, done: bool, facts: &mut Facts) -> bool {
+        let [item, index] = event.select(["item", "output_index"]);
+        let index = typed(index, &mut facts.problems, member::count);
+        let item = typed(item, &mut facts.problems, member::object);
+        item.is_some_and(|item| Item::read(item, index).note_call(done, &mut self.calls, facts))
     }
 
     /// The last event has everything again: takes over the calls of which no other event spoke.
@@ -143,14 +82,11 @@ impl Answer {
         let output = event
             .get("response")
             .and_then(|response| response.get("output"));
-        for item in output.into_iter().flat_map(Value::elements) {
-            self.item(item, facts);
+        let items = output.into_iter().flat_map(Value::elements);
+        for (index, item) in items.enumerate() {
+            Item::read(item, Some(index as u64)).note_call(true, &mut self.calls, facts);
         }
     }
-}
-
-fn text(member: Option<Value<'_>>) -> Option<Text<'_>> {
-    member.and_then(Value::as_text)
 }
 
 /// Adds an event's delta to a length; says whether it had any.

@@ -1,9 +1,11 @@
 //! The items of an output: messages, reasoning, and calls of tools, the client's own and the provider's.
+//!
+//! Governing text: the OpenAI API reference, "Responses" and "Realtime", whose items are alike.
 
 use std::borrow::Cow;
 
-use crate::dialect::member::{add, add_text};
-use crate::dialect::typed::{Key, type_of};
+use crate::dialect::member::{add, add_text, count, typed};
+use crate::dialect::typed::{Calls, Key, type_of};
 use crate::dialect::{Facts, Output};
 use crate::json::{Text, Value};
 
@@ -19,30 +21,46 @@ const CLIENT_CALLS: [&str; 5] = [
 
 /// One item.
 #[derive(Debug)]
-pub(super) struct Item<'a> {
+pub(in crate::dialect) struct Item<'a> {
     value: Value<'a>,
     kind: Cow<'a, str>,
-    pub(super) key: Key<'a>,
+    key: Key<'a>,
 }
 
 impl<'a> Item<'a> {
     /// The item at a place of the output.
-    pub(super) fn read(value: Value<'a>, index: Option<u64>) -> Self {
+    pub(in crate::dialect) fn read(value: Value<'a>, index: Option<u64>) -> Self {
         let [id, call_id] = value.select(["id", "call_id"]);
-        let text = |id: Option<Value<'a>>| id?.as_text().filter(|id: &Text<'_>| !id.is_empty());
         Self {
             value,
             kind: type_of(value),
             key: Key {
-                call: text(call_id),
-                item: text(id),
+                call: id_text(call_id),
+                item: id_text(id),
                 index,
             },
         }
     }
 
+    /// Notes the call of a client's tool, its arguments where they are `whole`. Says whether it was new.
+    pub(in crate::dialect) fn note_call(
+        &self,
+        whole: bool,
+        calls: &mut Calls,
+        facts: &mut Facts,
+    ) -> bool {
+        let Some(name) = self.client_tool() else {
+            return false;
+        };
+        let new = calls.begin(self.key, &name, facts);
+        if let Some(arguments) = self.arguments().filter(|_| whole) {
+            calls.set(self.key, arguments, facts);
+        }
+        new
+    }
+
     /// The tool that the client is to run: its name, or its kind where the provider defined it. `None` for anything else.
-    pub(super) fn client_tool(&self) -> Option<Cow<'a, str>> {
+    fn client_tool(&self) -> Option<Cow<'a, str>> {
         if !CLIENT_CALLS.contains(&&*self.kind) {
             return None;
         }
@@ -54,15 +72,29 @@ impl<'a> Item<'a> {
     }
 
     /// What the tool is called with.
-    pub(super) fn arguments(&self) -> Option<Value<'a>> {
+    fn arguments(&self) -> Option<Value<'a>> {
         let members = ["arguments", "input", "action", "operation"];
         let mut there = self.value.select(members).into_iter().flatten();
         there.find(|arguments| !arguments.is_null())
     }
 }
 
+/// Which item an event is about.
+pub(in crate::dialect) fn key<'a>(event: Value<'a>, facts: &mut Facts) -> Key<'a> {
+    let [call, item, index] = event.select(["call_id", "item_id", "output_index"]);
+    Key {
+        call: id_text(call),
+        item: id_text(item),
+        index: typed(index, &mut facts.problems, count),
+    }
+}
+
+fn id_text(id: Option<Value<'_>>) -> Option<Text<'_>> {
+    id?.as_text().filter(|id| !id.is_empty())
+}
+
 /// Notes what the kind of an item tells.
-pub(super) fn note(item: &Item<'_>, facts: &mut Facts) {
+pub(in crate::dialect) fn note(item: &Item<'_>, facts: &mut Facts) {
     facts.response.compacted |= item.kind == "compaction";
     let is_text = matches!(&*item.kind, "message" | "reasoning") || item.client_tool().is_some();
     if !is_text {
@@ -72,7 +104,7 @@ pub(super) fn note(item: &Item<'_>, facts: &mut Facts) {
 }
 
 /// Counts the texts of an item that stands there whole.
-pub(super) fn read_whole(item: &Item<'_>, facts: &mut Facts) -> Output {
+pub(in crate::dialect) fn read_whole(item: &Item<'_>, facts: &mut Facts) -> Output {
     note(item, facts);
     let [content, summary, result] = item.value.select(["content", "summary", "result"]);
     let parts = [content, summary].into_iter().flatten();
