@@ -3,9 +3,11 @@ mod media;
 use std::fs;
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::dialect::for_request;
-use crate::exchange::{Response, Usage};
+use crate::exchange::{Problems, Response, Usage};
 
 /// What a body came to, told in pieces: its facts, and what each piece carried.
 fn read(path: &str, pieces: &[&[u8]]) -> (Response, Usage, Problems, Vec<Heard>) {

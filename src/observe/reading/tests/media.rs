@@ -2,7 +2,10 @@
 
 use std::io::Write as _;
 
+use bytes::Bytes;
+
 use crate::dialect::for_request;
+use crate::exchange::Problems;
 use crate::observe::reading::*;
 
 const LIMIT: usize = 1 << 20;
