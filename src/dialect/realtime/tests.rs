@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::dialect::for_session;
 use crate::dialect::tests::facts::pruned;
-use crate::dialect::tests::{Seen, fixtures, summary};
+use crate::dialect::tests::fixtures::{Seen, fixtures, summary};
 
 /// A session that is read, its messages a millisecond apart.
 struct Reading {

@@ -1,3 +1,5 @@
+//! Messages: their fixtures, requests, paths, and shapes that nobody foresaw.
+
 use super::*;
 use anthropic_messages::AnthropicMessages;
 

@@ -1,19 +1,7 @@
+//! Ollama's own API: its fixtures, requests and paths.
+
 use super::*;
 use crate::dialect::ollama;
-
-/// Reads lines as the observer does: none is an event before one has said that this is a stream.
-pub(super) fn read_lines(dialect: &dyn Dialect, body: &[u8]) -> Seen {
-    let mut seen = Seen::default();
-    let mut reader = dialect.reader();
-    let lines = body.split(|byte| *byte == b'\n');
-    for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
-        let output = reader.event(b"", line, &mut seen.facts);
-        if seen.facts.response.streamed {
-            seen.outputs.push(output);
-        }
-    }
-    seen
-}
 
 #[test]
 fn ollama_fixtures_read_as_expected() {

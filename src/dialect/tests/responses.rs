@@ -1,3 +1,5 @@
+//! Responses: their fixtures, requests, paths, and shapes that nobody foresaw.
+
 use super::*;
 use openai_responses::OpenAiResponses;
 
