@@ -2,6 +2,10 @@ use flate2::{Compress, Compression, FlushCompress};
 use proptest::prelude::*;
 
 use super::*;
+use frames::frame;
+
+#[path = "../../tests/fixtures/frame.rs"]
+mod frames;
 
 const LIMIT: usize = 1 << 20;
 
@@ -42,28 +46,6 @@ fn read(bytes: &[u8]) -> Vec<Owned> {
         Reader::new(End::Server, Extensions::default(), LIMIT),
         [bytes],
     )
-}
-
-/// A frame: its first byte, its payload, and the mask that a client puts on it.
-fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
-    let mut frame = vec![first];
-    let masked = if mask.is_some() { 0x80 } else { 0 };
-    match payload.len() {
-        short @ 0..126 => frame.push(masked | short as u8),
-        wide @ 126..65536 => {
-            frame.push(masked | 126);
-            frame.extend((wide as u16).to_be_bytes());
-        }
-        wider => {
-            frame.push(masked | 127);
-            frame.extend((wider as u64).to_be_bytes());
-        }
-    }
-    frame.extend(mask.iter().flatten());
-    let mask = mask.unwrap_or_default();
-    let masked = payload.iter().zip(mask.iter().cycle());
-    frame.extend(masked.map(|(byte, mask)| byte ^ mask));
-    frame
 }
 
 /// Compresses messages as a peer would, with a window that lasts or not.

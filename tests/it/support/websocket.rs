@@ -7,6 +7,9 @@ use super::client;
 use super::gauge::Gauge;
 use super::http1::{Connection, Message};
 
+#[path = "../../fixtures/frame.rs"]
+mod frames;
+
 /// The extension that compresses messages (RFC 7692).
 pub(crate) const DEFLATE: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
@@ -120,24 +123,7 @@ async fn pass(from: &mut End, to: &mut End, opcode: u8, payload: &[u8]) {
 
 /// The bytes of a frame that is a whole message.
 pub(crate) fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
-    let mut frame = vec![0x80 | first];
-    let masked = if mask.is_some() { 0x80 } else { 0 };
-    match payload.len() {
-        short @ 0..126 => frame.push(masked | short as u8),
-        wide @ 126..65536 => {
-            frame.push(masked | 126);
-            frame.extend((wide as u16).to_be_bytes());
-        }
-        wider => {
-            frame.push(masked | 127);
-            frame.extend((wider as u64).to_be_bytes());
-        }
-    }
-    frame.extend(mask.iter().flatten());
-    let mask = mask.unwrap_or_default();
-    let masked = payload.iter().zip(mask.iter().cycle());
-    frame.extend(masked.map(|(byte, mask)| byte ^ mask));
-    frame
+    frames::frame(0x80 | first, payload, mask)
 }
 
 fn compressed(deflate: &mut Compress, text: &[u8]) -> Vec<u8> {
