@@ -13,7 +13,7 @@ use super::fixture;
 const NAMED: &[(&str, &str, &str)] = &[
     (
         "A-12",
-        "src/dialect/tests.rs",
+        "src/dialect/tests/chat.rs",
         "a_very_long_event_is_skipped_and_the_next_one_read",
     ),
     (
@@ -148,7 +148,7 @@ const NAMED: &[(&str, &str, &str)] = &[
     ),
     (
         "L-04",
-        "src/dialect/tests.rs",
+        "src/dialect/tests/chat.rs",
         "members_of_a_wrong_type_are_absent_and_counted",
     ),
     (
@@ -168,7 +168,7 @@ const NAMED: &[(&str, &str, &str)] = &[
     ),
     (
         "L-08",
-        "src/dialect/tests.rs",
+        "src/dialect/tests/chat.rs",
         "requests_are_known_by_the_tail_of_their_path",
     ),
     (
@@ -178,7 +178,7 @@ const NAMED: &[(&str, &str, &str)] = &[
     ),
     (
         "L-10",
-        "src/dialect/tests.rs",
+        "src/dialect/tests/chat.rs",
         "a_chat_request_is_read_whole",
     ),
     (

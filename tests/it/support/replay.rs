@@ -45,7 +45,7 @@ impl Sink for Keep {
 }
 
 impl Replay {
-    /// A proxy at its defaults, in this process.
+    /// A proxy at its defaults, in this process; but what nobody reports stays absent, as a fixture has it.
     pub(crate) async fn start() -> Self {
         let upstream = Upstream::start().await;
         let url = upstream.base_url().parse().unwrap();
@@ -55,12 +55,11 @@ impl Replay {
         };
         let (sender, finished) = mpsc::unbounded_channel();
         let sinks: [Arc<dyn Sink>; 1] = [Arc::new(Keep(sender))];
-        let observe = Observe::new(
-            observe::Config::default(),
-            Arc::new(sinks),
-            Box::new(|_| None),
-            false,
-        );
+        let observing = observe::Config {
+            estimate_tokens: false,
+            ..observe::Config::default()
+        };
+        let observe = Observe::new(observing, Arc::new(sinks), Box::new(|_| None), false);
         let proxy = Arc::new(Proxy::new(config, Arc::new(observe)).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
