@@ -23,6 +23,8 @@ pub(super) struct ResponseReading {
     status: StatusCode,
     /// Whether the content type says that events come; `None` where there is none.
     says_events: Option<bool>,
+    /// White space came before anything else, and was not kept.
+    blank_before: bool,
     decoder: Option<Decoder>,
     decoded: Vec<u8>,
     form: Form,
@@ -63,6 +65,7 @@ impl ResponseReading {
             limit,
             status: StatusCode::OK,
             says_events: None,
+            blank_before: false,
             decoder: None,
             decoded: Vec::new(),
             form: Form::Ignored,
@@ -77,6 +80,7 @@ impl ResponseReading {
         }
         self.status = status;
         self.says_events = says_events;
+        self.blank_before = false;
         self.form = Form::Undecided(Vec::new());
         match Decoder::for_coding(coding, self.limit) {
             Ok(decoder) => self.decoder = Some(decoder).filter(|decoder| !decoder.is_identity()),
@@ -131,12 +135,13 @@ impl ResponseReading {
             Form::Ignored => {}
             Form::Undecided(beginning) => {
                 // White space says nothing, however much of it comes to keep a connection warm.
-                let bytes = if beginning.is_empty() {
+                let said = if beginning.is_empty() {
                     bytes.trim_ascii_start()
                 } else {
                     bytes
                 };
-                beginning.extend_from_slice(bytes);
+                self.blank_before |= said.len() < bytes.len();
+                beginning.extend_from_slice(said);
                 let beginning = std::mem::take(beginning);
                 self.decide(beginning, false, on_heard);
             }
@@ -215,15 +220,14 @@ impl ResponseReading {
     fn note_form(&mut self, stream: bool, beginning: &[u8]) {
         let quirks = &mut self.facts.quirks;
         let whole = matches!(self.form, Form::Whole(..) | Form::Outline(..));
-        let body = beginning.trim_ascii_start();
-        let is_json = matches!(body.first(), Some(b'{' | b'['));
-        let blank = is_json && body.len() < beginning.len();
+        let is_json = matches!(beginning.first(), Some(b'{' | b'['));
+        let blank = is_json && self.blank_before;
         quirks.insert_if(blank && whole, Quirk::BlankBeforeBody);
         if self.status.is_success() {
             let said = self.says_events == Some(true);
             quirks.insert_if(said != stream, Quirk::ContentType);
         } else {
-            let object = body.first() == Some(&b'{');
+            let object = beginning.first() == Some(&b'{');
             let odd = stream || !object || self.says_events == Some(true);
             quirks.insert_if(odd, Quirk::ErrorForm);
         }
