@@ -6,6 +6,7 @@
 use super::openai::usage;
 use super::parameters::Parameters;
 use super::typed::{Typed, TypedReader};
+use super::unknown::Known;
 use super::{Dialect, Facts, Framing, Output, Reader, path};
 use crate::exchange::{Call, OutputType, Problems, Request};
 use crate::json::Value;
@@ -51,6 +52,10 @@ impl Dialect for AudioSpeech {
 struct Answer;
 
 impl Typed for Answer {
+    const EVENTS: &'static [Known] = &[("speech.audio.delta", None), ("speech.audio.done", None)];
+
+    const HAS_NAMES: bool = false;
+
     fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
         let [reported, audio] = event.select(["usage", "audio"]);
         usage::merge(reported, &mut facts.usage, &mut facts.problems);

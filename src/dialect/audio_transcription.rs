@@ -9,6 +9,7 @@ use super::member::{add, array, object, typed};
 use super::openai::{Choices, read_identity, usage};
 use super::parameters::Parameters;
 use super::typed::{Typed, TypedReader};
+use super::unknown::Known;
 use super::{Dialect, Facts, Form, Output, Reader, path};
 use crate::exchange::{Call, OutputType, Problems, Request};
 use crate::json::{Text, Value};
@@ -101,6 +102,14 @@ struct Transcript {
 }
 
 impl Typed for Transcript {
+    const EVENTS: &'static [Known] = &[
+        ("transcript.text.delta", None),
+        ("transcript.text.done", None),
+        (SEGMENT, None),
+    ];
+
+    const HAS_NAMES: bool = false;
+
     fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
         // The id of a segment is its own.
         if kind != SEGMENT {

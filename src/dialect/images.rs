@@ -6,6 +6,7 @@
 use super::openai::{read_identity, usage};
 use super::parameters::Parameters;
 use super::typed::{Typed, TypedReader};
+use super::unknown::Known;
 use super::{Dialect, Facts, Form, Output, Reader, path};
 use crate::exchange::{Call, OutputType, Problems, Request};
 use crate::json::Value;
@@ -82,6 +83,17 @@ const IMAGE: [&str; 3] = ["b64_json", "partial_image_b64", "url"];
 struct Answer;
 
 impl Typed for Answer {
+    const EVENTS: &'static [Known] = &[
+        ("image_edit.completed", None),
+        ("image_edit.partial_image", None),
+        ("image_generation.completed", None),
+        ("image_generation.partial_image", None),
+        // MiniMax.
+        ("image_generation.partial_succeeded", None),
+    ];
+
+    const HAS_NAMES: bool = true;
+
     fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
         read_envelope(event, facts);
         facts.response.done |= kind.ends_with(".completed");

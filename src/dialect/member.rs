@@ -61,6 +61,11 @@ pub(super) fn count(value: Value<'_>) -> Option<u64> {
     }
 }
 
+/// Whether a count is written otherwise than as a whole number that is not negative.
+pub(super) fn is_odd_count(number: Value<'_>) -> bool {
+    !number.is_null() && !number.raw().iter().all(u8::is_ascii_digit)
+}
+
 /// A text to keep, cut at the bound.
 pub(super) fn keep(text: Text<'_>) -> String {
     keep_str(&text.decode())

@@ -1,6 +1,7 @@
 //! The shape of what is not known: names and JSON types, never values.
 
 use super::Facts;
+use super::member::is_odd_count;
 use crate::exchange::Quirk;
 use crate::json::{Kind, Text, Value};
 
@@ -32,7 +33,9 @@ pub(super) fn check_members(
                 // A name costs something to make up, and an object may have millions.
                 if !facts.unknown.is_full() {
                     let shape = || shape(value, DEPTH);
-                    facts.unknown.note(kind, place, &kept(name), shape);
+                    facts
+                        .unknown
+                        .note(kind, place, &kept(&name.decode()), shape);
                 }
             }
         }
@@ -48,19 +51,55 @@ fn find<'k>(known: &'k [Known], name: Text<'_>) -> Option<&'k Known> {
     })
 }
 
-/// Notes a name that stands for itself: an event type, a finish reason.
-pub(super) fn note_name(name: Text<'_>, kind: Quirk, place: &'static str, facts: &mut Facts) {
+/// Looks up the members of usage as [`check_members`] does, and the form of its token counts.
+pub(super) fn check_usage(
+    usage: Value<'_>,
+    known: &[Known],
+    place: &'static str,
+    facts: &mut Facts,
+) {
+    check_members(usage, known, (Quirk::UnknownUsageMember, place), facts);
+    let is_count = |name: Text<'_>| name.decode().ends_with("_tokens");
+    let mut counts = usage.members().filter(|(name, _)| is_count(*name));
+    let odd = counts.any(|(_, number)| is_odd_count(number));
+    facts.quirks.insert_if(odd, Quirk::OddNumber);
+}
+
+/// Looks up a name that stands for itself, an event type or a finish reason, in a table sorted by name.
+pub(super) fn check_name(
+    name: &str,
+    known: &[Known],
+    (kind, place): (Quirk, &'static str),
+    facts: &mut Facts,
+) {
+    debug_assert!(is_sorted(known), "{known:?}");
+    match known.binary_search_by_key(&name, |(name, _)| *name) {
+        Ok(at) => known[at]
+            .1
+            .into_iter()
+            .for_each(|quirk| facts.quirks.insert(quirk)),
+        Err(_) => note_name(name, kind, place, facts),
+    }
+}
+
+fn is_sorted(known: &[Known]) -> bool {
+    known.is_sorted_by(|one, next| one.0 < next.0)
+}
+
+/// Notes a name that stands for itself and is not known.
+pub(super) fn note_name(name: &str, kind: Quirk, place: &'static str, facts: &mut Facts) {
     facts.quirks.insert(kind);
-    facts.unknown.note(kind, place, &kept(name), String::new);
+    if !facts.unknown.is_full() {
+        facts.unknown.note(kind, place, &kept(name), String::new);
+    }
 }
 
 /// A name cut at the bound. Whatever is no part of a name becomes a question mark, so that a log line stays one.
-fn kept(name: Text<'_>) -> String {
-    let decoded = name.decode();
+fn kept(name: &str) -> String {
     let is_part = |character: &char| {
         character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | ':' | '/' | '$')
     };
-    let characters = decoded.chars().take(NAME_KEPT);
+    let characters = name.chars().take(NAME_KEPT);
     characters
         .map(|character| Some(character).filter(is_part).unwrap_or('?'))
         .collect()
@@ -81,7 +120,9 @@ fn shape(value: Value<'_>, depth: u8) -> String {
         Kind::Object => {
             let members = value.members().take(MEMBERS_SHOWN);
             let members: Vec<_> = members
-                .map(|(name, value)| format!("{}: {}", kept(name), shape(value, depth - 1)))
+                .map(|(name, value)| {
+                    format!("{}: {}", kept(&name.decode()), shape(value, depth - 1))
+                })
                 .collect();
             format!("{{{}}}", members.join(", "))
         }

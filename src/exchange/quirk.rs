@@ -143,6 +143,14 @@ quirks! {
     EmptyBody = "F-11",
     /// An HTTP error whose body is no JSON object: a stream, a page, an array.
     ErrorForm = "F-12",
+    /// An event that its name and its type do not both tell, of an API that has both.
+    HalfNamed = "H-01",
+    /// A sentinel, of an API whose events end a response themselves.
+    DoneAdded = "H-03",
+    /// Events of a message out of their order.
+    EventOrder = "I-01",
+    /// A message that begins with no input.
+    ZeroInput = "I-04",
     /// A compressed request.
     CodedRequest = "L-05",
     /// An event of a type that is not known.

@@ -4,6 +4,8 @@
 //! relays offer it too. `…/messages/count_tokens` generates nothing and `…/messages/batches` is work for later, so both
 //! have HTTP facts only; so has `…/threads/{id}/messages`, which is of OpenAI's Assistants.
 
+mod known;
+mod order;
 mod prompt;
 mod reader;
 mod request;

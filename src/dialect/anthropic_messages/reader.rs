@@ -1,10 +1,14 @@
 //! Reads one message: its events, or the whole of it.
 
+use super::known::{EVENTS, REASONS};
+use super::order::Place;
 use super::usage::Reported;
 use crate::dialect::member::{self, add_text, count, keep, typed};
 use crate::dialect::openai::{error, note_error, read_identity};
 use crate::dialect::typed::{Calls, Key, Typed, the_choice, type_of};
+use crate::dialect::unknown::{Known, check_name};
 use crate::dialect::{Facts, Output};
+use crate::exchange::Quirk;
 use crate::json::{Text, Value};
 
 /// The message, as far as it has come.
@@ -12,12 +16,19 @@ use crate::json::{Text, Value};
 pub(super) struct Answer {
     calls: Calls,
     usage: Reported,
+    place: Place,
     /// Output came in events, so a whole message that follows repeats it.
     in_deltas: bool,
 }
 
 impl Typed for Answer {
+    const EVENTS: &'static [Known] = EVENTS;
+
+    const HAS_NAMES: bool = true;
+
     fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
+        let in_order = self.place.follow(kind);
+        facts.quirks.insert_if(!in_order, Quirk::EventOrder);
         let output = match kind {
             "message_start" => {
                 self.read_start(event, facts);
@@ -64,6 +75,9 @@ impl Answer {
         if let Some(message) = message {
             self.read_envelope(message, facts);
         }
+        // What comes from the cache is input too, so a message without any is a relay's that counts later.
+        let zero = facts.usage.input_tokens == Some(0);
+        facts.quirks.insert_if(zero, Quirk::ZeroInput);
     }
 
     fn read_envelope(&mut self, message: Value<'_>, facts: &mut Facts) {
@@ -200,6 +214,10 @@ fn read_thinking(from: Value<'_>, facts: &mut Facts) -> bool {
 /// Notes why the message ended, in the wire's own word.
 fn note_stop(reason: Option<Value<'_>>, facts: &mut Facts) {
     let reason = typed(reason, &mut facts.problems, Value::as_text);
+    if let Some(reason) = reason {
+        let unknown = (Quirk::UnknownFinishReason, "stop_reason");
+        check_name(&reason.decode(), REASONS, unknown, facts);
+    }
     if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
         the_choice(&mut facts.response).finish_reason = Some(keep(reason));
     }

@@ -4,9 +4,11 @@
 //! Here `input_tokens` are what the cache did neither serve nor take up, while everywhere else in this program they are
 //! all of the input. Relays open with zeros and know better at the end: a zero does not overwrite a number.
 
+use super::known::USAGE;
 use crate::dialect::Facts;
 use crate::dialect::member::{object, typed};
 use crate::dialect::openai::{read_identity, usage::take};
+use crate::dialect::unknown::check_usage;
 use crate::json::Value;
 
 /// What was reported so far that the facts do not hold as it came.
@@ -21,6 +23,7 @@ impl Reported {
         let Some(reported) = typed(member, &mut facts.problems, object) else {
             return;
         };
+        check_usage(reported, USAGE, "usage", facts);
         let [input, output, read, written, tier] = reported.select([
             "input_tokens",
             "output_tokens",

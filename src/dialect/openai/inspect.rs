@@ -6,7 +6,7 @@
 
 use super::known::{self, CALL, CHOICE, DETAILS, ENVELOPE, MESSAGE, USAGE};
 use crate::dialect::Facts;
-use crate::dialect::member::count;
+use crate::dialect::member::{count, is_odd_count};
 use crate::dialect::unknown::{check_members, note_name};
 use crate::exchange::Quirk;
 use crate::json::{Kind, Text, Value};
@@ -160,7 +160,7 @@ fn inspect_finish(reason: Text<'_>, index: u64, facts: &mut Facts) {
                     .into_iter()
                     .for_each(|quirk| facts.quirks.insert(quirk)),
                 Err(()) => note_name(
-                    reason,
+                    &reason.decode(),
                     Quirk::UnknownFinishReason,
                     "choices[].finish_reason",
                     facts,
@@ -190,7 +190,10 @@ fn inspect_usage(usage: Value<'_>, facts: &mut Facts) {
         "prompt_tokens_details",
         "completion_tokens_details",
     ]);
-    let mut odd = [input, output, total].into_iter().flatten().any(is_odd);
+    let mut odd = [input, output, total]
+        .into_iter()
+        .flatten()
+        .any(is_odd_count);
     let details = [
         (input_details, "usage.prompt_tokens_details"),
         (output_details, "usage.completion_tokens_details"),
@@ -199,7 +202,7 @@ fn inspect_usage(usage: Value<'_>, facts: &mut Facts) {
         let Some(details) = details else { continue };
         let unknown = (Quirk::UnknownUsageMember, place);
         check_members(details, DETAILS, unknown, facts);
-        odd |= details.members().any(|(_, number)| is_odd(number));
+        odd |= details.members().any(|(_, number)| is_odd_count(number));
     }
     facts.quirks.insert_if(odd, Quirk::OddNumber);
     let reported = |member: Option<Value<'_>>| member.and_then(count);
@@ -224,9 +227,4 @@ fn inspect_usage(usage: Value<'_>, facts: &mut Facts) {
     facts.quirks.insert_if(running, Quirk::RunningUsage);
     facts.quirks.insert_if(contradicts, Quirk::UsageContradicts);
     facts.quirks.insert_if(zero, Quirk::ZeroUsage);
-}
-
-/// Whether a count is written otherwise than as a whole number that is not negative.
-fn is_odd(number: Value<'_>) -> bool {
-    !number.is_null() && !number.raw().iter().all(u8::is_ascii_digit)
 }

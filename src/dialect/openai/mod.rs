@@ -117,13 +117,7 @@ impl Answer {
                     .get_or_insert_with(|| error::from_text(&text));
                 Output::default()
             }
-            _ => {
-                // Nothing but the beginning of another event explains a field name inside of one.
-                facts
-                    .quirks
-                    .insert_if(text.contains("data:"), Quirk::HalfEvent);
-                malformed(facts)
-            }
+            _ => unreadable(&text, facts),
         }
     }
 
@@ -212,6 +206,14 @@ impl Answer {
 fn malformed(facts: &mut Facts) -> Output {
     facts.problems.malformed += 1;
     Output::default()
+}
+
+/// Counts an event that is no JSON.
+pub(super) fn unreadable(text: &str, facts: &mut Facts) -> Output {
+    // Nothing but the beginning of another event explains a field name inside of one.
+    let half = text.contains("data:");
+    facts.quirks.insert_if(half, Quirk::HalfEvent);
+    malformed(facts)
 }
 
 /// Keeps the first error: what follows it is often its echo.

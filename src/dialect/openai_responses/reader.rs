@@ -3,14 +3,16 @@
 //! Text is counted from deltas only, since the `done` events and the last one repeat it; where no delta came at all, as
 //! from relays that make a stream of one whole answer, the last event is what there is.
 
+use super::known::{DETAILS, EVENTS, REASONS, STATES, USAGE};
 use super::request::conversation_id;
 use crate::dialect::member::{self, add, add_text, array, count, keep, typed};
 use crate::dialect::openai::items::{self, Item};
 use crate::dialect::openai::{error, note_error, read_identity, usage};
 use crate::dialect::server_times::VLLM;
 use crate::dialect::typed::{Calls, Typed, the_choice};
+use crate::dialect::unknown::{Known, check_name, check_usage};
 use crate::dialect::{Facts, Output};
-use crate::exchange::ApiError;
+use crate::exchange::{ApiError, Quirk};
 use crate::json::{Kind, Text, Value};
 
 /// The response, as far as it has come.
@@ -24,6 +26,10 @@ pub(super) struct Answer {
 }
 
 impl Typed for Answer {
+    const EVENTS: &'static [Known] = EVENTS;
+
+    const HAS_NAMES: bool = true;
+
     fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
         let Some(kind) = kind.strip_prefix("response.") else {
             return Output::default();
@@ -131,12 +137,15 @@ impl Answer {
         if !self.fetched {
             let [tokens, times, error] = told;
             usage::merge(tokens, &mut facts.usage, problems);
+            inspect_usage(tokens, facts);
+            let problems = &mut facts.problems;
             VLLM.read(times, &mut facts.response.server_times, problems);
             note_error(error.and_then(error::from_member), facts);
         }
         let status = typed(status, &mut facts.problems, Value::as_text).map(keep);
         let details = typed(details, &mut facts.problems, member::object);
         let reason = details.and_then(|details| details.get("reason")?.as_text());
+        inspect_end(status.as_deref(), reason, facts);
         if let Some(status) = ended.or(status.as_deref()) {
             self.note_status(status, reason, facts);
         }
@@ -274,6 +283,30 @@ impl Family {
             _ if name.starts_with("reasoning") => Self::Reasoning,
             _ => Self::Other,
         }
+    }
+}
+
+/// Notes what is not known of a response's state.
+fn inspect_end(status: Option<&str>, reason: Option<Text<'_>>, facts: &mut Facts) {
+    let unknown = |place| (Quirk::UnknownFinishReason, place);
+    if let Some(status) = status {
+        check_name(status, STATES, unknown("status"), facts);
+    }
+    if let Some(reason) = reason {
+        let place = unknown("incomplete_details.reason");
+        check_name(&reason.decode(), REASONS, place, facts);
+    }
+}
+
+/// Notes what is not known of usage.
+fn inspect_usage(reported: Option<Value<'_>>, facts: &mut Facts) {
+    let Some(usage) = reported else { return };
+    check_usage(usage, USAGE, "usage", facts);
+    let [input, output] = usage.select(["input_tokens_details", "output_tokens_details"]);
+    let input = input.map(|details| (details, "usage.input_tokens_details"));
+    let output = output.map(|details| (details, "usage.output_tokens_details"));
+    for (details, place) in [input, output].into_iter().flatten() {
+        check_usage(details, DETAILS, place, facts);
     }
 }
 

@@ -9,9 +9,10 @@ mod calls;
 use std::borrow::Cow;
 
 use super::member::{decode, typed};
-use super::openai::{error, is_keep_alive, note_error};
-use super::{Facts, Output, Reader};
-use crate::exchange::{ApiError, Choice, Response};
+use super::openai::{error, is_keep_alive, note_error, unreadable};
+use super::unknown::{Known, check_name};
+use super::{Facts, Output, Reader, framing_quirks};
+use crate::exchange::{ApiError, Choice, Quirk, Response};
 use crate::json::{self, Kind, Value};
 use crate::sse::{self, Sniff};
 
@@ -19,6 +20,12 @@ pub(super) use calls::{Calls, Key};
 
 /// What the events and answers of one API mean.
 pub(super) trait Typed: Send {
+    /// The types of events that are known but for `error`, sorted.
+    const EVENTS: &'static [Known];
+
+    /// Whether the reference gives each event a name beside its type.
+    const HAS_NAMES: bool;
+
     /// Reads one event of the type `kind`, which is empty where nothing said it.
     fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output;
 
@@ -72,6 +79,8 @@ impl<T: Typed> Reader for TypedReader<T> {
             output = self.0.whole(value, facts);
         }
         // Some relays glue the sentinel to a whole body.
+        let glued = !rest.trim_ascii().is_empty();
+        facts.quirks.insert_if(glued, Quirk::ContentType);
         output |= self.read_events(rest.as_bytes(), facts);
         output
     }
@@ -85,6 +94,7 @@ impl<T: Typed> TypedReader<T> {
             |event: sse::Event<'_>| output |= self.read_event(event.name, event.data, facts);
         parser.push(stream, &mut read);
         parser.finish(&mut read);
+        facts.quirks |= framing_quirks(parser.oddities());
         output
     }
 
@@ -92,11 +102,15 @@ impl<T: Typed> TypedReader<T> {
         let data = data.trim_ascii();
         if data == b"[DONE]" {
             // No event of these APIs; vLLM and relays add it.
+            facts.quirks.insert(Quirk::DoneAdded);
             facts.response.done = true;
             return Output::default();
         }
         let data = match is_keep_alive(data) {
-            true if name.is_empty() => return Output::default(),
+            true if name.is_empty() => {
+                facts.quirks.insert(Quirk::KeepAliveData);
+                return Output::default();
+            }
             // The name alone may say it all.
             true => b"{}",
             false => data,
@@ -109,16 +123,13 @@ impl<T: Typed> TypedReader<T> {
                 note_error(Some(error::from_text(&text)), facts);
                 Output::default()
             }
-            _ => {
-                facts.problems.malformed += 1;
-                Output::default()
-            }
+            _ => unreadable(&text, facts),
         }
     }
 
     fn read_object(&mut self, name: &[u8], event: Value<'_>, facts: &mut Facts) -> Output {
-        let kind = typed(event.get("type"), &mut facts.problems, Value::as_text);
-        let kind = kind.map_or_else(|| decode(name), |kind| kind.decode());
+        let told = typed(event.get("type"), &mut facts.problems, Value::as_text);
+        let kind = told.map_or_else(|| decode(name), |kind| kind.decode());
         // Servers that put these APIs on top of chat break off as chat does: with an `error` and no type.
         let untyped = kind.is_empty() && event.get("error").is_some();
         if name == b"error" || untyped || error::is_bare(event) {
@@ -126,6 +137,11 @@ impl<T: Typed> TypedReader<T> {
             let error = error::from_answer(event);
             note_error(error.or_else(|| (!untyped).then(ApiError::default)), facts);
             return Output::default();
+        }
+        let half_named = told.is_none() || (T::HAS_NAMES && name.is_empty());
+        facts.quirks.insert_if(half_named, Quirk::HalfNamed);
+        if !kind.is_empty() {
+            check_name(&kind, T::EVENTS, (Quirk::UnknownEvent, ""), facts);
         }
         self.0.typed(&kind, event, facts)
     }
