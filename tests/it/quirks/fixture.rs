@@ -1,7 +1,8 @@
 //! The fixtures of `tests/fixtures`, as upstreams would send them.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use streamgauge::exchange::{
@@ -14,17 +15,25 @@ use crate::support::client;
 #[path = "../../fixtures/facts.rs"]
 mod facts;
 
+/// Folders that hold no single responses: sessions, and what fuzzing found.
+const OTHER_FOLDERS: [&str; 2] = ["fuzz", "realtime"];
+/// The path of a response that is fetched.
+const FETCHED: &str = "/v1/responses/resp_1";
+
 /// Folders of fixtures, and the path that speaks their API.
-const FOLDERS: [(&str, &str); 14] = [
+const FOLDERS: [(&str, &str); 17] = [
     ("chat", "/v1/chat/completions"),
     ("completions", "/v1/completions"),
     ("embeddings", "/v1/embeddings"),
     ("images", "/v1/images/generations"),
+    ("messages", "/v1/messages"),
     ("moderations", "/v1/moderations"),
     ("ollama-chat", "/api/chat"),
     ("ollama-embed", "/api/embed"),
     ("ollama-generate", "/api/generate"),
     ("rerank", "/v1/rerank"),
+    ("responses", "/v1/responses"),
+    ("responses-fetched", FETCHED),
     ("retrieval", "/v1/vector_stores/vs_1/search"),
     ("score", "/score"),
     ("speech", "/v1/audio/speech"),
@@ -77,7 +86,7 @@ pub(super) struct Fixture {
 
 /// Every fixture of a response.
 pub(super) fn all() -> Vec<Fixture> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let root = root();
     let mut fixtures = Vec::new();
     for (folder, path) in FOLDERS {
         for case in fs::read_dir(root.join(folder)).unwrap() {
@@ -86,6 +95,22 @@ pub(super) fn all() -> Vec<Fixture> {
     }
     fixtures.sort_by(|one, other| one.name.cmp(&other.name));
     fixtures
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+#[test]
+fn every_folder_of_fixtures_is_replayed() {
+    let entries = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap());
+    let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+    let there: BTreeSet<_> = folders
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    let known = FOLDERS.map(|(folder, _)| folder);
+    let known = known.into_iter().chain(OTHER_FOLDERS);
+    assert_eq!(there, known.map(str::to_owned).collect());
 }
 
 fn read(case: &Path, folder: &str, path: &'static str) -> Fixture {
@@ -121,6 +146,10 @@ impl Fixture {
     /// A request that is answered so: for a stream where a stream comes, and with usage, so that it passes as it is;
     /// `request` has what differs, `null` what is left out.
     pub(super) fn request(&self) -> Vec<u8> {
+        if self.path == FETCHED {
+            let streams = self.streams;
+            return format!("GET {FETCHED}?stream={streams} HTTP/1.1\r\nhost: a\r\n\r\n").into();
+        }
         let mut request = json!({"model": "m", "messages": [], "stream": self.streams});
         let differs = self.expected.get("request").unwrap_or(&Value::Null);
         if differs.get("stream").unwrap_or(&request["stream"]) == true {
