@@ -208,23 +208,39 @@ const KEYED: &str = "[[upstream]]\nname = \"default\"\nurl = \"http://a/v1\"\n";
 
 #[tokio::test]
 async fn what_an_upstream_sends_for_the_first_time_is_told_once_with_its_shape_and_no_value() {
-    let scene = Scene::start().await;
     let odd = "data: {\"choices\":[],\"weather\":{\"wind\":\"secret\"}}\n\n";
+    let line = told_once(&chat(UNEDITED), &format!("{odd}{END}")).await;
+    assert_eq!(line["kind"], "unknown_member");
+    assert_eq!(line["shape"], "weather: {wind: string}");
+}
+
+#[tokio::test]
+async fn an_event_of_a_type_that_is_not_known_is_told_once_by_its_type() {
+    let sung = "event: response.sung\ndata: {\"type\":\"response.sung\",\"song\":\"secret\"}\n\n";
+    let done = "event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n";
+    let request = client::post("/v1/responses", r#"{"model":"m","stream":true}"#);
+    let line = told_once(&request, &format!("{sung}{sung}{done}")).await;
+    assert_eq!(line["kind"], "unknown_event");
+    assert_eq!(line["shape"], "response.sung");
+}
+
+/// Has a request answered twice by this stream, and gives the one line that tells of it, which keeps its `secret`.
+async fn told_once(request: &[u8], stream: &str) -> Value {
+    let scene = Scene::start().await;
     for _ in 0..2 {
-        let (mut client, mut served) = scene.call(&chat(UNEDITED)).await;
-        let events = [chunk(odd), chunk(END), chunk("")].concat();
-        served.write([STREAM.as_bytes(), &events].concat()).await;
+        let (mut client, mut served) = scene.call(request).await;
+        let body = [chunk(stream), chunk("")].concat();
+        served.write([STREAM.as_bytes(), &body].concat()).await;
         client.read_response().await;
     }
     scene.server.finished(2).await;
     let told = "the upstream sends something that is not known here";
     let line = scene.server.process.message(told).await;
     assert_eq!(line["upstream"], "default");
-    assert_eq!(line["kind"], "unknown_member");
-    assert_eq!(line["shape"], "weather: {wind: string}");
     let log = scene.server.process.stderr();
     assert_eq!(log.text().matches(told).count(), 1, "{}", log.text());
     assert!(!log.text().contains("secret"), "{}", log.text());
+    line
 }
 
 #[tokio::test]
