@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
-use flate2::write::{GzEncoder, ZlibEncoder};
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
 /// Largest fixture that is taken: mutations of a long one rarely hit what matters.
 const SEED_BYTES_MAX: u64 = 64 << 10;
@@ -55,6 +55,45 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) {
             files.push(entry);
         }
     }
+}
+
+/// Sessions, a message on each line.
+pub(crate) fn sessions() -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    collect(&fixtures().join("realtime"), &mut files);
+    assert!(!files.is_empty());
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// What either end of a WebSocket may send: texts whole and in fragments, masked and compressed, and what controls it.
+pub(crate) fn frames() -> Vec<Vec<u8>> {
+    let text = br#"{"type":"ping"}"#;
+    let whole = frame(0x81, text);
+    let fragments = [
+        frame(0x01, b"{\"a\""),
+        frame(0x89, b"still?"),
+        frame(0x80, b":1}"),
+    ]
+    .concat();
+    let masked = [&[0x81, 0x82, 1, 2, 3, 4], &[b'{' ^ 1, b'}' ^ 2][..]].concat();
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.flush().unwrap();
+    let coded = encoder.get_ref();
+    // RFC 7692 §7.2.1 takes the end of an empty block off.
+    let coded = frame(0xc1, coded.strip_suffix(&[0, 0, 0xff, 0xff]).unwrap());
+    let long = [&[0x82, 126, 1, 0][..], &[7; 256]].concat();
+    let close = frame(0x88, &[0x03, 0xe8]);
+    let row = [&whole, &fragments, &coded, &masked, &long, &coded, &close].map(|frame| &frame[..]);
+    let row = row.concat();
+    vec![whole, fragments, masked, coded, long, close, row]
+}
+
+/// A short frame that is not masked.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    assert!(length < 126, "the length takes one byte");
+    [&[first, length], payload].concat()
 }
 
 /// Fixtures, each coded.

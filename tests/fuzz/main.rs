@@ -24,7 +24,7 @@ mod run;
 mod targets;
 
 use run::Target;
-use targets::{decode, explain, http1, json, observe, splice, sse};
+use targets::{decode, explain, http1, json, observe, session, splice, sse, websocket};
 
 /// One test that replays, and one that mutates, for each target.
 macro_rules! targets {
@@ -54,6 +54,9 @@ targets! {
     zstd: decode::check("zstd"), corpus::zstd();
     stacked: decode::check("gzip, zstd"), corpus::stacked();
     explain: explain::check, corpus::captures();
+    websocket: websocket::check, corpus::frames();
+    realtime: session::check("/v1/realtime"), corpus::sessions();
+    responses_session: session::check("/v1/responses"), corpus::sessions();
     chat: observe::check("POST", "/v1/chat/completions"), corpus::everything();
     completions: observe::check("POST", "/v1/completions"), corpus::everything();
     responses: observe::check("POST", "/v1/responses"), corpus::everything();

@@ -42,6 +42,8 @@ fn facts(exchange: &Exchange) -> String {
         response,
         usage,
         problems,
+        quirks,
+        unknown,
         end,
         failure,
         ..
@@ -54,7 +56,9 @@ fn facts(exchange: &Exchange) -> String {
             .flatten()
             .all(|text| text.len() <= TEXT_KEPT)
     );
-    format!("{request:?} {response:?} {usage:?} {problems:?} {end:?} {failure:?}")
+    format!(
+        "{request:?} {response:?} {usage:?} {problems:?} {quirks:?} {unknown:?} {end:?} {failure:?}"
+    )
 }
 
 /// What is there, without what it says.
