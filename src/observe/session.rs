@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::Config;
 use super::clock::OutputClock;
+use super::quirks;
 use super::reading::Heard;
 use super::secrets::Secrets;
 use super::settle;
@@ -270,11 +271,14 @@ impl Over {
             usage: facts.usage,
             rate_limits: self.turn.rate_limits,
             problems: facts.problems,
+            quirks: facts.quirks,
+            unknown: facts.unknown,
             times: open.times,
             flow: open.flow,
             ..Exchange::begin(session.started_at + open.asked)
         };
         settle::settle(&mut exchange, &self.close, None, false);
+        exchange.quirks |= quirks::of_whole(&exchange);
         exchange
     }
 }

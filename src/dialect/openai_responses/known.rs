@@ -6,7 +6,7 @@ use crate::dialect::unknown::Known;
 use crate::exchange::Quirk::{CachedElsewhere, KeepAliveData, MoreUsage, UnlistedFinish};
 
 /// Types of events.
-pub(super) const EVENTS: &[Known] = &[
+pub(in crate::dialect) const EVENTS: &[Known] = &[
     // Of the provider's, on long waits.
     ("keepalive", Some(KeepAliveData)),
     ("response.audio.delta", None),
@@ -62,6 +62,9 @@ pub(super) const EVENTS: &[Known] = &[
     ("response.reasoning_text.done", None),
     ("response.refusal.delta", None),
     ("response.refusal.done", None),
+    ("response.steer.accepted", None),
+    ("response.steer.failed", None),
+    ("response.steer.pending", None),
     ("response.web_search_call.completed", None),
     ("response.web_search_call.in_progress", None),
     ("response.web_search_call.searching", None),
@@ -84,6 +87,7 @@ pub(super) const REASONS: &[Known] = &[
     ("max_output_tokens", None),
     ("max_tokens", Some(UnlistedFinish)),
     ("max_tool_calls", Some(UnlistedFinish)),
+    ("steered", None),
 ];
 
 /// Of usage; the names of chat come from relays.

@@ -12,6 +12,7 @@ mod prompt;
 mod reader;
 mod request;
 
+pub(super) use self::known::EVENTS;
 use self::reader::Answer;
 use super::typed::TypedReader;
 use super::{Dialect, Prompt, Reader, path};

@@ -10,6 +10,7 @@
 
 mod answer;
 mod asks;
+mod known;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -21,9 +22,11 @@ use self::asks::{Ask, Asks};
 use self::settings::Settings;
 use super::member::{self, decode, typed};
 use super::openai::error;
+use super::openai_responses;
 use super::session::{Session, SessionDialect, Step, Turn};
+use super::unknown::check_name;
 use super::{Facts, Output, path};
-use crate::exchange::{ApiError, Call, Limited, Problems, RateLimit, Request};
+use crate::exchange::{ApiError, Call, Limited, Problems, Quirk, RateLimit, Request};
 use crate::json::{self, Kind, Value};
 
 /// Most responses of one session that are followed at a time. The API has one in the conversation and few beside it; beyond
@@ -212,7 +215,13 @@ impl Conversation {
         let Some(at) = self.place_of(event) else {
             return;
         };
+        let known = match self.one_at_a_time {
+            true => openai_responses::EVENTS,
+            false => known::EVENTS,
+        };
         let open = &mut self.open[at];
+        let unknown = (Quirk::UnknownEvent, "");
+        check_name(kind, known, unknown, &mut open.turn.facts);
         let output = open.answer.read(kind, event, &mut open.turn.facts);
         each(Step::Came {
             number: open.number,
