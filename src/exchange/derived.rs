@@ -78,7 +78,8 @@ impl Exchange {
         let spread = self
             .times
             .last_token?
-            .checked_sub(self.times.first_token?)?;
+            .checked_sub(self.times.first_token?)
+            .filter(|spread| !spread.is_zero())?;
         let seen_reasoning = self.times.first_reasoning.is_some();
         let reasoning = self.usage.reasoning_output_tokens;
         let hidden = reasoning.filter(|_| !seen_reasoning).unwrap_or_default();
@@ -335,6 +336,16 @@ mod tests {
         assert_eq!(exchange.time_to_first_token(), None, "it ended later");
         exchange.times.request_end = Some(MS(10));
         assert_eq!(exchange.time_to_first_token(), Some(MS(20)));
+    }
+
+    #[test]
+    fn output_that_came_at_once_says_nothing_of_the_time_per_token() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.response.streamed = true;
+        exchange.times.first_token = Some(MS(1000));
+        exchange.times.last_token = Some(MS(1000));
+        exchange.usage.output_tokens = Some(2);
+        assert_eq!(exchange.time_per_output_token(), None);
     }
 
     #[test]
