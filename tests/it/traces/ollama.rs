@@ -67,7 +67,6 @@ async fn lines_are_read_as_a_stream_that_was_not_asked_for_in_so_many_words() {
             "streamgauge.gap.p99=TIME",
             "streamgauge.reasoning.length=1",
             "streamgauge.stalls=0",
-            "streamgauge.time_per_output_token=TIME",
             "streamgauge.time_to_first_byte=TIME",
             "streamgauge.time_to_first_content=TIME",
             "streamgauge.time_to_first_event=TIME",
