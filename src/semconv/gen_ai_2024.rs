@@ -4,7 +4,7 @@
 //! `gen_ai.openai.*`. Names that were given up before v1.36.0 (`gen_ai.usage.prompt_tokens`, `gen_ai.openai.request.seed`)
 //! stand beside those that took their place, since readers of that time know one or the other. The format of
 //! `gen_ai.openai.request.response_format` is not kept apart by kind, so that one is absent. Attributes and metrics that
-//! did not change are [`gen_ai`](super::gen_ai)'s and [`gen_ai_2025`](super::gen_ai_2025)'s.
+//! did not change are [`gen_ai`]'s and [`gen_ai_2025`](super::gen_ai_2025)'s.
 //!
 //! A metric that newer generations have too is recorded once, here: where one of them is spoken as well its samples carry
 //! the attributes of both, so that the queries of both find them and no sum is doubled.
