@@ -7,6 +7,7 @@
 use std::ops::BitOrAssign;
 
 use crate::exchange::{Call, Problems, Quirks, Request, Response, Unknowns, Usage};
+use crate::sse;
 
 mod anthropic_messages;
 mod audio_speech;
@@ -172,6 +173,21 @@ pub trait Reader: Send {
 
     /// Reads a whole, decoded body that was no stream; `status` tells an answer from an error.
     fn body(&mut self, status: u16, body: &[u8], facts: &mut Facts) -> Output;
+}
+
+/// Reads a stream that came as a whole body, event by event.
+fn read_events(
+    stream: &[u8],
+    facts: &mut Facts,
+    mut read: impl FnMut(&[u8], &[u8], &mut Facts) -> Output,
+) -> Output {
+    let mut output = Output::default();
+    let mut parser = sse::Parser::new(stream.len());
+    let mut each = |event: sse::Event<'_>| output |= read(event.name, event.data, facts);
+    parser.push(stream, &mut each);
+    parser.finish(&mut each);
+    facts.quirks |= framing_quirks(parser.oddities());
+    output
 }
 
 /// The kinds of generated output in one event.

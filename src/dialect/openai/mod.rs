@@ -5,7 +5,7 @@
 //! "Chat" and "Completions"; where servers depart from it, the comment names who and how. Knows nothing of the request.
 
 use crate::dialect::server_times::{GROQ, LLAMA_CPP, VLLM};
-use crate::dialect::{Facts, Output, Reader, framing_quirks, member};
+use crate::dialect::{Facts, Output, Reader, member, read_events};
 use crate::exchange::Quirk;
 use crate::json::{self, Index, Kind, Value};
 use crate::sse::{self, Sniff};
@@ -77,14 +77,9 @@ impl Answer {
     }
 
     fn read_events(&mut self, stream: &[u8], facts: &mut Facts) -> Output {
-        let mut output = Output::default();
-        let mut parser = sse::Parser::new(stream.len());
-        let mut read =
-            |event: sse::Event<'_>| output |= self.read_event(event.name, event.data, facts);
-        parser.push(stream, &mut read);
-        parser.finish(&mut read);
-        facts.quirks |= framing_quirks(parser.oddities());
-        output
+        read_events(stream, facts, |name, data, facts| {
+            self.read_event(name, data, facts)
+        })
     }
 
     fn read_event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output {

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use super::member::{decode, typed};
 use super::openai::{error, is_keep_alive, note_error, unreadable};
 use super::unknown::{Known, check_name};
-use super::{Facts, Output, Reader, framing_quirks};
+use super::{Facts, Output, Reader, read_events};
 use crate::exchange::{ApiError, Choice, Quirk, Response};
 use crate::json::{self, Kind, Value};
 use crate::sse::{self, Sniff};
@@ -88,14 +88,9 @@ impl<T: Typed> Reader for TypedReader<T> {
 
 impl<T: Typed> TypedReader<T> {
     fn read_events(&mut self, stream: &[u8], facts: &mut Facts) -> Output {
-        let mut output = Output::default();
-        let mut parser = sse::Parser::new(stream.len());
-        let mut read =
-            |event: sse::Event<'_>| output |= self.read_event(event.name, event.data, facts);
-        parser.push(stream, &mut read);
-        parser.finish(&mut read);
-        facts.quirks |= framing_quirks(parser.oddities());
-        output
+        read_events(stream, facts, |name, data, facts| {
+            self.read_event(name, data, facts)
+        })
     }
 
     fn read_event(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> Output {

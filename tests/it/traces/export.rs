@@ -74,6 +74,18 @@ async fn both_protocols_carry_spans_and_metrics_with_headers_and_compression() {
     }
 }
 
+/// A proxy that exports by TLS, and takes a receiver's word only from this authority.
+async fn trusting(authority: &File, receiver: &Terminator, protocol: &str) -> Gauge {
+    let endpoint = format!("https://{}", receiver.address);
+    Gauge::with(|program| {
+        program
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .env("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.path())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn both_protocols_go_over_tls_to_a_receiver_whose_authority_is_named() {
     let certificate = Certificate::new();
@@ -81,16 +93,7 @@ async fn both_protocols_go_over_tls_to_a_receiver_whose_authority_is_named() {
     for (protocol, http) in [("grpc", "h2"), ("http/protobuf", "http/1.1")] {
         let collector = Collector::start().await;
         let tls = Terminator::start(&certificate, &[http], collector.address()).await;
-        let gauge = Gauge::with(|program| {
-            program
-                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-                .env(
-                    "OTEL_EXPORTER_OTLP_ENDPOINT",
-                    format!("https://{}", tls.address),
-                )
-                .env("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.path())
-        })
-        .await;
+        let gauge = trusting(&authority, &tls, protocol).await;
         call(&gauge).await;
         let received = arrived(&collector).await;
         assert!(received.span("chat m").is_some(), "{protocol}");
@@ -104,16 +107,7 @@ async fn a_receiver_of_an_unknown_authority_gets_nothing() {
     for (protocol, http) in [("grpc", "h2"), ("http/protobuf", "http/1.1")] {
         let collector = Collector::start().await;
         let tls = Terminator::start(&certificate, &[http], collector.address()).await;
-        let gauge = Gauge::with(|program| {
-            program
-                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-                .env(
-                    "OTEL_EXPORTER_OTLP_ENDPOINT",
-                    format!("https://{}", tls.address),
-                )
-                .env("OTEL_EXPORTER_OTLP_CERTIFICATE", other.path())
-        })
-        .await;
+        let gauge = trusting(&other, &tls, protocol).await;
         call(&gauge).await;
         gauge
             .server
