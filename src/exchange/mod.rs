@@ -189,7 +189,7 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
 }
 
 /// Where a request was sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// Name in the configuration.
     pub name: Arc<str>,

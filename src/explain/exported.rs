@@ -16,7 +16,7 @@ use prost::Message as _;
 use serde_json::Value;
 
 use crate::exchange::Exchange;
-use crate::semconv::{self, Attribute, Metric, Number, Record, Vocabulary};
+use crate::semconv::{self, Attribute, Facets, Label, Labels, Metric, Number, Record, Vocabulary};
 use crate::sink::traces::{self, Batching, Traces};
 use crate::sink::{ExchangeId, Sink as _};
 
@@ -135,6 +135,7 @@ pub(super) fn samples(
 ) -> Vec<Sample> {
     let [one, other] = exchanges.each_ref().map(|exchange| {
         let mut recorded = Recorded {
+            facets: Facets::of(exchange),
             vocabularies,
             samples: Vec::new(),
         };
@@ -164,13 +165,19 @@ fn numbered(samples: Vec<Sample>) -> impl Iterator<Item = ((&'static str, usize)
 }
 
 /// Takes down what the vocabularies record.
-struct Recorded<'v> {
-    vocabularies: &'v [&'static dyn Vocabulary],
+struct Recorded<'e> {
+    facets: Facets<'e>,
+    vocabularies: &'e [&'static dyn Vocabulary],
     samples: Vec<Sample>,
 }
 
 impl Record for Recorded<'_> {
-    fn record(&mut self, attributes: &[Attribute<'_>], samples: &[semconv::Sample]) {
+    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[semconv::Sample]) {
+        let facets = self.facets.clone();
+        self.record_under(&labels.of(&facets, by), samples);
+    }
+
+    fn record_under(&mut self, attributes: &[Attribute<'_>], samples: &[semconv::Sample]) {
         self.samples.extend(samples.iter().map(|sample| Sample {
             metric: sample.metric,
             attributes: attributes.iter().map(shown_attribute).collect(),

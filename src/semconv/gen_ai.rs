@@ -9,7 +9,7 @@
 use super::metric::{Kind, Metric, Record, Sample, buckets};
 use super::operation;
 use super::own::push_source;
-use super::{Attribute, Attributes, Vocabulary};
+use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
 use crate::exchange::{Exchange, OutputType, Request, Usage};
 
 /// Key that every GenAI span carries.
@@ -157,32 +157,27 @@ impl Vocabulary for GenAi {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let (Some((call, _)), Some(mut attributes)) = (exchange.inference(), base(exchange)) else {
+        let Some((call, _)) = exchange.inference() else {
             return;
         };
-        let base = attributes.len();
-        push_error(&mut attributes, exchange);
-        push_openai(&mut attributes, exchange);
         let duration = exchange.times.end - exchange.issued();
         if !call.is_inference() {
             // The oldest generation spoken records what several have in common.
             if !record.hears("gen_ai_2025") && !record.hears("gen_ai_2024") {
-                record.record(&attributes, &[OPERATION_DURATION.sample(duration)]);
+                record.record(&OUTCOME, None, &[OPERATION_DURATION.sample(duration)]);
             }
             return;
         }
-        record.record(&attributes, &[DURATION.sample(duration)]);
-
-        attributes.truncate(base);
+        record.record(&OUTCOME, None, &[DURATION.sample(duration)]);
         record.record(
-            &attributes,
+            &BASE,
+            None,
             &chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK),
         );
-        push_openai(&mut attributes, exchange);
-        push_source(&mut attributes, exchange);
-        record_usage(&exchange.usage, &mut attributes, record);
+        record_usage(&exchange.usage, record);
         record.record(
-            &attributes,
+            &TOKENS,
+            None,
             &some([
                 exchange
                     .usage
@@ -328,48 +323,48 @@ const fn output_type(kind: OutputType) -> &'static str {
     }
 }
 
-/// Attributes that every GenAI metric carries, with room for those that some have more; `None` for what is no inference
-/// call.
-pub(super) fn base(exchange: &Exchange) -> Option<Vec<Attribute<'_>>> {
-    let (call, upstream) = exchange.inference()?;
-    let mut base = Vec::with_capacity(10);
-    base.push((OPERATION_NAME, operation::name(call).into()));
-    base.push((PROVIDER_NAME, (&*upstream.provider).into()));
-    base.extend(
-        exchange
-            .request
-            .model
-            .as_deref()
-            .map(|model| (REQUEST_MODEL, model.into())),
-    );
-    base.extend(
-        exchange
-            .response
-            .model
-            .as_deref()
-            .map(|model| (RESPONSE_MODEL, model.into())),
-    );
-    base.push((SERVER_ADDRESS, (&*upstream.address).into()));
-    base.push((SERVER_PORT, upstream.port.into()));
-    Some(base)
+/// Labels that every GenAI metric carries.
+pub(super) static BASE: Labels = Labels(push_base);
+/// Those of a duration.
+pub(super) static OUTCOME: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    push_error(facets, labels);
+    push_openai(facets, labels);
+});
+/// Those of numbers of tokens.
+pub(super) static TOKENS: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    push_openai(facets, labels);
+    push_source(facets, labels);
+});
+
+/// Adds what every GenAI metric carries.
+pub(super) fn push_base<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    let (Some(call), Some(upstream)) = (facets.call, &facets.upstream) else {
+        return;
+    };
+    labels.push((OPERATION_NAME, operation::name(call).into()));
+    labels.push((PROVIDER_NAME, (&*upstream.provider).into()));
+    let model = facets.request_model.as_deref();
+    labels.extend(model.map(|model| (REQUEST_MODEL, model.into())));
+    let model = facets.response_model.as_deref();
+    labels.extend(model.map(|model| (RESPONSE_MODEL, model.into())));
+    labels.push((SERVER_ADDRESS, (&*upstream.address).into()));
+    labels.push((SERVER_PORT, upstream.port.into()));
 }
 
 /// Adds `error.type` where the call failed.
-pub(super) fn push_error<'a>(attributes: &mut Vec<Attribute<'a>>, exchange: &'a Exchange) {
-    let failure = exchange.failure.as_ref();
-    attributes.extend(failure.map(|failure| (ERROR_TYPE, (&failure.kind).into())));
+pub(super) fn push_error<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    let kind = facets.failure.as_deref();
+    labels.extend(kind.map(|kind| (ERROR_TYPE, kind.into())));
 }
 
 /// Adds service tier and fingerprint where the provider is `openai`.
-pub(super) fn push_openai<'a>(attributes: &mut Vec<Attribute<'a>>, exchange: &'a Exchange) {
-    let upstream = exchange.upstream.as_ref();
-    if upstream.is_some_and(|upstream| &*upstream.provider == "openai") {
-        let response = &exchange.response;
-        let tier = response.service_tier.as_deref();
-        attributes.extend(tier.map(|tier| (RESPONSE_SERVICE_TIER, tier.into())));
-        let fingerprint = response.system_fingerprint.as_deref();
-        attributes.extend(fingerprint.map(|print| (RESPONSE_SYSTEM_FINGERPRINT, print.into())));
-    }
+pub(super) fn push_openai<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    let tier = facets.service_tier.as_deref();
+    labels.extend(tier.map(|tier| (RESPONSE_SERVICE_TIER, tier.into())));
+    let fingerprint = facets.system_fingerprint.as_deref();
+    labels.extend(fingerprint.map(|print| (RESPONSE_SYSTEM_FINGERPRINT, print.into())));
 }
 
 /// First-chunk time and the gaps between output events, as samples of the two metrics given.
@@ -398,9 +393,8 @@ pub(super) fn some<const N: usize>(samples: [Option<Sample>; N]) -> Vec<Sample> 
     there
 }
 
-/// Usage by modality: what the provider broke down under its name, the rest as `unknown`. `attributes` are left as they
-/// were.
-fn record_usage(usage: &Usage, attributes: &mut Vec<Attribute<'_>>, record: &mut dyn Record) {
+/// Usage by modality: what the provider broke down under its name, the rest as `unknown`.
+fn record_usage(usage: &Usage, record: &mut dyn Record) {
     let modalities = [
         ("text", usage.text_input_tokens, usage.text_output_tokens),
         ("image", usage.image_input_tokens, usage.image_output_tokens),
@@ -412,13 +406,11 @@ fn record_usage(usage: &Usage, attributes: &mut Vec<Attribute<'_>>, record: &mut
             take(&mut input, part_in, &USAGE_INPUT),
             take(&mut output, part_out, &USAGE_OUTPUT),
         ]);
-        attributes.push((TOKEN_MODALITY, modality.into()));
-        record.record(attributes, &samples);
-        attributes.pop();
+        record.record(&TOKENS, Some((TOKEN_MODALITY, modality)), &samples);
     }
-    attributes.push((TOKEN_MODALITY, "unknown".into()));
     record.record(
-        attributes,
+        &TOKENS,
+        Some((TOKEN_MODALITY, "unknown")),
         &some([
             input.map(|count| USAGE_INPUT.sample(count)),
             output.map(|count| USAGE_OUTPUT.sample(count)),
@@ -433,7 +425,6 @@ fn record_usage(usage: &Usage, attributes: &mut Vec<Attribute<'_>>, record: &mut
                 .map(|count| USAGE_REASONING.sample(count)),
         ]),
     );
-    attributes.pop();
 }
 
 /// Takes a modality's part out of the total. `None`, and nothing taken, where it is zero or more than there is; the

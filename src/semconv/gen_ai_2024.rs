@@ -9,11 +9,12 @@
 //! A metric that newer generations have too is recorded once, here: where one of them is spoken as well its samples carry
 //! the attributes of both, so that the queries of both find them and no sum is doubled.
 
-use super::gen_ai::{self, PROVIDER_NAME, base};
-use super::gen_ai_2025::{PushOpenai, SINCE_2024, record_tokens_and_durations, server_times};
+use super::gen_ai::{self, PROVIDER_NAME, push_error};
+use super::gen_ai_2025::{SINCE_2024, Sets, record_tokens_and_durations, server_times};
 use super::metric::{Metric, Record};
-use super::{Attribute, Attributes, Vocabulary};
-use crate::exchange::Exchange;
+use super::own::push_source;
+use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
+use crate::exchange::{Exchange, Upstream};
 
 const SYSTEM: &str = "gen_ai.system";
 const RESPONSE_SERVICE_TIER: &str = "gen_ai.openai.response.service_tier";
@@ -44,28 +45,72 @@ impl Vocabulary for GenAi2024 {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let Some(mut attributes) = base(exchange) else {
+        if exchange.inference().is_none() {
             return;
-        };
-        let newer = record.hears("gen_ai") || record.hears("gen_ai_2025");
-        if !newer {
-            attributes.retain(|(key, _)| *key != PROVIDER_NAME);
         }
-        attributes.extend(system(exchange).map(|system| (SYSTEM, system.into())));
-        let push_openai: PushOpenai = if newer {
-            push_openai_of_both
+        let newer = record.hears("gen_ai") || record.hears("gen_ai_2025");
+        let (base, sets) = if newer {
+            (&BASE_OF_BOTH, &SETS_OF_BOTH)
         } else {
-            push_openai
+            (&BASE, &SETS)
         };
-        record_tokens_and_durations(exchange, &mut attributes, push_openai, record);
-        record.record(&attributes, &server_times(exchange));
+        record_tokens_and_durations(exchange, sets, record);
+        record.record(base, None, &server_times(exchange));
     }
+}
+
+static BASE: Labels = Labels(push_base);
+static SETS: Sets = Sets {
+    tokens: &Labels(|facets, labels| {
+        push_base(facets, labels);
+        push_openai(facets, labels);
+        push_source(facets, labels);
+    }),
+    server: &Labels(|facets, labels| {
+        push_base(facets, labels);
+        push_error(facets, labels);
+    }),
+    operation: &Labels(|facets, labels| {
+        push_base(facets, labels);
+        push_error(facets, labels);
+        push_openai(facets, labels);
+    }),
+};
+
+/// What has the labels of this generation and of the newer ones.
+static BASE_OF_BOTH: Labels = Labels(push_base_of_both);
+static SETS_OF_BOTH: Sets = Sets {
+    tokens: &Labels(|facets, labels| {
+        push_base_of_both(facets, labels);
+        push_openai_of_both(facets, labels);
+        push_source(facets, labels);
+    }),
+    server: &Labels(|facets, labels| {
+        push_base_of_both(facets, labels);
+        push_error(facets, labels);
+    }),
+    operation: &Labels(|facets, labels| {
+        push_base_of_both(facets, labels);
+        push_error(facets, labels);
+        push_openai_of_both(facets, labels);
+    }),
+};
+
+fn push_base_of_both<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    gen_ai::push_base(facets, labels);
+    let upstream = facets.upstream.as_deref();
+    labels.extend(upstream.map(|upstream| (SYSTEM, system(upstream).into())));
+}
+
+fn push_base<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    push_base_of_both(facets, labels);
+    labels.retain(|(key, _)| *key != PROVIDER_NAME);
 }
 
 /// Span attributes under the names that [`traceloop`](super::traceloop) has kept too.
 pub(super) fn renamed<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
     let usage = &exchange.usage;
-    span.put_once(SYSTEM, system(exchange));
+    span.put_once(SYSTEM, exchange.upstream.as_ref().map(system));
     span.put_once("gen_ai.usage.prompt_tokens", usage.input_tokens);
     span.put_once("gen_ai.usage.completion_tokens", usage.output_tokens);
     let fingerprint = exchange.response.system_fingerprint.as_deref();
@@ -73,33 +118,29 @@ pub(super) fn renamed<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
 }
 
 /// The provider as it was called then.
-fn system(exchange: &Exchange) -> Option<&str> {
-    let provider = &*exchange.upstream.as_ref()?.provider;
-    Some(match provider {
+fn system(upstream: &Upstream) -> &str {
+    match &*upstream.provider {
         "azure.ai.openai" => "az.ai.openai",
         "azure.ai.inference" => "az.ai.inference",
         "gcp.vertex_ai" => "vertex_ai",
         "gcp.gemini" => "gemini",
         "x_ai" => "xai",
         unchanged => unchanged,
-    })
-}
-
-/// Adds service tier and fingerprint where the provider is `openai`.
-fn push_openai<'a>(attributes: &mut Vec<Attribute<'a>>, exchange: &'a Exchange) {
-    if system(exchange) == Some("openai") {
-        let response = &exchange.response;
-        let tier = response.service_tier.as_deref();
-        attributes.extend(tier.map(|tier| (RESPONSE_SERVICE_TIER, tier.into())));
-        let fingerprint = response.system_fingerprint.as_deref();
-        attributes.extend(fingerprint.map(|print| (RESPONSE_SYSTEM_FINGERPRINT, print.into())));
     }
 }
 
+/// Adds service tier and fingerprint where the provider is `openai`.
+fn push_openai<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    let tier = facets.service_tier.as_deref();
+    labels.extend(tier.map(|tier| (RESPONSE_SERVICE_TIER, tier.into())));
+    let fingerprint = facets.system_fingerprint.as_deref();
+    labels.extend(fingerprint.map(|print| (RESPONSE_SYSTEM_FINGERPRINT, print.into())));
+}
+
 /// The same under both generations' names.
-fn push_openai_of_both<'a>(attributes: &mut Vec<Attribute<'a>>, exchange: &'a Exchange) {
-    push_openai(attributes, exchange);
-    gen_ai::push_openai(attributes, exchange);
+fn push_openai_of_both<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    push_openai(facets, labels);
+    gen_ai::push_openai(facets, labels);
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 //! attributes that did not change are [`gen_ai`](super::gen_ai)'s. The server metrics are measured at the proxy, from the
 //! last byte of the request, which is as near as a proxy comes to the server's own reading.
 
-use super::gen_ai::{OPERATION_DURATION, base, chunk_times, push_error, push_openai, shared, some};
+use super::gen_ai::{
+    BASE, OPERATION_DURATION, OUTCOME, TOKENS, chunk_times, push_base, push_error, shared, some,
+};
 use super::metric::{Kind, Metric, Record, Sample, buckets};
-use super::own::push_source;
-use super::{Attribute, Attributes, Vocabulary};
+use super::{Attributes, Labels, Vocabulary};
 use crate::exchange::{Call, End, Exchange};
 
 static TOKEN_USAGE: Metric = Metric {
@@ -89,7 +90,7 @@ impl Vocabulary for GenAi2025 {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let (Some((call, _)), Some(mut attributes)) = (exchange.inference(), base(exchange)) else {
+        let Some((call, _)) = exchange.inference() else {
             return;
         };
         let mut times = Vec::new();
@@ -98,47 +99,53 @@ impl Vocabulary for GenAi2025 {
         }
         // The oldest generation spoken records what several have in common.
         if !record.hears("gen_ai_2024") {
-            record_tokens_and_durations(exchange, &mut attributes, push_openai, record);
+            record_tokens_and_durations(exchange, &SETS, record);
             times.extend(server_times(exchange));
         }
-        record.record(&attributes, &times);
+        record.record(&BASE, None, &times);
     }
 }
 
-/// Adds what stands on some metrics only where the provider is OpenAI.
-pub(super) type PushOpenai = for<'a> fn(&mut Vec<Attribute<'a>>, &'a Exchange);
+/// The sets of labels of the metrics since 2024, which generations fill differently.
+pub(super) struct Sets {
+    /// Of numbers of tokens.
+    pub(super) tokens: &'static Labels,
+    /// Of the server's duration.
+    pub(super) server: &'static Labels,
+    /// Of the operation's duration.
+    pub(super) operation: &'static Labels,
+}
 
-/// Records those of the metrics since 2024 that have attributes beyond what all carry; these are `attributes`, and are left
-/// as they were.
-pub(super) fn record_tokens_and_durations<'a>(
-    exchange: &'a Exchange,
-    attributes: &mut Vec<Attribute<'a>>,
-    push_openai: PushOpenai,
+static SETS: Sets = Sets {
+    tokens: &TOKENS,
+    server: &SERVER,
+    operation: &OUTCOME,
+};
+static SERVER: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    push_error(facets, labels);
+});
+
+/// Records those of the metrics since 2024 that have labels beyond what all carry.
+pub(super) fn record_tokens_and_durations(
+    exchange: &Exchange,
+    sets: &Sets,
     record: &mut dyn Record,
 ) {
-    let base = attributes.len();
-    push_openai(attributes, exchange);
-    push_source(attributes, exchange);
     for (kind, count) in [
         ("input", exchange.usage.input_tokens),
         ("output", exchange.usage.output_tokens),
     ] {
         let Some(count) = count else { continue };
-        attributes.push((TOKEN_TYPE, kind.into()));
-        record.record(attributes, &[TOKEN_USAGE.sample(count)]);
-        attributes.pop();
+        let samples = [TOKEN_USAGE.sample(count)];
+        record.record(sets.tokens, Some((TOKEN_TYPE, kind)), &samples);
     }
-
-    attributes.truncate(base);
-    push_error(attributes, exchange);
     if exchange.call.is_some_and(Call::is_inference) {
         let duration = SERVER_REQUEST_DURATION.sample(server_duration(exchange));
-        record.record(attributes, &[duration]);
+        record.record(sets.server, None, &[duration]);
     }
-    push_openai(attributes, exchange);
     let duration = OPERATION_DURATION.sample(exchange.times.end - exchange.issued());
-    record.record(attributes, &[duration]);
-    attributes.truncate(base);
+    record.record(sets.operation, None, &[duration]);
 }
 
 /// Samples of those of the metrics since 2024 that have no further attributes: the server's times, where all went well.

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use super::gen_ai::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
 use super::metric::{Kind, Metric, Record, buckets};
-use super::{Attribute, Attributes, Vocabulary};
-use crate::exchange::{End, Exchange};
+use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
+use crate::exchange::{End, Exchange, Upstream};
 
 const METHOD: &str = "http.request.method";
 const SCHEME: &str = "url.scheme";
@@ -88,17 +88,7 @@ impl Vocabulary for Http {
             // Its session's own exchange says it.
             return;
         }
-        let http = &exchange.http;
-        let method = known_method(&http.method);
-        let mut server: Vec<Attribute<'_>> = Vec::with_capacity(6);
-        server.push((METHOD, method.into()));
-        server.push((SCHEME, http.scheme.into()));
-        server.extend(http.route.map(|route| (ROUTE, route.into())));
-        server.extend(http.status.map(|status| (STATUS, status.into())));
-        server.extend((!http.version.is_empty()).then(|| (PROTOCOL_VERSION, http.version.into())));
-        server.extend(server_error(exchange).map(|kind| (ERROR_TYPE, kind.into())));
-        record.record(&server, &[SERVER_DURATION.sample(exchange.times.end)]);
-
+        record.record(&SERVER, None, &[SERVER_DURATION.sample(exchange.times.end)]);
         let Some(upstream) = &exchange.upstream else {
             return;
         };
@@ -106,16 +96,54 @@ impl Vocabulary for Http {
             return;
         }
         for (at, attempt) in exchange.attempts.iter().enumerate() {
-            let mut client: Vec<Attribute<'_>> = Vec::with_capacity(5);
-            client.push((METHOD, method.into()));
-            client.push((SERVER_ADDRESS, (&*upstream.address).into()));
-            client.push((SERVER_PORT, upstream.port.into()));
-            client.extend(attempt.status.map(|status| (STATUS, status.into())));
-            client.extend(attempt_error(exchange, at).map(|kind| (ERROR_TYPE, kind.into())));
             let duration = exchange.attempt_end(at).saturating_sub(attempt.started);
-            record.record(&client, &[CLIENT_DURATION.sample(duration)]);
+            let samples = [CLIENT_DURATION.sample(duration)];
+            if attempt.error.is_none() && exchange.answering_attempt() == Some(at) {
+                record.record(&CLIENT, None, &samples);
+                continue;
+            }
+            let mut client = Vec::with_capacity(5);
+            let method = known_method(&exchange.http.method);
+            push_client(method, upstream, attempt.status, &mut client);
+            client.extend(attempt_error(exchange, at).map(|kind| (ERROR_TYPE, kind.into())));
+            record.record_under(&client, &samples);
         }
     }
+}
+
+static SERVER: Labels = Labels(|facets, labels| {
+    labels.push((METHOD, facets.method.into()));
+    labels.push((SCHEME, facets.scheme.into()));
+    labels.extend(facets.route.map(|route| (ROUTE, route.into())));
+    labels.extend(facets.status.map(|status| (STATUS, status.into())));
+    let version = Some(facets.version).filter(|version| !version.is_empty());
+    labels.extend(version.map(|version| (PROTOCOL_VERSION, version.into())));
+    push_error(facets, 500, labels);
+});
+/// Of the attempt whose response the client got.
+static CLIENT: Labels = Labels(|facets, labels| {
+    if let Some(upstream) = &facets.upstream {
+        push_client(facets.method, upstream, facets.answer, labels);
+    }
+    push_error(facets, 400, labels);
+});
+
+fn push_client<'f>(
+    method: &'static str,
+    upstream: &'f Upstream,
+    status: Option<u16>,
+    labels: &mut Vec<Attribute<'f>>,
+) {
+    labels.push((METHOD, method.into()));
+    labels.push((SERVER_ADDRESS, (&*upstream.address).into()));
+    labels.push((SERVER_PORT, upstream.port.into()));
+    labels.extend(status.map(|status| (STATUS, status.into())));
+}
+
+fn push_error<'f>(facets: &'f Facets<'_>, first_bad: u16, labels: &mut Vec<Attribute<'f>>) {
+    let failure = facets.failure.as_deref();
+    let kind = error(facets.end, facets.status, failure, first_bad);
+    labels.extend(kind.map(|kind| (ERROR_TYPE, kind.into())));
 }
 
 /// Attributes of the CLIENT span of one attempt, by its place in [`Exchange::attempts`].
@@ -147,7 +175,7 @@ pub fn attempt_error(exchange: &Exchange, at: usize) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(word));
     }
     if attempt.status.is_none() || exchange.answering_attempt() == Some(at) {
-        return error(exchange, 400);
+        return exchange_error(exchange, 400);
     }
     let bad = attempt.status.filter(|status| *status >= 400);
     bad.map(|status| Cow::Owned(status.to_string()))
@@ -156,7 +184,7 @@ pub fn attempt_error(exchange: &Exchange, at: usize) -> Option<Cow<'_, str>> {
 /// `error.type` of the SERVER span, which also decides that its status is an error.
 #[must_use]
 pub fn server_error(exchange: &Exchange) -> Option<Cow<'_, str>> {
-    error(exchange, 500)
+    exchange_error(exchange, 500)
 }
 
 /// Name of the SERVER span: method and route, or the method alone.
@@ -177,21 +205,29 @@ fn span_method(exchange: &Exchange) -> &'static str {
     }
 }
 
+fn exchange_error(exchange: &Exchange, first_bad: u16) -> Option<Cow<'_, str>> {
+    let failure = exchange.failure.as_ref();
+    let failure = failure.map(|failure| &*failure.kind);
+    error(exchange.end, exchange.http.status, failure, first_bad)
+}
+
 /// What failed, where it is the transport's: in the observer's word, else the status as the conventions have it.
-fn error(exchange: &Exchange, first_bad_status: u16) -> Option<Cow<'_, str>> {
-    let broken = matches!(exchange.end, End::Cut | End::Timeout | End::Refused);
-    let bad_status = exchange
-        .http
-        .status
-        .filter(|status| *status >= first_bad_status);
-    match &exchange.failure {
-        Some(failure) => (broken || bad_status.is_some()).then_some(Cow::Borrowed(&failure.kind)),
+fn error(
+    end: End,
+    status: Option<u16>,
+    failure: Option<&str>,
+    first_bad: u16,
+) -> Option<Cow<'_, str>> {
+    let broken = matches!(end, End::Cut | End::Timeout | End::Refused);
+    let bad_status = status.filter(|status| *status >= first_bad);
+    match failure {
+        Some(kind) => (broken || bad_status.is_some()).then_some(Cow::Borrowed(kind)),
         None => bad_status.map(|status| Cow::Owned(status.to_string())),
     }
 }
 
 /// The method where the conventions know it, else `_OTHER`.
-fn known_method(method: &str) -> &'static str {
+pub(super) fn known_method(method: &str) -> &'static str {
     const KNOWN: [&str; 10] = [
         "POST", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY",
     ];

@@ -8,7 +8,7 @@
 use super::gen_ai::{push_error, some};
 use super::metric::{Kind, Metric, Record, buckets};
 use super::own::push_source;
-use super::{Attribute, Attributes, Vocabulary};
+use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
 use crate::exchange::{Call, End, Exchange};
 
 const MODEL: &str = "model";
@@ -115,20 +115,10 @@ impl Vocabulary for Llm {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let Some((call, upstream)) = exchange.inference() else {
+        let Some((call, _)) = exchange.inference() else {
             return;
         };
         let of_inference = |sample| call.is_inference().then_some(sample);
-        let mut base: Vec<Attribute<'_>> = Vec::with_capacity(4);
-        base.extend(
-            exchange
-                .request
-                .model
-                .as_deref()
-                .map(|model| (MODEL, model.into())),
-        );
-        base.push((UPSTREAM, (&*upstream.name).into()));
-
         let usage = &exchange.usage;
         let failed = if exchange.failure.is_some() { 1.0 } else { 0.0 };
         let (input, output) = (
@@ -136,7 +126,8 @@ impl Vocabulary for Llm {
             exchange.reported_output_tokens(),
         );
         record.record(
-            &base,
+            &BASE,
+            None,
             &some([
                 of_inference(REQUESTS.sample(1_u64)),
                 of_inference(ERROR_RATE.sample(failed)),
@@ -149,39 +140,59 @@ impl Vocabulary for Llm {
             ]),
         );
         if usage.estimated {
-            let labels = base.len();
-            push_source(&mut base, exchange);
             let input = usage.input_tokens.map(|count| TOKENS_PROMPT.sample(count));
             let output = usage
                 .output_tokens
                 .map(|count| TOKENS_COMPLETION.sample(count));
-            record.record(&base, &some([input, output]));
-            base.truncate(labels);
+            record.record(&BY_SOURCE, None, &some([input, output]));
         }
-        record_each(exchange, &mut base, record);
-        push_error(&mut base, exchange);
+        record_each(exchange, record);
         let error = exchange.failure.as_ref().map(|_| ERRORS.sample(1_u64));
         let duration = REQUEST_DURATION.sample(duration(exchange));
         record.record(
-            &base,
+            &OUTCOME,
+            None,
             &some([of_inference(duration), error.and_then(of_inference)]),
         );
     }
 }
 
-/// Tokens by type and calls by tool, each with one label more; `base` is left as it was.
-fn record_each<'a>(exchange: &'a Exchange, base: &mut Vec<Attribute<'a>>, record: &mut dyn Record) {
+static BASE: Labels = Labels(push_base);
+static BY_SOURCE: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    push_source(facets, labels);
+});
+static PROMPT: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    labels.push((TOKEN_TYPE, "prompt".into()));
+    push_source(facets, labels);
+});
+static COMPLETION: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    labels.push((TOKEN_TYPE, "completion".into()));
+    push_source(facets, labels);
+});
+static OUTCOME: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    push_error(facets, labels);
+});
+
+fn push_base<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    let model = facets.request_model.as_deref();
+    labels.extend(model.map(|model| (MODEL, model.into())));
+    let upstream = facets.upstream.as_ref();
+    labels.extend(upstream.map(|upstream| (UPSTREAM, (&*upstream.name).into())));
+}
+
+/// Tokens by type and calls by tool, each with one label more.
+fn record_each(exchange: &Exchange, record: &mut dyn Record) {
     let usage = &exchange.usage;
-    for (kind, count) in [
-        ("prompt", usage.input_tokens),
-        ("completion", usage.output_tokens),
+    for (labels, count) in [
+        (&PROMPT, usage.input_tokens),
+        (&COMPLETION, usage.output_tokens),
     ] {
         let Some(count) = count else { continue };
-        let labels = base.len();
-        base.push((TOKEN_TYPE, kind.into()));
-        push_source(base, exchange);
-        record.record(base, &[TOKENS_TOTAL.sample(count)]);
-        base.truncate(labels);
+        record.record(labels, None, &[TOKENS_TOTAL.sample(count)]);
     }
     // A fetched response asked for its tools before, however often it is fetched.
     let asked = exchange.call.is_some_and(Call::is_inference);
@@ -191,9 +202,10 @@ fn record_each<'a>(exchange: &'a Exchange, base: &mut Vec<Attribute<'a>>, record
         .iter()
         .filter(|call| asked && !call.name.is_empty())
     {
-        base.push((TOOL_NAME, (&call.name).into()));
-        record.record(base, &[TOOL_CALLS.sample(1_u64)]);
-        base.pop();
+        let facets = Facets::of(exchange);
+        let mut labels = BASE.of(&facets, None);
+        labels.push((TOOL_NAME, (&call.name).into()));
+        record.record_under(&labels, &[TOOL_CALLS.sample(1_u64)]);
     }
 }
 

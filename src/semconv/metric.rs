@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Attribute;
+use super::{Attribute, Label, Labels};
 
 /// Definition of one metric.
 #[derive(Debug)]
@@ -99,10 +99,13 @@ impl Metric {
     }
 }
 
-/// Takes samples that share their attributes.
+/// Takes the samples of one exchange.
 pub trait Record {
-    /// Records samples; all carry the same attributes, whose keys are distinct.
-    fn record(&mut self, attributes: &[Attribute<'_>], samples: &[Sample]);
+    /// Records samples that all carry the same labels: a set, and perhaps one label more.
+    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Sample]);
+
+    /// Records samples under labels of which not all follow from the facets of the exchange; their keys are distinct.
+    fn record_under(&mut self, labels: &[Attribute<'_>], samples: &[Sample]);
 
     /// Whether a vocabulary of that name records too: where two have a metric in common, one of them leaves it alone.
     fn hears(&self, vocabulary: &str) -> bool;

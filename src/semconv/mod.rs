@@ -14,12 +14,14 @@ pub mod operation;
 pub mod own;
 pub mod traceloop;
 
+mod facets;
 mod metric;
 
 #[cfg(test)]
 pub(crate) mod sample;
 mod value;
 
+pub use facets::{Facets, Label, Labels};
 pub use metric::{Kind, Metric, Number, Record, Sample, buckets};
 pub use value::{Attribute, Attributes, Value};
 
@@ -110,7 +112,7 @@ mod tests {
             sample::plain(),
         ] {
             for vocabulary in CHOICES.iter().chain(&ALWAYS) {
-                let mut recorded = sample::Recorded::default();
+                let mut recorded = sample::Recorded::among(&exchange, &[]);
                 vocabulary.samples(&exchange, &mut recorded);
                 for (metric, _, _) in &recorded.0 {
                     assert!(
@@ -189,7 +191,7 @@ mod tests {
             });
             sets.map(move |set| (exchange, set.map(|(_, name)| *name).collect::<Vec<_>>()))
         }) {
-            let mut recorded = sample::Recorded::among(&chosen);
+            let mut recorded = sample::Recorded::among(exchange, &chosen);
             for name in &chosen {
                 named(name).unwrap().samples(exchange, &mut recorded);
             }

@@ -4,8 +4,8 @@
 //! health of the observer and the exporters. Every `time_to_*` counts from the last byte of the request, at the proxy.
 
 use super::gen_ai::some;
-use super::metric::{Kind, Metric, Record, Sample, buckets};
-use super::{Attribute, Attributes, Vocabulary};
+use super::metric::{Kind, Metric, Record, buckets};
+use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
 use crate::exchange::{Exchange, Quirk, UsageSource};
 use std::time::Duration;
 
@@ -257,17 +257,11 @@ impl Vocabulary for Own {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let upstream = exchange
-            .upstream
-            .as_ref()
-            .map(|upstream| (UPSTREAM, (&*upstream.name).into()));
-        // With room for what some have more.
-        let mut base: Vec<Attribute<'_>> = Vec::with_capacity(4);
-        base.extend(upstream);
         // Of what is part of a session, the session's own exchange says it.
         let whole = |sample| (!exchange.of_session).then_some(sample);
         record.record(
-            &base,
+            &BASE,
+            None,
             &some([
                 whole(OVERHEAD.sample(exchange.overhead())),
                 whole(REQUEST_BYTES.sample(exchange.bytes_from_client())),
@@ -281,71 +275,56 @@ impl Vocabulary for Own {
                 exchange.flow.gap_max.map(|gap| GAP_MAX.sample(gap)),
             ]),
         );
-        upstream::record_times(exchange, &base, record);
-        upstream::record_limits(exchange, &mut base, record);
-        record_end(exchange, &mut base, record);
+        upstream::record_times(exchange, record);
+        upstream::record_limits(exchange, record);
+        record.record(&ENDING, None, &[EXCHANGES.sample(1_u64)]);
         if exchange.output_is_timed() {
             for (first, _, time) in firsts(exchange) {
-                record_by(
-                    record,
-                    &mut base,
-                    (FIRST, first),
-                    time.map(|time| TIME_TO_FIRST.sample(time)),
-                );
+                let Some(time) = time else { continue };
+                let samples = [TIME_TO_FIRST.sample(time)];
+                record.record(&BASE, Some((FIRST, first)), &samples);
             }
         }
-        let result = exchange.integrity.map(|result| result.as_str());
-        record_by(
-            record,
-            &mut base,
-            (RESULT, result.unwrap_or_default()),
-            result.map(|_| INTEGRITY.sample(1_u64)),
-        );
+        if let Some(result) = exchange.integrity {
+            let by = (RESULT, result.as_str());
+            record.record(&BASE, Some(by), &[INTEGRITY.sample(1_u64)]);
+        }
         for (kind, _, count) in problems(exchange) {
-            let sample = (count > 0).then(|| OBSERVATION_PROBLEMS.sample(count));
-            record_by(record, &mut base, (KIND, kind), sample);
+            if count > 0 {
+                let samples = [OBSERVATION_PROBLEMS.sample(count)];
+                record.record(&BASE, Some((KIND, kind)), &samples);
+            }
         }
         if !exchange.quirks.is_empty() {
             for quirk in exchange.quirks.iter() {
-                let sample = Some(QUIRKS.sample(1_u64));
-                record_by(record, &mut base, (QUIRK, quirk.id()), sample);
+                let by = (QUIRK, quirk.id());
+                record.record(&BASE, Some(by), &[QUIRKS.sample(1_u64)]);
             }
         }
     }
 }
 
+/// Labels that every metric of an exchange carries.
+static BASE: Labels = Labels(push_base);
+/// Those that say how it ended.
+static ENDING: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    labels.push((END, facets.end.as_str().into()));
+    let from = facets.usage_source;
+    labels.extend(from.map(|from| (USAGE_SOURCE, source(from).into())));
+    labels.push((PARTIAL, facets.partial.into()));
+});
+
+fn push_base<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    let upstream = facets.upstream.as_ref();
+    labels.extend(upstream.map(|upstream| (UPSTREAM, (&*upstream.name).into())));
+}
+
 /// Marks samples of tokens that nobody reported, so that they can be told from those that somebody did.
-pub(super) fn push_source<'a>(attributes: &mut Vec<Attribute<'a>>, exchange: &'a Exchange) {
-    if exchange.usage.estimated {
-        attributes.push((USAGE_SOURCE, source(UsageSource::Estimated).into()));
+pub(super) fn push_source<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    if facets.estimated {
+        labels.push((USAGE_SOURCE, source(UsageSource::Estimated).into()));
     }
-}
-
-/// Counts the exchange by how it ended; `base` is left as it was.
-fn record_end<'a>(exchange: &'a Exchange, base: &mut Vec<Attribute<'a>>, record: &mut dyn Record) {
-    let labels = base.len();
-    base.push((END, exchange.end.as_str().into()));
-    base.extend(
-        exchange
-            .usage_source()
-            .map(|from| (USAGE_SOURCE, source(from).into())),
-    );
-    base.push((PARTIAL, exchange.problems.is_partial().into()));
-    record.record(base, &[EXCHANGES.sample(1_u64)]);
-    base.truncate(labels);
-}
-
-/// Records one sample with one more attribute; nothing where there is no sample. `base` is left as it was.
-fn record_by(
-    record: &mut dyn Record,
-    base: &mut Vec<Attribute<'_>>,
-    (key, value): (&'static str, &'static str),
-    sample: Option<Sample>,
-) {
-    let Some(sample) = sample else { return };
-    base.push((key, value.into()));
-    record.record(base, &[sample]);
-    base.pop();
 }
 
 fn flow<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Attribute, Attributes, Number, Record, Sample, Value, Vocabulary};
+use super::{
+    Attribute, Attributes, Facets, Label, Labels, Number, Record, Sample, Value, Vocabulary,
+};
 use crate::exchange::{
     ApiError, Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, Problems,
     Quirks, Request, Response, Stall, Times, ToolCall, Trace, Unknowns, Upstream, Usage,
@@ -250,15 +252,21 @@ pub(crate) fn repeated() -> Exchange {
 }
 
 /// A [`Record`] that keeps samples: metric, attributes as `key=value`, value and times. The second are the names of the
-/// vocabularies that record.
-#[derive(Debug, Default)]
-pub(crate) struct Recorded(
+/// vocabularies that record, the third is what the labels are made of.
+#[derive(Debug)]
+pub(crate) struct Recorded<'e>(
     pub(crate) Vec<(&'static str, String, (Number, u64))>,
     Vec<&'static str>,
+    Facets<'e>,
 );
 
-impl Record for Recorded {
-    fn record(&mut self, attributes: &[Attribute<'_>], samples: &[Sample]) {
+impl Record for Recorded<'_> {
+    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Sample]) {
+        let facets = self.2.clone();
+        self.record_under(&labels.of(&facets, by), samples);
+    }
+
+    fn record_under(&mut self, attributes: &[Attribute<'_>], samples: &[Sample]) {
         let attributes: Vec<_> = attributes
             .iter()
             .map(|(key, value)| line(key, value))
@@ -277,15 +285,15 @@ impl Record for Recorded {
     }
 }
 
-impl Recorded {
+impl<'e> Recorded<'e> {
     /// One that hears of several vocabularies.
-    pub(crate) fn among(vocabularies: &[&'static str]) -> Self {
-        Self(Vec::new(), vocabularies.to_vec())
+    pub(crate) fn among(exchange: &'e Exchange, vocabularies: &[&'static str]) -> Self {
+        Self(Vec::new(), vocabularies.to_vec(), Facets::of(exchange))
     }
 
     /// Everything a vocabulary says of an exchange, a line a sample.
-    pub(crate) fn lines(vocabulary: &dyn Vocabulary, exchange: &Exchange) -> Vec<String> {
-        let mut recorded = Self::default();
+    pub(crate) fn lines(vocabulary: &dyn Vocabulary, exchange: &'e Exchange) -> Vec<String> {
+        let mut recorded = Recorded::among(exchange, &[]);
         vocabulary.samples(exchange, &mut recorded);
         let samples = recorded.0.into_iter();
         samples

@@ -78,7 +78,7 @@ fn a_streamed_call_gives_every_metric() {
 #[test]
 fn beside_a_newer_generation_a_shared_metric_has_the_attributes_of_both() {
     let exchange = sample::streamed();
-    let mut recorded = Recorded::among(&["gen_ai_2024", "gen_ai_2025"]);
+    let mut recorded = Recorded::among(&exchange, &["gen_ai_2024", "gen_ai_2025"]);
     GenAi2024.samples(&exchange, &mut recorded);
     let (metric, labels, _) = &recorded.0[0];
     assert_eq!(*metric, "gen_ai.client.token.usage");

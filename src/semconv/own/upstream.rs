@@ -3,11 +3,11 @@
 //! The times are by the upstream's clock. The `streamgauge.time_to_*` are by ours; what a time to first token has beyond queue and
 //! prefill is the network's and the server's front end's.
 
-use super::KIND;
+use super::{BASE, KIND};
 use crate::exchange::{Exchange, Limited, ServerTimes};
+use crate::semconv::Attributes;
 use crate::semconv::gen_ai::some;
 use crate::semconv::metric::{Kind, Metric, Record, buckets};
-use crate::semconv::{Attribute, Attributes};
 use std::time::Duration;
 
 pub(super) static LOAD_TIME: Metric = time(
@@ -52,16 +52,12 @@ pub(super) fn attributes(exchange: &Exchange, span: &mut Attributes<'_>) {
     }
 }
 
-/// Records what is left of each limit; `base` is left as it was.
-pub(super) fn record_limits(
-    exchange: &Exchange,
-    base: &mut Vec<Attribute<'_>>,
-    record: &mut dyn Record,
-) {
+/// Records what is left of each limit.
+pub(super) fn record_limits(exchange: &Exchange, record: &mut dyn Record) {
     for limit in &exchange.rate_limits {
-        base.push((KIND, limit_name(limit.limited).into()));
-        record.record(base, &[RATE_LIMIT_REMAINING.sample(limit.remaining)]);
-        base.pop();
+        let by = (KIND, limit_name(limit.limited));
+        let samples = [RATE_LIMIT_REMAINING.sample(limit.remaining)];
+        record.record(&BASE, Some(by), &samples);
     }
 }
 
@@ -75,14 +71,14 @@ const fn limit_name(limited: Limited) -> &'static str {
 }
 
 /// Records the times; nothing where the upstream says none.
-pub(super) fn record_times(exchange: &Exchange, base: &[Attribute<'_>], record: &mut dyn Record) {
+pub(super) fn record_times(exchange: &Exchange, record: &mut dyn Record) {
     let told = &exchange.response.server_times;
     if *told == ServerTimes::default() {
         return;
     }
     let times = times(told);
     let samples = times.map(|(metric, time)| time.map(|time| metric.sample(time)));
-    record.record(base, &some(samples));
+    record.record(&BASE, None, &some(samples));
 }
 
 fn times(times: &ServerTimes) -> [(&'static Metric, Option<Duration>); 4] {

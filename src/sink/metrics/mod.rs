@@ -4,6 +4,7 @@
 //! so the two agree. Labels are bounded here. This file knows no metric by name: what is recorded, and under which
 //! names, is the vocabularies' business.
 
+mod bundle;
 mod exposition;
 mod fold;
 mod push;
@@ -25,12 +26,15 @@ use opentelemetry_sdk::metrics::{
     Instrument, ManualReader, PeriodicReader, SdkMeterProvider, Stream, Temporality,
 };
 
+use self::bundle::{Bundle, Place};
 use self::push::{Counted, SharedReader};
-use self::series::{Origin, Table};
+use self::series::{Origin, Series, Table};
 use self::window::Windows;
 use super::{ExchangeId, Sink};
 use crate::exchange::{Exchange, Trace};
-use crate::semconv::{self, Attribute, Kind, Metric, Record, Sample, Vocabulary};
+use crate::semconv::{
+    self, Attribute, Facets, Kind, Label, Labels, Metric, Record, Sample, Vocabulary,
+};
 
 /// What the metrics sink can be told.
 pub struct Config {
@@ -218,8 +222,12 @@ impl Sink for Metrics {
             .filter(|trace| trace.sampled)
             .map(|trace| origin(trace, exchange));
         let times = &exchange.times;
+        let facets = Facets::of(exchange);
         let mut recorder = Recorder {
             metrics: self,
+            bundle: self.table.bundle(&facets),
+            place: Place::default(),
+            facets,
             seen_at: exchange.started_at + times.response_head.unwrap_or(times.end),
             origin,
         };
@@ -254,18 +262,40 @@ impl fmt::Debug for Metrics {
 }
 
 /// Records the samples of one exchange.
-struct Recorder<'m> {
-    metrics: &'m Metrics,
+struct Recorder<'e> {
+    metrics: &'e Metrics,
+    facets: Facets<'e>,
+    bundle: Arc<Bundle>,
+    place: Place,
     seen_at: SystemTime,
     origin: Option<Origin>,
 }
 
 impl Record for Recorder<'_> {
-    fn record(&mut self, attributes: &[Attribute<'_>], samples: &[Sample]) {
+    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Sample]) {
         if samples.is_empty() {
             return;
         }
-        let series = self.metrics.table.series(attributes);
+        let (table, facets) = (&self.metrics.table, &self.facets);
+        let find = || table.series(&labels.of(facets, by));
+        let series = self.bundle.series(&mut self.place, labels, by, find);
+        self.record_in(&series, samples);
+    }
+
+    fn record_under(&mut self, labels: &[Attribute<'_>], samples: &[Sample]) {
+        if !samples.is_empty() {
+            self.record_in(&self.metrics.table.series(labels), samples);
+        }
+    }
+
+    fn hears(&self, vocabulary: &str) -> bool {
+        let mut spoken = self.metrics.vocabularies.iter();
+        spoken.any(|spoken| spoken.name() == vocabulary)
+    }
+}
+
+impl Recorder<'_> {
+    fn record_in(&self, series: &Series, samples: &[Sample]) {
         series.record(&self.metrics.table, samples, self.seen_at, self.origin);
         for sample in samples
             .iter()
@@ -280,11 +310,6 @@ impl Record for Recorder<'_> {
                 windows.add(series.labels(), value, Instant::now());
             }
         }
-    }
-
-    fn hears(&self, vocabulary: &str) -> bool {
-        let mut spoken = self.metrics.vocabularies.iter();
-        spoken.any(|spoken| spoken.name() == vocabulary)
     }
 }
 

@@ -1,8 +1,7 @@
 //! From attributes to the instruments bound to them, and the exemplars beside them.
 //!
 //! The SDK's lookup by attributes costs some 250 ns a sample; here a set of attributes is looked up once for all its
-//! samples. A request has some sixteen sets, so finding one is what metrics cost: hashing them for a table as std does
-//! took as long as all the rest. The SDK for Rust records no exemplars, so the latest of each bucket is kept here.
+//! samples, and most often found in the [`Bundle`] of the exchange. The SDK for Rust records no exemplars, so the latest of each bucket is kept here.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,8 +15,9 @@ use opentelemetry::metrics::{
     BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Meter,
 };
 
+use super::bundle::{Bundle, Bundles};
 use super::fold::Folds;
-use crate::semconv::{Attribute, Kind, Metric, Number, Sample, Value};
+use crate::semconv::{Attribute, Facets, Kind, Metric, Number, Sample, Value};
 use crate::sink::attributes::key_value;
 
 /// A sample and the trace it came from.
@@ -49,6 +49,7 @@ pub(super) struct Table {
     capacity: usize,
     hasher: RandomState,
     series: RwLock<HashMap<u64, Arc<Series>, RandomState>>,
+    bundles: Bundles,
     folds: Mutex<Folds>,
 }
 
@@ -96,8 +97,14 @@ impl Table {
             capacity,
             hasher: RandomState::default(),
             series: RwLock::default(),
+            bundles: Bundles::default(),
             folds: Mutex::new(Folds::new(label_values)),
         }
+    }
+
+    /// The series that exchanges of these facets have recorded in.
+    pub(super) fn bundle(&self, facets: &Facets<'_>) -> Arc<Bundle> {
+        self.bundles.of(facets)
     }
 
     /// The series of these attributes, folded where they are beyond the bound.
@@ -119,6 +126,7 @@ impl Table {
         if table.len() >= self.capacity {
             // Only the way to the aggregates is forgotten, not the aggregates: those in use are bound again at once.
             table.clear();
+            self.bundles.clear();
         }
         table.insert(free, Arc::clone(&series));
         series

@@ -151,6 +151,78 @@ fn forgetting_the_way_to_a_series_loses_no_count() {
     assert!(counts.iter().all(|line| line.ends_with(" 3")), "{counts:?}");
 }
 
+/// Counters and counts of histograms, each with its labels.
+fn counts(metrics: &Metrics) -> Vec<(String, u64)> {
+    let (_, text) = metrics.render(None);
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let samples = lines.filter_map(|line| line.rsplit_once(' '));
+    let counts = samples.filter(|(series, _)| {
+        let name = series.split('{').next().unwrap();
+        name.ends_with("_total") || name.ends_with("_count")
+    });
+    counts
+        .map(|(series, count)| (series.to_owned(), count.parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn an_exchange_like_one_before_counts_in_the_same_series() {
+    let [once, twice] = [1, 2].map(|rounds| {
+        let metrics = metrics(200);
+        for _ in 0..rounds {
+            for exchange in [
+                sample::unary(),
+                sample::rate_limited(),
+                sample::streamed(),
+                sample::client_left(),
+                sample::embeddings(),
+                sample::plain(),
+            ] {
+                finish(&metrics, exchange);
+            }
+        }
+        counts(&metrics)
+    });
+    let doubled: Vec<_> = once
+        .into_iter()
+        .map(|(series, count)| (series, 2 * count))
+        .collect();
+    assert_eq!(doubled, twice);
+}
+
+#[test]
+fn exchanges_that_differ_in_one_label_only_are_told_apart() {
+    let metrics = metrics(200);
+    finish(&metrics, sample::unary());
+    let mut other = sample::unary();
+    other.http.version = "2";
+    finish(&metrics, other);
+    let mut partial = sample::unary();
+    partial.problems.missed_frames = 1;
+    finish(&metrics, partial);
+    let counts = counts(&metrics);
+    let of = |name: &str| -> Vec<u64> {
+        let of_metric = counts.iter().filter(|(series, _)| series.starts_with(name));
+        of_metric.map(|(_, count)| *count).collect()
+    };
+    assert_eq!(of("http_server_request_duration_seconds_count"), [2, 1]);
+    assert_eq!(of("streamgauge_exchanges_total"), [2, 1]);
+    assert_eq!(of("llm_requests_total"), [3]);
+}
+
+#[test]
+fn more_models_than_are_remembered_lose_no_count() {
+    let metrics = metrics(2_000);
+    for _ in 0..2 {
+        for number in 0..1_100 {
+            finish(&metrics, asking_for(&format!("model-{number}")));
+        }
+    }
+    let requests = lines(&metrics, "llm_requests_total");
+    assert_eq!(requests.len(), 1_100);
+    assert!(requests.iter().all(|line| line.ends_with(" 2")));
+}
+
 #[test]
 fn the_error_rate_is_per_model_and_upstream() {
     let metrics = metrics(200);
