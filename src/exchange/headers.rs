@@ -17,7 +17,9 @@ impl Headers {
 
     /// Names and values as they came, a name that came twice twice.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.lines.lines().filter_map(|line| line.split_once(": "))
+        // No name has a colon. Searching for the two characters together cost 1,000 instructions of a request.
+        let parts = self.lines.lines().filter_map(|line| line.split_once(':'));
+        parts.filter_map(|(name, value)| Some((name, value.strip_prefix(' ')?)))
     }
 
     /// The first value of that name.

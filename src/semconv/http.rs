@@ -6,6 +6,7 @@
 mod headers;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use super::gen_ai::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
 use super::metric::{Kind, Metric, Record, buckets};
@@ -70,7 +71,7 @@ impl Vocabulary for Http {
             span.put_some(SERVER_PORT, port);
         }
         if let Some(peer) = http.peer {
-            let address = peer.ip().to_string();
+            let address = ip_text(peer.ip());
             span.put("client.address", address.clone());
             span.put("network.peer.address", address);
             span.put("network.peer.port", peer.port());
@@ -235,6 +236,26 @@ pub(super) fn known_method(method: &str) -> &'static str {
         .into_iter()
         .find(|known| *known == method)
         .unwrap_or(OTHER)
+}
+
+/// An address as it is written.
+fn ip_text(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else {
+        return address.to_string();
+    };
+    // By way of the formatter it took 1,500 instructions, more than any other attribute.
+    let mut text = String::with_capacity(15);
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.push('.');
+        }
+        for (unit, least) in [(100, 100), (10, 10), (1, 0)] {
+            if octet >= least {
+                text.push(char::from(b'0' + octet / unit % 10));
+            }
+        }
+    }
+    text
 }
 
 /// Splits `host:port`; brackets around an IPv6 address are taken off.

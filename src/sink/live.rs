@@ -224,6 +224,10 @@ fn row(exchange: &Exchange) -> Row {
 
 /// A text cut to what a row holds, an ellipsis in place of the rest.
 fn cut(text: &str) -> Box<str> {
+    // A character has at least a byte: most texts need no counting.
+    if text.len() <= TEXT_CHARS {
+        return text.into();
+    }
     match text.char_indices().nth(TEXT_CHARS) {
         None => text.into(),
         Some((at, _)) => format!("{}…", &text[..at]).into(),

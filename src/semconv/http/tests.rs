@@ -187,3 +187,17 @@ fn a_5xx_that_nobody_named_has_its_status_for_a_type() {
     assert_eq!(server_error(&exchange), None);
     assert!(samples(&exchange)[1].contains("error.type=404"));
 }
+
+#[test]
+fn addresses_are_written_as_the_standard_library_writes_them() {
+    for address in [
+        "0.0.0.0",
+        "127.0.0.1",
+        "10.20.105.9",
+        "192.168.100.255",
+        "::1",
+        "2001:db8::7",
+    ] {
+        assert_eq!(ip_text(address.parse().unwrap()), address);
+    }
+}

@@ -11,6 +11,9 @@ const FIXED_64: u32 = 1;
 const DELIMITED: u32 = 2;
 const FIXED_32: u32 = 5;
 
+/// Below it a number takes one byte.
+const ONE_BYTE: usize = 0x80;
+
 /// Bytes that the length of a [`message`] most often takes: those of a span are from 128 bytes to 16 KiB long.
 const LENGTH_GUESS: usize = 2;
 
@@ -45,7 +48,7 @@ pub(super) fn length(out: &mut Vec<u8>, field: u32, bytes: usize) {
     match u8::try_from(bytes) {
         // Both in one piece: most of a span is short texts.
         Ok(short @ ..0x80) if field < 16 => {
-            out.extend_from_slice(&[(field << 3 | DELIMITED) as u8, short]);
+            out.extend_from_slice(&[delimited(field), short]);
         }
         _ => {
             tag(out, field, DELIMITED);
@@ -61,17 +64,52 @@ pub(super) fn message(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec
     out.extend_from_slice(&[0; LENGTH_GUESS]);
     write(out);
     let length = out.len() - start - LENGTH_GUESS;
-    out.splice(start..start + LENGTH_GUESS, varint(length as u64));
+    let guess = start..start + LENGTH_GUESS;
+    if varint_len(length as u64) == LENGTH_GUESS {
+        out[guess].copy_from_slice(&[length as u8 | 0x80, (length >> 7) as u8]);
+    } else {
+        out.splice(guess, varint(length as u64));
+    }
 }
 
 /// A `KeyValue` field.
 pub(super) fn attribute(out: &mut Vec<u8>, field: u32, (key, value): &Attribute<'_>) {
     let value_len = value_len(value);
     let pair_len = delimited_len(key.len()) + delimited_len(value_len);
+    if pair_len < ONE_BYTE && field < 16 {
+        // Both lengths are of one byte too. Most are short, and putting each part by itself took as long as all of this.
+        let tags = [
+            delimited(field),
+            pair_len as u8,
+            delimited(1),
+            key.len() as u8,
+        ];
+        out.extend_from_slice(&tags);
+        out.extend_from_slice(key.as_bytes());
+        short_value(out, value_len as u8, value);
+        return;
+    }
     length(out, field, pair_len);
     bytes(out, 1, key.as_bytes());
     length(out, 2, value_len);
     any_value(out, value);
+}
+
+/// An `AnyValue` field of a `KeyValue`, its length of one byte.
+fn short_value(out: &mut Vec<u8>, len: u8, value: &Value<'_>) {
+    match value {
+        Value::Str(text) => {
+            out.extend_from_slice(&[delimited(2), len, delimited(1), text.len() as u8]);
+            out.extend_from_slice(text.as_bytes());
+        }
+        Value::Int(number @ 0..0x80) => {
+            out.extend_from_slice(&[delimited(2), len, 3 << 3, *number as u8]);
+        }
+        _ => {
+            out.extend_from_slice(&[delimited(2), len]);
+            any_value(out, value);
+        }
+    }
 }
 
 /// The content of an `AnyValue`.
@@ -117,6 +155,11 @@ fn list_len(texts: &[&str]) -> usize {
 /// Bytes of a delimited field with a tag of one byte.
 const fn delimited_len(bytes: usize) -> usize {
     1 + varint_len(bytes as u64) + bytes
+}
+
+/// The tag of a delimited field, where it takes one byte.
+const fn delimited(field: u32) -> u8 {
+    (field << 3 | DELIMITED) as u8
 }
 
 const fn varint_len(number: u64) -> usize {
