@@ -105,6 +105,10 @@ fn short_value(out: &mut Vec<u8>, len: u8, value: &Value<'_>) {
         Value::Int(number @ 0..0x80) => {
             out.extend_from_slice(&[delimited(2), len, 3 << 3, *number as u8]);
         }
+        Value::Float(number) => {
+            out.extend_from_slice(&[delimited(2), len, (4 << 3 | FIXED_64) as u8]);
+            out.extend_from_slice(&number.to_bits().to_le_bytes());
+        }
         _ => {
             out.extend_from_slice(&[delimited(2), len]);
             any_value(out, value);
