@@ -172,18 +172,24 @@ struct Recorded<'e> {
 }
 
 impl Record for Recorded<'_> {
-    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[semconv::Sample]) {
+    fn record(
+        &mut self,
+        labels: &'static Labels,
+        by: Option<Label>,
+        samples: &[Option<semconv::Sample>],
+    ) {
         let facets = self.facets.clone();
         self.record_under(&labels.of(&facets, by), samples);
     }
 
-    fn record_under(&mut self, attributes: &[Attribute<'_>], samples: &[semconv::Sample]) {
-        self.samples.extend(samples.iter().map(|sample| Sample {
-            metric: sample.metric,
-            attributes: attributes.iter().map(shown_attribute).collect(),
-            value: sample.value,
-            times: sample.times,
-        }));
+    fn record_under(&mut self, attributes: &[Attribute<'_>], samples: &[Option<semconv::Sample>]) {
+        self.samples
+            .extend(samples.iter().flatten().map(|sample| Sample {
+                metric: sample.metric,
+                attributes: attributes.iter().map(shown_attribute).collect(),
+                value: sample.value,
+                times: sample.times,
+            }));
     }
 
     fn hears(&self, vocabulary: &str) -> bool {

@@ -164,11 +164,11 @@ impl Vocabulary for GenAi {
         if !call.is_inference() {
             // The oldest generation spoken records what several have in common.
             if !record.hears("gen_ai_2025") && !record.hears("gen_ai_2024") {
-                record.record(&OUTCOME, None, &[OPERATION_DURATION.sample(duration)]);
+                record.record(&OUTCOME, None, &[Some(OPERATION_DURATION.sample(duration))]);
             }
             return;
         }
-        record.record(&OUTCOME, None, &[DURATION.sample(duration)]);
+        record.record(&OUTCOME, None, &[Some(DURATION.sample(duration))]);
         record.record(
             &BASE,
             None,
@@ -178,7 +178,7 @@ impl Vocabulary for GenAi {
         record.record(
             &TOKENS,
             None,
-            &some([
+            &[
                 exchange
                     .usage
                     .input_tokens
@@ -187,7 +187,7 @@ impl Vocabulary for GenAi {
                     .usage
                     .output_tokens
                     .map(|count| OPERATION_OUTPUT_TOKENS.sample(count)),
-            ]),
+            ],
         );
     }
 }
@@ -372,25 +372,16 @@ pub(super) fn chunk_times(
     exchange: &Exchange,
     first: &'static Metric,
     gap: &'static Metric,
-) -> Vec<Sample> {
+) -> Vec<Option<Sample>> {
     let gaps = exchange
         .flow
         .gaps
         .iter()
-        .map(|(width, times)| gap.sample_times(*width, *times));
-    exchange
+        .map(|(width, times)| Some(gap.sample_times(*width, *times)));
+    let first = exchange
         .time_to_first_chunk()
-        .map(|time| first.sample(time))
-        .into_iter()
-        .chain(gaps)
-        .collect()
-}
-
-/// The samples that are there.
-pub(super) fn some<const N: usize>(samples: [Option<Sample>; N]) -> Vec<Sample> {
-    let mut there = Vec::with_capacity(N);
-    there.extend(samples.into_iter().flatten());
-    there
+        .map(|time| first.sample(time));
+    first.map(Some).into_iter().chain(gaps).collect()
 }
 
 /// Usage by modality: what the provider broke down under its name, the rest as `unknown`.
@@ -402,16 +393,16 @@ fn record_usage(usage: &Usage, record: &mut dyn Record) {
     ];
     let (mut input, mut output) = (usage.input_tokens, usage.output_tokens);
     for (modality, part_in, part_out) in modalities {
-        let samples = some([
+        let samples = [
             take(&mut input, part_in, &USAGE_INPUT),
             take(&mut output, part_out, &USAGE_OUTPUT),
-        ]);
+        ];
         record.record(&TOKENS, Some((TOKEN_MODALITY, modality)), &samples);
     }
     record.record(
         &TOKENS,
         Some((TOKEN_MODALITY, "unknown")),
-        &some([
+        &[
             input.map(|count| USAGE_INPUT.sample(count)),
             output.map(|count| USAGE_OUTPUT.sample(count)),
             usage
@@ -423,7 +414,7 @@ fn record_usage(usage: &Usage, record: &mut dyn Record) {
             usage
                 .reasoning_output_tokens
                 .map(|count| USAGE_REASONING.sample(count)),
-        ]),
+        ],
     );
 }
 

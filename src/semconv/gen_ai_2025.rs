@@ -5,7 +5,7 @@
 //! last byte of the request, which is as near as a proxy comes to the server's own reading.
 
 use super::gen_ai::{
-    BASE, OPERATION_DURATION, OUTCOME, TOKENS, chunk_times, push_base, push_error, shared, some,
+    BASE, OPERATION_DURATION, OUTCOME, TOKENS, chunk_times, push_base, push_error, shared,
 };
 use super::metric::{Kind, Metric, Record, Sample, buckets};
 use super::{Attributes, Labels, Vocabulary};
@@ -137,29 +137,29 @@ pub(super) fn record_tokens_and_durations(
         ("output", exchange.usage.output_tokens),
     ] {
         let Some(count) = count else { continue };
-        let samples = [TOKEN_USAGE.sample(count)];
+        let samples = [Some(TOKEN_USAGE.sample(count))];
         record.record(sets.tokens, Some((TOKEN_TYPE, kind)), &samples);
     }
     if exchange.call.is_some_and(Call::is_inference) {
         let duration = SERVER_REQUEST_DURATION.sample(server_duration(exchange));
-        record.record(sets.server, None, &[duration]);
+        record.record(sets.server, None, &[Some(duration)]);
     }
     let duration = OPERATION_DURATION.sample(exchange.times.end - exchange.issued());
-    record.record(sets.operation, None, &[duration]);
+    record.record(sets.operation, None, &[Some(duration)]);
 }
 
 /// Samples of those of the metrics since 2024 that have no further attributes: the server's times, where all went well.
-pub(super) fn server_times(exchange: &Exchange) -> Vec<Sample> {
+pub(super) fn server_times(exchange: &Exchange) -> [Option<Sample>; 2] {
     let inference = exchange.call.is_some_and(Call::is_inference);
     if !inference || exchange.failure.is_some() || exchange.end == End::ClientLeft {
-        return Vec::new();
+        return [None; 2];
     }
-    some([
+    [
         exchange
             .time_to_first_token()
             .map(|time| TIME_TO_FIRST_TOKEN.sample(time)),
         server_time_per_output_token(exchange).map(|time| TIME_PER_OUTPUT_TOKEN.sample(time)),
-    ])
+    ]
 }
 
 fn server_duration(exchange: &Exchange) -> std::time::Duration {

@@ -89,7 +89,11 @@ impl Vocabulary for Http {
             // Its session's own exchange says it.
             return;
         }
-        record.record(&SERVER, None, &[SERVER_DURATION.sample(exchange.times.end)]);
+        record.record(
+            &SERVER,
+            None,
+            &[Some(SERVER_DURATION.sample(exchange.times.end))],
+        );
         let Some(upstream) = &exchange.upstream else {
             return;
         };
@@ -98,7 +102,7 @@ impl Vocabulary for Http {
         }
         for (at, attempt) in exchange.attempts.iter().enumerate() {
             let duration = exchange.attempt_end(at).saturating_sub(attempt.started);
-            let samples = [CLIENT_DURATION.sample(duration)];
+            let samples = [Some(CLIENT_DURATION.sample(duration))];
             if attempt.error.is_none() && exchange.answering_attempt() == Some(at) {
                 record.record(&CLIENT, None, &samples);
                 continue;

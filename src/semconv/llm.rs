@@ -5,7 +5,7 @@
 //! operations apart, so requests, errors and times are those of inference calls only: a server that tokenizes for the model
 //! it serves would spoil its latencies. Tokens add up over all calls that report them, as their cost does.
 
-use super::gen_ai::{push_error, some};
+use super::gen_ai::push_error;
 use super::metric::{Kind, Metric, Record, buckets};
 use super::own::push_source;
 use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
@@ -128,7 +128,7 @@ impl Vocabulary for Llm {
         record.record(
             &BASE,
             None,
-            &some([
+            &[
                 of_inference(REQUESTS.sample(1_u64)),
                 of_inference(ERROR_RATE.sample(failed)),
                 input.map(|count| TOKENS_PROMPT.sample(count)),
@@ -137,14 +137,14 @@ impl Vocabulary for Llm {
                     .time_to_first_token()
                     .map(|time| FIRST_TOKEN_LATENCY.sample(time))
                     .and_then(of_inference),
-            ]),
+            ],
         );
         if usage.estimated {
             let input = usage.input_tokens.map(|count| TOKENS_PROMPT.sample(count));
             let output = usage
                 .output_tokens
                 .map(|count| TOKENS_COMPLETION.sample(count));
-            record.record(&BY_SOURCE, None, &some([input, output]));
+            record.record(&BY_SOURCE, None, &[input, output]);
         }
         record_each(exchange, record);
         let error = exchange.failure.as_ref().map(|_| ERRORS.sample(1_u64));
@@ -152,7 +152,7 @@ impl Vocabulary for Llm {
         record.record(
             &OUTCOME,
             None,
-            &some([of_inference(duration), error.and_then(of_inference)]),
+            &[of_inference(duration), error.and_then(of_inference)],
         );
     }
 }
@@ -192,7 +192,7 @@ fn record_each(exchange: &Exchange, record: &mut dyn Record) {
         (&COMPLETION, usage.output_tokens),
     ] {
         let Some(count) = count else { continue };
-        record.record(labels, None, &[TOKENS_TOTAL.sample(count)]);
+        record.record(labels, None, &[Some(TOKENS_TOTAL.sample(count))]);
     }
     // A fetched response asked for its tools before, however often it is fetched.
     let asked = exchange.call.is_some_and(Call::is_inference);
@@ -205,7 +205,7 @@ fn record_each(exchange: &Exchange, record: &mut dyn Record) {
         let facets = Facets::of(exchange);
         let mut labels = BASE.of(&facets, None);
         labels.push((TOOL_NAME, (&call.name).into()));
-        record.record_under(&labels, &[TOOL_CALLS.sample(1_u64)]);
+        record.record_under(&labels, &[Some(TOOL_CALLS.sample(1_u64))]);
     }
 }
 

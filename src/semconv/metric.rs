@@ -101,11 +101,11 @@ impl Metric {
 
 /// Takes the samples of one exchange.
 pub trait Record {
-    /// Records samples that all carry the same labels: a set, and perhaps one label more.
-    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Sample]);
+    /// Records those samples that there are. All carry the same labels: a set, and perhaps one label more.
+    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Option<Sample>]);
 
     /// Records samples under labels of which not all follow from the facets of the exchange; their keys are distinct.
-    fn record_under(&mut self, labels: &[Attribute<'_>], samples: &[Sample]);
+    fn record_under(&mut self, labels: &[Attribute<'_>], samples: &[Option<Sample>]);
 
     /// Whether a vocabulary of that name records too: where two have a metric in common, one of them leaves it alone.
     fn hears(&self, vocabulary: &str) -> bool;

@@ -3,7 +3,6 @@
 //! How an exchange ended, where its numbers come from, what the proxy cost, whether the bytes were the same, and the
 //! health of the observer and the exporters. Every `time_to_*` counts from the last byte of the request, at the proxy.
 
-use super::gen_ai::some;
 use super::metric::{Kind, Metric, Record, buckets};
 use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
 use crate::exchange::{Exchange, Quirk, UsageSource};
@@ -262,7 +261,7 @@ impl Vocabulary for Own {
         record.record(
             &BASE,
             None,
-            &some([
+            &[
                 whole(OVERHEAD.sample(exchange.overhead())),
                 whole(REQUEST_BYTES.sample(exchange.bytes_from_client())),
                 whole(RESPONSE_BYTES.sample(exchange.bytes_from_upstream())),
@@ -273,32 +272,32 @@ impl Vocabulary for Own {
                     .chunks
                     .map(|_| STALLS.sample(exchange.flow.stall_count)),
                 exchange.flow.gap_max.map(|gap| GAP_MAX.sample(gap)),
-            ]),
+            ],
         );
         upstream::record_times(exchange, record);
         upstream::record_limits(exchange, record);
-        record.record(&ENDING, None, &[EXCHANGES.sample(1_u64)]);
+        record.record(&ENDING, None, &[Some(EXCHANGES.sample(1_u64))]);
         if exchange.output_is_timed() {
             for (first, _, time) in firsts(exchange) {
                 let Some(time) = time else { continue };
-                let samples = [TIME_TO_FIRST.sample(time)];
+                let samples = [Some(TIME_TO_FIRST.sample(time))];
                 record.record(&BASE, Some((FIRST, first)), &samples);
             }
         }
         if let Some(result) = exchange.integrity {
             let by = (RESULT, result.as_str());
-            record.record(&BASE, Some(by), &[INTEGRITY.sample(1_u64)]);
+            record.record(&BASE, Some(by), &[Some(INTEGRITY.sample(1_u64))]);
         }
         for (kind, _, count) in problems(exchange) {
             if count > 0 {
-                let samples = [OBSERVATION_PROBLEMS.sample(count)];
+                let samples = [Some(OBSERVATION_PROBLEMS.sample(count))];
                 record.record(&BASE, Some((KIND, kind)), &samples);
             }
         }
         if !exchange.quirks.is_empty() {
             for quirk in exchange.quirks.iter() {
                 let by = (QUIRK, quirk.id());
-                record.record(&BASE, Some(by), &[QUIRKS.sample(1_u64)]);
+                record.record(&BASE, Some(by), &[Some(QUIRKS.sample(1_u64))]);
             }
         }
     }

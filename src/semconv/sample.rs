@@ -261,17 +261,17 @@ pub(crate) struct Recorded<'e>(
 );
 
 impl Record for Recorded<'_> {
-    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Sample]) {
+    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Option<Sample>]) {
         let facets = self.2.clone();
         self.record_under(&labels.of(&facets, by), samples);
     }
 
-    fn record_under(&mut self, attributes: &[Attribute<'_>], samples: &[Sample]) {
+    fn record_under(&mut self, attributes: &[Attribute<'_>], samples: &[Option<Sample>]) {
         let attributes: Vec<_> = attributes
             .iter()
             .map(|(key, value)| line(key, value))
             .collect();
-        for sample in samples {
+        for sample in samples.iter().flatten() {
             self.0.push((
                 sample.metric.name,
                 attributes.join(" "),

@@ -6,7 +6,6 @@
 use super::{BASE, KIND};
 use crate::exchange::{Exchange, Limited, ServerTimes};
 use crate::semconv::Attributes;
-use crate::semconv::gen_ai::some;
 use crate::semconv::metric::{Kind, Metric, Record, buckets};
 use std::time::Duration;
 
@@ -56,7 +55,7 @@ pub(super) fn attributes(exchange: &Exchange, span: &mut Attributes<'_>) {
 pub(super) fn record_limits(exchange: &Exchange, record: &mut dyn Record) {
     for limit in &exchange.rate_limits {
         let by = (KIND, limit_name(limit.limited));
-        let samples = [RATE_LIMIT_REMAINING.sample(limit.remaining)];
+        let samples = [Some(RATE_LIMIT_REMAINING.sample(limit.remaining))];
         record.record(&BASE, Some(by), &samples);
     }
 }
@@ -78,7 +77,7 @@ pub(super) fn record_times(exchange: &Exchange, record: &mut dyn Record) {
     }
     let times = times(told);
     let samples = times.map(|(metric, time)| time.map(|time| metric.sample(time)));
-    record.record(&BASE, None, &some(samples));
+    record.record(&BASE, None, &samples);
 }
 
 fn times(times: &ServerTimes) -> [(&'static Metric, Option<Duration>); 4] {

@@ -272,8 +272,8 @@ struct Recorder<'e> {
 }
 
 impl Record for Recorder<'_> {
-    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Sample]) {
-        if samples.is_empty() {
+    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Option<Sample>]) {
+        if samples.iter().all(Option::is_none) {
             return;
         }
         let (table, facets) = (&self.metrics.table, &self.facets);
@@ -282,8 +282,8 @@ impl Record for Recorder<'_> {
         self.record_in(&series, samples);
     }
 
-    fn record_under(&mut self, labels: &[Attribute<'_>], samples: &[Sample]) {
-        if !samples.is_empty() {
+    fn record_under(&mut self, labels: &[Attribute<'_>], samples: &[Option<Sample>]) {
+        if samples.iter().any(Option::is_some) {
             self.record_in(&self.metrics.table.series(labels), samples);
         }
     }
@@ -295,10 +295,11 @@ impl Record for Recorder<'_> {
 }
 
 impl Recorder<'_> {
-    fn record_in(&self, series: &Series, samples: &[Sample]) {
+    fn record_in(&self, series: &Series, samples: &[Option<Sample>]) {
         series.record(&self.metrics.table, samples, self.seen_at, self.origin);
         for sample in samples
             .iter()
+            .flatten()
             .filter(|sample| sample.metric.kind == Kind::WindowMean)
         {
             if let semconv::Number::Float(value) = sample.value {

@@ -200,12 +200,12 @@ impl Series {
     pub(super) fn record(
         &self,
         table: &Table,
-        samples: &[Sample],
+        samples: &[Option<Sample>],
         seen_at: SystemTime,
         origin: Option<Origin>,
     ) {
         let mut handles = self.handles();
-        for sample in samples {
+        for sample in samples.iter().flatten() {
             let known = handles
                 .iter()
                 .position(|handle| std::ptr::eq(handle.metric, sample.metric));

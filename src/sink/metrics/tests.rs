@@ -139,7 +139,7 @@ fn forgetting_the_way_to_a_series_loses_no_count() {
             let series = small.series(&[("model", model.into())]);
             series.record(
                 &small,
-                &[metric.sample(1_u64)],
+                &[Some(metric.sample(1_u64))],
                 SystemTime::UNIX_EPOCH,
                 None,
             );
