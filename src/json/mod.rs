@@ -12,6 +12,7 @@ use std::ops::Range;
 
 mod index;
 mod scan;
+mod string;
 
 pub use index::Index;
 use index::Node;
@@ -264,7 +265,10 @@ impl<'a> Value<'a> {
     }
 
     /// The last member of each of these names, in one pass. The names must differ and be free of backslashes.
+    // Inlined, since the names are constants where it is called: a name is then told by its length and its words, with no
+    // call for each.
     #[must_use]
+    #[inline(always)]
     pub fn select<const N: usize>(self, names: [&str; N]) -> [Option<Value<'a>>; N] {
         let mut selection = Selection::of(names);
         for (key, value) in self.members() {
@@ -291,6 +295,7 @@ impl<'n, 'a, const N: usize> Selection<'n, 'a, N> {
     }
 
     /// Takes a member, if it has one of the names.
+    #[inline(always)]
     pub fn note(&mut self, key: Text<'_>, value: Value<'a>) {
         let known = match self.names.iter().position(|name| *name == key.raw) {
             None if key.has_escapes() => self.names.iter().position(|name| key.is(name)),
@@ -350,7 +355,7 @@ fn written_member<'a>(rest: &mut &'a str) -> Option<(Text<'a>, Value<'a>)> {
     if bytes.get(open) != Some(&b'"') {
         return None;
     }
-    let close = scan::skip_string(bytes, open + 1);
+    let close = string::skip_string(bytes, open + 1);
     let raw = &rest[open + 1..close - 1];
     *rest = &rest[close..];
     Some((Text { raw }, written_value(rest)?))
@@ -382,6 +387,12 @@ impl<'a> Text<'a> {
         self.raw.as_bytes()
     }
 
+    /// The same as text.
+    #[must_use]
+    pub const fn written(self) -> &'a str {
+        self.raw
+    }
+
     /// Whether it is the empty string.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -391,7 +402,7 @@ impl<'a> Text<'a> {
     /// Whether any character is written as an escape.
     #[must_use]
     pub fn has_escapes(self) -> bool {
-        memchr::memchr(b'\\', self.raw()).is_some()
+        string::has_backslash(self.raw())
     }
 
     /// Whether it decodes to `other`.
@@ -430,10 +441,13 @@ impl<'a> Text<'a> {
     /// How many Unicode code points it decodes to; a surrogate pair is one, a lone surrogate is one.
     #[must_use]
     pub fn chars(self) -> u64 {
-        let mut written = scan::count_chars(self.raw);
+        let mut written = string::count_chars(self.raw);
+        if !self.has_escapes() {
+            return written as u64;
+        }
         let mut rest = self.raw();
         while let Some(at) = memchr::memchr(b'\\', rest) {
-            let (_, length) = scan::unescape(&rest[at..]);
+            let (_, length) = string::unescape(&rest[at..]);
             written -= length - 1;
             rest = rest.get(at + length..).unwrap_or_default();
         }
@@ -468,7 +482,7 @@ impl<'a> Iterator for Pieces<'a> {
             self.rest = rest;
             return Some(Piece::Plain(text));
         }
-        let (character, length) = scan::unescape(self.rest.as_bytes());
+        let (character, length) = string::unescape(self.rest.as_bytes());
         self.rest = self.rest.get(length..).unwrap_or_default();
         Some(Piece::Escaped(character))
     }

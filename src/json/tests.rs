@@ -35,6 +35,25 @@ fn an_escaped_key_is_understood() {
 }
 
 #[test]
+fn what_stops_a_string_is_seen_at_every_place() {
+    for length in (0..50).chain(160..200) {
+        let plain = "a".repeat(length);
+        let judged = |string: &str| parse(format!("[\"{string}\"]").as_bytes()).is_ok();
+        assert!(judged(&plain) && !text(&format!("\"{plain}\"")).has_escapes());
+        for at in 0..length {
+            let (before, after) = (&plain[..at], &plain[at..]);
+            let with = |stop: &str| format!("{before}{stop}{after}");
+            assert!(
+                !judged(&with("\"")) && !judged(&with("\n")),
+                "{length}, {at}"
+            );
+            let escaped = format!("\"{}\"", with("\\\\"));
+            assert!(text(&escaped).has_escapes(), "{length}, {at}");
+        }
+    }
+}
+
+#[test]
 fn whole_numbers_may_be_written_as_fractions() {
     assert_eq!(value("12.0").as_i64(), Some(12));
     assert_eq!(value("1.2e1").as_u64(), Some(12));
