@@ -15,40 +15,37 @@ const DEPTH: u8 = 1;
 /// A member and what is known of it: a quirk where the reference does not have it.
 pub(super) type Known = (&'static str, Option<Quirk>);
 
-/// Looks up the members of an object that are not null in a table: notes the quirks they stand for, and as `kind` those
-/// that the table does not have. `place` is where the object stood.
+/// Asks what is `known` of the members of an object that are not null: notes the quirks they stand for, and as `kind` those
+/// of which nothing is. `place` is where the object stood.
 pub(super) fn check_members(
     object: Value<'_>,
-    known: &[Known],
+    known: impl Fn(&str) -> Result<Option<Quirk>, ()>,
     (kind, place): (Quirk, &'static str),
     facts: &mut Facts,
 ) {
     for (name, value) in object.members().filter(|(_, value)| !value.is_null()) {
-        match find(known, name) {
-            Some(&(_, quirk)) => quirk
-                .into_iter()
-                .for_each(|quirk| facts.quirks.insert(quirk)),
-            None => {
+        // No known name has a backslash, so none is taken for another as it is written.
+        match known(name.written()).or_else(|()| known(&name.decode())) {
+            Ok(None) => {}
+            Ok(Some(quirk)) => facts.quirks.insert(quirk),
+            Err(()) => {
                 facts.quirks.insert(kind);
                 // A name costs something to make up, and an object may have millions.
                 if !facts.unknown.is_full() {
                     let shape = || shape(value, DEPTH);
-                    facts
-                        .unknown
-                        .note(kind, place, &kept(&name.decode()), shape);
+                    let name = kept(&name.decode());
+                    facts.unknown.note(kind, place, &name, shape);
                 }
             }
         }
     }
 }
 
-/// A table is short and its names differ in length, so going through it takes fewer instructions than a search by order.
-fn find<'k>(known: &'k [Known], name: Text<'_>) -> Option<&'k Known> {
-    let named = |name: &[u8]| known.iter().find(|(known, _)| known.as_bytes() == name);
-    named(name.raw()).or_else(|| {
-        let escaped = name.has_escapes();
-        escaped.then(|| named(name.decode().as_bytes())).flatten()
-    })
+/// What a table knows of a name. It is short and its names differ in length, so going through it takes fewer instructions
+/// than a search by order.
+fn find(known: &[Known], name: &str) -> Result<Option<Quirk>, ()> {
+    let row = known.iter().find(|(known, _)| *known == name);
+    row.map(|(_, quirk)| *quirk).ok_or(())
 }
 
 /// Looks up the members of usage as [`check_members`] does, and the form of its token counts.
@@ -58,7 +55,8 @@ pub(super) fn check_usage(
     place: &'static str,
     facts: &mut Facts,
 ) {
-    check_members(usage, known, (Quirk::UnknownUsageMember, place), facts);
+    let unknown = (Quirk::UnknownUsageMember, place);
+    check_members(usage, |name| find(known, name), unknown, facts);
     let is_count = |name: Text<'_>| name.decode().ends_with("_tokens");
     let mut counts = usage.members().filter(|(name, _)| is_count(*name));
     let odd = counts.any(|(_, number)| is_odd_count(number));
@@ -139,7 +137,7 @@ mod tests {
         let known: [Known; 2] = [("id", None), ("x_groq", Some(Quirk::OwnMembers))];
         let place = (Quirk::UnknownMember, "choices[]");
         let object = json::parse(json.as_bytes()).unwrap();
-        check_members(object, &known, place, &mut facts);
+        check_members(object, |name| find(&known, name), place, &mut facts);
         let ids = facts.quirks.iter().map(|quirk| quirk.id().to_owned());
         ids.chain(facts.unknown.iter().map(ToString::to_string))
             .collect()

@@ -4,7 +4,7 @@
 //! the unknown. What it costs is paid by chunks that are read in full only, of which the first are inspected, and those
 //! that end a choice or have none; a stream whose chunks are all alike has no news after that.
 
-use super::known::{self, CALL, CHOICE, DETAILS, ENVELOPE, MESSAGE, USAGE};
+use super::{Envelope, known};
 use crate::dialect::Facts;
 use crate::dialect::member::{count, is_odd_count};
 use crate::dialect::unknown::{check_members, note_name};
@@ -22,26 +22,23 @@ pub(super) struct Inspection {
 
 impl Inspection {
     /// Inspects a chunk or an answer that is about to be read.
-    pub(super) fn object(&mut self, object: Value<'_>, facts: &mut Facts) {
-        let [choices, usage, groq, error, identity @ ..] = object.select([
-            "choices",
-            "usage",
-            "x_groq",
-            "error",
-            "id",
-            "model",
-            "system_fingerprint",
-            "object",
-        ]);
+    pub(super) fn object(&mut self, object: Value<'_>, envelope: &Envelope<'_>, facts: &mut Facts) {
+        let Envelope {
+            choices,
+            usage,
+            vendor,
+            error,
+            ..
+        } = *envelope;
         if self.inspected >= INSPECTED && !choices.is_none_or(may_end) {
             return;
         }
         self.inspected = self.inspected.saturating_add(1);
         let failed = error.is_some_and(|error| !error.is_null());
         if !failed {
-            check_members(object, ENVELOPE, (Quirk::UnknownMember, ""), facts);
+            check_members(object, known::envelope, (Quirk::UnknownMember, ""), facts);
         }
-        envelope(identity, facts);
+        identity(envelope, facts);
         let some = choices.filter(|choices| choices.elements().next().is_some());
         let quirks = &mut facts.quirks;
         let absent = choices.is_none_or(Value::is_null) && !failed;
@@ -50,7 +47,6 @@ impl Inspection {
         let reported = usage.is_some_and(|usage| usage.kind() == Kind::Object);
         let beside = reported && streamed && some.is_some();
         quirks.insert_if(beside, Quirk::UsageBesideChoices);
-        let vendor = groq.and_then(|groq| groq.get("usage"));
         quirks.insert_if(
             vendor.is_some_and(|usage| !usage.is_null()),
             Quirk::VendorUsage,
@@ -75,7 +71,8 @@ fn may_end(choices: Value<'_>) -> bool {
 }
 
 /// Names that change from chunk to chunk, or that say something else than what this is.
-fn envelope([id, model, fingerprint, kind]: [Option<Value<'_>>; 4], facts: &mut Facts) {
+fn identity(envelope: &Envelope<'_>, facts: &mut Facts) {
+    let [id, model, _, fingerprint] = envelope.identity;
     let response = &facts.response;
     let known = [&response.id, &response.model, &response.system_fingerprint];
     let changed = known
@@ -93,7 +90,7 @@ fn envelope([id, model, fingerprint, kind]: [Option<Value<'_>>; 4], facts: &mut 
     } else {
         ["chat.completion", "text_completion"]
     };
-    let kind = kind.and_then(Value::as_text);
+    let kind = envelope.kind.and_then(Value::as_text);
     let wrong = kind.is_some_and(|kind| !expected.iter().any(|name| kind.is(name)));
     facts.quirks.insert_if(changed, Quirk::IdentityChanges);
     facts.quirks.insert_if(wrong, Quirk::WrongObject);
@@ -101,7 +98,7 @@ fn envelope([id, model, fingerprint, kind]: [Option<Value<'_>>; 4], facts: &mut 
 
 fn inspect_choice(choice: Value<'_>, position: u64, facts: &mut Facts) {
     let place = "choices[]";
-    check_members(choice, CHOICE, (Quirk::UnknownMember, place), facts);
+    check_members(choice, known::choice, (Quirk::UnknownMember, place), facts);
     let [
         index,
         delta,
@@ -171,18 +168,28 @@ fn inspect_finish(reason: Text<'_>, index: u64, facts: &mut Facts) {
 }
 
 fn inspect_message(message: Value<'_>, place: &'static str, facts: &mut Facts) {
-    check_members(message, MESSAGE, (Quirk::UnknownMember, place), facts);
+    check_members(
+        message,
+        known::message,
+        (Quirk::UnknownMember, place),
+        facts,
+    );
     let [content, calls] = message.select(["content", "tool_calls"]);
     let parts = content.is_some_and(|content| content.kind() == Kind::Array);
     facts.quirks.insert_if(parts, Quirk::ContentParts);
     for call in calls.into_iter().flat_map(Value::elements) {
-        check_members(call, CALL, (Quirk::UnknownMember, "tool_calls[]"), facts);
+        check_members(
+            call,
+            known::call,
+            (Quirk::UnknownMember, "tool_calls[]"),
+            facts,
+        );
     }
 }
 
 fn inspect_usage(usage: Value<'_>, facts: &mut Facts) {
     let unknown = (Quirk::UnknownUsageMember, "usage");
-    check_members(usage, USAGE, unknown, facts);
+    check_members(usage, known::usage, unknown, facts);
     let [input, output, total, input_details, output_details] = usage.select([
         "prompt_tokens",
         "completion_tokens",
@@ -201,7 +208,7 @@ fn inspect_usage(usage: Value<'_>, facts: &mut Facts) {
     for (details, place) in details {
         let Some(details) = details else { continue };
         let unknown = (Quirk::UnknownUsageMember, place);
-        check_members(details, DETAILS, unknown, facts);
+        check_members(details, known::details, unknown, facts);
         odd |= details.members().any(|(_, number)| is_odd_count(number));
     }
     facts.quirks.insert_if(odd, Quirk::OddNumber);

@@ -150,11 +150,61 @@ impl Answer {
     }
 
     fn read_object(&mut self, object: Value<'_>, failed: bool, facts: &mut Facts) -> Output {
+        let envelope = Envelope::of(object);
+        let Envelope {
+            choices,
+            usage,
+            vendor,
+            error,
+            ..
+        } = envelope;
+        let is_error = failed || (choices.is_none() && error::is_bare(object));
+        if let Some(inspection) = self.inspection.as_mut().filter(|_| !is_error) {
+            inspection.object(object, &envelope, facts);
+        }
+        read_identity(envelope.identity, facts);
+        let mut output = Output::default();
+        if let Some(choices) = typed(choices, &mut facts.problems, member::array) {
+            output = self.choices.read(choices, facts);
+            facts.quirks |= self.choices.quirks();
+        }
+        // Last wins: the envelope's own count stands above a vendor's or a choice's.
+        for usage in [vendor, usage] {
+            usage::merge(usage, &mut facts.usage, &mut facts.problems);
+        }
+        read_times([vendor, usage], envelope.times, facts);
+        if error.is_some() {
+            note_error(error.and_then(error::from_member), facts);
+        } else if choices.is_none() && (failed || error::is_bare(object)) {
+            note_error(error::from_object(object), facts);
+        }
+        output
+    }
+}
+
+/// The members of a chunk or an answer that are read, looked up once.
+struct Envelope<'a> {
+    /// Id, model, service tier and fingerprint.
+    identity: [Option<Value<'a>>; 4],
+    /// The member `object`.
+    kind: Option<Value<'a>>,
+    choices: Option<Value<'a>>,
+    usage: Option<Value<'a>>,
+    /// Groq's usage, beside or in place of that of the reference.
+    vendor: Option<Value<'a>>,
+    error: Option<Value<'a>>,
+    /// The members that vLLM, llama.cpp and Cerebras say their times in.
+    times: [Option<Value<'a>>; 3],
+}
+
+impl<'a> Envelope<'a> {
+    fn of(object: Value<'a>) -> Self {
         let [
             id,
             model,
             tier,
             fingerprint,
+            kind,
             choices,
             usage,
             groq,
@@ -165,6 +215,7 @@ impl Answer {
             "model",
             "service_tier",
             "system_fingerprint",
+            "object",
             "choices",
             "usage",
             "x_groq",
@@ -173,28 +224,15 @@ impl Answer {
             "timings",
             "time_info",
         ]);
-        let is_error = failed || (choices.is_none() && error::is_bare(object));
-        if let Some(inspection) = self.inspection.as_mut().filter(|_| !is_error) {
-            inspection.object(object, facts);
+        Self {
+            identity: [id, model, tier, fingerprint],
+            kind,
+            choices,
+            usage,
+            vendor: groq.and_then(|groq| groq.get("usage")),
+            error,
+            times,
         }
-        read_identity([id, model, tier, fingerprint], facts);
-        let mut output = Output::default();
-        if let Some(choices) = typed(choices, &mut facts.problems, member::array) {
-            output = self.choices.read(choices, facts);
-            facts.quirks |= self.choices.quirks();
-        }
-        // Last wins: the envelope's own count stands above a vendor's or a choice's.
-        let vendor = groq.and_then(|groq| groq.get("usage"));
-        for usage in [vendor, usage] {
-            usage::merge(usage, &mut facts.usage, &mut facts.problems);
-        }
-        read_times([vendor, usage], times, facts);
-        if error.is_some() {
-            note_error(error.and_then(error::from_member), facts);
-        } else if choices.is_none() && (failed || error::is_bare(object)) {
-            note_error(error::from_object(object), facts);
-        }
-        output
     }
 }
 
