@@ -7,6 +7,9 @@ use crate::json::{Kind, Text, Value};
 /// Most text of one exchange that is gathered, in bytes, and the longest request body whose prompt is counted.
 pub const TEXT_MAX: usize = 1 << 20;
 
+/// Room made at once for the text of a choice that comes in pieces, in bytes.
+const TEXT_USUAL: usize = 256;
+
 /// Most choices whose text is gathered.
 const CHOICES_MAX: usize = 128;
 
@@ -107,7 +110,10 @@ impl Generated {
         } else if let Some((_, known)) = known {
             known.push_str(text);
         } else if texts.len() < CHOICES_MAX {
-            texts.push((choice, text.to_owned()));
+            // Grown from the first word on it would be moved four times over the next dozen.
+            let mut first = String::with_capacity(text.len().max(TEXT_USUAL));
+            first.push_str(text);
+            texts.push((choice, first));
         } else {
             self.give_up();
         }

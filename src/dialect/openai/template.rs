@@ -46,14 +46,16 @@ impl Template {
         if self.before.is_empty() {
             return None;
         }
-        // The cut is before a quote, so it breaks no character.
+        // The cuts are before and behind strings, so they break no character.
         let rest = chunk.strip_prefix(self.before.as_bytes())?;
-        let (text, rest) = string(std::str::from_utf8(rest).ok()?)?;
-        let fits = match &self.padded {
-            None => rest == self.after,
-            Some(end) => string(rest.strip_prefix(&*self.after)?)?.1 == end,
+        let end = self.padded.as_ref().unwrap_or(&self.after);
+        let rest = std::str::from_utf8(rest.strip_suffix(end.as_bytes())?).ok()?;
+        let (text, rest) = string(rest)?;
+        let rest = match self.padded {
+            None => rest,
+            Some(_) => string(rest.strip_prefix(&*self.after)?)?.1,
         };
-        if !fits {
+        if !rest.is_empty() {
             return None;
         }
         self.vain = 0;
@@ -61,10 +63,12 @@ impl Template {
     }
 
     /// Takes the place of the last template. `object` is what `chunk` holds; it was just read in full without a problem,
-    /// and brought `output`. What brings more than one text would add the others to what they were before.
+    /// and brought `output`. What brings more than one text would add the others to what they were before; what brings none,
+    /// as the first chunk and the last do, is seldom repeated.
     pub(super) fn learn(&mut self, chunk: &str, object: Value<'_>, output: Output) {
         self.forget();
-        if self.vain < VAIN_MAX
+        if output.any()
+            && self.vain < VAIN_MAX
             && let Some((of, text)) = only_text(object, output)
         {
             self.vain += 1;
