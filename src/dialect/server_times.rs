@@ -70,16 +70,28 @@ impl Clock {
             return;
         };
         let slots = [
-            (self.load, &mut times.load),
-            (self.queue, &mut times.queue),
-            (self.prefill, &mut times.prefill),
-            (self.decode, &mut times.decode),
+            &mut times.load,
+            &mut times.queue,
+            &mut times.prefill,
+            &mut times.decode,
         ];
-        for (name, slot) in slots {
-            let time = name.and_then(|name| told.get(name));
+        for (time, slot) in self.select(told).into_iter().zip(slots) {
             let time = typed(time, problems, |time| self.duration(time));
             *slot = time.or(*slot);
         }
+    }
+
+    /// The member of each of its names, in the order of the slots. One pass: most that is told has none of them.
+    fn select<'a>(&self, told: Value<'a>) -> [Option<Value<'a>>; 4] {
+        let names = [self.load, self.queue, self.prefill, self.decode];
+        let mut found = [None; 4];
+        for (name, value) in told.members() {
+            let mut known = names.iter();
+            if let Some(at) = known.position(|known| known.is_some_and(|known| name.is(known))) {
+                found[at] = Some(value);
+            }
+        }
+        found
     }
 
     /// `None` for what is no number, and for a time that runs backwards.
