@@ -189,7 +189,8 @@ impl Parser {
         let mut data: Option<&[u8]> = None;
         let mut several = false;
         let odd = &mut self.oddities;
-        for line in lines(block, &mut odd.carriage_returns) {
+        let lines = lines(block, &mut odd.carriage_returns);
+        for line in lines.filter(|line| !line.is_empty()) {
             match field(line) {
                 (b"data", spaced) => {
                     let value = unspaced(spaced);
@@ -206,7 +207,7 @@ impl Parser {
                     }
                 }
                 (b"event", value) => name = unspaced(value),
-                (b"", _) => self.comments += u64::from(!line.is_empty()),
+                (b"", _) => self.comments += 1,
                 (b"error", value) => {
                     odd.error_field = true;
                     on_event(Event {
@@ -250,7 +251,11 @@ fn lines<'a>(block: &'a [u8], carriage_returns: &mut bool) -> impl Iterator<Item
         if rest.is_empty() {
             return None;
         }
-        let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let end = match rest[0] {
+            // The blank line behind every event: to begin a search takes 50 instructions.
+            b'\n' | b'\r' => 0,
+            _ => memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
+        };
         let line = &rest[..end];
         *carriage_returns |= rest.get(end) == Some(&b'\r');
         rest = rest.get(end + 1..).unwrap_or_default();
@@ -260,6 +265,10 @@ fn lines<'a>(block: &'a [u8], carriage_returns: &mut bool) -> impl Iterator<Item
 
 /// A line's field name and value, the space after the colon still before it. The name of a comment is empty.
 fn field(line: &[u8]) -> (&[u8], &[u8]) {
+    // Nearly every line has this name, and the search takes 40 instructions to begin.
+    if let Some(value) = line.strip_prefix(b"data:") {
+        return (b"data", value);
+    }
     let Some(colon) = memchr::memchr(b':', line) else {
         return (line, b"");
     };
