@@ -141,9 +141,13 @@ impl ResponseReading {
                     bytes
                 };
                 self.blank_before |= said.len() < bytes.len();
-                beginning.extend_from_slice(said);
-                let beginning = std::mem::take(beginning);
-                self.decide(beginning, false, on_heard);
+                let mut kept = std::mem::take(beginning);
+                if kept.is_empty() {
+                    self.decide(said, false, on_heard);
+                } else {
+                    kept.extend_from_slice(said);
+                    self.decide(&kept, false, on_heard);
+                }
             }
             Form::Stream(stream) => {
                 let (parser, reader) = &mut **stream;
@@ -183,7 +187,7 @@ impl ResponseReading {
 
     /// Neither the content type nor the request's `stream` is to be trusted, so the body's own beginning decides.
     /// `over` if no more of it is to come.
-    fn decide(&mut self, beginning: Vec<u8>, over: bool, on_heard: impl FnMut(Heard)) {
+    fn decide(&mut self, beginning: &[u8], over: bool, on_heard: impl FnMut(Heard)) {
         let Some(dialect) = self.dialect else {
             return;
         };
@@ -193,12 +197,12 @@ impl ResponseReading {
             Framing::Events
         };
         let sniffed = match framing {
-            Framing::Raw => sniff_raw(&beginning),
-            Framing::Events | Framing::Lines => sniff(&beginning),
+            Framing::Raw => sniff_raw(beginning),
+            Framing::Events | Framing::Lines => sniff(beginning),
         };
         self.form = match (sniffed, framing) {
             (Sniff::Undecided, _) if !over && beginning.len() <= UNDECIDED_MAX => {
-                self.form = Form::Undecided(beginning);
+                self.form = Form::Undecided(beginning.to_vec());
                 return;
             }
             (Sniff::Stream, _) => {
@@ -212,8 +216,8 @@ impl ResponseReading {
                 Form::Raw
             }
         };
-        self.note_form(sniffed == Sniff::Stream, &beginning);
-        self.read(&beginning, on_heard);
+        self.note_form(sniffed == Sniff::Stream, beginning);
+        self.read(beginning, on_heard);
     }
 
     /// Notes where head and body contradict each other.
@@ -251,7 +255,7 @@ impl ResponseReading {
             && !beginning.is_empty()
         {
             let beginning = std::mem::take(beginning);
-            self.decide(beginning, true, &mut on_heard);
+            self.decide(&beginning, true, &mut on_heard);
         }
         let due = self.status == StatusCode::OK && self.dialect.is_some_and(is_never_empty);
         let facts = &mut self.facts;
