@@ -23,6 +23,7 @@ use hyper_util::client::legacy::Client as Pooled;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use streamgauge::http1::{self as own, Pool};
+use streamgauge::message;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
@@ -210,8 +211,9 @@ impl Plan {
                         Some(connection) => connection,
                         None => own::Connection::new(stream(*address).await?),
                     };
-                    self.read(connection.send(self.request(), pool).await?)
-                        .await?;
+                    let request = Box::new(message::Request::from(self.request()));
+                    let response = connection.send(request, pool).await?;
+                    self.read(response.into()).await?;
                 }
             }
         }

@@ -10,14 +10,15 @@ use std::alloc::System;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::Sampler;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use streamgauge::exchange::Trace;
+use streamgauge::message::Fields;
 use streamgauge::observe::{BeginTrace, Config, Observe};
 use streamgauge::otel::Tracing;
 use streamgauge::semconv;
@@ -45,7 +46,7 @@ struct Rig {
     observe: Observe,
     traces: Arc<Traces>,
     upstream: Arc<UpstreamName>,
-    headers: HeaderMap,
+    fields: Fields,
 }
 
 impl Rig {
@@ -83,13 +84,7 @@ impl Rig {
                 tracestate: context.tracestate,
             })
         });
-        let headers = chat::Request::new(Answer::Unary).headers().into_iter();
-        let headers = headers.filter_map(|(name, value)| {
-            Some((
-                HeaderName::from_static(name),
-                HeaderValue::try_from(value).ok()?,
-            ))
-        });
+        let fields = chat::Request::new(Answer::Unary).headers().into_iter();
         Self {
             observe: Observe::new(Config::default(), Arc::new(sinks), begin, true),
             traces,
@@ -99,23 +94,23 @@ impl Rig {
                 address: "127.0.0.1".into(),
                 port: 9000,
             }),
-            headers: headers.collect(),
+            fields: fields.collect(),
         }
     }
 
     /// Shows one exchange as the byte path does.
     fn exchange(&self, work: &Work) {
-        let uri = Uri::from_static("/v1/chat/completions");
         let at = Instant::now();
-        let opened = self.observe.open(&RequestHead {
+        let opened = self.observe.open(&Arc::new(RequestHead {
             received: at,
-            method: &Method::POST,
-            uri: &uri,
+            received_at: SystemTime::now(),
+            method: Method::POST,
+            uri: Uri::from_static("/v1/chat/completions"),
             version: Version::HTTP_11,
-            headers: &self.headers,
+            fields: self.fields.clone(),
             scheme: "http",
             peer: Some(([127, 0, 0, 1], 40_000).into()),
-        });
+        }));
         let tap = opened.tap;
         tap.show_request(at, &work.request);
         tap.show(Event::RequestEnd(at, work.request.len() as u64));
@@ -131,7 +126,7 @@ impl Rig {
         tap.show(Event::ResponseHead {
             at,
             status: StatusCode::OK,
-            fields: None,
+            fields: Fields::default(),
         });
         for (frame, bytes) in (0..).zip(&work.frames) {
             tap.show_response(at + Duration::from_millis(frame), bytes);

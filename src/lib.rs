@@ -24,6 +24,7 @@ pub mod explain;
 pub mod http1;
 pub mod json;
 pub mod log;
+pub mod message;
 pub mod observe;
 pub mod otel;
 pub mod proxy;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::Context as _;
-use http::HeaderMap;
 
 use crate::config;
 use crate::exchange::Trace;
+use crate::message::Fields;
 use crate::observe::BeginTrace;
 use crate::otel::{self, Settings, Tracing};
 use crate::semconv::{self, own};
@@ -131,11 +131,11 @@ fn begin_trace(tracing: Option<Tracing>) -> Box<BeginTrace> {
     let Some(tracing) = tracing else {
         return Box::new(|_| None);
     };
-    Box::new(move |headers| {
-        let mut parents = headers.get_all("traceparent").iter();
+    Box::new(move |fields| {
+        let mut parents = fields.all("traceparent");
         let parent = parents.next().filter(|_| parents.next().is_none());
-        let parent = parent.and_then(|value| value.to_str().ok());
-        let context = tracing.begin(SPAN_NAME, parent, tracestate(headers).as_deref());
+        let parent = parent.and_then(|value| std::str::from_utf8(value).ok());
+        let context = tracing.begin(SPAN_NAME, parent, tracestate(fields).as_deref());
         Some(Trace {
             trace_id: context.trace_id,
             parent_span_id: context.parent_span_id,
@@ -148,11 +148,7 @@ fn begin_trace(tracing: Option<Tracing>) -> Box<BeginTrace> {
 }
 
 /// All `tracestate` fields as one (W3C Trace Context §3.3.1.2).
-fn tracestate(headers: &HeaderMap) -> Option<String> {
-    let fields: Vec<&str> = headers
-        .get_all("tracestate")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    (!fields.is_empty()).then(|| fields.join(","))
+fn tracestate(fields: &Fields) -> Option<String> {
+    let states: Vec<&str> = fields.texts("tracestate").collect();
+    (!states.is_empty()).then(|| states.join(","))
 }

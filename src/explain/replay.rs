@@ -5,7 +5,7 @@
 //! two stands on a guess, and is not said.
 
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HOST};
@@ -16,6 +16,7 @@ use super::capture::{Capture, Request, Response};
 use super::{Options, raw};
 use crate::dialect;
 use crate::exchange::{Exchange, Trace};
+use crate::message::Fields;
 use crate::observe::{self, decode::Decoder, estimate::Estimates, secrets::Secrets};
 use crate::proxy::{config, upstream};
 use crate::sink::{ExchangeId, Sink};
@@ -95,8 +96,7 @@ impl Said<'_> {
         let mut headers = request.map(|request| request.headers.clone());
         let body = request.and_then(|request| request.body.as_deref());
         let body = clear(body, headers.as_mut(), self.options);
-        let headers = headers.unwrap_or_default();
-        let head = self.head(&headers, guess);
+        let head = self.head(&headers.unwrap_or_default(), guess);
         let (kept, finished) = mpsc::channel();
         let sinks: Arc<[Arc<dyn Sink>]> = Arc::new([Arc::new(Kept(kept)) as Arc<dyn Sink>]);
         let config = observe::Config {
@@ -121,23 +121,24 @@ impl Said<'_> {
         };
         let bytes = request.and_then(Request::wire_bytes);
         let bytes = bytes.unwrap_or(guess.bytes);
-        run.request(body, bytes, self.upstream(guess), head.uri);
+        run.request(body, bytes, self.upstream(guess), &head.uri);
         run.response(self.capture.response.as_ref(), guess, self.options);
         finished
             .recv()
             .expect("an observer that is closed hands its exchange to the sinks")
     }
 
-    fn head<'h>(&'h self, headers: &'h HeaderMap, guess: &Guess) -> RequestHead<'h> {
+    fn head(&self, headers: &HeaderMap, guess: &Guess) -> RequestHead {
         let request = self.capture.request.as_ref();
         let uri = request.map_or(self.path, |request| &request.target);
         let version = request.and_then(|request| request.version);
         RequestHead {
             received: Instant::now(),
-            method: request.map_or(&Method::POST, |request| &request.method),
-            uri,
+            received_at: SystemTime::now(),
+            method: request.map_or(Method::POST, |request| request.method.clone()),
+            uri: uri.clone(),
             version: version.unwrap_or(guess.version),
-            headers,
+            fields: Fields::from(headers),
             scheme: scheme(uri).unwrap_or(guess.scheme),
             peer: None,
         }
@@ -260,12 +261,11 @@ impl Run {
         };
         let mut headers = response.headers.clone();
         let body = clear(Some(&response.body), Some(&mut headers), options);
-        self.observer.observe(Event::response_head(
-            self.start + self.clock.head,
-            response.status,
-            &headers,
-            &dialect::headers::KEPT,
-        ));
+        self.observer.observe(Event::ResponseHead {
+            at: self.start + self.clock.head,
+            status: response.status,
+            fields: Fields::from(&headers),
+        });
         for frame in frames(&body, guess.line_by_line) {
             let at = self.start + self.clock.frame();
             let frame = Bytes::copy_from_slice(frame);

@@ -8,16 +8,17 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::coding::{Decoder, Encoder, Framing, Piece, content_length, cut, names};
-use super::head::{self, Writer};
+use super::coding::{Decoder, Encoder, Framing, Piece, cut, names};
+use super::head;
 use super::outgoing::{Outgoing, State};
 use super::pool::Pool;
 use super::upgrade::Upgraded;
 use super::wire::Wire;
+use crate::message::{Fields, Request, Response};
 
 /// A connection between exchanges.
 #[derive(Debug)]
@@ -45,48 +46,41 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
     /// Dropping the future closes the connection.
     pub async fn send<B>(
         self,
-        request: Request<B>,
+        request: Box<Request<B>>,
         pool: &Arc<Pool<T>>,
     ) -> io::Result<Response<ResponseBody<T, B>>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let mut wire = self.0;
-        let (parts, body) = request.into_parts();
-        let mut head = Writer::request(&parts.method, &parts.uri, &parts.extensions);
-        head.fields(&parts.headers);
-        let encoder = encoder(&mut head, &parts.headers, &body);
-        wire.extend([Piece::Bytes(head.finish())]);
-        let method = parts.method.clone();
-        drop(parts);
-        let mut exchange = Exchange {
+        let Request {
+            method,
+            uri,
+            mut fields,
+            body,
+            ..
+        } = *request;
+        let encoder = encoder(&mut fields, &body);
+        wire.extend([Piece::Bytes(head::write_request(&method, &uri, &fields))]);
+        drop((uri, fields));
+        let mut exchange = Box::new(Exchange {
             wire,
             upload: Some(Outgoing::new(body, Some(encoder))),
             pool: Arc::clone(pool),
             reusable: true,
-        };
-        let response = poll_fn(|cx| exchange.poll_head(cx)).await?;
-        exchange.begin(response, &method)
+        });
+        let (response, version) = poll_fn(|cx| exchange.poll_head(cx)).await?;
+        exchange.begin(response, version, &method)
     }
 }
 
-/// How the body is to be framed; adds the field that says so, where there is none.
-fn encoder<B: Body>(head: &mut Writer<'_>, headers: &http::HeaderMap, body: &B) -> Encoder {
-    if let Ok(Some(length)) = content_length(headers) {
-        return Encoder::Length(length);
+/// How the body of a request is to be framed. One without a body needs no field to say so.
+fn encoder(fields: &mut Fields, body: &impl Body) -> Encoder {
+    if body.size_hint().exact() == Some(0) && !fields.contains(CONTENT_LENGTH) {
+        fields.remove(TRANSFER_ENCODING);
+        return Encoder::Length(0);
     }
-    match body.size_hint().exact() {
-        // A request without a body needs no field to say so.
-        Some(0) => Encoder::Length(0),
-        Some(length) => {
-            head.field(&CONTENT_LENGTH, length.to_string().as_bytes());
-            Encoder::Length(length)
-        }
-        None => {
-            head.field(&TRANSFER_ENCODING, b"chunked");
-            Encoder::Chunked
-        }
-    }
+    Encoder::of(fields, body, true)
 }
 
 /// A connection during an exchange.
@@ -126,7 +120,8 @@ where
         }
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
+    /// The head of the response, with the version it came by.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Response<()>, Version)>> {
         // A server may answer and close without having read everything; then its answer counts.
         let failure = match self.poll_upload(cx) {
             Poll::Ready(Err(error)) if self.upload.as_ref().is_some_and(is_broken) => {
@@ -136,10 +131,10 @@ where
             _ => None,
         };
         loop {
-            if let Some(response) = head::parse_response(self.wire.input())? {
-                let status = response.status();
+            if let Some((response, version)) = head::parse_response(self.wire.input())? {
+                let status = response.status;
                 if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-                    return Poll::Ready(Ok(response));
+                    return Poll::Ready(Ok((response, version)));
                 }
                 continue;
             }
@@ -151,20 +146,21 @@ where
 
     /// The response with the body that is to come.
     fn begin(
-        mut self,
+        mut self: Box<Self>,
         mut response: Response<()>,
+        version: Version,
         method: &Method,
     ) -> io::Result<Response<ResponseBody<T, B>>> {
         self.wire.release_input();
-        let status = response.status();
-        let framing = Framing::of_response(method, status, response.headers())?;
+        let (status, fields) = (response.status, &mut response.fields);
+        let framing = Framing::of_response(method, status, fields)?;
         if framing == Framing::Chunked {
             // The coding overrides it (RFC 9112 §6.3), and it must not be sent on.
-            response.headers_mut().remove(CONTENT_LENGTH);
+            fields.remove(CONTENT_LENGTH);
         }
-        let persistent = match response.version() {
-            Version::HTTP_10 => names(response.headers(), "keep-alive"),
-            _ => !names(response.headers(), "close"),
+        let persistent = match version {
+            Version::HTTP_10 => names(fields, "keep-alive"),
+            _ => !names(fields, "close"),
         };
         self.reusable = persistent && framing != Framing::UntilClose;
         let mut body = ResponseBody {
@@ -186,8 +182,8 @@ fn is_broken<B: Body<Data = Bytes> + Unpin>(upload: &Outgoing<B>) -> bool {
 /// pool; dropped before, it closes it.
 #[derive(Debug)]
 pub struct ResponseBody<T, B> {
-    /// Gone when the body is over.
-    exchange: Option<Exchange<T, B>>,
+    /// Gone when the body is over. Boxed: a response is moved through several futures on its way.
+    exchange: Option<Box<Exchange<T, B>>>,
     decoder: Decoder,
 }
 

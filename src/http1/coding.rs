@@ -7,10 +7,11 @@ use std::io;
 use bytes::{Buf as _, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode, Version};
-use http_body::SizeHint;
+use http_body::{Body, SizeHint};
 
 use self::chunked::Chunked;
 use super::head::HeadError;
+use crate::message::Fields;
 
 /// How a body's length is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +29,9 @@ impl Framing {
     ///
     /// # Errors
     /// Where two recipients could differ on where the body ends, which is how requests are smuggled (§11.2).
-    pub(super) fn of_request(version: Version, headers: &HeaderMap) -> Result<Self, HeadError> {
-        let length = content_length(headers)?;
-        if headers.contains_key(TRANSFER_ENCODING) {
+    pub(super) fn of_request(version: Version, fields: &Fields) -> Result<Self, HeadError> {
+        let length = content_length(fields)?;
+        if fields.contains(TRANSFER_ENCODING) {
             if length.is_some() {
                 return Err(HeadError::Malformed(
                     "it has both Content-Length and Transfer-Encoding",
@@ -39,7 +40,7 @@ impl Framing {
             if version == Version::HTTP_10 {
                 return Err(HeadError::Malformed("HTTP/1.0 has no Transfer-Encoding"));
             }
-            is_chunked(headers)?;
+            is_chunked(fields)?;
             return Ok(Self::Chunked);
         }
         Ok(Self::Length(length.unwrap_or(0)))
@@ -52,16 +53,16 @@ impl Framing {
     pub(super) fn of_response(
         method: &Method,
         status: StatusCode,
-        headers: &HeaderMap,
+        fields: &Fields,
     ) -> Result<Self, HeadError> {
         if !has_body(method, status) {
             return Ok(Self::Length(0));
         }
-        if headers.contains_key(TRANSFER_ENCODING) {
-            is_chunked(headers)?;
+        if fields.contains(TRANSFER_ENCODING) {
+            is_chunked(fields)?;
             return Ok(Self::Chunked);
         }
-        Ok(content_length(headers)?.map_or(Self::UntilClose, Self::Length))
+        Ok(content_length(fields)?.map_or(Self::UntilClose, Self::Length))
     }
 }
 
@@ -74,10 +75,10 @@ pub(super) fn has_body(method: &Method, status: StatusCode) -> bool {
 }
 
 /// The one length that the `Content-Length` fields agree on.
-pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, HeadError> {
+pub(super) fn content_length(fields: &Fields) -> Result<Option<u64>, HeadError> {
     let mut agreed = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        for part in value.as_bytes().split(|byte| *byte == b',') {
+    for value in fields.all(CONTENT_LENGTH) {
+        for part in value.split(|byte| *byte == b',') {
             let length = digits(part.trim_ascii())
                 .ok_or(HeadError::Malformed("Content-Length is no number"))?;
             if agreed.is_some_and(|agreed| agreed != length) {
@@ -90,11 +91,9 @@ pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, HeadErr
 }
 
 /// Whether `Connection` names this option (RFC 9110 §7.6.1).
-pub(super) fn names(headers: &HeaderMap, option: &str) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
+pub(super) fn names(fields: &Fields, option: &str) -> bool {
+    fields
+        .texts(CONNECTION)
         .flat_map(|value| value.split(','))
         .any(|named| named.trim().eq_ignore_ascii_case(option))
 }
@@ -111,15 +110,10 @@ fn digits(text: &[u8]) -> Option<u64> {
 }
 
 /// `chunked` is the one transfer coding there is in use, and the one that can be passed on without a loss.
-fn is_chunked(headers: &HeaderMap) -> Result<(), HeadError> {
-    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
+fn is_chunked(fields: &Fields) -> Result<(), HeadError> {
+    let mut values = fields.all(TRANSFER_ENCODING);
     let only = values.next().filter(|_| values.next().is_none());
-    if only.is_some_and(|value| {
-        value
-            .as_bytes()
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"chunked")
-    }) {
+    if only.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"chunked")) {
         return Ok(());
     }
     Err(HeadError::Malformed("its Transfer-Encoding is not chunked"))
@@ -338,6 +332,30 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
+    /// How a body is to be framed; its fields say so from then on. What chunks they announced is left where it stood.
+    pub(super) fn of(fields: &mut Fields, body: &impl Body, reads_chunks: bool) -> Self {
+        let declared = content_length(fields).ok().flatten();
+        let length = declared.or_else(|| body.size_hint().exact());
+        if length.is_some() || !reads_chunks {
+            fields.remove(TRANSFER_ENCODING);
+        }
+        match length {
+            Some(length) => {
+                if declared.is_none() {
+                    fields.append(CONTENT_LENGTH, length.to_string());
+                }
+                Self::Length(length)
+            }
+            None if reads_chunks => {
+                if !fields.contains(TRANSFER_ENCODING) {
+                    fields.append(TRANSFER_ENCODING, "chunked");
+                }
+                Self::Chunked
+            }
+            None => Self::UntilClose,
+        }
+    }
+
     /// Writes a part of the body.
     ///
     /// # Errors

@@ -3,15 +3,13 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    Version,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use httparse::{Header, ParserConfig, Status};
 use hyper::ext::ReasonPhrase;
+
+use crate::message::{Fields, Request, Response};
 
 /// Longest head, in bytes.
 pub const HEAD_BYTES_MAX: usize = 128 << 10;
@@ -53,76 +51,21 @@ impl From<httparse::Error> for HeadError {
     }
 }
 
-/// How the field names of a head were spelled, for those who tell `X-Key` from `x-key`. An extension of messages that
-/// were read, and used where they are written; names that are not in it are written in lower case.
-#[derive(Debug, Clone)]
-pub struct Spelling {
-    head: Bytes,
-    fields: Arc<[Field]>,
+/// Where something lies that was parsed from `input`.
+fn place(input: &[u8], part: &[u8]) -> Range<usize> {
+    let from = part.as_ptr() as usize - input.as_ptr() as usize;
+    from..from + part.len()
 }
 
-impl Spelling {
-    /// A name as it was spelled, with what stood between it and its value. Looks from `from` on, where a head in its old order has it, and moves it on.
-    fn of<'a>(&'a self, name: &HeaderName, from: &mut usize) -> Option<&'a [u8]> {
-        let name = name.as_str().as_bytes();
-        let count = self.fields.len();
-        let spelled = |at: &usize| &self.head[self.fields[*at].name.clone()];
-        let at = (*from..count)
-            .chain(0..*from)
-            .find(|at| spelled(at).eq_ignore_ascii_case(name))?;
-        *from = at + 1;
-        let field = &self.fields[at];
-        Some(&self.head[field.name.start..field.value.start])
-    }
-}
+/// Where the fields of a head lie that was parsed from `input`: their names and their values.
+type Places = Vec<(Range<usize>, Range<usize>)>;
 
-/// Where a field lies in its head.
-#[derive(Debug)]
-struct Field {
-    name: Range<usize>,
-    value: Range<usize>,
-}
-
-/// Finds the fields of a head; offsets are from the start of `input`.
-fn fields(input: &[u8], headers: &[Header<'_>]) -> Vec<Field> {
-    let start = input.as_ptr() as usize;
-    let range = |part: &[u8]| {
-        let from = part.as_ptr() as usize - start;
-        from..from + part.len()
+fn places(input: &[u8], headers: &[Header<'_>]) -> Places {
+    let both = |header: &Header<'_>| {
+        let name = place(input, header.name.as_bytes());
+        (name, place(input, header.value))
     };
-    headers
-        .iter()
-        .map(|header| Field {
-            name: range(header.name.as_bytes()),
-            value: range(header.value),
-        })
-        .collect()
-}
-
-fn header_map(head: &Bytes, fields: &[Field]) -> Result<HeaderMap, HeadError> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
-    for field in fields {
-        let name = HeaderName::from_bytes(&head[field.name.clone()])
-            .map_err(|_| HeadError::Malformed("a field name has a byte that it may not have"))?;
-        let value = HeaderValue::from_maybe_shared(head.slice(field.value.clone()))
-            .map_err(|_| HeadError::Malformed("a field value has a byte that it may not have"))?;
-        headers.append(name, value);
-    }
-    Ok(headers)
-}
-
-/// Takes a head of `length` bytes off the input and keeps its spelling in `extensions`.
-fn take(
-    input: &mut BytesMut,
-    length: usize,
-    fields: Vec<Field>,
-    extensions: &mut Extensions,
-) -> Result<HeaderMap, HeadError> {
-    let head = input.split_to(length).freeze();
-    let headers = header_map(&head, &fields)?;
-    let fields = fields.into();
-    extensions.insert(Spelling { head, fields });
-    Ok(headers)
+    headers.iter().map(both).collect()
 }
 
 const fn version(minor: Option<u8>) -> Version {
@@ -147,22 +90,30 @@ pub(super) fn parse_request(input: &mut BytesMut) -> Result<Option<Request<()>>,
     let Status::Complete(length) = status else {
         return partial(input);
     };
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes())
+    let method = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes())
         .map_err(|_| HeadError::Malformed("the method is none"))?;
-    *request.version_mut() = version(parsed.version);
-    *request.uri_mut() = Uri::try_from(parsed.path.unwrap_or_default())
+    let version = version(parsed.version);
+    let target = place(input, parsed.path.unwrap_or_default().as_bytes());
+    let places = places(input, parsed.headers);
+    let head = input.split_to(length).freeze();
+    let uri = Uri::from_maybe_shared(head.slice(target))
         .map_err(|_| HeadError::Malformed("the request target is none"))?;
-    let fields = fields(input, parsed.headers);
-    *request.headers_mut() = take(input, length, fields, request.extensions_mut())?;
-    Ok(Some(request))
+    Ok(Some(Request {
+        method,
+        uri,
+        version,
+        fields: Fields::of_head(head, places.into_iter()),
+        body: (),
+    }))
 }
 
-/// Takes a response's head off the input; `None` while it is not whole.
+/// Takes a response's head off the input, with the version it came by; `None` while it is not whole.
 ///
 /// # Errors
 /// [`HeadError`]; the connection cannot go on.
-pub(super) fn parse_response(input: &mut BytesMut) -> Result<Option<Response<()>>, HeadError> {
+pub(super) fn parse_response(
+    input: &mut BytesMut,
+) -> Result<Option<(Response<()>, Version)>, HeadError> {
     let mut headers = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut parsed = httparse::Response::new(&mut []);
     let status = ParserConfig::default().parse_response_with_uninit_headers(
@@ -173,19 +124,21 @@ pub(super) fn parse_response(input: &mut BytesMut) -> Result<Option<Response<()>
     let Status::Complete(length) = status else {
         return partial(input);
     };
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::from_u16(parsed.code.unwrap_or_default())
+    let status = StatusCode::from_u16(parsed.code.unwrap_or_default())
         .map_err(|_| HeadError::Malformed("the status code is none"))?;
-    *response.version_mut() = version(parsed.version);
+    let version = version(parsed.version);
     let reason = parsed.reason.unwrap_or_default();
-    if response.status().canonical_reason() != Some(reason)
-        && let Ok(reason) = ReasonPhrase::try_from(reason.as_bytes())
-    {
-        response.extensions_mut().insert(reason);
-    }
-    let fields = fields(input, parsed.headers);
-    *response.headers_mut() = take(input, length, fields, response.extensions_mut())?;
-    Ok(Some(response))
+    let own = status.canonical_reason() != Some(reason);
+    let reason = own.then(|| ReasonPhrase::try_from(reason.as_bytes()).ok());
+    let places = places(input, parsed.headers);
+    let head = input.split_to(length).freeze();
+    let response = Response {
+        status,
+        reason: reason.flatten(),
+        fields: Fields::of_head(head, places.into_iter()),
+        body: (),
+    };
+    Ok(Some((response, version)))
 }
 
 fn partial<T>(input: &[u8]) -> Result<Option<T>, HeadError> {
@@ -203,88 +156,45 @@ pub(super) fn parse_trailers(section: Vec<u8>) -> Result<HeaderMap, HeadError> {
     let mut headers = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let section = Bytes::from(section);
     match httparse::parse_headers(&section, &mut headers)? {
-        Status::Complete((_, headers)) => header_map(&section, &fields(&section, headers)),
+        Status::Complete((_, headers)) => headers.iter().map(trailer).collect(),
         Status::Partial => Err(HeadError::Malformed("the trailer section does not end")),
     }
 }
 
-/// A head as it is written, field by field.
-pub(super) struct Writer<'a> {
-    out: BytesMut,
-    spelling: Option<&'a Spelling>,
-    /// Where in the spelling the next name is looked for.
-    from: usize,
+fn trailer(header: &Header<'_>) -> Result<(HeaderName, HeaderValue), HeadError> {
+    let name = HeaderName::from_bytes(header.name.as_bytes())
+        .map_err(|_| HeadError::Malformed("a field name has a byte that it may not have"))?;
+    let value = HeaderValue::from_bytes(header.value)
+        .map_err(|_| HeadError::Malformed("a field value has a byte that it may not have"))?;
+    Ok((name, value))
 }
 
-impl<'a> Writer<'a> {
-    /// A request's head up to its fields. The target is in origin form, for `CONNECT` and `OPTIONS *` as it is.
-    pub(super) fn request(method: &Method, uri: &Uri, extensions: &'a Extensions) -> Self {
-        let mut writer = Self::new(extensions);
-        writer.put(method.as_str().as_bytes());
-        writer.put(b" ");
-        match uri.path_and_query() {
-            Some(path) => writer.put(path.as_str().as_bytes()),
-            None => writer.put(b"/"),
-        }
-        writer.put(b" HTTP/1.1\r\n");
-        writer
-    }
+/// A request's head as it is written. The target is in origin form, for `CONNECT` and `OPTIONS *` as it is.
+pub(super) fn write_request(method: &Method, uri: &Uri, fields: &Fields) -> Bytes {
+    let method = method.as_str().as_bytes();
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    write(&[method, b" ", target.as_bytes(), b" HTTP/1.1\r\n"], fields)
+}
 
-    /// A response's head up to its fields.
-    pub(super) fn response(status: StatusCode, extensions: &'a Extensions) -> Self {
-        let mut writer = Self::new(extensions);
-        writer.put(b"HTTP/1.1 ");
-        writer.put(status.as_str().as_bytes());
-        writer.put(b" ");
-        let own = extensions
-            .get::<ReasonPhrase>()
-            .map(|reason| reason.as_ref());
-        let canonical = || status.canonical_reason().unwrap_or_default().as_bytes();
-        writer.put(own.unwrap_or_else(canonical));
-        writer.put(b"\r\n");
-        writer
-    }
+/// A response's head as it is written.
+pub(super) fn write_response(
+    status: StatusCode,
+    reason: Option<&ReasonPhrase>,
+    fields: &Fields,
+) -> Bytes {
+    let canonical = || status.canonical_reason().unwrap_or_default().as_bytes();
+    let reason = reason.map_or_else(canonical, ReasonPhrase::as_bytes);
+    let status = status.as_str().as_bytes();
+    write(&[b"HTTP/1.1 ", status, b" ", reason, b"\r\n"], fields)
+}
 
-    fn new(extensions: &'a Extensions) -> Self {
-        Self {
-            out: BytesMut::with_capacity(512),
-            spelling: extensions.get(),
-            from: 0,
-        }
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-    }
-
-    /// Writes one field.
-    pub(super) fn field(&mut self, name: &HeaderName, value: &[u8]) {
-        let spelled = self
-            .spelling
-            .and_then(|spelling| spelling.of(name, &mut self.from));
-        match spelled {
-            Some(spelled) => self.put(spelled),
-            None => {
-                self.put(name.as_str().as_bytes());
-                self.put(b": ");
-            }
-        }
-        self.put(value);
-        self.put(b"\r\n");
-    }
-
-    /// Writes all fields of a map, in its order.
-    pub(super) fn fields(&mut self, headers: &HeaderMap) {
-        for (name, value) in headers {
-            self.field(name, value.as_bytes());
-        }
-    }
-
-    /// The head, with the empty line that ends it.
-    pub(super) fn finish(mut self) -> Bytes {
-        self.put(b"\r\n");
-        self.out.freeze()
-    }
+fn write(line: &[&[u8]], fields: &Fields) -> Bytes {
+    let length: usize = line.iter().map(|part| part.len()).sum();
+    let mut out = Vec::with_capacity(length + fields.written_len() + 2);
+    line.iter().for_each(|part| out.extend_from_slice(part));
+    fields.write(&mut out);
+    out.extend_from_slice(b"\r\n");
+    out.into()
 }
 
 #[cfg(test)]
@@ -299,18 +209,20 @@ mod tests {
     fn a_head_is_written_as_it_was_read() {
         let text = "GET /a?b=c HTTP/1.1\r\nX-One:1\r\nhOST: me\r\nx-e:\r\nx-f: \r\n\r\n";
         let request = request(text).unwrap().unwrap();
-        let mut writer = Writer::request(request.method(), request.uri(), request.extensions());
-        writer.fields(request.headers());
-        assert_eq!(writer.finish(), text);
+        let written = write_request(&request.method, &request.uri, &request.fields);
+        assert_eq!(written, text);
     }
 
     #[test]
     fn each_of_the_same_names_keeps_its_spelling() {
         let text = "HTTP/1.1 200 Fine\r\nSet-Cookie: a\r\nset-cookie: b\r\nSET-COOKIE: c\r\n\r\n";
-        let response = parse_response(&mut BytesMut::from(text)).unwrap().unwrap();
-        let mut writer = Writer::response(response.status(), response.extensions());
-        writer.fields(response.headers());
-        assert_eq!(writer.finish(), text);
+        let read = parse_response(&mut BytesMut::from(text)).unwrap();
+        let (response, _) = read.unwrap();
+        let reason = response.reason.as_ref();
+        assert_eq!(
+            write_response(response.status, reason, &response.fields),
+            text
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! the thread, decoded there, and leaves as one frame per read; what goes out is written from where it lies, a head with
 //! the first frames of its body. That is what an open stream costs so little for, and a chunk: one read and one write.
 //!
-//! Heads keep the order and the spelling of their fields ([`head::Spelling`]), bodies their trailers. It knows bytes and
+//! Heads keep the order and the spelling of their fields, bodies their trailers. It knows bytes and
 //! messages; which fields cross a proxy, and what a request is for, it does not know.
 
 mod client;

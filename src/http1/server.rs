@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{EXPECT, UPGRADE};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, watch};
@@ -22,6 +22,7 @@ use self::sending::Sending;
 use super::coding::{Framing, names};
 use super::head::HeadError;
 use super::upgrade::Upgraded;
+use crate::message::{Request, Response};
 
 pub use incoming::RequestBody;
 
@@ -82,10 +83,6 @@ where
 }
 
 /// What a connection brings next.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are the large one, and boxing it would cost an allocation"
-)]
 enum Head {
     Request(Request<()>),
     /// Another protocol, of which nothing has been taken off the input.
@@ -150,26 +147,25 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     fn new(request: Request<()>, shared: &'a Arc<Shared<T>>) -> Result<Self, HeadError> {
-        let (parts, ()) = request.into_parts();
-        let (version, headers) = (parts.version, &parts.headers);
-        let framing = Framing::of_request(version, headers)?;
+        let (version, fields) = (request.version, &request.fields);
+        let framing = Framing::of_request(version, fields)?;
         let http11 = version == Version::HTTP_11;
         let persistent = if http11 {
-            !names(headers, "close")
+            !names(fields, "close")
         } else {
-            names(headers, "keep-alive")
+            names(fields, "keep-alive")
         };
-        let (upgrade, on_upgrade) = (http11 && headers.contains_key(UPGRADE))
+        let (upgrade, on_upgrade) = (http11 && fields.contains(UPGRADE))
             .then(oneshot::channel)
             .unzip();
-        let expects = headers
+        let expects = fields
             .get(EXPECT)
-            .is_some_and(|value| http11 && value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        let method = parts.method.clone();
+            .is_some_and(|value| http11 && value.eq_ignore_ascii_case(b"100-continue"));
+        let method = request.method.clone();
         let body = RequestBody::new(shared, framing, expects, on_upgrade);
         Ok(Self {
             shared,
-            request: Request::from_parts(parts, body),
+            request: request.map(|()| body),
             method,
             version,
             persistent,
@@ -213,7 +209,7 @@ where
             Poll::Pending => self.shared.poll_departed(cx).map(|()| None),
         })
         .await?;
-        let changes = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let changes = response.status == StatusCode::SWITCHING_PROTOCOLS;
         let persistent = self.persistent && !changes && !*stop.borrow();
         let sending = Sending::new(response, &self.method, self.version, persistent);
         Some((sending, self.upgrade.filter(|_| changes)))

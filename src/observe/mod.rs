@@ -7,9 +7,11 @@ mod clock;
 pub mod decode;
 pub mod estimate;
 pub mod gaps;
+mod kept;
 mod lines;
 mod multipart;
 pub mod observer;
+mod opening;
 mod outline;
 mod quirks;
 mod reading;
@@ -20,18 +22,20 @@ mod settle;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::header::{HOST, UPGRADE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use http::{HeaderValue, Version};
 
 use self::estimate::Estimates;
 use self::observer::ExchangeObserver;
+use self::opening::{Observation, Opening};
 use self::secrets::Secrets;
 use crate::dialect::{self, Dialect};
 use crate::exchange::{Exchange, Headers, Http, Trace};
+use crate::message::Fields;
 use crate::sink::{ExchangeId, Sink, Started};
-use crate::tee::{Counters, Instant, Open, Opened, RequestHead, Taps, TraceContext};
+use crate::tee::{Counters, Open, Opened, RequestHead, Taps, TraceContext};
 
 /// What the observer can be told.
 #[derive(Debug, Clone)]
@@ -60,21 +64,27 @@ impl Default for Config {
 }
 
 /// Begins a trace for a request with these headers; `None` when traces are off.
-pub type BeginTrace = dyn Fn(&HeaderMap) -> Option<Trace> + Send + Sync;
+pub type BeginTrace = dyn Fn(&Fields) -> Option<Trace> + Send + Sync;
 
 /// Opens exchanges for the byte path and gives what was observed to the sinks.
 pub struct Observe {
-    config: Config,
-    sinks: Arc<[Arc<dyn Sink>]>,
+    shared: Arc<Shared>,
     begin_trace: Box<BeginTrace>,
     /// Whether our trace context goes upstream.
     propagate: bool,
     taps: Taps,
+    estimating: Arc<AtomicU64>,
+}
+
+/// What all observers need.
+#[derive(Clone)]
+struct Shared {
+    config: Config,
+    sinks: Arc<[Arc<dyn Sink>]>,
     /// Credentials of our own, a line each.
     ours: Arc<str>,
     next_id: Arc<AtomicU64>,
     estimates: Option<Estimates>,
-    estimating: Arc<AtomicU64>,
 }
 
 impl Observe {
@@ -89,22 +99,24 @@ impl Observe {
         let estimating = Arc::<AtomicU64>::default();
         let start = || Estimates::start(Arc::clone(&estimating));
         Self {
-            estimates: config.estimate_tokens.then(start),
+            taps: Taps::new(config.queue_bytes),
+            shared: Arc::new(Shared {
+                estimates: config.estimate_tokens.then(start),
+                config,
+                sinks,
+                ours: Arc::default(),
+                next_id: Arc::new(AtomicU64::new(1)),
+            }),
             estimating,
-            taps: Taps::new(config.queue_bytes, &dialect::headers::KEPT),
-            config,
-            sinks,
             begin_trace,
             propagate,
-            ours: Arc::default(),
-            next_id: Arc::new(AtomicU64::new(1)),
         }
     }
 
     /// The same, told of credentials of our own, which an upstream may quote: values of header fields.
     #[must_use]
     pub fn hiding<'c>(mut self, credentials: impl IntoIterator<Item = &'c str>) -> Self {
-        self.ours = secrets::lines(credentials);
+        Arc::make_mut(&mut self.shared).ours = secrets::lines(credentials);
         self
     }
 
@@ -140,38 +152,26 @@ impl Observe {
 }
 
 impl Open for Observe {
-    fn open(&self, head: &RequestHead<'_>) -> Opened {
-        let id = ExchangeId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let path = head.uri.path();
-        let dialect = dialect::for_request(head.method.as_str(), path);
-        let may_switch = dialect.is_none() && head.headers.contains_key(UPGRADE);
-        let session = may_switch
-            .then(|| dialect::for_session(head.method.as_str(), path))
-            .flatten();
-        let trace = (self.begin_trace)(head.headers);
+    fn open(&self, head: &Arc<RequestHead>) -> Opened {
+        let id = ExchangeId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
+        let (method, path) = (head.method.as_str(), head.uri.path());
+        let dialect = dialect::for_request(method, path);
+        let may_switch = dialect.is_none() && head.fields.contains(UPGRADE);
+        let session = may_switch.then(|| dialect::for_session(method, path));
+        let trace = (self.begin_trace)(&head.fields);
         let trace_context = self.trace_context(trace.as_ref(), dialect);
-        for sink in self.sinks.iter() {
-            sink.started(&Started {
-                id,
-                method: head.method.as_str(),
-                path,
-            });
+        for sink in self.shared.sinks.iter() {
+            sink.started(&Started { id, method, path });
         }
-        let mut observer = observer(
+        let observation = Observation::of(Opening {
             id,
-            head,
+            head: Arc::clone(head),
             dialect,
+            session: session.flatten(),
             trace,
-            &self.config,
-            Arc::clone(&self.ours),
-            Arc::clone(&self.sinks),
-        )
-        .with_estimates(self.estimates.clone());
-        if let Some(session) = session {
-            let ids = Arc::clone(&self.next_id);
-            observer = observer.with_session(session, head, &self.config, ids);
-        }
-        let tap = self.taps.open(Box::new(observer));
+            shared: Arc::clone(&self.shared),
+        });
+        let tap = self.taps.open(Box::new(observation));
         Opened { tap, trace_context }
     }
 }
@@ -181,7 +181,7 @@ impl Open for Observe {
 #[must_use]
 pub fn observer(
     id: ExchangeId,
-    head: &RequestHead<'_>,
+    head: &RequestHead,
     dialect: Option<&'static dyn Dialect>,
     trace: Option<Trace>,
     config: &Config,
@@ -192,7 +192,7 @@ pub fn observer(
         call: dialect.map(Dialect::call),
         http: http_facts(head, dialect.map(Dialect::route)),
         trace,
-        ..Exchange::begin(wall_clock(head.received))
+        ..Exchange::begin(head.received_at)
     };
     if let (Some(dialect), Some(query)) = (dialect, head.uri.query()) {
         dialect.query(query, &mut exchange.request);
@@ -201,14 +201,7 @@ pub fn observer(
     ExchangeObserver::new(id, head, exchange, dialect, config, secrets, sinks)
 }
 
-/// What the wall clock said at an instant that has just been: everything else is measured from there.
-fn wall_clock(at: Instant) -> SystemTime {
-    let now = SystemTime::now();
-    now.checked_sub(at.elapsed()).unwrap_or(now)
-}
-
-fn http_facts(head: &RequestHead<'_>, route: Option<&'static str>) -> Http {
-    let header = |name: HeaderName| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
+fn http_facts(head: &RequestHead, route: Option<&'static str>) -> Http {
     Http {
         method: head.method.as_str().to_owned(),
         scheme: head.scheme,
@@ -221,7 +214,7 @@ fn http_facts(head: &RequestHead<'_>, route: Option<&'static str>) -> Http {
             _ => "1.1",
         },
         host: host(head),
-        user_agent: header(USER_AGENT),
+        user_agent: head.fields.text(USER_AGENT).map(str::to_owned),
         peer: head.peer,
         status: None,
         response_headers: Headers::default(),
@@ -232,8 +225,8 @@ fn http_facts(head: &RequestHead<'_>, route: Option<&'static str>) -> Http {
 }
 
 /// The host that was asked for; a request target may carry user and password before it.
-fn host(head: &RequestHead<'_>) -> Option<String> {
-    let field = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+fn host(head: &RequestHead) -> Option<String> {
+    let field = head.fields.text(HOST);
     let asked = field.or_else(|| head.uri.authority().map(|authority| authority.as_str()));
     asked.map(|asked| redact::host(asked).to_owned())
 }

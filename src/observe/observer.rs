@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{StatusCode, Uri};
 
 use super::Config;
 use super::clock::OutputClock;
 use super::estimate::{Countable, Estimates, Finished};
+use super::kept;
 use super::quirks;
 use super::reading::{RequestReading, ResponseReading};
 use super::redact;
@@ -23,6 +24,7 @@ use crate::dialect::{
     Dialect, Generated, SessionDialect, TEXT_MAX, deployment, headers, vector_store,
 };
 use crate::exchange::{Attempt, Call, Exchange, Headers, Problems, Quirk, Upstream, UsageSource};
+use crate::message::Fields;
 use crate::sink::{ExchangeId, Sink};
 use crate::tee::{Closing, Event, Instant, Observer, RequestHead, Side, UpstreamName};
 
@@ -55,18 +57,21 @@ impl ExchangeObserver {
     #[must_use]
     pub(super) fn new(
         id: ExchangeId,
-        head: &RequestHead<'_>,
+        head: &RequestHead,
         mut exchange: Exchange,
         dialect: Option<&'static dyn Dialect>,
         config: &Config,
         secrets: Secrets,
         sinks: Arc<[Arc<dyn Sink>]>,
     ) -> Self {
-        let coding = header(head.headers, CONTENT_ENCODING);
+        let coding = head
+            .fields
+            .text(CONTENT_ENCODING)
+            .unwrap_or_default()
+            .trim();
         let compressed = dialect.is_some() && is_coded(coding);
         exchange.quirks.insert_if(compressed, Quirk::CodedRequest);
-        let content_type = head.headers.get(CONTENT_TYPE);
-        let content_type = content_type.map_or(&b""[..], http::HeaderValue::as_bytes);
+        let content_type = head.fields.get(CONTENT_TYPE).unwrap_or_default();
         Self {
             id,
             received: head.received,
@@ -91,7 +96,7 @@ impl ExchangeObserver {
     pub fn with_session(
         mut self,
         dialect: &dyn SessionDialect,
-        head: &RequestHead<'_>,
+        head: &RequestHead,
         config: &Config,
         ids: Arc<AtomicU64>,
     ) -> Self {
@@ -141,23 +146,25 @@ impl ExchangeObserver {
         }
     }
 
-    fn response_head(&mut self, at: Instant, status: StatusCode, headers: Headers) {
+    fn response_head(&mut self, at: Instant, status: StatusCode, fields: &Fields) {
         let at = self.since(at);
+        let lines = self.secrets.hide_in(kept::lines(fields, &headers::KEPT));
+        let kept = Headers::from_lines(lines);
         self.exchange.times.response_head = Some(at);
         if let Some(attempt) = self.exchange.attempts.last_mut() {
             attempt.ended = Some(at);
             attempt.status = Some(status.as_u16());
         }
-        let coding = headers.first(headers::CODING).unwrap_or_default().trim();
+        let coding = kept.first(headers::CODING).unwrap_or_default().trim();
         self.coded = is_coded(coding);
-        let content_type = headers.first(headers::CONTENT_TYPE);
+        let content_type = kept.first(headers::CONTENT_TYPE);
         let says_events = content_type.map(headers::announces_events);
         self.response.begin(status, coding, says_events);
         if self.estimates.is_some() {
             self.response.gather();
         }
-        self.exchange.rate_limits = headers::rate_limits(&headers);
-        self.exchange.http.response_headers = headers;
+        self.exchange.rate_limits = headers::rate_limits(&kept);
+        self.exchange.http.response_headers = kept;
     }
 
     fn response_frame(&mut self, at: Instant, bytes: &Bytes) {
@@ -335,10 +342,7 @@ impl Observer for ExchangeObserver {
                 let at = self.since(at);
                 self.exchange.times.sent.get_or_insert(at);
             }
-            Event::ResponseHead { at, status, fields } => {
-                let fields = self.secrets.hide_in(fields.unwrap_or_default());
-                self.response_head(at, status, Headers::from_lines(fields));
-            }
+            Event::ResponseHead { at, status, fields } => self.response_head(at, status, &fields),
             Event::ResponseFrame(at, bytes) => self.response_frame(at, &bytes),
             Event::Switched(fields) => {
                 if let Some(session) = &mut self.session {
@@ -357,14 +361,6 @@ impl Observer for ExchangeObserver {
             (finished, None) => finished.deliver(),
         }
     }
-}
-
-fn header(headers: &HeaderMap, name: http::HeaderName) -> &str {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .trim()
 }
 
 fn is_coded(coding: &str) -> bool {

@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use percent_encoding::percent_decode_str;
 
 use super::redact::{self, REDACTED, is_secret};
@@ -15,11 +14,7 @@ use crate::exchange::ApiError;
 use crate::tee::RequestHead;
 
 /// Fields whose whole value is a credential.
-const KEYS: [HeaderName; 3] = [
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
+const KEYS: [&str; 3] = ["api-key", "x-api-key", "x-goog-api-key"];
 
 /// Shortest text that is taken for a credential, in bytes: local servers are called with keys like `none` or `ollama`, and a
 /// cookie may say `1`.
@@ -39,13 +34,15 @@ pub struct Secrets {
 impl Secrets {
     /// Those of a request, and `ours`, a line each.
     #[must_use]
-    pub fn of(head: &RequestHead<'_>, ours: Arc<str>) -> Self {
+    pub fn of(head: &RequestHead, ours: Arc<str>) -> Self {
         let mut sent = String::new();
         for field in [AUTHORIZATION, PROXY_AUTHORIZATION] {
-            values(head.headers, &field).for_each(|value| note(&mut sent, without_scheme(value)));
+            let values = head.fields.texts(field);
+            values.for_each(|value| note(&mut sent, without_scheme(value)));
         }
-        for field in &KEYS {
-            values(head.headers, field).for_each(|value| note(&mut sent, value));
+        for field in KEYS {
+            let values = head.fields.texts(field);
+            values.for_each(|value| note(&mut sent, value));
         }
         let query = head.uri.query().unwrap_or_default();
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -53,7 +50,7 @@ impl Secrets {
             note(&mut sent, value);
             note(&mut sent, &percent_decode_str(value).decode_utf8_lossy());
         }
-        let cookies = values(head.headers, &COOKIE).flat_map(|value| value.split(';'));
+        let cookies = head.fields.texts(COOKIE).flat_map(|value| value.split(';'));
         for (_, value) in cookies.filter_map(|cookie| cookie.split_once('=')) {
             note(&mut sent, value);
         }
@@ -91,11 +88,6 @@ impl Secrets {
     }
 }
 
-fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    let values = headers.get_all(name).iter();
-    values.filter_map(|value| value.to_str().ok())
-}
-
 fn note(secrets: &mut String, text: &str) {
     let text = text.trim();
     let fits = secrets.len() + text.len() < KEPT_BYTES;
@@ -126,22 +118,17 @@ pub(super) fn lines<'c>(credentials: impl IntoIterator<Item = &'c str>) -> Arc<s
 mod tests {
     use super::*;
     use crate::tee::Instant;
-    use http::{HeaderValue, Method, Uri, Version};
+    use http::{Method, Uri, Version};
+    use std::time::SystemTime;
 
     fn secrets(uri: &'static str, fields: &[(&'static str, &'static str)]) -> Secrets {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            );
-        }
         let head = RequestHead {
             received: Instant::now(),
-            method: &Method::POST,
-            uri: &Uri::from_static(uri),
+            received_at: SystemTime::UNIX_EPOCH,
+            method: Method::POST,
+            uri: Uri::from_static(uri),
             version: Version::HTTP_11,
-            headers: &headers,
+            fields: fields.iter().copied().collect(),
             scheme: "http",
             peer: None,
         };

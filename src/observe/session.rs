@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::{SEC_WEBSOCKET_EXTENSIONS, UPGRADE};
-use http::{HeaderMap, HeaderValue};
 
 use super::Config;
 use super::clock::OutputClock;
@@ -18,6 +17,7 @@ use super::secrets::Secrets;
 use super::settle;
 use crate::dialect::{Output, Session, SessionDialect, Step, Turn};
 use crate::exchange::{Call, Exchange, Flow, Http, Problems, Times};
+use crate::message::Fields;
 use crate::sink::ExchangeId;
 use crate::tee::{Close, Fault, FaultClass, Side};
 use crate::websocket::{End, Extensions, Message, Reader};
@@ -66,14 +66,13 @@ impl SessionReading {
     }
 
     /// The connection changes its protocol by an answer with these fields.
-    pub(super) fn switch(&mut self, fields: &HeaderMap) {
-        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().trim().to_owned();
-        let protocol = fields.get(UPGRADE).map(text).unwrap_or_default();
-        if !protocol.eq_ignore_ascii_case("websocket") {
+    pub(super) fn switch(&mut self, fields: &Fields) {
+        let protocol = fields.text(UPGRADE).unwrap_or_default();
+        if !protocol.trim().eq_ignore_ascii_case("websocket") {
             return;
         }
-        let extensions = fields.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().map(text);
-        let agreed = Extensions::agreed(&extensions.collect::<Vec<_>>().join(","));
+        let extensions: Vec<&str> = fields.texts(SEC_WEBSOCKET_EXTENSIONS).collect();
+        let agreed = Extensions::agreed(&extensions.join(","));
         let reader = |sender| Reader::new(sender, agreed, self.limit);
         self.readers = Some(Readers {
             client: reader(End::Client),
@@ -300,8 +299,7 @@ mod tests {
     fn session() -> SessionReading {
         let dialect = for_session("GET", "/v1/realtime").unwrap();
         let mut session = SessionReading::new(dialect, None, &Config::default(), Arc::default());
-        let upgrade = (UPGRADE, HeaderValue::from_static("WebSocket"));
-        session.switch(&HeaderMap::from_iter([upgrade]));
+        session.switch(&Fields::from_iter([(UPGRADE, "WebSocket")]));
         session
     }
 
@@ -313,16 +311,14 @@ mod tests {
     }
 
     fn over(session: &mut SessionReading) -> Vec<Exchange> {
-        let key = (
-            AUTHORIZATION,
-            HeaderValue::from_static("Bearer key-of-a-client"),
-        );
+        let key = (AUTHORIZATION, "Bearer key-of-a-client");
         let head = RequestHead {
             received: Instant::now(),
-            method: &Method::GET,
-            uri: &Uri::from_static("/v1/realtime"),
+            received_at: SystemTime::UNIX_EPOCH,
+            method: Method::GET,
+            uri: Uri::from_static("/v1/realtime"),
             version: Version::HTTP_11,
-            headers: &HeaderMap::from_iter([key]),
+            fields: Fields::from_iter([key]),
             scheme: "http",
             peer: None,
         };

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{CONNECTION, HOST};
+use http::Version;
+use http::header::{
+    AUTHORIZATION, CONNECTION, COOKIE, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+};
 use http::uri::Scheme;
-use http::{Request, Response};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -22,12 +24,16 @@ use super::connector::{BoxError, Connector, tls};
 use super::stream::Stream;
 use super::workers::PerWorker;
 use crate::http1::{self, Pool};
+use crate::message::{Request, Response};
 
 /// How long an unused connection is kept; shorter than the 60 s and more that servers commonly allow.
 const IDLE_CONNECTION: Duration = Duration::from_secs(55);
 
 /// A response body, by either version of HTTP.
 pub(super) type UpstreamBody = Either<http1::ResponseBody<Stream, Box<Outgoing>>, Incoming>;
+
+/// A request for an upstream. Boxed: it is moved through several futures on its way, and each has room for it.
+pub(super) type Outbound = Box<Request<Box<Outgoing>>>;
 
 /// Why a request was not answered.
 pub(super) enum CarryError {
@@ -93,7 +99,7 @@ impl Carrier {
     /// Dropping the future closes the connection (HTTP/2: resets the stream), so that the upstream stops.
     pub(super) async fn carry(
         &self,
-        request: Request<Box<Outgoing>>,
+        request: Outbound,
         upgrade: bool,
     ) -> Result<Response<UpstreamBody>, CarryError> {
         if self.http == HttpVersion::Http1 || upgrade {
@@ -105,7 +111,7 @@ impl Carrier {
                     } else {
                         &self.connector
                     };
-                    let stream = connector.connect(request.uri()).await;
+                    let stream = connector.connect(&request.uri).await;
                     http1::Connection::new(stream.map_err(CarryError::Connect)?)
                 }
             };
@@ -118,7 +124,7 @@ impl Carrier {
     async fn by_http1(
         &self,
         connection: http1::Connection<Stream>,
-        request: Request<Box<Outgoing>>,
+        request: Outbound,
     ) -> Result<Response<UpstreamBody>, CarryError> {
         let response = connection
             .send(request, &self.connections.own().idle)
@@ -127,12 +133,11 @@ impl Carrier {
     }
 
     /// Sends by HTTP/2 where the upstream speaks it, else by HTTP/1.1.
-    async fn negotiated(
-        &self,
-        mut request: Request<Box<Outgoing>>,
-    ) -> Result<Response<UpstreamBody>, CarryError> {
+    async fn negotiated(&self, request: Outbound) -> Result<Response<UpstreamBody>, CarryError> {
         let Connections { idle, http2 } = self.connections.own();
+        let mut unsent = request;
         loop {
+            let request = unsent;
             // Whoever finds no connection to an upstream of HTTP/2 waits for the one that is being opened.
             let opening = match self.speaks_http2.load(Ordering::Relaxed) {
                 true if http2.current().is_none() => Some(http2.opening.lock().await),
@@ -144,7 +149,7 @@ impl Carrier {
                     if let Some(connection) = idle.take() {
                         return self.by_http1(connection, request).await;
                     }
-                    let connecting = self.connector.connect(request.uri());
+                    let connecting = self.connector.connect(&request.uri);
                     let stream = connecting.await.map_err(CarryError::Connect)?;
                     if self.http != HttpVersion::Http2 && !stream.negotiated_http2() {
                         return self.by_http1(http1::Connection::new(stream), request).await;
@@ -156,7 +161,7 @@ impl Carrier {
             drop(opening);
             match by_http2(sender, request).await? {
                 Ok(response) => return Ok(response.map(Either::Right)),
-                Err(unsent) => request = unsent,
+                Err(given_back) => unsent = given_back,
             }
         }
     }
@@ -165,18 +170,37 @@ impl Carrier {
 /// Sends a request, or gives it back where the connection has closed in the meantime.
 async fn by_http2(
     mut sender: SendRequest<Box<Outgoing>>,
-    mut request: Request<Box<Outgoing>>,
-) -> Result<Result<Response<Incoming>, Request<Box<Outgoing>>>, CarryError> {
-    // `:authority` says it, and there is no `Connection`, with which what it names would go: `TE` (RFC 9113 §8.2.2).
-    request.headers_mut().remove(HOST);
-    request.headers_mut().remove(CONNECTION);
-    match sender.try_send_request(request).await {
-        Ok(response) => Ok(Ok(response)),
+    request: Outbound,
+) -> Result<Result<Response<Incoming>, Outbound>, CarryError> {
+    match sender.try_send_request(to_http2(*request)).await {
+        Ok(response) => Ok(Ok(Response::from(response))),
         Err(mut error) => match error.take_message() {
-            Some(request) => Ok(Err(request)),
+            Some(request) => Ok(Err(Box::new(Request::from(request)))),
             None => Err(CarryError::Broken(error.into_error().into())),
         },
     }
+}
+
+/// A request as it goes by HTTP/2.
+fn to_http2(request: Request<Box<Outgoing>>) -> http::Request<Box<Outgoing>> {
+    let mut headers = request.fields.to_map();
+    // `:authority` says it; bodies are framed otherwise; and there is no `Connection`, with which what it names would go:
+    // `TE` (RFC 9113 §8.2.2).
+    headers.remove(HOST);
+    headers.remove(CONNECTION);
+    headers.remove(TRANSFER_ENCODING);
+    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
+        if let Some(credential) = headers.get_mut(name) {
+            // Such are kept out of the compression's tables (RFC 7541 §7.1.3).
+            credential.set_sensitive(true);
+        }
+    }
+    let mut made = http::Request::new(request.body);
+    *made.method_mut() = request.method;
+    *made.uri_mut() = request.uri;
+    *made.version_mut() = Version::HTTP_11;
+    *made.headers_mut() = headers;
+    made
 }
 
 /// The HTTP/2 connection to an upstream.

@@ -6,9 +6,10 @@ use std::io;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, StatusCode};
 
 use crate::http1::HeadError;
+use crate::message::Response;
 use crate::tee::{Fault, FaultClass};
 
 /// Marks an answer as ours; its value is the kind of error.
@@ -175,12 +176,13 @@ impl ProxyError {
         let body = serde_json::json!({
             "error": {"message": self.to_string(), "type": kind, "param": null, "code": self.kind()}
         });
-        let mut response = Response::new(Bytes::from(body.to_string()));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(MARKER.clone(), HeaderValue::from_static(self.kind()));
-        response
+        let fields = [(&CONTENT_TYPE, "application/json"), (&MARKER, self.kind())];
+        Response {
+            status: self.status(),
+            reason: None,
+            fields: fields.into_iter().collect(),
+            body: Bytes::from(body.to_string()),
+        }
     }
 }
 
@@ -208,9 +210,9 @@ mod tests {
             upstream: "vllm".into(),
         }
         .response();
-        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
-        assert_eq!(response.headers()[&MARKER], "connect_timeout");
-        let body: serde_json::Value = serde_json::from_slice(response.body()).expect("it is JSON");
+        assert_eq!(response.status, StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!(response.fields.text(&MARKER), Some("connect_timeout"));
+        let body: serde_json::Value = serde_json::from_slice(&response.body).expect("it is JSON");
         assert_eq!(
             body,
             serde_json::json!({"error": {

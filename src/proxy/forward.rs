@@ -5,25 +5,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, UPGRADE};
-use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use http_body_util::{Either, Full};
-use hyper::ext::ReasonPhrase;
 
 use super::body::{Outgoing, ReadAhead, ResponseBody};
 use super::carrier::UpstreamBody;
 use super::error::ProxyError;
 use super::route::Target;
 use super::upgrade::{Ends, Tunnels};
-use super::{ClientBody, Pending, Proxy, RequestBody, headers, usage};
+use super::{Call, ClientBody, Pending, Proxy, headers, usage};
 use crate::http1::OnUpgrade;
-use crate::tee::{Event, Instant, RequestTee, ResponseTee, Tap, TraceContext};
+use crate::message::{Fields, Request, Response};
+use crate::tee::{Event, Instant, RequestHead, ResponseTee, Tap, TraceContext};
 
 /// An upstream's answer, ready to be handed to the client.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are the large one, and boxing it would cost an allocation"
-)]
 pub(super) enum Answer {
     /// A response, its body to be edited or not.
     Response(Response<ResponseBody>, Option<usage::Filter>),
@@ -36,12 +31,12 @@ impl Answer {
     pub(super) fn into_response(self, tap: Tap, tunnels: &Tunnels) -> Response<ClientBody> {
         match self {
             Self::Response(response, edit) => {
-                let status = response.status();
+                let status = response.status;
                 response.map(|body| Either::Left(ResponseTee::new(body, tap, status, edit)))
             }
             Self::Upgrade(response, ends) => {
                 if let Some(ends) = ends {
-                    tap.show(Event::Switched(Box::new(response.headers().clone())));
+                    tap.show(Event::Switched(Box::new(response.fields.clone())));
                     tunnels.join(ends, tap);
                 }
                 response.map(|()| Either::Right(Full::default()))
@@ -50,193 +45,170 @@ impl Answer {
     }
 }
 
-/// A request's head, ready to be sent.
-struct Head {
-    method: Method,
-    uri: http::Uri,
-    headers: HeaderMap,
-    extensions: Extensions,
-}
-
-impl Head {
-    /// The client's head as it goes to an upstream. `extensions` are the client's: they carry the spelling of the names.
-    fn new(
-        target: &Target,
-        client: &Parts,
-        extensions: Extensions,
-        trace_context: Option<TraceContext>,
-    ) -> Self {
-        let (uri, headers) =
-            target
-                .upstream
-                .request_head(&client.uri, client.version, &client.headers);
-        Self {
-            method: client.method.clone(),
-            uri,
-            headers: match trace_context {
-                Some(context) => headers::with_trace_context(headers, context),
-                None => headers,
-            },
-            extensions,
-        }
-    }
-
-    fn request(self, body: Outgoing) -> Request<Box<Outgoing>> {
-        // Boxed: a request is moved through several futures on its way, and each has room for it.
-        let mut request = Request::new(Box::new(body));
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        *request.extensions_mut() = self.extensions;
-        *request.version_mut() = Version::HTTP_11;
-        request
-    }
-
-    /// The same head for an edited body of this length.
-    fn edited(mut self, length: usize) -> Self {
-        let headers = &mut self.headers;
-        if let Some(declared) = headers.get_mut(CONTENT_LENGTH) {
-            *declared = HeaderValue::from(length);
-        }
-        // The event that the edit adds can be taken out only where it can be read.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        self
-    }
-}
-
 impl Proxy {
     /// Routes a request, edits it where it must be, sends it, and waits for the head of the answer.
     pub(super) async fn forward(
         &self,
-        mut parts: Parts,
-        body: RequestTee<RequestBody>,
-        upgrade: Option<OnUpgrade>,
-        trace_context: Option<TraceContext>,
+        call: Call,
         exchange: &Pending,
     ) -> Result<Answer, ProxyError> {
-        let read = self.read_ahead(&parts, body).await?;
+        let client = call.head;
+        if client.method == Method::CONNECT {
+            return Err(ProxyError::Connect);
+        }
+        let read = if self.reads_ahead(&client, &call.body) {
+            let read = ReadAhead::up_to(self.inspect_bytes, call.body).await;
+            read.map_err(|error| ProxyError::of_request_body(&*error))?
+        } else {
+            ReadAhead::nothing(call.body)
+        };
         let body = read.whole();
         let inspected = body.as_ref().map(usage::Inspected::of).unwrap_or_default();
         let target = self
             .routes
-            .find(&parts.uri, &parts.headers, inspected.model.as_deref())
+            .find(&client.uri, &client.fields, inspected.model.as_deref())
             .ok_or(ProxyError::NoRoute)?;
-        let asks = usage::is_completion(&parts.method, parts.uri.path())
+        let asks = usage::is_completion(&client.method, client.uri.path())
             && target.usage.asks()
-            && !parts.headers.contains_key(UPGRADE);
+            && !client.fields.contains(UPGRADE);
         let edited = body
             .zip(inspected.splice)
             .filter(|_| asks)
             .map(|(body, splice)| splice.apply(&body));
-
-        let Some(edited) = edited else {
-            let extensions = std::mem::take(&mut parts.extensions);
-            let head = Head::new(target, &parts, extensions, trace_context);
-            drop(parts);
-            let response = send(target, head, read, exchange, false).await?;
-            return Ok(answer(target, response, false, upgrade));
+        let outbound = Outbound {
+            target,
+            client,
+            trace_context: call.trace_context,
+            exchange,
         };
-        send_edited(target, parts, trace_context, read, edited, exchange).await
-    }
-
-    /// Reads the body ahead where something in it decides.
-    async fn read_ahead(
-        &self,
-        parts: &Parts,
-        body: RequestTee<RequestBody>,
-    ) -> Result<ReadAhead, ProxyError> {
-        let decides = parts.method == Method::POST
-            && (usage::is_completion(&parts.method, parts.uri.path()) || self.routes.by_model());
-        let readable = !parts.headers.contains_key(CONTENT_ENCODING);
-        let small = http_body::Body::size_hint(&body).lower() <= self.inspect_bytes as u64;
-        if !(decides && readable && small) {
-            return Ok(ReadAhead::nothing(body));
-        }
-        ReadAhead::up_to(self.inspect_bytes, body)
-            .await
-            .map_err(|error| ProxyError::of_request_body(&*error))
-    }
-}
-
-/// Sends a request that asks for usage on the client's behalf. Where the upstream answers that it does not understand,
-/// the original goes out once, and if that succeeds the upstream is not asked again.
-async fn send_edited(
-    target: &Target,
-    client: Parts,
-    trace_context: Option<TraceContext>,
-    original: ReadAhead,
-    body: VecDeque<Bytes>,
-    exchange: &Pending,
-) -> Result<Answer, ProxyError> {
-    // Made anew where it goes out again, which is rare: a copy for that case cost every streamed request 2,700
-    // instructions.
-    let head = |extensions| Head::new(target, &client, extensions, trace_context.clone());
-    let length = body.iter().map(Bytes::len).sum();
-    let edited = ReadAhead {
-        frames: body,
-        trailers: original.trailers.clone(),
-        rest: None,
-        has_length: original.has_length,
-    };
-    let first = head(client.extensions.clone()).edited(length);
-    let first = send(target, first, edited, exchange, true).await?;
-    if !matches!(
-        first.status(),
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-    ) {
-        return Ok(answer(target, first, true, None));
-    }
-    // Boxed: it is rare, and as large as the first.
-    let again = head(client.extensions.clone());
-    match Box::pin(send(target, again, original, exchange, false)).await {
-        Ok(second) => {
-            if second.status().is_success() && target.usage.refused() {
-                let upstream = &*target.upstream.config.name;
-                tracing::info!(
-                    upstream,
-                    "the upstream does not take stream_options; it is not asked for usage again"
-                );
+        match edited {
+            None => {
+                let response = outbound.send(outbound.fields(), read, false).await?;
+                Ok(answer(target, response, false, call.upgrade))
             }
-            Ok(answer(target, second, false, None))
+            Some(edited) => outbound.send_edited(read, edited).await,
         }
-        // The upstream has answered; that the repeat did not reach it is no news for the client.
-        Err(_) => Ok(answer(target, first, false, None)),
+    }
+
+    /// Whether something in the body decides, which then is to be read ahead.
+    fn reads_ahead(&self, head: &RequestHead, body: &impl http_body::Body) -> bool {
+        let decides = head.method == Method::POST
+            && (usage::is_completion(&head.method, head.uri.path()) || self.routes.by_model());
+        let readable = !head.fields.contains(CONTENT_ENCODING);
+        let small = body.size_hint().lower() <= self.inspect_bytes as u64;
+        decides && readable && small
     }
 }
 
-async fn send(
-    target: &Target,
-    head: Head,
-    body: ReadAhead,
-    exchange: &Pending,
-    usage_asked: bool,
-) -> Result<Response<UpstreamBody>, ProxyError> {
-    let tap = exchange.tap();
-    let (body, upload) = Outgoing::new(tap.clone(), body);
-    let at = Instant::now();
-    let upstream = Arc::clone(&target.upstream.name);
-    let uri = Box::new(head.uri.clone());
-    tap.show(Event::Forwarded {
-        at,
-        upstream,
-        uri,
-        usage_asked,
-    });
-    if http_body::Body::is_end_stream(&body) {
-        // A connection never polls an empty body, so this is the nearest instant there is.
-        tap.show(Event::Sent(at));
+/// The same fields for an edited body of this length.
+fn edited(mut fields: Fields, length: usize) -> Fields {
+    if fields.contains(CONTENT_LENGTH) {
+        fields.set(CONTENT_LENGTH, length.to_string());
     }
-    let response = target
-        .upstream
-        .call(head.request(body), upload)
-        .await
-        .inspect_err(|error| {
+    // The event that the edit adds can be taken out only where it can be read.
+    fields.set(ACCEPT_ENCODING, "identity");
+    fields
+}
+
+/// A request that knows where it goes.
+struct Outbound<'a> {
+    target: &'a Target,
+    client: Arc<RequestHead>,
+    trace_context: Option<TraceContext>,
+    exchange: &'a Pending,
+}
+
+impl Outbound<'_> {
+    /// The client's fields as they go to the upstream.
+    fn fields(&self) -> Fields {
+        let mut fields = self.target.upstream.fields(&self.client);
+        if let Some(context) = &self.trace_context {
+            headers::set_trace_context(&mut fields, context);
+        }
+        fields
+    }
+
+    /// Sends a request that asks for usage on the client's behalf. Where the upstream answers that it does not understand,
+    /// the original goes out once, and if that succeeds the upstream is not asked again.
+    async fn send_edited(
+        self,
+        original: ReadAhead,
+        body: VecDeque<Bytes>,
+    ) -> Result<Answer, ProxyError> {
+        let target = self.target;
+        let length = body.iter().map(Bytes::len).sum();
+        let asking = ReadAhead {
+            frames: body,
+            trailers: original.trailers.clone(),
+            rest: None,
+            has_length: original.has_length,
+        };
+        let first = self
+            .send(edited(self.fields(), length), asking, true)
+            .await?;
+        if !matches!(
+            first.status,
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+        ) {
+            return Ok(answer(target, first, true, None));
+        }
+        // Boxed: it is rare, and as large as the first.
+        match Box::pin(self.send(self.fields(), original, false)).await {
+            Ok(second) => {
+                if second.status.is_success() && target.usage.refused() {
+                    let upstream = &*target.upstream.config.name;
+                    tracing::info!(
+                        upstream,
+                        "the upstream does not take stream_options; it is not asked for usage again"
+                    );
+                }
+                Ok(answer(target, second, false, None))
+            }
+            // The upstream has answered; that the repeat did not reach it is no news for the client.
+            Err(_) => Ok(answer(target, first, false, None)),
+        }
+    }
+
+    async fn send(
+        &self,
+        fields: Fields,
+        body: ReadAhead,
+        usage_asked: bool,
+    ) -> Result<Response<UpstreamBody>, ProxyError> {
+        let upstream = &self.target.upstream;
+        let tap = self.exchange.tap();
+        let (body, upload) = Outgoing::new(tap.clone(), body);
+        let at = Instant::now();
+        let uri = upstream.target(&self.client.uri);
+        tap.show(Event::Forwarded {
+            at,
+            upstream: Arc::clone(&upstream.name),
+            uri: Box::new(uri.clone()),
+            usage_asked,
+        });
+        if http_body::Body::is_end_stream(&body) {
+            // A connection never polls an empty body, so this is the nearest instant there is.
+            tap.show(Event::Sent(at));
+        }
+        let request = Box::new(Request {
+            method: self.client.method.clone(),
+            uri,
+            version: Version::HTTP_11,
+            fields,
+            body: Box::new(body),
+        });
+        let response = upstream.call(request, upload).await.inspect_err(|error| {
             if *error != ProxyError::ClientLeft {
                 tap.show(Event::Unanswered(Instant::now(), error.kind()));
             }
         })?;
-    tap.show_head(Instant::now(), response.status(), response.headers());
-    Ok(response)
+        tap.show(Event::ResponseHead {
+            at: Instant::now(),
+            status: response.status,
+            fields: response.fields.clone(),
+        });
+        Ok(response)
+    }
 }
 
 /// `client` is the client's side of a connection whose protocol it has asked to change.
@@ -246,27 +218,21 @@ fn answer(
     usage_asked: bool,
     client: Option<OnUpgrade>,
 ) -> Answer {
-    let edit = usage_asked
-        .then(|| usage::Filter::for_response(response.headers()))
-        .flatten();
-    let (mut parts, body) = response.into_parts();
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
         // The fields of a `101` all belong to the change it answers.
-        let ends = Ends::of(client, body);
-        return Answer::Upgrade(Response::from_parts(parts, ()), ends);
+        let mut upstream = None;
+        let head = response.map(|body| upstream = Some(body));
+        let ends = upstream.and_then(|upstream| Ends::of(client, upstream));
+        return Answer::Upgrade(head, ends);
     }
-    parts.headers = headers::to_client(parts.headers);
-    // What it was between the upstream and us is no matter of the client's.
-    parts.version = Version::HTTP_11;
-    if parts.status.canonical_reason().is_none() && parts.extensions.get::<ReasonPhrase>().is_none()
-    {
-        // HTTP/2 has no reason phrases, and the server would write one of its own.
-        parts.extensions.insert(ReasonPhrase::from_static(b""));
-    }
+    let mut response =
+        response.map(|body| ResponseBody::new(body, target.upstream.config.idle_timeout));
+    let edit = usage_asked.then(|| usage::Filter::for_response(&response.fields));
+    let edit = edit.flatten();
+    response.fields = headers::to_client(response.fields);
     if edit.is_some() {
         // How long the body will be is not known any more.
-        parts.headers.remove(CONTENT_LENGTH);
+        response.fields.remove(CONTENT_LENGTH);
     }
-    let body = ResponseBody::new(body, target.upstream.config.idle_timeout);
-    Answer::Response(Response::from_parts(parts, body), edit)
+    Answer::Response(response, edit)
 }

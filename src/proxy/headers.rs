@@ -1,97 +1,76 @@
-//! Which header fields cross the proxy, as pure functions (RFC 9110 §7.6.1).
-//!
-//! Fields keep their order and their duplicates: a map is rebuilt rather than thinned out, since removing from a
-//! [`HeaderMap`] moves its last field into the gap.
+//! Which header fields cross the proxy, as pure functions (RFC 9110 §7.6.1). Those that do keep their order.
 
-use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TE, UPGRADE};
+use http::{HeaderValue, Version};
 
+use crate::message::{Field, Fields};
 use crate::tee::TraceContext;
 
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// Room for what a request gains on its way: another host, a trace context, another key.
+const MORE_FIELDS: usize = 4;
+/// The same in bytes.
+const MORE_BYTES: usize = 256;
 
 /// The fields of a request that go to the upstream.
 ///
 /// `host` stands where the client's `Host` stood. `Expect` is answered by us. `TE: trailers` is the one hop-by-hop wish
-/// that we can pass on, since trailers pass; the other is a change of protocol, see [`asks_for_upgrade`]. HTTP/2 lets a client split `Cookie`; towards HTTP/1.1 it is one field again
-/// (RFC 9113 §8.2.3).
+/// that we can pass on, since trailers pass; the other is a change of protocol, see [`asks_for_upgrade`]. HTTP/2 lets a
+/// client split `Cookie`; towards HTTP/1.1 it is one field again (RFC 9113 §8.2.3).
 #[must_use]
-pub fn to_upstream(headers: &HeaderMap, version: Version, host: &HeaderValue) -> HeaderMap {
-    let named = Named::by(headers);
-    let upgrade = asks_for_upgrade(headers);
-    let mut out = HeaderMap::with_capacity(headers.len() + 4);
-    let mut cookies: Vec<u8> = Vec::new();
-    for (name, value) in headers {
-        if name == HOST {
-            out.insert(HOST, host.clone());
-        } else if name == COOKIE && version == Version::HTTP_2 {
-            if !cookies.is_empty() {
-                cookies.extend_from_slice(b"; ");
-            }
-            cookies.extend_from_slice(value.as_bytes());
-        } else if upgrade && name == UPGRADE {
-            out.append(UPGRADE, value.clone());
-        } else if upgrade && name == CONNECTION {
-            out.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        } else if !is_hop_by_hop(name) && name != EXPECT && !named.contains(name) {
-            out.append(name, value.clone());
-        }
+pub fn to_upstream(client: &Fields, version: Version, host: &HeaderValue) -> Fields {
+    let mut fields = end_to_end(client);
+    fields.remove(EXPECT);
+    fields.set(HOST, host);
+    if version == Version::HTTP_2 {
+        join_cookies(&mut fields);
     }
-    if !out.contains_key(HOST) {
-        out.insert(HOST, host.clone());
+    if wants_trailers(client) {
+        fields.set(TE, "trailers");
+        fields.append(CONNECTION, "te");
     }
-    if let Ok(mut cookies) = HeaderValue::from_bytes(&cookies)
-        && !cookies.is_empty()
-    {
-        cookies.set_sensitive(true);
-        out.insert(COOKIE, cookies);
-    }
-    if wants_trailers(headers) {
-        out.insert(TE, HeaderValue::from_static("trailers"));
-        out.append(CONNECTION, HeaderValue::from_static("te"));
-    }
-    out
+    fields
 }
 
-/// The same fields with this trace context in place of the client's.
-#[must_use]
-pub fn with_trace_context(mut headers: HeaderMap, context: TraceContext) -> HeaderMap {
-    headers.insert(TRACEPARENT.clone(), context.traceparent);
-    if context.keep_tracestate || !headers.contains_key(&TRACESTATE) {
-        return headers;
+fn join_cookies(fields: &mut Fields) {
+    let cookies: Vec<&[u8]> = fields.all(COOKIE).collect();
+    if cookies.len() > 1 {
+        let joined = cookies.join(&b"; "[..]);
+        fields.set(COOKIE, joined);
     }
-    let mut out = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers.iter().filter(|(name, _)| **name != TRACESTATE) {
-        out.append(name, value.clone());
+}
+
+/// Puts this trace context in place of the client's.
+pub fn set_trace_context(fields: &mut Fields, context: &TraceContext) {
+    fields.set("traceparent", &context.traceparent);
+    if !context.keep_tracestate {
+        fields.remove("tracestate");
     }
-    out
 }
 
 /// The fields of a response that go to the client; not for a `101`, whose fields all belong to the change it answers.
 #[must_use]
-pub fn to_client(headers: HeaderMap) -> HeaderMap {
-    let named = Named::by(&headers);
-    let upgrade = asks_for_upgrade(&headers);
-    if !headers
-        .keys()
-        .any(|name| is_hop_by_hop(name) || named.contains(name))
-    {
-        return headers;
+pub fn to_client(fields: Fields) -> Fields {
+    let all_pass = !fields.iter().any(is_hop_by_hop) && !fields.contains(CONNECTION);
+    if all_pass {
+        fields
+    } else {
+        end_to_end(&fields)
     }
-    let mut out = HeaderMap::with_capacity(headers.len());
-    for (name, value) in &headers {
-        if upgrade && name == UPGRADE {
-            out.append(UPGRADE, value.clone());
-        } else if upgrade && name == CONNECTION {
-            out.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        } else if !is_hop_by_hop(name) && !named.contains(name) {
-            out.append(name, value.clone());
-        }
+}
+
+/// The fields that do not end here. A change of protocol that is passed on is said anew, for this connection.
+fn end_to_end(fields: &Fields) -> Fields {
+    let named = Named::by(fields);
+    let upgrade = asks_for_upgrade(fields);
+    let mut passing = fields.with_room(MORE_FIELDS, MORE_BYTES);
+    passing.retain(|field| {
+        (upgrade && (field.is(UPGRADE) || field.is(CONNECTION)))
+            || !(is_hop_by_hop(field) || named.contains(field))
+    });
+    if upgrade {
+        passing.set(CONNECTION, "Upgrade");
     }
-    out
+    passing
 }
 
 /// Whether a message asks for another protocol on this connection, or offers one (RFC 9110 §7.8).
@@ -99,64 +78,52 @@ pub fn to_client(headers: HeaderMap) -> HeaderMap {
 /// A change to HTTP/2 in the clear is not passed on: RFC 9113 §3.1 has done away with it, and the calls that followed
 /// it would go by unseen.
 #[must_use]
-pub fn asks_for_upgrade(headers: &HeaderMap) -> bool {
-    let mut protocols = headers.get_all(UPGRADE).iter().peekable();
+pub fn asks_for_upgrade(fields: &Fields) -> bool {
+    let mut protocols = fields.all(UPGRADE).peekable();
     protocols.peek().is_some()
-        && Named::by(headers).contains(&UPGRADE)
+        && Named::by(fields)
+            .0
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(UPGRADE.as_str()))
         && protocols.all(|value| {
-            let mut names = value.as_bytes().split(|byte| *byte == b',');
+            let mut names = value.split(|byte| *byte == b',');
             names.all(|name| !name.trim_ascii().eq_ignore_ascii_case(b"h2c"))
         })
 }
 
 /// Whether the client says that it reads trailers.
-fn wants_trailers(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(TE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|coding| {
-            coding
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .eq_ignore_ascii_case("trailers")
-        })
+fn wants_trailers(fields: &Fields) -> bool {
+    let mut codings = fields.texts(TE).flat_map(|value| value.split(','));
+    codings.any(|coding| {
+        let name = coding.split(';').next().unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("trailers")
+    })
 }
 
-/// Fields that end at each hop, whether or not `Connection` names them. `Trailer` is not among them (RFC 9110 §6.6.2).
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    name == CONNECTION
-        || name == TRANSFER_ENCODING
-        || name == TE
-        || name == UPGRADE
-        || name == KEEP_ALIVE
-        || name == PROXY_CONNECTION
+/// Fields that end at each hop, whether or not `Connection` names them. `Trailer` is not among them (RFC 9110 §6.6.2), and
+/// `Transfer-Encoding` is left to who frames the body: where it is framed alike on both sides, the field stays in its place.
+fn is_hop_by_hop(field: Field<'_>) -> bool {
+    [CONNECTION, TE, UPGRADE].iter().any(|name| field.is(name))
+        || field.is("keep-alive")
+        || field.is("proxy-connection")
 }
 
 /// The fields that `Connection` names.
 struct Named<'a>(Vec<&'a str>);
 
 impl<'a> Named<'a> {
-    fn by(headers: &'a HeaderMap) -> Self {
+    fn by(fields: &'a Fields) -> Self {
+        let names = fields.texts(CONNECTION).flat_map(|value| value.split(','));
+        let names = names.map(str::trim);
         Self(
-            headers
-                .get_all(CONNECTION)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(|value| value.split(','))
-                .map(str::trim)
+            names
                 .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("close"))
                 .collect(),
         )
     }
 
-    fn contains(&self, name: &HeaderName) -> bool {
-        self.0
-            .iter()
-            .any(|named| name.as_str().eq_ignore_ascii_case(named))
+    fn contains(&self, field: Field<'_>) -> bool {
+        self.0.iter().any(|name| field.is(name))
     }
 }
 
@@ -164,28 +131,21 @@ impl<'a> Named<'a> {
 mod tests {
     use super::*;
 
-    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn fields(fields: &[(&str, &str)]) -> Fields {
+        fields.iter().copied().collect()
+    }
+
+    fn list(fields: &Fields) -> Vec<(&str, &str)> {
+        let text = |value| std::str::from_utf8(value).expect("the tests use ASCII");
         fields
             .iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            })
+            .map(|field| (field.name(), text(field.value)))
             .collect()
     }
 
-    fn list(headers: &HeaderMap) -> Vec<(&str, &str)> {
-        headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.to_str().expect("the tests use ASCII")))
-            .collect()
-    }
-
-    fn sent(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn sent(fields: &[(&str, &str)]) -> Fields {
         to_upstream(
-            &map(fields),
+            &self::fields(fields),
             Version::HTTP_11,
             &HeaderValue::from_static("up:1"),
         )
@@ -228,7 +188,14 @@ mod tests {
             ("x-one", "1"),
             ("x-two", "2"),
         ]);
-        assert_eq!(list(&sent), [("host", "up:1"), ("x-two", "2")]);
+        assert_eq!(
+            list(&sent),
+            [
+                ("host", "up:1"),
+                ("transfer-encoding", "chunked"),
+                ("x-two", "2")
+            ]
+        );
     }
 
     #[test]
@@ -274,11 +241,11 @@ mod tests {
 
     #[test]
     fn cookies_split_by_http_2_are_joined() {
-        let headers = map(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]);
+        let headers = fields(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]);
         let sent = to_upstream(&headers, Version::HTTP_2, &HeaderValue::from_static("up"));
         assert_eq!(
             list(&sent),
-            [("x", "y"), ("host", "up"), ("cookie", "a=1; b=2")]
+            [("cookie", "a=1; b=2"), ("x", "y"), ("host", "up")]
         );
     }
 
@@ -292,23 +259,28 @@ mod tests {
             ("tracestate", "two=2"),
             ("b", "2"),
         ];
-        let context = |keep_tracestate| TraceContext {
-            traceparent: HeaderValue::from_static("ours"),
-            keep_tracestate,
+        let traced = |keep_tracestate| {
+            let mut traced = fields(&client);
+            let context = TraceContext {
+                traceparent: HeaderValue::from_static("ours"),
+                keep_tracestate,
+            };
+            set_trace_context(&mut traced, &context);
+            traced
         };
-        let kept = with_trace_context(map(&client), context(true));
+        let kept = traced(true);
         assert_eq!(
             list(&kept),
             [
                 ("a", "1"),
                 ("tracestate", "one=1"),
-                ("tracestate", "two=2"),
                 ("traceparent", "ours"),
                 ("baggage", "user=7"),
+                ("tracestate", "two=2"),
                 ("b", "2")
             ]
         );
-        let new_root = with_trace_context(map(&client), context(false));
+        let new_root = traced(false);
         assert_eq!(
             list(&new_root),
             [
@@ -322,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_response_loses_only_its_hop_by_hop_fields() {
-        let got = to_client(map(&[
+        let got = to_client(fields(&[
             ("date", "now"),
             ("connection", "close, x-hop"),
             ("x-hop", "1"),
@@ -337,7 +309,8 @@ mod tests {
                 ("date", "now"),
                 ("trailer", "x-sum"),
                 ("set-cookie", "a"),
-                ("set-cookie", "b")
+                ("set-cookie", "b"),
+                ("transfer-encoding", "chunked")
             ]
         );
     }

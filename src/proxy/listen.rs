@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::TRANSFER_ENCODING;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -25,6 +25,7 @@ use super::flush::{FailLast, Flushes, Watched};
 use super::workers::{Load, Workers};
 use super::{ClientBody, Proxy, Via};
 use crate::http1::{self, HeadError};
+use crate::message::{Request, Response};
 
 /// Limit for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -140,8 +141,11 @@ struct Session {
 impl http1::Service for Session {
     type Body = ClientBody;
 
-    async fn call(&self, request: Request<http1::RequestBody>) -> Response<ClientBody> {
-        self.proxy.handle(request.map(Either::Left), self.via).await
+    fn call(
+        &self,
+        request: Request<http1::RequestBody>,
+    ) -> impl Future<Output = Response<ClientBody>> + Send {
+        self.proxy.handle(request.map(Either::Left), self.via)
     }
 
     fn refuse(&self, error: HeadError) -> Response<ClientBody> {
@@ -156,11 +160,15 @@ impl Session {
         let Self { proxy, via } = self;
         let flushes = Arc::<Flushes>::default();
         let stream = Watched::new(stream, Arc::clone(&flushes));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |request: http::Request<Incoming>| {
             let (proxy, flushes) = (Arc::clone(&proxy), Arc::clone(&flushes));
             async move {
-                let response = proxy.handle(request.map(Either::Right), via).await;
-                Ok::<_, Infallible>(response.map(|body| FailLast::new(body, flushes)))
+                let request = Request::from(request).map(Either::Right);
+                let mut response = proxy.handle(request, via).await;
+                // HTTP/2 frames bodies otherwise (RFC 9113 §8.2.2).
+                response.fields.remove(TRANSFER_ENCODING);
+                let response = response.map(|body| FailLast::new(body, flushes));
+                Ok::<_, Infallible>(http::Response::from(response))
             }
         });
         let mut server = http2::Builder::new(TokioExecutor::new());

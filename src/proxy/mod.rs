@@ -21,12 +21,14 @@ pub mod upstream;
 pub mod usage;
 mod workers;
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::StatusCode;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 
@@ -34,8 +36,11 @@ use self::body::ResponseBody;
 use self::error::ProxyError;
 use self::route::Routes;
 use self::upgrade::Tunnels;
-use crate::http1;
-use crate::tee::{Close, Closing, Instant, Open, RequestHead, RequestTee, ResponseTee, Tap};
+use crate::http1::{self, OnUpgrade};
+use crate::message::{Request, Response};
+use crate::tee::{
+    Close, Closing, Instant, Open, RequestHead, RequestTee, ResponseTee, Tap, TraceContext,
+};
 
 /// The body of an answer: the upstream's, or our own.
 pub type ClientBody = Either<ResponseTee<ResponseBody, usage::Filter>, Full<Bytes>>;
@@ -84,39 +89,60 @@ impl Proxy {
     ///
     /// # Cancel safety
     /// Dropping the future ends the exchange as left by the client and closes the upstream call.
-    pub async fn handle(&self, request: Request<RequestBody>, via: Via) -> Response<ClientBody> {
+    pub fn handle(
+        &self,
+        request: Request<RequestBody>,
+        via: Via,
+    ) -> impl Future<Output = Response<ClientBody>> + Send + use<'_> {
+        let (call, exchange) = self.begin(request, via);
+        async move {
+            match self.forward(call, &exchange).await {
+                Ok(answer) => answer.into_response(exchange.into_tap(), &self.tunnels),
+                Err(error) => {
+                    exchange.fail(&error);
+                    error.response().map(|body| Either::Right(Full::new(body)))
+                }
+            }
+        }
+    }
+
+    /// Opens the exchange of a request that has just come.
+    fn begin(&self, request: Request<RequestBody>, via: Via) -> (Call, Pending) {
         let received = Instant::now();
-        let (parts, mut body) = request.into_parts();
-        let opened = self.open.open(&RequestHead {
-            received,
-            method: &parts.method,
-            uri: &parts.uri,
-            version: parts.version,
-            headers: &parts.headers,
-            scheme: via.scheme,
-            peer: Some(via.peer),
-        });
-        let exchange = Pending(Some(opened.tap.clone()));
+        let mut body = request.body;
         let upgrade = match &mut body {
             Either::Left(body) => body.on_upgrade(),
             Either::Right(_) => None,
         };
-        let body = RequestTee::new(body, opened.tap, received);
-        let answer = match parts.method {
-            Method::CONNECT => Err(ProxyError::Connect),
-            _ => {
-                self.forward(parts, body, upgrade, opened.trace_context, &exchange)
-                    .await
-            }
+        let head = Arc::new(RequestHead {
+            received,
+            received_at: SystemTime::now(),
+            method: request.method,
+            uri: request.uri,
+            version: request.version,
+            fields: request.fields,
+            scheme: via.scheme,
+            peer: Some(via.peer),
+        });
+        let opened = self.open.open(&head);
+        let exchange = Pending(Some(opened.tap.clone()));
+        let call = Call {
+            head,
+            body: RequestTee::new(body, opened.tap, received),
+            upgrade,
+            trace_context: opened.trace_context,
         };
-        match answer {
-            Ok(answer) => answer.into_response(exchange.into_tap(), &self.tunnels),
-            Err(error) => {
-                exchange.fail(&error);
-                error.response().map(|body| Either::Right(Full::new(body)))
-            }
-        }
+        (call, exchange)
     }
+}
+
+/// A request on its way.
+struct Call {
+    head: Arc<RequestHead>,
+    body: RequestTee<RequestBody>,
+    /// The client's side of a connection whose protocol it has asked to change.
+    upgrade: Option<OnUpgrade>,
+    trace_context: Option<TraceContext>,
 }
 
 /// An exchange that has no response body yet; dropped, the client has left.

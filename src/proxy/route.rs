@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use http::{HeaderMap, Uri};
+use http::Uri;
 
 use super::config::{Config, Route};
 use super::upstream::Upstream;
 use super::usage;
+use crate::message::Fields;
 
 /// The routes of a proxy, and its upstreams behind them.
 #[derive(Debug)]
@@ -81,15 +82,15 @@ impl Routes {
 
     /// The upstream for a request; `None` where no route matches.
     #[must_use]
-    pub fn find(&self, uri: &Uri, headers: &HeaderMap, model: Option<&str>) -> Option<&Target> {
+    pub fn find(&self, uri: &Uri, fields: &Fields, model: Option<&str>) -> Option<&Target> {
         self.routes
             .iter()
-            .find(|(route, _)| matches(route, uri, headers, model))
+            .find(|(route, _)| matches(route, uri, fields, model))
             .map(|(_, target)| &**target)
     }
 }
 
-fn matches(route: &Route, uri: &Uri, headers: &HeaderMap, model: Option<&str>) -> bool {
+fn matches(route: &Route, uri: &Uri, fields: &Fields, model: Option<&str>) -> bool {
     let path = route
         .path
         .as_deref()
@@ -99,10 +100,7 @@ fn matches(route: &Route, uri: &Uri, headers: &HeaderMap, model: Option<&str>) -
         .as_ref()
         .is_none_or(|glob| model.is_some_and(|model| glob.matches(model)));
     let header = route.header.as_ref().is_none_or(|(name, glob)| {
-        let mut values = headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
+        let mut values = fields.texts(name);
         values.any(|value| glob.matches(value))
     });
     path && model && header

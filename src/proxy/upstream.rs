@@ -8,17 +8,19 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderValue, StatusCode, Uri};
 
 use super::base_url::Base;
-use super::body::{Outgoing, Upload};
-use super::carrier::{Carrier, CarryError, UpstreamBody};
+use super::body::Upload;
+use super::carrier::{Carrier, CarryError, Outbound, UpstreamBody};
 use super::config::{self, Key};
 use super::error::{ProxyError, causes, io_error};
 use super::{headers, provider};
-use crate::tee::UpstreamName;
+use crate::message::{Fields, Response};
+use crate::tee::{RequestHead, UpstreamName};
 
-static API_KEY: HeaderName = HeaderName::from_static("api-key");
+/// The field for a key that Azure reads.
+const API_KEY: &str = "api-key";
 
 /// An upstream, ready to be called.
 #[derive(Debug)]
@@ -73,24 +75,28 @@ impl Upstream {
         })
     }
 
-    /// The request as this upstream gets it: target, headers, key.
+    /// Where a client's target lies at this upstream.
     #[must_use]
-    pub fn request_head(
-        &self,
-        uri: &Uri,
-        version: Version,
-        client_headers: &HeaderMap,
-    ) -> (Uri, HeaderMap) {
-        let mut headers = headers::to_upstream(client_headers, version, &self.host);
+    pub fn target(&self, uri: &Uri) -> Uri {
+        self.base.join(uri)
+    }
+
+    /// The fields of a client's request as this upstream gets them: its host, our key, what the configuration adds.
+    #[must_use]
+    pub fn fields(&self, client: &RequestHead) -> Fields {
+        let mut fields = headers::to_upstream(&client.fields, client.version, &self.host);
         if let Key::Own(credential) = &self.config.key {
-            headers.remove(AUTHORIZATION);
-            headers.remove(&API_KEY);
-            headers.insert(credential.header.clone(), credential.value.clone());
+            for other in [AUTHORIZATION.as_str(), API_KEY] {
+                if credential.header != other {
+                    fields.remove(other);
+                }
+            }
+            fields.set(&credential.header, &credential.value);
         }
         for (name, value) in &self.config.headers {
-            headers.insert(name.clone(), value.clone());
+            fields.set(name, value);
         }
-        (self.base.join(uri), headers)
+        fields
     }
 
     /// Sends a request and waits for the response head, once the client's `upload` is over within the limit for the
@@ -101,12 +107,12 @@ impl Upstream {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection (HTTP/2: resets the stream), so that the upstream stops.
-    pub async fn call(
+    pub(super) async fn call(
         &self,
-        request: Request<Box<Outgoing>>,
+        request: Outbound,
         upload: Option<Upload>,
     ) -> Result<Response<UpstreamBody>, ProxyError> {
-        let upgrade = request.headers().contains_key(UPGRADE);
+        let upgrade = request.fields.contains(UPGRADE);
         let mut answer = pin!(self.carrier.carry(request, upgrade));
         let early = match upload {
             None => None,
@@ -138,7 +144,7 @@ impl Upstream {
             },
         };
         match answer {
-            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade => {
+            Ok(answer) if answer.status == StatusCode::SWITCHING_PROTOCOLS && !upgrade => {
                 Err(ProxyError::Broken {
                     upstream: self.config.name.to_string(),
                     cause: "it changed the protocol without being asked".into(),

@@ -11,11 +11,12 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Method};
 use memchr::memmem::Finder;
 
 use crate::json::{self, Kind, Text, Value};
+use crate::message::Fields;
 use crate::sse::{Framer, Parser, Segment};
 use crate::tee::{Edit, Piece};
 
@@ -194,13 +195,8 @@ impl Filter {
     /// A filter for a response to a request that was edited; `None` for what is no stream of events, or a coded one,
     /// in which nothing can be found.
     #[must_use]
-    pub fn for_response(headers: &HeaderMap) -> Option<Self> {
-        let value = |name| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-        };
+    pub fn for_response(fields: &Fields) -> Option<Self> {
+        let value = |name| fields.text(name).unwrap_or_default();
         let stream = value(CONTENT_TYPE)
             .trim_start()
             .to_ascii_lowercase()

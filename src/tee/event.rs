@@ -2,36 +2,38 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
-use super::fields;
 use super::proof::Verdict;
 use super::tap::Tap;
 use super::tunnel::Side;
+use crate::message::Fields;
 
 /// Opens exchanges: the seam by which the byte path finds its observer.
 pub trait Open: Send + Sync + 'static {
     /// An exchange begins.
-    fn open(&self, head: &RequestHead<'_>) -> Opened;
+    fn open(&self, head: &Arc<RequestHead>) -> Opened;
 }
 
-/// A request's head, as it arrived.
+/// A request's head, as it arrived. The byte path and the observer share it.
 #[derive(Debug)]
-pub struct RequestHead<'a> {
+pub struct RequestHead {
     /// When it was parsed.
     pub received: Instant,
+    /// The same by the wall clock.
+    pub received_at: SystemTime,
     /// Method.
-    pub method: &'a Method,
+    pub method: Method,
     /// Request target.
-    pub uri: &'a Uri,
+    pub uri: Uri,
     /// HTTP version of the client's connection.
     pub version: Version,
     /// Header fields.
-    pub headers: &'a HeaderMap,
+    pub fields: Fields,
     /// `http` or `https`.
     pub scheme: &'static str,
     /// The client's end of the connection.
@@ -98,34 +100,19 @@ pub enum Event {
         at: Instant,
         /// Its status.
         status: StatusCode,
-        /// The header fields that the observer wants, a line each; see [`Tap::show_head`].
-        fields: Option<Box<str>>,
+        /// Its header fields.
+        fields: Fields,
     },
     /// A frame of the upstream's response body.
     ResponseFrame(Instant, Bytes),
     /// The connection changes its protocol, by an answer with these fields. What its sides send from here on is no HTTP.
-    Switched(Box<HeaderMap>),
+    Switched(Box<Fields>),
     /// What one side of a tunnel sent.
     TunnelFrame(Side, Instant, Bytes),
     /// One side of a tunnel is over; how many bytes it sent.
     TunnelEnd(Side, Instant, u64),
     /// So many frames went by unseen, here.
     Missed(u64),
-}
-
-impl Event {
-    /// The head of an upstream's response, with those of its fields whose name is in `wanted`, which is sorted and in lower
-    /// case.
-    #[must_use]
-    pub fn response_head(
-        at: Instant,
-        status: StatusCode,
-        headers: &HeaderMap,
-        wanted: &[&str],
-    ) -> Self {
-        let fields = fields::copy(headers, wanted);
-        Self::ResponseHead { at, status, fields }
-    }
 }
 
 /// How an upstream is known.

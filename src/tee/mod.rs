@@ -6,7 +6,6 @@
 //! took.
 
 pub mod event;
-mod fields;
 pub mod proof;
 pub mod request;
 pub mod response;

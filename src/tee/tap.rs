@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use super::event::{Close, Closing, Event, Fault, FaultClass, Observer};
@@ -71,19 +70,16 @@ pub struct Taps {
     worker: Worker<Handover>,
     counters: Arc<Counters>,
     limit_bytes: usize,
-    wanted: &'static [&'static str],
 }
 
 impl Taps {
-    /// Starts the thread. At most `limit_bytes` of one exchange wait to be observed. Of the fields of a response's head
-    /// those are shown whose name is in `wanted`, which is sorted and in lower case.
+    /// Starts the thread. At most `limit_bytes` of one exchange wait to be observed.
     #[must_use]
-    pub fn new(limit_bytes: usize, wanted: &'static [&'static str]) -> Self {
+    pub fn new(limit_bytes: usize) -> Self {
         Self {
             worker: Worker::start("observer"),
             counters: Arc::default(),
             limit_bytes,
-            wanted,
         }
     }
 
@@ -162,12 +158,6 @@ impl Tap {
         if !state.closed && !state.abandoned {
             self.0.push(&mut state, event, 0);
         }
-    }
-
-    /// Shows the head of the upstream's response: of its fields those that the observer wants, `name: value`. Never waits.
-    pub fn show_head(&self, at: Instant, status: StatusCode, headers: &HeaderMap) {
-        let wanted = self.0.taps.wanted;
-        self.show(Event::response_head(at, status, headers, wanted));
     }
 
     /// Shows a frame of the request body. Never waits; over the bound the frame is left out and counted.

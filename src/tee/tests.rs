@@ -61,7 +61,7 @@ fn open(limit_bytes: usize, panic_at: Option<&'static [u8]>) -> Opened {
         panic_at,
         done: Some(sender),
     };
-    let taps = Taps::new(limit_bytes, &[]);
+    let taps = Taps::new(limit_bytes);
     Opened {
         tap: taps.open(Box::new(observer)),
         counters: taps.counters(),
@@ -228,7 +228,7 @@ impl Observer for Stuck {
 
 #[test]
 fn frames_that_wait_are_bounded_in_number_too() {
-    let taps = Taps::new(100 << 10, &[]);
+    let taps = Taps::new(100 << 10);
     let (release, stuck) = std::sync::mpsc::channel();
     let busy = taps.open(Box::new(Stuck(stuck)));
     busy.show(Event::Sent(Instant::now()));
@@ -368,7 +368,7 @@ async fn an_empty_request_ends_when_its_head_was_read() {
         fn close(self: Box<Self>, _: Closing) {}
     }
     let ends = Arc::new(Mutex::new(Vec::new()));
-    let taps = Taps::new(1, &[]);
+    let taps = Taps::new(1);
     let (tap, counters) = (
         taps.open(Box::new(Ends(Arc::clone(&ends)))),
         taps.counters(),

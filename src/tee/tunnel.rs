@@ -182,7 +182,7 @@ mod tests {
             seen: seen.clone(),
             wants,
         };
-        let tap = Taps::new(1 << 20, &[]).open(Box::new(observer));
+        let tap = Taps::new(1 << 20).open(Box::new(observer));
         let (peer, io) = duplex(64);
         (
             peer,

@@ -22,11 +22,12 @@ use May::{Import, ImportAny, ImportAnyAndApp};
 /// Every room, and what it may import.
 const ROOMS: &[(&str, May)] = &[
     ("lib", Import(&[])),
+    ("message", Import(&[])),
     ("exchange", Import(&[])),
     ("json", Import(&[])),
     ("sse", Import(&[])),
     ("websocket", Import(&[])),
-    ("tee", Import(&[])),
+    ("tee", Import(&["message"])),
     ("otel", Import(&[])),
     ("simulate", Import(&[])),
     ("tokenizer", Import(&[])),
@@ -39,6 +40,7 @@ const ROOMS: &[(&str, May)] = &[
             "dialect",
             "exchange",
             "json",
+            "message",
             "sink",
             "sse",
             "tee",
@@ -46,8 +48,8 @@ const ROOMS: &[(&str, May)] = &[
             "websocket",
         ]),
     ),
-    ("http1", Import(&[])),
-    ("proxy", Import(&["http1", "json", "sse", "tee"])),
+    ("http1", Import(&["message"])),
+    ("proxy", Import(&["http1", "json", "message", "sse", "tee"])),
     ("admin", Import(&["sink"])),
     (
         "config",
@@ -56,7 +58,8 @@ const ROOMS: &[(&str, May)] = &[
     (
         "explain",
         Import(&[
-            "dialect", "exchange", "http1", "json", "observe", "proxy", "semconv", "sink", "tee",
+            "dialect", "exchange", "http1", "json", "message", "observe", "proxy", "semconv",
+            "sink", "tee",
         ]),
     ),
     ("cli", Import(&["config"])),

@@ -232,8 +232,8 @@ async fn hop_by_hop_fields_of_a_response_stop_at_the_proxy() {
         [
             "A: 1",
             "Proxy-Authenticate: Basic",
-            "B: 2",
-            "Transfer-Encoding: chunked"
+            "Transfer-Encoding: chunked",
+            "B: 2"
         ]
     );
     assert_eq!(got.text(), "ok");

@@ -11,8 +11,12 @@ fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
     headers
 }
 
-fn request(fields: &[(&'static str, &'static str)]) -> Result<Framing, HeadError> {
-    Framing::of_request(Version::HTTP_11, &headers(fields))
+fn fields(fields: &[(&str, &str)]) -> Fields {
+    fields.iter().copied().collect()
+}
+
+fn request(of: &[(&str, &str)]) -> Result<Framing, HeadError> {
+    Framing::of_request(Version::HTTP_11, &fields(of))
 }
 
 /// Decodes pieces as they came; the body, what is left of the last piece, and the decoder.
@@ -80,7 +84,7 @@ fn a_request_whose_end_is_ambiguous_is_refused() {
     ] {
         assert!(request(fields).is_err(), "{fields:?}");
     }
-    let chunked = headers(&[("transfer-encoding", "chunked")]);
+    let chunked = fields(&[("transfer-encoding", "chunked")]);
     assert!(Framing::of_request(Version::HTTP_10, &chunked).is_err());
 }
 
@@ -92,7 +96,7 @@ fn lengths_that_agree_are_one() {
 
 #[test]
 fn some_responses_have_no_body_whatever_they_say() {
-    let long = headers(&[("content-length", "5")]);
+    let long = fields(&[("content-length", "5")]);
     let framing = |method, status| Framing::of_response(&method, status, &long).unwrap();
     assert_eq!(framing(Method::GET, StatusCode::OK), Framing::Length(5));
     assert_eq!(framing(Method::HEAD, StatusCode::OK), Framing::Length(0));
@@ -108,7 +112,7 @@ fn some_responses_have_no_body_whatever_they_say() {
 
 #[test]
 fn a_response_without_a_length_lasts_until_the_connection_closes() {
-    let framing = Framing::of_response(&Method::GET, StatusCode::OK, &HeaderMap::new()).unwrap();
+    let framing = Framing::of_response(&Method::GET, StatusCode::OK, &Fields::default()).unwrap();
     let (body, _, mut decoder) = decode(framing, &[b"ab", b"c"]).unwrap();
     assert_eq!(body, b"abc");
     assert!(!decoder.is_over());

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf as _, Bytes};
-use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -15,6 +14,7 @@ use crate::http1::head::{self, HeadError};
 use crate::http1::outgoing::Outlet;
 use crate::http1::upgrade::OnUpgrade;
 use crate::http1::wire::Wire;
+use crate::message::Request;
 
 /// Most bytes of further requests that are read while one is being answered. Reading is how a client that leaves is noticed.
 const READ_AHEAD: usize = 64 << 10;

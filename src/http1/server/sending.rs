@@ -4,15 +4,16 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{Method, StatusCode, Version};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::incoming::Shared;
-use crate::http1::coding::{Encoder, Piece, content_length, has_body};
-use crate::http1::head::Writer;
+use crate::http1::coding::{Encoder, Piece, has_body};
+use crate::http1::head;
 use crate::http1::outgoing::{Outgoing, State};
+use crate::message::Response;
 
 /// Writes a response: its head with the first frames of its body, then what comes, as it comes.
 pub(super) struct Sending<B> {
@@ -29,22 +30,25 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         version: Version,
         persistent: bool,
     ) -> Self {
-        let (parts, body) = response.into_parts();
-        let mut head = Writer::response(parts.status, &parts.extensions);
-        head.fields(&parts.headers);
-        let encoder = has_body(method, parts.status)
-            .then(|| encoder(&mut head, &parts.headers, &body, version));
+        let (status, mut fields) = (response.status, response.fields);
+        let http11 = version == Version::HTTP_11;
+        let encoder =
+            has_body(method, status).then(|| Encoder::of(&mut fields, &response.body, http11));
+        if encoder.is_none() {
+            fields.remove(TRANSFER_ENCODING);
+        }
         let persistent = persistent && encoder != Some(Encoder::UntilClose);
-        if parts.status != StatusCode::SWITCHING_PROTOCOLS {
-            match (persistent, version == Version::HTTP_11) {
-                (false, _) => head.field(&CONNECTION, b"close"),
-                (true, false) => head.field(&CONNECTION, b"keep-alive"),
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            match (persistent, http11) {
+                (false, _) => fields.append(CONNECTION, "close"),
+                (true, false) => fields.append(CONNECTION, "keep-alive"),
                 (true, true) => {}
             }
         }
+        let head = head::write_response(status, response.reason.as_ref(), &fields);
         Self {
-            head: Some(head.finish()),
-            body: Outgoing::new(body, encoder),
+            head: Some(head),
+            body: Outgoing::new(response.body, encoder),
             persistent,
         }
     }
@@ -82,25 +86,4 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         }
         Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
     }
-}
-
-/// How the body is to be framed; adds the field that says so, where there is none.
-fn encoder<B: Body>(
-    head: &mut Writer<'_>,
-    headers: &HeaderMap,
-    body: &B,
-    version: Version,
-) -> Encoder {
-    if let Ok(Some(length)) = content_length(headers) {
-        return Encoder::Length(length);
-    }
-    if let Some(length) = body.size_hint().exact() {
-        head.field(&CONTENT_LENGTH, length.to_string().as_bytes());
-        return Encoder::Length(length);
-    }
-    if version == Version::HTTP_11 {
-        head.field(&TRANSFER_ENCODING, b"chunked");
-        return Encoder::Chunked;
-    }
-    Encoder::UntilClose
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::StatusCode;
 use http_body_util::{BodyExt as _, Empty, Full};
 use streamgauge::http1::{Connection, HeadError, Pool, RequestBody, Service, serve};
+use streamgauge::message::{Fields, Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::watch;
 
@@ -80,13 +81,13 @@ impl Service for Echo {
     type Body = Full<Bytes>;
 
     async fn call(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
-        let fields = request.headers().len();
-        let line = format!("{} {} {fields}\n", request.method(), request.uri());
-        match request.into_body().collect().await {
+        let fields = request.fields.len();
+        let line = format!("{} {} {fields}\n", request.method, request.uri);
+        match request.body.collect().await {
             Ok(body) => {
                 let trailers = format!("{:?}\n", body.trailers());
                 let text = [line.as_bytes(), trailers.as_bytes(), &body.to_bytes()].concat();
-                Response::new(Full::from(text))
+                answer(StatusCode::OK, text)
             }
             Err(_) => refused("the body broke off"),
         }
@@ -98,9 +99,16 @@ impl Service for Echo {
 }
 
 fn refused(text: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text.into()));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response
+    answer(StatusCode::BAD_REQUEST, text)
+}
+
+fn answer(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    Response {
+        status,
+        reason: None,
+        fields: Fields::default(),
+        body: Full::new(text.into()),
+    }
 }
 
 /// The head of a response and its body; `None` in place of either where it broke.
@@ -120,11 +128,10 @@ async fn keep_sending(io: DuplexStream, pieces: &[&[u8]]) -> DuplexStream {
 
 async fn receive(io: DuplexStream) -> Option<(String, Option<Vec<u8>>)> {
     let pool: Arc<Pool<DuplexStream>> = Pool::new(Duration::from_secs(1));
-    let request = Request::new(Empty::<Bytes>::new());
+    let request = Box::new(Request::from(http::Request::new(Empty::<Bytes>::new())));
     let response = Connection::new(io).send(request, &pool).await.ok()?;
-    let (parts, body) = response.into_parts();
-    let head = format!("{} {:?}", parts.status, parts.headers);
-    let body: Result<_, _> = body.collect().await;
+    let head = format!("{} {:?}", response.status, response.fields.to_map());
+    let body: Result<_, _> = response.body.collect().await;
     let body = body.ok().map(|body| body.to_bytes().to_vec());
     Some((head, body))
 }

@@ -1,13 +1,14 @@
 //! Dialects, behind the observer that frames, decodes and bounds for them: the same facts at every cut.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
 use streamgauge::dialect;
 use streamgauge::exchange::Exchange;
+use streamgauge::message::Fields;
 use streamgauge::observe::{self, Config};
 use streamgauge::sink::{ExchangeId, Sink};
 use streamgauge::tee::{Close, Closing, Event, Instant, Observer as _, RequestHead};
@@ -73,20 +74,20 @@ fn outline(facts: &str) -> String {
 
 fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> Arc<Exchange> {
     let method: Method = method.parse().unwrap();
-    let headers = headers(pieces);
     let at = Instant::now();
     let head = RequestHead {
         received: at,
-        method: &method,
-        uri: &Uri::from_static(path),
+        received_at: SystemTime::now(),
+        method,
+        uri: Uri::from_static(path),
         version: Version::HTTP_11,
-        headers: &headers,
+        fields: fields(pieces),
         scheme: "http",
         peer: None,
     };
     let kept = Arc::new(Kept::default());
     let sinks: Arc<[Arc<dyn Sink>]> = Arc::new([Arc::clone(&kept) as Arc<dyn Sink>]);
-    let dialect = dialect::for_request(method.as_str(), path);
+    let dialect = dialect::for_request(head.method.as_str(), path);
     let mut observer = Box::new(observe::observer(
         ExchangeId(1),
         &head,
@@ -100,8 +101,8 @@ fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> 
     frames().for_each(|frame| observer.observe(Event::RequestFrame(at, frame)));
     observer.observe(Event::RequestEnd(at, 0));
     let status = StatusCode::from_u16(status).unwrap();
-    let head = Event::response_head(at, status, &HeaderMap::new(), &[]);
-    observer.observe(head);
+    let fields = Fields::default();
+    observer.observe(Event::ResponseHead { at, status, fields });
     frames().for_each(|frame| observer.observe(Event::ResponseFrame(at, frame)));
     observer.close(Closing {
         at,
@@ -115,7 +116,7 @@ fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> 
 }
 
 /// Multipart where the body begins with a boundary, else JSON.
-fn headers(pieces: &[&[u8]]) -> HeaderMap {
+fn fields(pieces: &[&[u8]]) -> Fields {
     let body = pieces.concat();
     let line = body.split(|byte| matches!(byte, b'\r' | b'\n')).next();
     let boundary = line.and_then(|line| line.strip_prefix(b"--"));
@@ -124,7 +125,7 @@ fn headers(pieces: &[&[u8]]) -> HeaderMap {
         HeaderValue::from_bytes(&value).ok()
     });
     let json = HeaderValue::from_static("application/json");
-    HeaderMap::from_iter([(CONTENT_TYPE, multipart.unwrap_or(json))])
+    Fields::from_iter([(CONTENT_TYPE, multipart.unwrap_or(json))])
 }
 
 #[derive(Default)]

@@ -58,8 +58,8 @@ async fn the_clients_span_is_the_parent_and_the_inference_span_is_the_upstreams(
         [
             &ours,
             "tracestate: one=1",
-            "tracestate: two=2",
-            "baggage: user=7"
+            "baggage: user=7",
+            "tracestate: two=2"
         ]
     );
 }

@@ -1,0 +1,391 @@
+//! The header fields of a message: in their order, with their duplicates, as they were spelled (RFC 9110 §5).
+//!
+//! A field is a place in the head that it was read from. Reading a head makes no copy of it, looking a field up goes
+//! through a dozen places and compares lengths, and writing it is one copy: names keep their spelling, for those who tell
+//! `X-Key` from `x-key`, without anything being kept beside them. With a map of hashed names, and the spelling beside
+//! it, a streamed request cost FIGURE instructions more.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Header fields.
+#[derive(Clone, Default)]
+pub struct Fields {
+    /// What they were read from.
+    head: Bytes,
+    /// What was added since. Its places are counted from the end of the head.
+    added: Vec<u8>,
+    places: Vec<Place>,
+}
+
+/// Where a field lies. Nothing but the colon and white space stands between its name and its value.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    name: usize,
+    name_end: usize,
+    value: usize,
+    value_end: usize,
+}
+
+/// One field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    name: &'a [u8],
+    /// Its value, without white space around it.
+    pub value: &'a [u8],
+}
+
+impl<'a> Field<'a> {
+    /// Whether it has this name, however that is spelled.
+    #[must_use]
+    pub fn is(self, name: impl AsRef<str>) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_ref().as_bytes())
+    }
+
+    /// Its name, as it was spelled.
+    #[must_use]
+    pub fn name(self) -> &'a str {
+        std::str::from_utf8(self.name)
+            .expect("a field name has been read as a token, which is ASCII")
+    }
+
+    /// Its value, where that is visible ASCII.
+    #[must_use]
+    pub fn text(self) -> Option<&'a str> {
+        text(self.value)
+    }
+}
+
+fn text(value: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(value).ok();
+    text.filter(|text| text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')))
+}
+
+impl Fields {
+    /// The fields of a head that has been read: where in it each name lies, and each value.
+    #[must_use]
+    pub fn of_head(
+        head: Bytes,
+        places: impl ExactSizeIterator<Item = (Range<usize>, Range<usize>)>,
+    ) -> Self {
+        let place = |(name, value): (Range<usize>, Range<usize>)| Place {
+            name: name.start,
+            name_end: name.end,
+            value: value.start,
+            value_end: value.end,
+        };
+        Self {
+            head,
+            added: Vec::new(),
+            places: places.map(place).collect(),
+        }
+    }
+
+    /// A copy with room for so many more fields of so many bytes together.
+    #[must_use]
+    pub fn with_room(&self, fields: usize, bytes: usize) -> Self {
+        let mut places = Vec::with_capacity(self.places.len() + fields);
+        places.extend_from_slice(&self.places);
+        let mut added = Vec::with_capacity(self.added.len() + bytes);
+        added.extend_from_slice(&self.added);
+        Self {
+            head: self.head.clone(),
+            added,
+            places,
+        }
+    }
+
+    /// All fields, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+        self.places.iter().map(|place| self.field(*place))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Whether there is a field of this name.
+    #[must_use]
+    pub fn contains(&self, name: impl AsRef<str>) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The value of the first field of this name.
+    #[must_use]
+    pub fn get(&self, name: impl AsRef<str>) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+
+    /// The same, where it is visible ASCII.
+    #[must_use]
+    pub fn text(&self, name: impl AsRef<str>) -> Option<&str> {
+        self.get(name).and_then(text)
+    }
+
+    /// The values of all fields of this name.
+    pub fn all<N: AsRef<str>>(&self, name: N) -> impl Iterator<Item = &[u8]> + use<'_, N> {
+        let of_name = self.places.iter();
+        let of_name = of_name.filter(move |place| self.has_name(place, name.as_ref()));
+        of_name.map(|place| self.slice(place.value..place.value_end))
+    }
+
+    /// Those of them that are visible ASCII.
+    pub fn texts<N: AsRef<str>>(&self, name: N) -> impl Iterator<Item = &str> + use<'_, N> {
+        self.all(name).filter_map(text)
+    }
+
+    /// Adds a field at the end. Both are to be what a field may have.
+    pub fn append(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
+        let name = name.as_ref().as_bytes();
+        let start = self.end();
+        self.added.extend_from_slice(name);
+        self.added.extend_from_slice(b": ");
+        let place = self.add(start, name.len(), value.as_ref());
+        self.places.push(place);
+    }
+
+    /// Puts one field of this name where the first was, spelled as it was, or at the end.
+    pub fn set(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
+        let name = name.as_ref();
+        let mut of_name = (0..self.len()).filter(|at| self.has_name(&self.places[*at], name));
+        let Some(first) = of_name.next() else {
+            return self.append(name, value);
+        };
+        let others: Vec<usize> = of_name.collect();
+        for at in others.into_iter().rev() {
+            self.places.remove(at);
+        }
+        let (old, start) = (self.places[first], self.end());
+        match old.name.checked_sub(self.head.len()) {
+            Some(name) => {
+                let value = name + old.value - old.name;
+                self.added.extend_from_within(name..value);
+            }
+            None => self
+                .added
+                .extend_from_slice(&self.head[old.name..old.value]),
+        }
+        self.places[first] = self.add(start, old.name_end - old.name, value.as_ref());
+    }
+
+    /// Takes out all fields of this name.
+    pub fn remove(&mut self, name: impl AsRef<str>) {
+        if self.contains(name.as_ref()) {
+            self.retain(|field| !field.is(name.as_ref()));
+        }
+    }
+
+    /// Keeps the fields that are to be kept, in their order.
+    pub fn retain(&mut self, mut keep: impl FnMut(Field<'_>) -> bool) {
+        let mut places = std::mem::take(&mut self.places);
+        places.retain(|place| keep(self.field(*place)));
+        self.places = places;
+    }
+
+    /// Writes each with a line end behind it.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        for place in &self.places {
+            out.extend_from_slice(self.slice(place.name..place.value_end));
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// So many bytes [`Self::write`] writes.
+    #[must_use]
+    pub fn written_len(&self) -> usize {
+        let lengths = self
+            .places
+            .iter()
+            .map(|place| place.value_end - place.name + 2);
+        lengths.sum()
+    }
+
+    /// As a map, names in lower case, for HTTP/2.
+    #[must_use]
+    pub fn to_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.len());
+        for field in self.iter() {
+            // What was read has been checked.
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(field.name),
+                HeaderValue::from_bytes(field.value),
+            ) {
+                map.append(name, value);
+            }
+        }
+        map
+    }
+
+    /// Where what is added next will lie.
+    const fn end(&self) -> usize {
+        self.head.len() + self.added.len()
+    }
+
+    /// Adds a value to its name, which has been added from `name` on and is so long.
+    fn add(&mut self, name: usize, length: usize, value: &[u8]) -> Place {
+        let at = self.end();
+        self.added.extend_from_slice(value);
+        Place {
+            name,
+            name_end: name + length,
+            value: at,
+            value_end: self.end(),
+        }
+    }
+
+    /// The lengths first: most names differ in that.
+    #[inline]
+    fn has_name(&self, place: &Place, name: &str) -> bool {
+        place.name_end - place.name == name.len()
+            && self
+                .slice(place.name..place.name_end)
+                .eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    #[inline]
+    fn field(&self, place: Place) -> Field<'_> {
+        Field {
+            name: self.slice(place.name..place.name_end),
+            value: self.slice(place.value..place.value_end),
+        }
+    }
+
+    /// A part of the head, or of what was added.
+    #[inline]
+    fn slice(&self, part: Range<usize>) -> &[u8] {
+        match part.start.checked_sub(self.head.len()) {
+            Some(start) => &self.added[start..part.end - self.head.len()],
+            None => &self.head[part],
+        }
+    }
+}
+
+impl std::fmt::Debug for Fields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values may be credentials.
+        f.debug_list()
+            .entries(self.iter().map(Field::name))
+            .finish()
+    }
+}
+
+impl From<&HeaderMap> for Fields {
+    fn from(map: &HeaderMap) -> Self {
+        let fields = map.iter();
+        fields
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect()
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
+        let mut made = Self::default();
+        for (name, value) in fields {
+            made.append(name, value);
+        }
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(fields: &Fields) -> String {
+        let mut out = Vec::new();
+        fields.write(&mut out);
+        assert_eq!(out.len(), fields.written_len());
+        String::from_utf8(out).unwrap()
+    }
+
+    /// Fields as they stand in a head, a line each.
+    fn read(text: &'static str) -> Fields {
+        let mut places = Vec::new();
+        let mut start = 0;
+        for line in text.split_inclusive("\r\n") {
+            let colon = line.find(':').unwrap();
+            let value = line[colon + 1..].trim();
+            let at = if value.is_empty() {
+                colon + 1
+            } else {
+                line.find(value).unwrap()
+            };
+            places.push((start..start + colon, start + at..start + at + value.len()));
+            start += line.len();
+        }
+        Fields::of_head(Bytes::from_static(text.as_bytes()), places.into_iter())
+    }
+
+    const HEAD: &str = "hOST:  me\r\nA:1\r\nb: 2\r\na: 3\r\nempty:\r\n";
+
+    #[test]
+    fn fields_are_written_as_they_were_read() {
+        assert_eq!(written(&read(HEAD)), HEAD);
+    }
+
+    #[test]
+    fn a_field_is_found_however_its_name_is_spelled() {
+        let fields = read(HEAD);
+        assert_eq!(fields.get("Host"), Some(&b"me"[..]));
+        assert_eq!(fields.all("a").collect::<Vec<_>>(), [b"1", b"3"]);
+        assert_eq!(fields.text("EMPTY"), Some(""));
+        assert!(!fields.contains("hos"));
+    }
+
+    #[test]
+    fn text_is_visible_ascii_only() {
+        let fields: Fields = [("a", &b"caf\xc3\xa9"[..]), ("b", b"a\tb"), ("c", b"\x7f")]
+            .into_iter()
+            .collect();
+        assert_eq!(
+            [fields.text("a"), fields.text("b"), fields.text("c")],
+            [None, Some("a\tb"), None]
+        );
+        assert_eq!(fields.texts("b").count(), 1);
+        assert_eq!(fields.texts("a").count(), 0);
+    }
+
+    #[test]
+    fn one_that_is_set_stands_where_the_first_stood_and_alone() {
+        let mut fields = read(HEAD);
+        fields.set("host", "you");
+        fields.set("a", "4");
+        fields.set("new", "5");
+        fields.set("new", "6");
+        assert_eq!(
+            written(&fields),
+            "hOST:  you\r\nA:4\r\nb: 2\r\nempty:\r\nnew: 6\r\n"
+        );
+    }
+
+    #[test]
+    fn the_others_keep_their_order_when_some_are_taken_out() {
+        let mut fields = read(HEAD);
+        fields.append("Z", "0");
+        fields.remove("A");
+        fields.retain(|field| !field.is("empty"));
+        assert_eq!(written(&fields), "hOST:  me\r\nb: 2\r\nZ: 0\r\n");
+    }
+
+    #[test]
+    fn a_map_has_them_in_lower_case_and_with_their_duplicates() {
+        let map = read(HEAD).to_map();
+        assert_eq!(map["host"], "me");
+        assert_eq!(map.get_all("a").iter().collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!(
+            written(&Fields::from(&map)),
+            "host: me\r\na: 1\r\na: 3\r\nb: 2\r\nempty: \r\n"
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! What is kept of a response's header fields: those of an allow-list, a few short values that share one allocation.
+//!
+//! The fields themselves lie in what was read from the connection, and would hold it for as long as a stream lasts.
+
+use crate::message::Fields;
+
+/// Most fields that are kept of one head.
+const FIELDS: usize = 40;
+
+/// Longest value that is kept, in bytes; the rest of it is cut off.
+const VALUE_BYTES: usize = 256;
+
+/// The fields with one of these names, a line each, `name: value`. `wanted` is sorted and in lower case. Values with other
+/// characters than visible ASCII are left out.
+pub(super) fn lines(fields: &Fields, wanted: &[&'static str]) -> Box<str> {
+    let kept = fields.iter().filter_map(|field| {
+        let name = field.name().to_ascii_lowercase();
+        let at = wanted.binary_search(&&*name).ok()?;
+        let value = field.text()?;
+        Some((wanted[at], &value[..value.len().min(VALUE_BYTES)]))
+    });
+    let mut lines = String::new();
+    for (name, value) in kept.take(FIELDS) {
+        for part in [name, ": ", value, "\n"] {
+            lines.push_str(part);
+        }
+    }
+    lines.into_boxed_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(fields: &[(&str, &str)]) -> String {
+        let fields: Fields = fields.iter().copied().collect();
+        lines(&fields, &["request-id", "retry-after"]).into()
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_kept_and_each_of_its_values() {
+        let head = [
+            ("Request-Id", "a"),
+            ("set-cookie", "secret"),
+            ("request-id", ""),
+            ("retry-after", "1"),
+        ];
+        assert_eq!(kept(&head), "request-id: a\nrequest-id: \nretry-after: 1\n");
+        assert_eq!(kept(&[("date", "today")]), "");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let long = "x".repeat(1000);
+        let lines = kept(&vec![("request-id", &*long); 100]);
+        assert_eq!(lines.len(), FIELDS * ("request-id: \n".len() + VALUE_BYTES));
+        assert_eq!(kept(&[("request-id", "é")]), "");
+    }
+}
