@@ -10,6 +10,8 @@ use crate::http1::head::parse_trailers;
 /// Most bytes of all chunk extensions of a body, and of its trailers: nobody needs them, and nobody may fill memory.
 const EXTRAS_MAX: usize = 16 << 10;
 
+const LINE_END: &[u8] = b"\r\n";
+
 /// Reads a body in chunks, however it is cut.
 #[derive(Debug, Default)]
 pub(in crate::http1) struct Chunked {
@@ -59,6 +61,14 @@ impl State {
         size: 0,
         digits: false,
     };
+
+    /// After the size line of a chunk; an empty chunk is the last.
+    const fn after(size: u64) -> Self {
+        match size {
+            0 => Self::Trailers { line_start: true },
+            size => Self::Data(size),
+        }
+    }
 }
 
 impl Chunked {
@@ -90,6 +100,8 @@ impl Chunked {
                 } else {
                     State::Data(left)
                 };
+            } else if let Some(length) = self.leap(&bytes[used..]) {
+                used += length;
             } else {
                 self.state = self.step(bytes[used])?;
                 used += 1;
@@ -98,13 +110,38 @@ impl Chunked {
         Ok(Decoded { payload, used })
     }
 
+    /// What nearly always comes between data, where it lies whole in `bytes`: a line end, a size without extensions, the
+    /// end without trailers. Says how long it is. Byte by byte a chunk took 370 instructions, not 160.
+    fn leap(&mut self, bytes: &[u8]) -> Option<usize> {
+        let ends = bytes.starts_with(LINE_END);
+        let line_end = match self.state {
+            State::DataCr if ends => LINE_END.len(),
+            State::START => 0,
+            State::Trailers { line_start: true } if ends && self.section.is_empty() => {
+                self.state = State::Over;
+                return Some(LINE_END.len());
+            }
+            _ => return None,
+        };
+        self.state = State::START;
+        let Some((size, length)) = size_line(&bytes[line_end..]) else {
+            return (line_end > 0).then_some(line_end);
+        };
+        self.state = State::after(size);
+        Some(line_end + length)
+    }
+
     /// One byte of what is not data.
     fn step(&mut self, byte: u8) -> io::Result<State> {
-        Ok(match (self.state, byte) {
-            (State::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => State::Size {
-                size: grown(size, byte)?,
+        if let State::Size { size, .. } = self.state
+            && let Some(digit) = hexadecimal(byte)
+        {
+            return Ok(State::Size {
+                size: grown(size, digit)?,
                 digits: true,
-            },
+            });
+        }
+        Ok(match (self.state, byte) {
             (State::Size { size, digits: true }, b'\r') => State::SizeEnd { size },
             (State::Size { size, digits: true }, b';' | b' ' | b'\t') => State::Extension { size },
             (State::Extension { size }, b'\r') => State::SizeEnd { size },
@@ -112,8 +149,7 @@ impl Chunked {
                 self.extra()?;
                 State::Extension { size }
             }
-            (State::SizeEnd { size: 0 }, b'\n') => State::Trailers { line_start: true },
-            (State::SizeEnd { size }, b'\n') => State::Data(size),
+            (State::SizeEnd { size }, b'\n') => State::after(size),
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::START,
             (State::Trailers { line_start }, byte) => self.trailer_byte(line_start, byte)?,
@@ -153,10 +189,34 @@ impl Chunked {
     }
 }
 
-fn grown(size: u64, digit: u8) -> io::Result<u64> {
-    let value = char::from(digit).to_digit(16).unwrap_or_default();
+/// The size that `bytes` begin with, and how long its line is, where that is whole and has nothing else in it.
+fn size_line(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut size = 0;
+    // So many digits are no more than fit.
+    for (at, byte) in bytes.iter().take(16).enumerate() {
+        let Some(digit) = hexadecimal(*byte) else {
+            let ends = at > 0 && bytes[at..].starts_with(LINE_END);
+            return ends.then_some((size, at + LINE_END.len()));
+        };
+        size = size << 4 | digit;
+    }
+    None
+}
+
+fn hexadecimal(digit: u8) -> Option<u64> {
+    let value = match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        b'A'..=b'F' => digit - b'A' + 10,
+        _ => return None,
+    };
+    Some(u64::from(value))
+}
+
+/// A size with another digit.
+fn grown(size: u64, digit: u64) -> io::Result<u64> {
     size.checked_mul(16)
-        .and_then(|size| size.checked_add(u64::from(value)))
+        .and_then(|size| size.checked_add(digit))
         .ok_or_else(|| malformed("a chunk's size is too large"))
 }
 
