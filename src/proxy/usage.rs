@@ -205,23 +205,20 @@ impl Filter {
         (stream && plain).then(Self::default)
     }
 
-    /// Whether the event that ends with `last` is the one to take out.
-    fn is_asked_for(&self, last: &[u8]) -> bool {
-        if self.held.is_empty() {
-            return is_usage_event(last);
+    /// Goes past the events that end in this frame before any usage stands in it. Returns where they end.
+    fn skip(&mut self, frame: &[u8]) -> usize {
+        // What is held has to be decided about, and so has a line feed that goes with the event before.
+        if !self.held.is_empty() || self.removed_last {
+            return 0;
         }
-        let event: Vec<u8> = self.held.iter().flatten().chain(last).copied().collect();
-        is_usage_event(&event)
+        let clear = usage_in(frame).unwrap_or(frame.len());
+        let skipped = self.framer.skip(&frame[..clear]);
+        self.released &= skipped == 0;
+        skipped
     }
 
-    fn take_held(&mut self) -> std::vec::Drain<'_, Bytes> {
-        self.held_bytes = 0;
-        self.held.drain(..)
-    }
-}
-
-impl Edit for Filter {
-    fn push(&mut self, frame: Bytes, out: &mut VecDeque<Piece>) {
+    /// Decides about the events of a frame from `start` on, where what came before passes.
+    fn decide(&mut self, frame: &Bytes, start: usize, out: &mut VecDeque<Piece>) {
         let mut framer = std::mem::take(&mut self.framer);
         // What of this frame has been decided on lies before `from`.
         let mut from = 0;
@@ -230,7 +227,7 @@ impl Edit for Filter {
                 out.push_back(Piece::Pass(frame.slice(range)));
             }
         };
-        for segment in framer.push(&frame) {
+        for segment in framer.push_from(frame, start) {
             let range = segment.range();
             match segment {
                 Segment::Late(_) if self.removed_last => {
@@ -243,11 +240,11 @@ impl Edit for Filter {
                     self.released = false;
                     if self.removed_last {
                         pass(from..range.start, out);
-                        out.extend(self.take_held().map(Piece::Remove));
+                        self.let_go(Piece::Remove, out);
                         out.push_back(Piece::Remove(frame.slice(range.clone())));
                         from = range.end;
                     } else {
-                        out.extend(self.take_held().map(Piece::Pass));
+                        self.let_go(Piece::Pass, out);
                     }
                 }
                 Segment::Open(_) if self.released => {}
@@ -255,7 +252,7 @@ impl Edit for Filter {
                     self.held_bytes += range.len();
                     if self.held_bytes > LONGEST_USAGE_EVENT || has_delta(&frame[range.clone()]) {
                         self.released = true;
-                        out.extend(self.take_held().map(Piece::Pass));
+                        self.let_go(Piece::Pass, out);
                     } else {
                         pass(from..range.start, out);
                         from = range.end;
@@ -266,17 +263,45 @@ impl Edit for Filter {
         }
         pass(from..frame.len(), out);
         self.framer = framer;
+    }
+
+    /// Whether the event that ends with `last` is the one to take out.
+    fn is_asked_for(&self, last: &[u8]) -> bool {
+        if self.held.is_empty() {
+            return is_usage_event(last);
+        }
+        let event: Vec<u8> = self.held.iter().flatten().chain(last).copied().collect();
+        is_usage_event(&event)
+    }
+
+    /// What was held is decided about.
+    fn let_go(&mut self, decided: fn(Bytes) -> Piece, out: &mut VecDeque<Piece>) {
+        self.held_bytes = 0;
+        for bytes in self.held.drain(..) {
+            out.push_back(decided(bytes));
+        }
+    }
+}
+
+impl Edit for Filter {
+    fn push(&mut self, frame: Bytes, out: &mut VecDeque<Piece>) {
+        let skipped = self.skip(&frame);
+        if skipped > 0 && skipped == frame.len() {
+            out.push_back(Piece::Pass(frame));
+        } else {
+            self.decide(&frame, skipped, out);
+        }
         corrupt(out);
     }
 
     fn finish(&mut self, out: &mut VecDeque<Piece>) {
         let asked_for = !self.held.is_empty() && self.is_asked_for(b"");
-        let decide = if asked_for {
+        let decided = if asked_for {
             Piece::Remove
         } else {
             Piece::Pass
         };
-        out.extend(self.take_held().map(decide));
+        self.let_go(decided, out);
     }
 }
 
@@ -289,9 +314,22 @@ fn has_delta(event: &[u8]) -> bool {
     DELTA.find(event).is_some()
 }
 
+/// Where the first usage stands that is more than the `null` which servers that were asked for it put into every chunk.
+fn usage_in(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + USAGE.find(&bytes[from..])?;
+        from = at + USAGE.needle().len();
+        let value = bytes[from..].strip_prefix(b":").unwrap_or_default();
+        if !value.trim_ascii_start().starts_with(b"null") {
+            return Some(at);
+        }
+    }
+}
+
 /// Whether an event is the one that asking for usage adds: usage, and no choices.
 fn is_usage_event(event: &[u8]) -> bool {
-    if event.len() > LONGEST_USAGE_EVENT || has_delta(event) || USAGE.find(event).is_none() {
+    if event.len() > LONGEST_USAGE_EVENT || usage_in(event).is_none() || has_delta(event) {
         return false;
     }
     let mut found = false;

@@ -62,12 +62,31 @@ impl Framer {
 
     /// Takes the next frame and yields its segments. All of them must be taken, or the rest of the frame is lost.
     pub fn push<'f>(&'f mut self, frame: &'f [u8]) -> impl Iterator<Item = Segment> + 'f {
-        let mut at = 0;
+        self.push_from(frame, 0)
+    }
+
+    /// Takes what follows in a frame after so many bytes of it, which were skipped. Segments are ranges of the frame.
+    pub fn push_from<'f>(
+        &'f mut self,
+        frame: &'f [u8],
+        mut at: usize,
+    ) -> impl Iterator<Item = Segment> + 'f {
         std::iter::from_fn(move || {
             let segment = self.next_segment(frame, at)?;
             at = segment.range().end;
             Some(segment)
         })
+    }
+
+    /// Goes to the last place in `bytes` where an event ends whatever came before: behind two line feeds in a row. Returns
+    /// how far that is; where there is none, nothing has changed and it is 0.
+    pub fn skip(&mut self, bytes: &[u8]) -> usize {
+        let is_second = |at: &usize| *at > 0 && bytes[at - 1] == b'\n';
+        let Some(last) = memchr::memrchr_iter(b'\n', bytes).find(is_second) else {
+            return 0;
+        };
+        *self = Self::default();
+        last + 1
     }
 
     /// Forgets where in a line the stream stands, after frames that were not pushed: the next [`Segment::End`] is the
@@ -87,7 +106,7 @@ impl Framer {
                 return Some(Segment::Late(start..at));
             }
         }
-        while let Some(text) = memchr::memchr2(b'\n', b'\r', &frame[at..]) {
+        while let Some(text) = text_len(&frame[at..]) {
             let blank = self.line_empty && text == 0;
             self.line_empty = true;
             let end = at + text;
@@ -108,5 +127,14 @@ impl Framer {
             self.line_empty = false;
         }
         Some(Segment::Open(start..frame.len()))
+    }
+}
+
+/// How much text stands before the next line end. Most lines with text are followed by one without, for which a search
+/// of its own is 60 instructions too many.
+fn text_len(bytes: &[u8]) -> Option<usize> {
+    match bytes.first()? {
+        b'\n' | b'\r' => Some(0),
+        _ => memchr::memchr2(b'\n', b'\r', bytes),
     }
 }

@@ -284,6 +284,17 @@ proptest! {
     }
 
     #[test]
+    fn what_is_skipped_changes_nothing_of_what_follows(stream in stream(), cuts in cuts()) {
+        let (mut whole, mut skipping) = (Framer::new(), Framer::new());
+        for piece in cut(&stream, &cuts) {
+            let skipped = skipping.skip(piece);
+            let segments: Vec<_> = whole.push(piece).filter(|segment| segment.range().start >= skipped).collect();
+            prop_assert_eq!(skipping.push_from(piece, skipped).collect::<Vec<_>>(), segments);
+            prop_assert!(skipped == 0 || piece[..skipped].ends_with(b"\n\n"));
+        }
+    }
+
+    #[test]
     fn segments_cover_every_frame_and_end_the_same_events(stream in stream(), cuts in cuts()) {
         let ends = |pieces: Vec<&[u8]>| {
             let (mut framer, mut ends, mut base) = (Framer::new(), Vec::new(), 0);

@@ -123,6 +123,23 @@ fn an_asked_for_event_that_ends_with_the_stream_is_taken_out() {
 }
 
 #[test]
+fn the_asked_for_event_is_known_however_its_members_are_written() {
+    for members in [
+        r#""usage":{},"choices":[]"#,
+        r#""choices" : [ ] , "usage" : { "prompt_tokens" : 9 }"#,
+        r#""usage":null,"choices":[],"usage":{"prompt_tokens":9}"#,
+    ] {
+        let event = format!("data: {{{members}}}\n\n");
+        let sent = format!("{HELLO}\n\n{event}{DONE}\n\n");
+        let passed = format!("{HELLO}\n\n{DONE}\n\n");
+        assert_eq!(
+            filtered([sent.as_bytes()]),
+            (passed.into_bytes(), event.into_bytes())
+        );
+    }
+}
+
+#[test]
 fn events_that_only_look_like_the_asked_for_one_pass() {
     for event in [
         r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":9}}"#,
