@@ -50,7 +50,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// What the hashes over both sides of a response body say: `streamgauge.integrity`.
+/// What comparing both sides of a response body says: `streamgauge.integrity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Integrity {
     /// The client's connection took exactly the upstream's bytes.

@@ -59,7 +59,7 @@ pub struct Exchange {
     pub end: End,
     /// What went wrong; `None` on success and when the client left.
     pub failure: Option<Failure>,
-    /// What the two body hashes say; `None` where no response body was passed on.
+    /// What comparing its bytes says; `None` where no response body was passed on.
     pub integrity: Option<Integrity>,
     /// What the observer could not make sense of, or did not see.
     pub problems: Problems,

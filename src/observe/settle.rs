@@ -1,4 +1,4 @@
-//! What an exchange's ending means: how it ended, whether that is a failure, and what the hashes prove.
+//! What an exchange's ending means: how it ended, whether that is a failure, and what the comparison of its bytes proves.
 
 use crate::exchange::{ApiError, Call, End, Exchange, Failure, Integrity};
 use crate::tee::{Close, Fault, FaultClass, Verdict};
