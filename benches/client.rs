@@ -211,7 +211,7 @@ impl Plan {
                         Some(connection) => connection,
                         None => own::Connection::new(stream(*address).await?),
                     };
-                    let request = Box::new(message::Request::from(self.request()));
+                    let request = message::Request::from(self.request());
                     let response = connection.send(request, pool).await?;
                     self.read(response.into()).await?;
                 }

@@ -184,8 +184,11 @@ impl Trace {
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    text.extend(nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)));
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
+    }
 }
 
 /// Where a request was sent.

@@ -1,6 +1,6 @@
 //! The side of a connection that asks.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -44,11 +44,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub async fn send<B>(
+    pub fn send<B>(
         self,
-        request: Box<Request<B>>,
+        request: Request<B>,
         pool: &Arc<Pool<T>>,
-    ) -> io::Result<Response<ResponseBody<T, B>>>
+    ) -> impl Future<Output = io::Result<Response<ResponseBody<T, B>>>> + use<T, B>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -59,18 +59,20 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
             mut fields,
             body,
             ..
-        } = *request;
+        } = request;
         let encoder = encoder(&mut fields, &body);
         wire.extend([Piece::Bytes(head::write_request(&method, &uri, &fields))]);
-        drop((uri, fields));
+        // Boxed, and all of the request gone: what waits for the response is moved, and lies in every future around it.
         let mut exchange = Box::new(Exchange {
             wire,
             upload: Some(Outgoing::new(body, Some(encoder))),
             pool: Arc::clone(pool),
             reusable: true,
         });
-        let (response, version) = poll_fn(|cx| exchange.poll_head(cx)).await?;
-        exchange.begin(response, version, &method)
+        async move {
+            let (response, version) = poll_fn(|cx| exchange.poll_head(cx)).await?;
+            exchange.begin(response, version, &method)
+        }
     }
 }
 

@@ -21,7 +21,8 @@ pub(super) struct Outgoing<B> {
     body: B,
     /// `None` for a message that has no body, whatever `body` says.
     encoder: Option<Encoder>,
-    trailers: Option<HeaderMap>,
+    /// Boxed: they are rare, and as large as the rest.
+    trailers: Option<Box<HeaderMap>>,
     state: State,
 }
 
@@ -62,7 +63,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
                 Poll::Ready(Some(Err(_))) => self.state = State::Broken,
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => self.data(data, outlet),
-                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                    Err(frame) => self.trailers = frame.into_trailers().ok().map(Box::new),
                 },
             }
         }
@@ -79,7 +80,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
 
     fn end(&mut self, outlet: &mut impl Outlet) {
         let ended = match self.encoder {
-            Some(encoder) => encoder.end(self.trailers.as_ref(), outlet),
+            Some(encoder) => encoder.end(self.trailers.as_deref(), outlet),
             None => Ok(()),
         };
         self.state = match ended {

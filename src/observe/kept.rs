@@ -10,22 +10,16 @@ const FIELDS: usize = 40;
 /// Longest value that is kept, in bytes; the rest of it is cut off.
 const VALUE_BYTES: usize = 256;
 
-/// The fields with one of these names, a line each, `name: value`. `wanted` is sorted and in lower case. Values with other
-/// characters than visible ASCII are left out.
+/// The fields with one of these names, a line each, `name: value`. `wanted` is in lower case. Values with other characters
+/// than visible ASCII are left out.
 pub(super) fn lines(fields: &Fields, wanted: &[&'static str]) -> Box<str> {
     let kept = fields.iter().filter_map(|field| {
-        let name = field.name().to_ascii_lowercase();
-        let at = wanted.binary_search(&&*name).ok()?;
+        let name = wanted.iter().find(|name| field.is(name))?;
         let value = field.text()?;
-        Some((wanted[at], &value[..value.len().min(VALUE_BYTES)]))
+        Some([name, ": ", &value[..value.len().min(VALUE_BYTES)], "\n"])
     });
-    let mut lines = String::new();
-    for (name, value) in kept.take(FIELDS) {
-        for part in [name, ": ", value, "\n"] {
-            lines.push_str(part);
-        }
-    }
-    lines.into_boxed_str()
+    let kept: Vec<[&str; 4]> = kept.take(FIELDS).collect();
+    kept.as_flattened().concat().into_boxed_str()
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub struct Outgoing {
     sent: bool,
     /// Frames that were read ahead.
     ahead: VecDeque<Bytes>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     /// What is still to be read from the client.
     rest: Option<RequestTee<RequestBody>>,
     /// There while something is still to be read from the client.
@@ -92,7 +92,7 @@ impl Body for Outgoing {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         if let Some(trailers) = self.trailers.take() {
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            return Poll::Ready(Some(Ok(Frame::trailers(*trailers))));
         }
         self.poll_rest(cx)
     }
@@ -123,7 +123,7 @@ pub struct ReadAhead {
     /// Frames in their order.
     pub frames: VecDeque<Bytes>,
     /// Trailers, once the body is over.
-    pub trailers: Option<HeaderMap>,
+    pub trailers: Option<Box<HeaderMap>>,
     /// The rest; `None` when the body is over.
     pub rest: Option<RequestTee<RequestBody>>,
     /// Whether the client said how long the body is.

@@ -127,7 +127,7 @@ impl Carrier {
         request: Outbound,
     ) -> Result<Response<UpstreamBody>, CarryError> {
         let response = connection
-            .send(request, &self.connections.own().idle)
+            .send(*request, &self.connections.own().idle)
             .await?;
         Ok(response.map(Either::Left))
     }

@@ -1,6 +1,7 @@
 //! One request's way to its upstream and the head's way back.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -169,12 +170,13 @@ impl Outbound<'_> {
         }
     }
 
-    async fn send(
+    /// Sends a request and waits for the head of the answer. The future has no more in it than the waiting needs.
+    fn send(
         &self,
         fields: Fields,
         body: ReadAhead,
         usage_asked: bool,
-    ) -> Result<Response<UpstreamBody>, ProxyError> {
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, ProxyError>> + Send {
         let upstream = &self.target.upstream;
         let tap = self.exchange.tap();
         let (body, upload) = Outgoing::new(tap.clone(), body);
@@ -197,17 +199,19 @@ impl Outbound<'_> {
             fields,
             body: Box::new(body),
         });
-        let response = upstream.call(request, upload).await.inspect_err(|error| {
-            if *error != ProxyError::ClientLeft {
-                tap.show(Event::Unanswered(Instant::now(), error.kind()));
-            }
-        })?;
-        tap.show(Event::ResponseHead {
-            at: Instant::now(),
-            status: response.status,
-            fields: response.fields.clone(),
-        });
-        Ok(response)
+        async move {
+            let response = upstream.call(request, upload).await.inspect_err(|error| {
+                if *error != ProxyError::ClientLeft {
+                    tap.show(Event::Unanswered(Instant::now(), error.kind()));
+                }
+            })?;
+            tap.show(Event::ResponseHead {
+                at: Instant::now(),
+                status: response.status,
+                fields: response.fields.clone(),
+            });
+            Ok(response)
+        }
     }
 }
 

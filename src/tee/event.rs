@@ -141,7 +141,7 @@ pub struct Closing {
     pub response_bytes: u64,
     /// Time frames spent between the read and the hand-over, summed.
     pub held: Duration,
-    /// What the two hashes of the body say; `None` where no body was passed on.
+    /// What comparing both sides of the body says; `None` where no body was passed on.
     pub verdict: Option<Verdict>,
 }
 

@@ -63,7 +63,7 @@ where
                     self.body.is_end_stream()
                 }
                 Some(Err(frame)) => {
-                    trailers = frame.into_trailers().ok();
+                    trailers = frame.into_trailers().ok().map(Box::new);
                     self.body.is_end_stream()
                 }
             };
@@ -101,7 +101,7 @@ pub struct Ahead {
     /// Its bytes, in one piece.
     pub bytes: Bytes,
     /// Its trailers.
-    pub trailers: Option<HeaderMap>,
+    pub trailers: Option<Box<HeaderMap>>,
     /// Whether that is all of it.
     pub over: bool,
 }

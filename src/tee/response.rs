@@ -58,7 +58,7 @@ pub struct ResponseTee<B: Body, E: Edit> {
 struct Edited<E> {
     edit: E,
     decided: VecDeque<Piece>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     read_at: Instant,
     /// Whether the upstream's body is over.
     over: bool,
@@ -70,7 +70,7 @@ impl<E: Edit> Edited<E> {
         self.over = over;
         match frame.map(Frame::into_data) {
             Some(Ok(bytes)) => self.edit.push(bytes, &mut self.decided),
-            Some(Err(frame)) => self.trailers = frame.into_trailers().ok(),
+            Some(Err(frame)) => self.trailers = frame.into_trailers().ok().map(Box::new),
             None => {}
         }
         if over || self.trailers.is_some() {
@@ -186,7 +186,8 @@ where
                 }
             }
         }
-        edited.trailers.take().map(Frame::trailers)
+        let trailers = edited.trailers.take()?;
+        Some(Frame::trailers(*trailers))
     }
 
     /// After a failure: what the edit still held goes out, then the failure.

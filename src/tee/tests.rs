@@ -437,7 +437,10 @@ async fn trailers_are_read_ahead_and_an_empty_body_is_not_shown() {
     let script = vec![Some(Ok(Frame::trailers(trailers.clone())))];
     let (ahead, _, seen) = read_ahead(7, script).await;
     let ahead = ahead.expect("the script is whole");
-    assert_eq!((ahead.trailers, ahead.over), (Some(trailers), true));
+    assert_eq!(
+        (ahead.trailers, ahead.over),
+        (Some(Box::new(trailers)), true)
+    );
     assert!(ahead.bytes.is_empty() && seen.is_empty());
 }
 
