@@ -17,6 +17,8 @@ use super::outgoing::Outlet;
 const READ_BYTES: usize = 64 << 10;
 /// Bytes to be written that are worth a write.
 const WRITE_BYTES: usize = 64 << 10;
+/// Up to so many bytes are put together for a write, as the system takes one piece in less time than several.
+const TOGETHER_BYTES: usize = 4 << 10;
 /// Pieces of one write.
 const WRITE_PIECES: usize = 32;
 
@@ -170,18 +172,37 @@ impl<T: AsyncWrite + Unpin> Wire<T> {
     /// Writes all there is to be written.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
-            let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
-            let pieces = self.output.iter().zip(&mut slices).map(|(piece, slice)| {
-                *slice = IoSlice::new(piece.as_ref());
-            });
-            let count = pieces.count();
-            let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..count]))?;
+            let written = if self.output_bytes <= TOGETHER_BYTES {
+                ready!(self.poll_write_together(cx))?
+            } else {
+                ready!(self.poll_write_pieces(cx))?
+            };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written(written);
         }
         Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_write_together(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut end = 0;
+            for piece in self.output.iter().map(AsRef::as_ref) {
+                buffer[end..end + piece.len()].copy_from_slice(piece);
+                end += piece.len();
+            }
+            Pin::new(&mut self.io).poll_write(cx, &buffer[..end])
+        })
+    }
+
+    fn poll_write_pieces(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
+        let pieces = self.output.iter().zip(&mut slices).map(|(piece, slice)| {
+            *slice = IoSlice::new(piece.as_ref());
+        });
+        let count = pieces.count();
+        Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..count])
     }
 
     fn written(&mut self, mut bytes: usize) {
