@@ -115,7 +115,7 @@ impl Said<'_> {
         )
         .with_estimates(self.estimates.cloned());
         let mut run = Run {
-            observer: Box::new(observer),
+            observer,
             start: head.received,
             clock: Clock::new(self.capture, guess),
         };

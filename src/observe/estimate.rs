@@ -35,7 +35,7 @@ pub(super) struct Finished {
 impl Finished {
     /// Gives it to every sink.
     pub(super) fn deliver(self) {
-        let exchange = Arc::new(*self.exchange);
+        let exchange = Arc::<Exchange>::from(self.exchange);
         for sink in self.sinks.iter() {
             sink.finished(self.id, &exchange);
         }

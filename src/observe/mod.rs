@@ -187,13 +187,13 @@ pub fn observer(
     config: &Config,
     ours: Arc<str>,
     sinks: Arc<[Arc<dyn Sink>]>,
-) -> ExchangeObserver {
-    let mut exchange = Exchange {
+) -> Box<ExchangeObserver> {
+    let mut exchange = Box::new(Exchange {
         call: dialect.map(Dialect::call),
         http: http_facts(head, dialect.map(Dialect::route)),
         trace,
         ..Exchange::begin(head.received_at)
-    };
+    });
     if let (Some(dialect), Some(query)) = (dialect, head.uri.query()) {
         dialect.query(query, &mut exchange.request);
     }

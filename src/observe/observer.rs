@@ -53,17 +53,18 @@ pub struct ExchangeObserver {
 }
 
 impl ExchangeObserver {
-    /// An observer for an exchange whose head has been read.
+    /// An observer for an exchange whose head has been read. Boxed from the first: it is large, and passes through several
+    /// hands before it sees a frame.
     #[must_use]
     pub(super) fn new(
         id: ExchangeId,
         head: &RequestHead,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         dialect: Option<&'static dyn Dialect>,
         config: &Config,
         secrets: Secrets,
         sinks: Arc<[Arc<dyn Sink>]>,
-    ) -> Self {
+    ) -> Box<Self> {
         let coding = head
             .fields
             .text(CONTENT_ENCODING)
@@ -72,10 +73,10 @@ impl ExchangeObserver {
         let compressed = dialect.is_some() && is_coded(coding);
         exchange.quirks.insert_if(compressed, Quirk::CodedRequest);
         let content_type = head.fields.get(CONTENT_TYPE).unwrap_or_default();
-        Self {
+        Box::new(Self {
             id,
             received: head.received,
-            exchange: Box::new(exchange),
+            exchange,
             request: RequestReading::new(dialect, coding, content_type, config.inspect_bytes),
             response: ResponseReading::new(dialect, config.inspect_bytes),
             session: None,
@@ -88,18 +89,18 @@ impl ExchangeObserver {
             sinks,
             estimates: None,
             body: None,
-        }
+        })
     }
 
     /// The same for a request that may open a session; the responses by it take their identities from `ids`.
     #[must_use]
     pub fn with_session(
-        mut self,
+        mut self: Box<Self>,
         dialect: &dyn SessionDialect,
         head: &RequestHead,
         config: &Config,
         ids: Arc<AtomicU64>,
-    ) -> Self {
+    ) -> Box<Self> {
         self.exchange.http.route = Some(dialect.route());
         let session = SessionReading::new(dialect, head.uri.query(), config, ids);
         self.session = Some(Box::new(session));
@@ -108,7 +109,7 @@ impl ExchangeObserver {
 
     /// The same, with the tokens counted that nobody reports.
     #[must_use]
-    pub fn with_estimates(mut self, estimates: Option<Estimates>) -> Self {
+    pub fn with_estimates(mut self: Box<Self>, estimates: Option<Estimates>) -> Box<Self> {
         self.estimates = estimates;
         self
     }

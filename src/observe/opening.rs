@@ -23,7 +23,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    fn observer(self) -> ExchangeObserver {
+    fn observer(self) -> Box<ExchangeObserver> {
         let Shared {
             config,
             sinks,
@@ -73,11 +73,9 @@ impl Observation {
         let opening = &mut self.opening;
         self.observer.get_or_insert_with(|| {
             let opening = opening.take();
-            Box::new(
-                opening
-                    .expect("it is taken only here, and only once")
-                    .observer(),
-            )
+            opening
+                .expect("it is taken only here, and only once")
+                .observer()
         })
     }
 }

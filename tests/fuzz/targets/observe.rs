@@ -88,7 +88,7 @@ fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> 
     let kept = Arc::new(Kept::default());
     let sinks: Arc<[Arc<dyn Sink>]> = Arc::new([Arc::clone(&kept) as Arc<dyn Sink>]);
     let dialect = dialect::for_request(head.method.as_str(), path);
-    let mut observer = Box::new(observe::observer(
+    let mut observer = observe::observer(
         ExchangeId(1),
         &head,
         dialect,
@@ -96,7 +96,7 @@ fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> 
         &Config::default(),
         "".into(),
         sinks,
-    ));
+    );
     let frames = || pieces.iter().map(|piece| Bytes::copy_from_slice(piece));
     frames().for_each(|frame| observer.observe(Event::RequestFrame(at, frame)));
     observer.observe(Event::RequestEnd(at, 0));
