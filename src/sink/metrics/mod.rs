@@ -13,7 +13,7 @@ mod window;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};
@@ -63,7 +63,6 @@ impl Default for Config {
 pub struct Metrics {
     vocabularies: Vec<&'static dyn Vocabulary>,
     table: Table,
-    windows: Arc<Mutex<Windows>>,
     failures: Arc<AtomicU64>,
     provider: SdkMeterProvider,
     reader: SharedReader,
@@ -129,23 +128,25 @@ impl Metrics {
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
         let meter = provider.meter_with_scope(scope);
-        let windows = Arc::new(Mutex::new(Windows::new(
-            config.error_window,
-            Instant::now(),
-        )));
+        let windows = Arc::new(Windows::new(config.error_window, Instant::now()));
         let metrics = || {
             vocabularies
                 .iter()
                 .flat_map(|vocabulary| vocabulary.metrics())
         };
-        let table = Table::new(&meter, metrics(), config.label_values, 4 * series);
+        let table = Table::new(
+            &meter,
+            metrics(),
+            &windows,
+            config.label_values,
+            4 * series,
+        );
         for metric in metrics().filter(|metric| metric.kind == Kind::WindowMean) {
             observe_window(&meter, metric, Arc::clone(&windows));
         }
         Self {
             vocabularies,
             table,
-            windows,
             failures,
             provider,
             reader,
@@ -297,20 +298,6 @@ impl Record for Recorder<'_> {
 impl Recorder<'_> {
     fn record_in(&self, series: &Series, samples: &[Option<Sample>]) {
         series.record(&self.metrics.table, samples, self.seen_at, self.origin);
-        for sample in samples
-            .iter()
-            .flatten()
-            .filter(|sample| sample.metric.kind == Kind::WindowMean)
-        {
-            if let semconv::Number::Float(value) = sample.value {
-                let mut windows = self
-                    .metrics
-                    .windows
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                windows.add(series.labels(), value, Instant::now());
-            }
-        }
     }
 }
 
@@ -344,17 +331,14 @@ fn origin(trace: &Trace, exchange: &Exchange) -> Origin {
     }
 }
 
-fn observe_window(meter: &Meter, metric: &'static Metric, windows: Arc<Mutex<Windows>>) {
+fn observe_window(meter: &Meter, metric: &'static Metric, windows: Arc<Windows>) {
     let builder = meter
         .f64_observable_gauge(metric.name)
         .with_unit(metric.unit)
         .with_description(metric.description);
     let observe = move |point: &dyn opentelemetry::metrics::AsyncInstrument<f64>| {
-        let means = windows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .means(Instant::now());
-        means
+        windows
+            .means(Instant::now())
             .into_iter()
             .for_each(|(labels, mean)| point.observe(mean, &labels));
     };

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
@@ -17,6 +17,7 @@ use opentelemetry::metrics::{
 
 use super::bundle::{Bundle, Bundles};
 use super::fold::Folds;
+use super::window::{Window, Windows};
 use crate::semconv::{Attribute, Facets, Kind, Metric, Number, Sample, Value};
 use crate::sink::attributes::key_value;
 
@@ -56,7 +57,8 @@ pub(super) struct Table {
 /// One set of attributes, and what is bound to it.
 pub(super) struct Series {
     attributes: Vec<Attribute<'static>>,
-    labels: Vec<KeyValue>,
+    /// The same, sorted by key.
+    pub(super) labels: Vec<KeyValue>,
     handles: Mutex<Vec<Handle>>,
 }
 
@@ -65,6 +67,7 @@ enum Instrument {
     Gauge(Gauge<u64>),
     Floats(Histogram<f64>),
     Ints(Histogram<u64>),
+    Mean(Arc<Windows>),
 }
 
 struct Handle {
@@ -80,6 +83,7 @@ enum Bound {
     Gauge(BoundGauge<u64>, SystemTime),
     Floats(BoundHistogram<f64>),
     Ints(BoundHistogram<u64>),
+    Mean(Window),
 }
 
 impl Table {
@@ -87,11 +91,12 @@ impl Table {
     pub(super) fn new<'m>(
         meter: &Meter,
         metrics: impl Iterator<Item = &'m &'static Metric>,
+        windows: &Arc<Windows>,
         label_values: usize,
         capacity: usize,
     ) -> Self {
-        let instruments =
-            metrics.filter_map(|metric| Some((metric.name, Instrument::new(meter, metric)?)));
+        let instrument = |metric| Instrument::new(meter, metric, windows);
+        let instruments = metrics.filter_map(|metric| Some((metric.name, instrument(metric)?)));
         Self {
             instruments: instruments.collect(),
             capacity,
@@ -190,11 +195,6 @@ impl Series {
         }
     }
 
-    /// Its attributes, sorted by key.
-    pub(super) fn labels(&self) -> &[KeyValue] {
-        &self.labels
-    }
-
     /// Records samples of metrics that the table has instruments for.
     /// `seen_at` is when the response came that they are of.
     pub(super) fn record(
@@ -257,6 +257,7 @@ impl Handle {
                 (0..sample.times).for_each(|_| histogram.record(number));
                 self.keep(number, origin);
             }
+            (Bound::Mean(window), Number::Float(number)) => window.add(number, Instant::now()),
             (_, number) => debug_assert!(false, "{} does not take {number:?}", self.metric.name),
         }
     }
@@ -274,7 +275,7 @@ impl Handle {
 
 impl Instrument {
     /// `None` for metrics that are observed rather than recorded.
-    fn new(meter: &Meter, metric: &'static Metric) -> Option<Self> {
+    fn new(meter: &Meter, metric: &'static Metric, windows: &Arc<Windows>) -> Option<Self> {
         let (name, unit, description) = (metric.name, metric.unit, metric.description);
         Some(match metric.kind {
             Kind::Counter => Self::Counter(
@@ -305,7 +306,8 @@ impl Instrument {
                     .with_description(description);
                 Self::Ints(builder.with_boundaries(bounds.to_vec()).build())
             }
-            Kind::WindowMean | Kind::ObservedCounter | Kind::ObservedGauge => return None,
+            Kind::WindowMean => Self::Mean(Arc::clone(windows)),
+            Kind::ObservedCounter | Kind::ObservedGauge => return None,
         })
     }
 
@@ -315,6 +317,7 @@ impl Instrument {
             Self::Gauge(gauge) => Bound::Gauge(gauge.bind(labels), SystemTime::UNIX_EPOCH),
             Self::Floats(histogram) => Bound::Floats(histogram.bind(labels)),
             Self::Ints(histogram) => Bound::Ints(histogram.bind(labels)),
+            Self::Mean(windows) => Bound::Mean(windows.bind(labels)),
         }
     }
 }

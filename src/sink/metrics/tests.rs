@@ -1,5 +1,7 @@
 //! From a finished exchange to the text of a scrape.
 
+use std::sync::Mutex;
+
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
 use super::*;
@@ -125,6 +127,7 @@ fn forgetting_the_way_to_a_series_loses_no_count() {
     let small = Table::new(
         &metrics.meter,
         semconv::named("llm").unwrap().metrics().iter(),
+        &Arc::new(Windows::new(Duration::from_secs(300), Instant::now())),
         100,
         2,
     );
@@ -143,7 +146,7 @@ fn forgetting_the_way_to_a_series_loses_no_count() {
                 SystemTime::UNIX_EPOCH,
                 None,
             );
-            assert_eq!(series.labels()[0].value.as_str(), model, "round {round}");
+            assert_eq!(series.labels[0].value.as_str(), model, "round {round}");
         }
     }
     let counts: Vec<_> = lines(&metrics, "llm_requests_total");
