@@ -4,7 +4,7 @@
 //! instructions more; all follow from the facets, and their order hardly ever changes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 
@@ -30,9 +30,12 @@ struct Found {
     series: Arc<Series>,
 }
 
-/// Where in a bundle the next series most likely is.
-#[derive(Default)]
-pub(super) struct Place(usize);
+/// A bundle while an exchange records.
+pub(super) struct Opened<'b> {
+    all: MutexGuard<'b, Vec<Found>>,
+    /// Where the next series most likely is.
+    next: usize,
+}
 
 impl Bundles {
     /// The bundle of these facets.
@@ -59,26 +62,33 @@ impl Bundles {
 }
 
 impl Bundle {
+    /// Locks it for one exchange, rather than for each of its sets of labels.
+    pub(super) fn open(&self) -> Opened<'_> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Opened { all, next: 0 }
+    }
+}
+
+impl Opened<'_> {
     /// The series of a set of labels, `find` told to look where it is not known. Whatever comes after the one before is
     /// looked at first.
     pub(super) fn series(
-        &self,
-        place: &mut Place,
+        &mut self,
         labels: &'static Labels,
         by: Option<Label>,
         find: impl FnOnce() -> Arc<Series>,
-    ) -> Arc<Series> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> &Series {
+        let all = &mut *self.all;
         let is_it = |found: &Found| std::ptr::eq(found.labels, labels) && found.by == by;
-        let at = match all.get(place.0) {
-            Some(found) if is_it(found) => place.0,
+        let at = match all.get(self.next) {
+            Some(found) if is_it(found) => self.next,
             _ => all.iter().position(is_it).unwrap_or_else(|| {
                 let series = find();
                 all.push(Found { labels, by, series });
                 all.len() - 1
             }),
         };
-        place.0 = at + 1;
-        Arc::clone(&all[at].series)
+        self.next = at + 1;
+        &all[at].series
     }
 }

@@ -26,9 +26,9 @@ use opentelemetry_sdk::metrics::{
     Instrument, ManualReader, PeriodicReader, SdkMeterProvider, Stream, Temporality,
 };
 
-use self::bundle::{Bundle, Place};
+use self::bundle::Opened;
 use self::push::{Counted, SharedReader};
-use self::series::{Origin, Series, Table};
+use self::series::{Origin, Table};
 use self::window::Windows;
 use super::{ExchangeId, Sink};
 use crate::exchange::{Exchange, Trace};
@@ -134,13 +134,7 @@ impl Metrics {
                 .iter()
                 .flat_map(|vocabulary| vocabulary.metrics())
         };
-        let table = Table::new(
-            &meter,
-            metrics(),
-            &windows,
-            config.label_values,
-            4 * series,
-        );
+        let table = Table::new(&meter, metrics(), &windows, config.label_values, 4 * series);
         for metric in metrics().filter(|metric| metric.kind == Kind::WindowMean) {
             observe_window(&meter, metric, Arc::clone(&windows));
         }
@@ -224,10 +218,10 @@ impl Sink for Metrics {
             .map(|trace| origin(trace, exchange));
         let times = &exchange.times;
         let facets = Facets::of(exchange);
+        let bundle = self.table.bundle(&facets);
         let mut recorder = Recorder {
             metrics: self,
-            bundle: self.table.bundle(&facets),
-            place: Place::default(),
+            bundle: bundle.open(),
             facets,
             seen_at: exchange.started_at + times.response_head.unwrap_or(times.end),
             origin,
@@ -266,8 +260,7 @@ impl fmt::Debug for Metrics {
 struct Recorder<'e> {
     metrics: &'e Metrics,
     facets: Facets<'e>,
-    bundle: Arc<Bundle>,
-    place: Place,
+    bundle: Opened<'e>,
     seen_at: SystemTime,
     origin: Option<Origin>,
 }
@@ -279,25 +272,21 @@ impl Record for Recorder<'_> {
         }
         let (table, facets) = (&self.metrics.table, &self.facets);
         let find = || table.series(&labels.of(facets, by));
-        let series = self.bundle.series(&mut self.place, labels, by, find);
-        self.record_in(&series, samples);
+        let series = self.bundle.series(labels, by, find);
+        series.record(table, samples, self.seen_at, self.origin);
     }
 
     fn record_under(&mut self, labels: &[Attribute<'_>], samples: &[Option<Sample>]) {
         if samples.iter().any(Option::is_some) {
-            self.record_in(&self.metrics.table.series(labels), samples);
+            let table = &self.metrics.table;
+            let series = table.series(labels);
+            series.record(table, samples, self.seen_at, self.origin);
         }
     }
 
     fn hears(&self, vocabulary: &str) -> bool {
         let mut spoken = self.metrics.vocabularies.iter();
         spoken.any(|spoken| spoken.name() == vocabulary)
-    }
-}
-
-impl Recorder<'_> {
-    fn record_in(&self, series: &Series, samples: &[Option<Sample>]) {
-        series.record(&self.metrics.table, samples, self.seen_at, self.origin);
     }
 }
 
