@@ -3,15 +3,21 @@
 use crate::exchange::Headers;
 use crate::semconv::Attributes;
 
-/// Names, each with its attribute's key.
-macro_rules! keyed {
+/// The function from each of these names to its attribute's key: a match, whose cases the compiler tells apart by length,
+/// and no table to be searched.
+macro_rules! keys {
     ($($name:literal),* $(,)?) => {
-        [$(($name, concat!("http.response.header.", $name))),*]
+        fn key(name: &str) -> Option<&'static str> {
+            match name {
+                $($name => Some(concat!("http.response.header.", $name)),)*
+                _ => None,
+            }
+        }
     };
 }
 
-/// Every field that may be kept.
-const FIELDS: [(&str, &str); 29] = keyed![
+// Every field that may be kept.
+keys![
     "anthropic-ratelimit-input-tokens-limit",
     "anthropic-ratelimit-input-tokens-remaining",
     "anthropic-ratelimit-input-tokens-reset",
@@ -52,8 +58,7 @@ pub(super) fn attributes<'a>(headers: &'a Headers, span: &mut Attributes<'a>) {
         while let Some((_, value)) = fields.next_if(|(next, _)| *next == name) {
             values.push(value);
         }
-        let known = FIELDS.iter().find(|(known, _)| *known == name);
-        if let Some((_, key)) = known.filter(|(_, key)| !span.has(key)) {
+        if let Some(key) = key(name).filter(|key| !span.has(key)) {
             span.put(key, values);
         }
     }
