@@ -44,6 +44,7 @@ pub(super) fn bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
 }
 
 /// Tag and length of a field whose bytes follow.
+#[inline]
 pub(super) fn length(out: &mut Vec<u8>, field: u32, bytes: usize) {
     match u8::try_from(bytes) {
         // Both in one piece: most of a span is short texts.
@@ -68,7 +69,9 @@ pub(super) fn message(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec
     if varint_len(length as u64) == LENGTH_GUESS {
         out[guess].copy_from_slice(&[length as u8 | 0x80, (length >> 7) as u8]);
     } else {
-        out.splice(guess, varint(length as u64));
+        let mut known = Vec::new();
+        put_varint(&mut known, length as u64);
+        out.splice(guess, known);
     }
 }
 
@@ -102,8 +105,9 @@ fn short_value(out: &mut Vec<u8>, len: u8, value: &Value<'_>) {
             out.extend_from_slice(&[delimited(2), len, delimited(1), text.len() as u8]);
             out.extend_from_slice(text.as_bytes());
         }
-        Value::Int(number @ 0..0x80) => {
-            out.extend_from_slice(&[delimited(2), len, 3 << 3, *number as u8]);
+        Value::Int(number) => {
+            out.extend_from_slice(&[delimited(2), len, 3 << 3]);
+            put_varint(out, number.cast_unsigned());
         }
         Value::Float(number) => {
             out.extend_from_slice(&[delimited(2), len, (4 << 3 | FIXED_64) as u8]);
@@ -177,21 +181,14 @@ fn tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
     put_varint(out, u64::from(field << 3 | wire_type));
 }
 
-/// Nearly all numbers here are tags and lengths of one byte.
-fn put_varint(out: &mut Vec<u8>, number: u64) {
-    match u8::try_from(number) {
-        Ok(byte @ ..0x80) => out.push(byte),
-        _ => out.extend(varint(number)),
-    }
-}
-
 /// Seven bits to a byte, the lowest first; all but the last byte have the top bit set.
-fn varint(number: u64) -> impl Iterator<Item = u8> {
-    let length = varint_len(number);
-    (0..length).map(move |at| {
-        let more = if at + 1 < length { 0x80 } else { 0 };
-        (number >> (7 * at)) as u8 & 0x7f | more
-    })
+#[inline]
+fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
 }
 
 #[cfg(test)]

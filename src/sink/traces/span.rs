@@ -184,14 +184,15 @@ impl<'e> Draft<'e> {
         if span.events {
             self.write_events(out);
         }
-        protobuf::message(out, 15, |out| {
-            if let Some(description) = span.error {
+        match span.error {
+            Some(description) => protobuf::message(out, 15, |out| {
                 if !description.is_empty() {
                     protobuf::bytes(out, 2, description.as_bytes());
                 }
                 protobuf::number(out, 3, StatusCode::Error as u64);
-            }
-        });
+            }),
+            None => protobuf::length(out, 15, 0),
+        }
         let remote = if span.parent_is_remote {
             SpanFlags::ContextIsRemoteMask as u32
         } else {
