@@ -134,12 +134,13 @@ impl Fields {
 
     /// The values of all fields of this name.
     pub fn all<N: AsRef<str>>(&self, name: N) -> impl Iterator<Item = &[u8]> + use<'_, N> {
-        // The lengths first: most names differ in that.
+        // The lengths first: most names differ in that, and `as_ref` looks a constant up.
         let length = name.as_ref().len();
         let same_length = self.places.iter();
         let same_length = same_length.filter(move |place| place.name_end - place.name == length);
-        let of_name = same_length.filter(move |place| self.has_name(place, name.as_ref()));
-        of_name.map(|place| self.slice(place.value..place.value_end))
+        let fields = same_length.map(|place| self.field(*place));
+        let of_name = fields.filter(move |field| field.is(name.as_ref()));
+        of_name.map(|field| field.value)
     }
 
     /// Those of them that are visible ASCII.
@@ -160,7 +161,7 @@ impl Fields {
     /// Puts one field of this name where the first was, spelled as it was, or at the end.
     pub fn set(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
         let name = name.as_ref();
-        let mut of_name = (0..self.len()).filter(|at| self.has_name(&self.places[*at], name));
+        let mut of_name = (0..self.len()).filter(|at| self.field(self.places[*at]).is(name));
         let Some(first) = of_name.next() else {
             return self.append(name, value);
         };
@@ -244,15 +245,6 @@ impl Fields {
             value: at,
             value_end: self.end(),
         }
-    }
-
-    /// The lengths first: most names differ in that.
-    #[inline]
-    fn has_name(&self, place: &Place, name: &str) -> bool {
-        place.name_end - place.name == name.len()
-            && self
-                .slice(place.name..place.name_end)
-                .eq_ignore_ascii_case(name.as_bytes())
     }
 
     #[inline]
