@@ -122,12 +122,17 @@ async fn readyz(Shared(state): Shared<State>) -> (StatusCode, &'static str) {
     }
 }
 
-async fn metrics(Shared(state): Shared<State>, headers: HeaderMap) -> impl IntoResponse {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    let (content_type, text) = (state.metrics)(accept);
-    ([(header::CONTENT_TYPE, content_type)], text)
+/// Rendered on a thread of its own: thousands of series take milliseconds, and the proxy's listener accepts on this one.
+async fn metrics(Shared(state): Shared<State>, headers: HeaderMap) -> Response {
+    let render = move || {
+        let accept = headers.get(header::ACCEPT);
+        (state.metrics)(accept.and_then(|value| value.to_str().ok()))
+    };
+    match tokio::task::spawn_blocking(render).await {
+        Ok((content_type, text)) => ([(header::CONTENT_TYPE, content_type)], text).into_response(),
+        // The process is about to end.
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 async fn exchanges(Shared(state): Shared<State>) -> impl IntoResponse {
