@@ -5,10 +5,12 @@
 //! <https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/>
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::{Display, Write};
+use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
+use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::data::{
@@ -58,11 +60,17 @@ impl Format {
     }
 }
 
-/// Writes all metrics.
-pub(super) fn write(format: Format, metrics: &ResourceMetrics, exemplars: &Exemplars) -> String {
+/// Writes all metrics into a text that is expected to have so many bytes.
+pub(super) fn write(
+    format: Format,
+    metrics: &ResourceMetrics,
+    exemplars: &Exemplars,
+    expected: usize,
+) -> String {
     let mut text = Text {
         format,
-        out: String::with_capacity(1 << 16),
+        names: Names::default(),
+        out: String::with_capacity(expected),
     };
     text.target_info(metrics.resource());
     for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
@@ -76,6 +84,7 @@ pub(super) fn write(format: Format, metrics: &ResourceMetrics, exemplars: &Exemp
 
 struct Text {
     format: Format,
+    names: Names,
     out: String,
 }
 
@@ -84,7 +93,7 @@ impl Text {
         if resource.is_empty() {
             return;
         }
-        let labels = labels(
+        let labels = self.names.labels(
             resource
                 .iter()
                 .map(|(key, value)| (key.as_str(), value.as_str())),
@@ -121,23 +130,24 @@ impl Text {
         exemplars: &Exemplars,
     ) {
         match data {
-            MetricData::Sum(sum) if sum.is_monotonic() => {
-                let points = sum
-                    .data_points()
-                    .map(|point| (labels_of(point.attributes()), point.value()));
-                self.numbers(metric, "counter", points.collect());
-            }
             MetricData::Sum(sum) => {
+                let kind = if sum.is_monotonic() {
+                    "counter"
+                } else {
+                    "gauge"
+                };
                 let points = sum
                     .data_points()
-                    .map(|point| (labels_of(point.attributes()), point.value()));
-                self.numbers(metric, "gauge", points.collect());
+                    .map(|point| (self.names.labels_of(point.attributes()), point.value()));
+                let points = points.collect();
+                self.numbers(metric, kind, points);
             }
             MetricData::Gauge(gauge) => {
                 let points = gauge
                     .data_points()
-                    .map(|point| (labels_of(point.attributes()), point.value()));
-                self.numbers(metric, "gauge", points.collect());
+                    .map(|point| (self.names.labels_of(point.attributes()), point.value()));
+                let points = points.collect();
+                self.numbers(metric, "gauge", points);
             }
             MetricData::Histogram(histogram) => self.histogram(metric, histogram, exemplars),
             // No instrument of ours aggregates so, and neither text format has a shape for it.
@@ -172,18 +182,22 @@ impl Text {
         let kept = exemplars.get(metric.name());
         let mut points: Vec<_> = histogram
             .data_points()
-            .map(|point| (labels_of(point.attributes()), point))
+            .map(|point| (self.names.labels_of(point.attributes()), point))
             .collect();
         points.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // The bounds belong to the metric, and so all its points have the same.
+        let bounds = points.first().map(|(_, point)| self.bounds(point.bounds()));
+        let bounds = bounds.unwrap_or_default();
         for (labels, point) in points {
-            let key: Vec<KeyValue> = point.attributes().cloned().collect();
-            let kept = kept.and_then(|kept| kept.get(&key));
+            let kept = kept.and_then(|kept| {
+                let key: Vec<KeyValue> = point.attributes().cloned().collect();
+                kept.get(&key)
+            });
             let mut below = 0;
-            let bounds = point.bounds().map(Some).chain([None]);
-            for (bucket, (bound, count)) in bounds.zip(point.bucket_counts()).enumerate() {
+            for (bucket, (bound, count)) in bounds.iter().zip(point.bucket_counts()).enumerate() {
                 below += count;
                 let exemplar = kept.and_then(|kept| kept.get(bucket).copied().flatten());
-                self.sample(&name, "_bucket", &labels, &self.le(bound), below, exemplar);
+                self.sample(&name, "_bucket", &labels, bound, below, exemplar);
             }
             self.sample(&name, "_sum", &labels, "", point.sum(), None);
             self.sample(&name, "_count", &labels, "", point.count(), None);
@@ -200,15 +214,16 @@ impl Text {
         }
     }
 
-    /// The label of a bucket; OpenMetrics wants every bound to look like a float.
-    fn le(&self, bound: Option<f64>) -> String {
-        match (bound, self.format) {
-            (None, _) => "le=\"+Inf\"".to_owned(),
-            (Some(bound), Format::OpenMetrics) => format!("le=\"{bound:?}\""),
-            (Some(bound), Format::Classic) => format!("le=\"{bound}\""),
-        }
+    /// The labels of all buckets; OpenMetrics wants every bound to look like a float.
+    fn bounds(&self, bounds: impl Iterator<Item = f64>) -> Vec<String> {
+        let finite = bounds.map(|bound| match self.format {
+            Format::OpenMetrics => format!("le=\"{bound:?}\""),
+            Format::Classic => format!("le=\"{bound}\""),
+        });
+        finite.chain(["le=\"+Inf\"".to_owned()]).collect()
     }
 
+    /// One line. Written piece by piece: of thousands, a format string would take most of a scrape's time.
     fn sample(
         &mut self,
         name: &str,
@@ -218,20 +233,24 @@ impl Text {
         value: impl Display,
         exemplar: Option<Exemplar>,
     ) {
-        let comma = if labels.is_empty() || extra.is_empty() {
-            ""
-        } else {
-            ","
-        };
-        let _ = match (labels, extra) {
-            ("", "") => write!(self.out, "{name}{suffix} {value}"),
-            _ => write!(self.out, "{name}{suffix}{{{labels}{comma}{extra}}} {value}"),
-        };
+        let out = &mut self.out;
+        out.push_str(name);
+        out.push_str(suffix);
+        if !(labels.is_empty() && extra.is_empty()) {
+            out.push('{');
+            out.push_str(labels);
+            if !(labels.is_empty() || extra.is_empty()) {
+                out.push(',');
+            }
+            out.push_str(extra);
+            out.push('}');
+        }
+        let _ = write!(out, " {value}");
         if let (Format::OpenMetrics, Some(exemplar)) = (self.format, exemplar) {
             let origin = exemplar.origin;
             let at = origin.at.duration_since(UNIX_EPOCH).unwrap_or_default();
             let _ = write!(
-                self.out,
+                out,
                 " # {{trace_id=\"{:032x}\",span_id=\"{:016x}\"}} {} {}.{:03}",
                 origin.trace_id,
                 origin.span_id,
@@ -240,7 +259,7 @@ impl Text {
                 at.subsec_millis(),
             );
         }
-        self.out.push('\n');
+        out.push('\n');
     }
 }
 
@@ -262,27 +281,48 @@ fn family(metric: &Metric, kind: &str) -> (String, Option<&'static str>) {
     (name, unit)
 }
 
-fn labels_of<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
-    labels(attributes.map(|attribute| (attribute.key.as_str(), attribute.value.as_str())))
-}
+/// Names of labels by the keys they are made of, of which a scrape has few and writes each thousands of times.
+#[derive(Default)]
+struct Names(HashMap<String, Rc<str>, RandomState>);
 
-/// Labels in the order of their names. Keys that become the same name share it, their values joined by `;`.
-fn labels<'a>(attributes: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> String {
-    let mut sorted: BTreeMap<String, String> = BTreeMap::new();
-    for (key, value) in attributes {
-        sorted
-            .entry(sanitize(key, '_'))
-            .and_modify(|known| {
-                let _ = write!(known, ";{value}");
-            })
-            .or_insert_with(|| value.into_owned());
+impl Names {
+    fn of(&mut self, key: &str) -> Rc<str> {
+        if let Some(name) = self.0.get(key) {
+            return Rc::clone(name);
+        }
+        let name = Rc::from(sanitize(key, '_'));
+        self.0.insert(key.to_owned(), Rc::clone(&name));
+        name
     }
-    let mut text = String::new();
-    for (key, value) in sorted {
-        let comma = if text.is_empty() { "" } else { "," };
-        let _ = write!(text, "{comma}{key}=\"{}\"", escape(&value, true));
+
+    fn labels_of<'a>(&mut self, attributes: impl Iterator<Item = &'a KeyValue>) -> String {
+        self.labels(attributes.map(|attribute| (attribute.key.as_str(), attribute.value.as_str())))
     }
-    text
+
+    /// Labels in the order of their names. Keys that become the same name share it, their values joined by `;`.
+    fn labels<'a>(&mut self, attributes: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> String {
+        let mut sorted: Vec<_> = attributes
+            .map(|(key, value)| (self.of(key), value))
+            .collect();
+        sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut text = String::with_capacity(256);
+        for shared in sorted.chunk_by(|(one, _), (other, _)| one == other) {
+            let (name, _) = &shared[0];
+            if !text.is_empty() {
+                text.push(',');
+            }
+            text.push_str(name);
+            text.push_str("=\"");
+            for (index, (_, value)) in shared.iter().enumerate() {
+                if index > 0 {
+                    text.push(';');
+                }
+                text.push_str(&escape(value, true));
+            }
+            text.push('"');
+        }
+        text
+    }
 }
 
 /// A name of letters, digits, underscores and `also`, that begins with no digit and has no two underscores in a row.

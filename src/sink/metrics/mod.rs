@@ -12,7 +12,7 @@ mod series;
 mod window;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -28,7 +28,7 @@ use opentelemetry_sdk::metrics::{
 
 use self::bundle::Opened;
 use self::push::{Counted, SharedReader};
-use self::series::{Origin, Table};
+use self::series::{Exemplars, Origin, Table};
 use self::window::Windows;
 use super::{ExchangeId, Sink};
 use crate::exchange::{Exchange, Trace};
@@ -64,6 +64,8 @@ pub struct Metrics {
     vocabularies: Vec<&'static dyn Vocabulary>,
     table: Table,
     failures: Arc<AtomicU64>,
+    /// Length of the last text for a scrape.
+    rendered_bytes: AtomicUsize,
     provider: SdkMeterProvider,
     reader: SharedReader,
     meter: Meter,
@@ -142,6 +144,7 @@ impl Metrics {
             vocabularies,
             table,
             failures,
+            rendered_bytes: AtomicUsize::default(),
             provider,
             reader,
             meter,
@@ -202,10 +205,16 @@ impl Metrics {
             // After shutdown there is nothing to read; the text is valid and empty.
             tracing::debug!(%error, "metrics were not collected");
         }
-        (
-            format.content_type(),
-            exposition::write(format, &collected, &self.table.exemplars()),
-        )
+        let exemplars = match format {
+            exposition::Format::OpenMetrics => self.table.exemplars(),
+            exposition::Format::Classic => Exemplars::default(),
+        };
+        // A text that grows to megabytes is moved again and again; the next is about as long as the last.
+        let expected = self.rendered_bytes.load(Ordering::Relaxed);
+        let expected = expected + expected / 8;
+        let text = exposition::write(format, &collected, &exemplars, expected);
+        self.rendered_bytes.store(text.len(), Ordering::Relaxed);
+        (format.content_type(), text)
     }
 }
 

@@ -42,7 +42,8 @@ pub(super) struct Origin {
 }
 
 /// The latest exemplar of each bucket, by metric name and sorted labels.
-pub(super) type Exemplars = HashMap<&'static str, HashMap<Vec<KeyValue>, Vec<Option<Exemplar>>>>;
+pub(super) type Exemplars =
+    HashMap<&'static str, HashMap<Vec<KeyValue>, Vec<Option<Exemplar>>, RandomState>, RandomState>;
 
 /// All series that have been recorded lately.
 pub(super) struct Table {
@@ -163,7 +164,7 @@ impl Table {
 
     /// The exemplars of all series.
     pub(super) fn exemplars(&self) -> Exemplars {
-        let mut all = Exemplars::new();
+        let mut all = Exemplars::default();
         for series in self
             .series
             .read()
@@ -173,7 +174,7 @@ impl Table {
             for handle in series
                 .handles()
                 .iter()
-                .filter(|handle| handle.metric.exemplars)
+                .filter(|handle| handle.exemplars.iter().any(Option::is_some))
             {
                 let of_metric = all.entry(handle.metric.name).or_default();
                 of_metric.insert(series.labels.clone(), handle.exemplars.clone());

@@ -61,8 +61,9 @@ fn text(format: Format) -> String {
         at: UNIX_EPOCH + Duration::from_millis(1_234_056),
     };
     let kept = vec![None, None, Some(Exemplar { value: 4.0, origin })];
-    let exemplars = Exemplars::from([("a.latency", [(labels.to_vec(), kept)].into())]);
-    write(format, &metrics, &exemplars)
+    let kept = [(labels.to_vec(), kept)].into_iter().collect();
+    let exemplars = Exemplars::from_iter([("a.latency", kept)]);
+    write(format, &metrics, &exemplars, 0)
 }
 
 #[test]
@@ -147,5 +148,6 @@ fn keys_that_become_one_name_share_it() {
         ("a_b", Cow::Borrowed("2")),
         ("9lives", Cow::Borrowed("3")),
     ];
-    assert_eq!(labels(keys.into_iter()), r#"_9lives="3",a_b="1;2""#);
+    let labels = Names::default().labels(keys.into_iter());
+    assert_eq!(labels, r#"_9lives="3",a_b="1;2""#);
 }
