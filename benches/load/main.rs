@@ -15,6 +15,7 @@ mod goals;
 mod open_loop;
 mod peers;
 mod picture;
+mod relay;
 mod report;
 mod run;
 mod series;
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{self, ExitCode};
 use std::time::Duration;
@@ -84,6 +86,9 @@ struct Options {
     /// Measures nothing: draws what an earlier run has written by `--json`.
     #[arg(long, requires = "svg")]
     from: Option<PathBuf>,
+    /// Measures nothing: passes on bytes between an address to listen on and another, as one of the peers.
+    #[arg(long, num_args = 2, hide = true)]
+    relay: Vec<SocketAddr>,
     /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -135,6 +140,9 @@ impl Options {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::parse();
+    if let [listen, upstream] = options.relay[..] {
+        relay::serve(listen, upstream)?;
+    }
     if let (Some(from), Some(svg)) = (&options.from, &options.svg) {
         let document = serde_json::from_str(&fs::read_to_string(from)?)?;
         fs::write(svg, picture::of(&document))?;

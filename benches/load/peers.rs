@@ -1,4 +1,5 @@
-//! What stands between client and upstream: nothing, nginx, streamgauge, and other proxies where they are installed.
+//! What stands between client and upstream: nothing, a bare relay, nginx, streamgauge, and other proxies where they are
+//! installed.
 //! One more peer is one more type and one line in [`PEERS`].
 
 use std::fs;
@@ -77,7 +78,8 @@ impl Default for Manner {
 }
 
 /// All peers, in the order of the tables.
-pub(crate) const PEERS: [&dyn Peer; 5] = [&Direct, &Nginx, &Streamgauge, &VllmRouter, &LiteLlm];
+pub(crate) const PEERS: [&dyn Peer; 6] =
+    [&Direct, &Relay, &Nginx, &Streamgauge, &VllmRouter, &LiteLlm];
 
 /// The peer that the goals are set against.
 pub(crate) const REFERENCE: &str = "nginx";
@@ -98,6 +100,21 @@ impl Peer for Direct {
 
     fn command(&self, _: &Site, _: SocketAddr) -> io::Result<Option<Command>> {
         Ok(None)
+    }
+}
+
+/// This program once more, passing bytes on: the floor.
+struct Relay;
+
+impl Peer for Relay {
+    fn name(&self) -> &'static str {
+        "relay"
+    }
+
+    fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--relay", &listen.to_string(), &site.upstream.to_string()]);
+        Ok(Some(command))
     }
 }
 
