@@ -25,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use crate::sink::live::{InFlight, Live, Row};
 
@@ -80,6 +81,8 @@ pub async fn serve(
 }
 
 fn router(state: State) -> Router {
+    // Scrapers take turns, so that however many there are take no more than one core.
+    let turn = Arc::new(Mutex::new(()));
     Router::new()
         .route(
             "/",
@@ -95,7 +98,10 @@ fn router(state: State) -> Router {
         )
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
+        .route(
+            "/metrics",
+            get(move |state, headers| metrics(state, headers, Arc::clone(&turn))),
+        )
         .route("/api/exchanges", get(exchanges))
         .layer(middleware::from_fn(secure))
         .with_state(state)
@@ -123,7 +129,12 @@ async fn readyz(Shared(state): Shared<State>) -> (StatusCode, &'static str) {
 }
 
 /// Rendered on a thread of its own: thousands of series take milliseconds, and the proxy's listener accepts on this one.
-async fn metrics(Shared(state): Shared<State>, headers: HeaderMap) -> Response {
+async fn metrics(
+    Shared(state): Shared<State>,
+    headers: HeaderMap,
+    turn: Arc<Mutex<()>>,
+) -> Response {
+    let _turn = turn.lock().await;
     let render = move || {
         let accept = headers.get(header::ACCEPT);
         (state.metrics)(accept.and_then(|value| value.to_str().ok()))

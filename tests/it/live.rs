@@ -1,8 +1,8 @@
 //! The admin listener over a socket: health, metrics and the live page's facts.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use hyper::Request;
@@ -15,7 +15,7 @@ use streamgauge::exchange::{
 use streamgauge::sink::live::Live;
 use streamgauge::sink::{ExchangeId, Sink as _, Started};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::client;
@@ -29,6 +29,14 @@ struct Admin {
 }
 
 async fn admin() -> Admin {
+    admin_rendering(Arc::new(|accept| {
+        let accept = accept.unwrap_or("nothing");
+        ("text/plain; of=tests", format!("# asked for {accept}\n"))
+    }))
+    .await
+}
+
+async fn admin_rendering(metrics: Arc<admin::Metrics>) -> Admin {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let live = Arc::new(Live::default());
@@ -36,10 +44,7 @@ async fn admin() -> Admin {
     let state = admin::State {
         base_url: "http://127.0.0.1:8080/v1".into(),
         live: Arc::clone(&live),
-        metrics: Arc::new(|accept| {
-            let accept = accept.unwrap_or("nothing");
-            ("text/plain; of=tests", format!("# asked for {accept}\n"))
-        }),
+        metrics,
         ready: Arc::clone(&ready),
     };
     let (stop, stopped) = oneshot::channel();
@@ -177,6 +182,25 @@ async fn metrics_are_rendered_for_what_the_scraper_accepts() {
         client::get(admin.address, "/metrics").await.text(),
         "# asked for nothing\n"
     );
+}
+
+#[tokio::test]
+async fn others_are_answered_while_a_scrape_is_rendered() {
+    let (begun, mut rendering) = mpsc::unbounded_channel();
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let wait = Mutex::new(wait);
+    let admin = admin_rendering(Arc::new(move |_| {
+        begun.send(()).unwrap();
+        let told = wait.lock().unwrap().recv_timeout(Duration::from_secs(10));
+        ("text/plain", format!("# {told:?}\n"))
+    }))
+    .await;
+    let address = admin.address;
+    let scrape = tokio::spawn(async move { client::get(address, "/metrics").await });
+    rendering.recv().await.unwrap();
+    assert_eq!(client::get(address, "/healthz").await.status, 200);
+    go_on.send(()).unwrap();
+    assert_eq!(scrape.await.unwrap().text(), "# Ok(())\n");
 }
 
 #[tokio::test]
