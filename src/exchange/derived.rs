@@ -375,9 +375,9 @@ mod tests {
             sampled: true,
             tracestate: None,
         };
-        let expected = "00-0af7651916cd43dd8448eb211c80319c-000000000000b7ad-01";
+        let expected = *b"00-0af7651916cd43dd8448eb211c80319c-000000000000b7ad-01";
         assert_eq!(trace.traceparent(trace.client_span_id), expected);
         trace.sampled = false;
-        assert!(trace.traceparent(1).ends_with("-0000000000000001-00"));
+        assert!(trace.traceparent(1).ends_with(b"-0000000000000001-00"));
     }
 }

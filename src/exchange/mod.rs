@@ -172,22 +172,22 @@ impl Trace {
 
     /// The `traceparent` that makes one of our spans the parent (W3C Trace Context §3.2).
     #[must_use]
-    pub fn traceparent(&self, span_id: u64) -> String {
-        let mut header = String::with_capacity(55);
-        header.push_str("00-");
-        push_hex(&mut header, &self.trace_id.to_be_bytes());
-        header.push('-');
-        push_hex(&mut header, &span_id.to_be_bytes());
-        header.push_str(if self.sampled { "-01" } else { "-00" });
-        header
+    pub fn traceparent(&self, span_id: u64) -> [u8; 55] {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        write_hex(&mut text[3..35], &self.trace_id.to_be_bytes());
+        write_hex(&mut text[36..52], &span_id.to_be_bytes());
+        text[54] = if self.sampled { b'1' } else { b'0' };
+        text
     }
 }
 
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xf));
+/// Writes bytes in hexadecimal.
+// Inline, it would be unrolled for each length, to a kilobyte of code.
+#[inline(never)]
+fn write_hex(text: &mut [u8], bytes: &[u8]) {
+    for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        digits[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        digits[1] = b"0123456789abcdef"[usize::from(byte & 0xf)];
     }
 }
 

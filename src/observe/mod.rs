@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::Version;
 use http::header::{HOST, UPGRADE, USER_AGENT};
-use http::{HeaderValue, Version};
 
 use self::estimate::Estimates;
 use self::observer::ExchangeObserver;
@@ -145,7 +145,7 @@ impl Observe {
             trace.server_span_id
         };
         Some(TraceContext {
-            traceparent: HeaderValue::from_str(&trace.traceparent(span)).ok()?,
+            traceparent: trace.traceparent(span),
             keep_tracestate: trace.parent_span_id.is_some(),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
 use super::proof::Verdict;
@@ -53,7 +53,7 @@ pub struct Opened {
 #[derive(Debug, Clone)]
 pub struct TraceContext {
     /// Names the span that the upstream's spans belong under.
-    pub traceparent: HeaderValue,
+    pub traceparent: [u8; 55],
     /// Whether the client's `tracestate` goes with it. Where a new trace begins it speaks of another one (§4.3).
     pub keep_tracestate: bool,
 }
