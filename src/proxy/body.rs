@@ -1,6 +1,5 @@
 //! The request body as an upstream gets it, and the response body as it is read from there.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,20 +15,27 @@ use super::RequestBody;
 use super::carrier::UpstreamBody;
 use super::connector::BoxError;
 use super::error::ProxyError;
+use super::usage::Splice;
 use crate::tee::{self, Event, Fault, FaultClass, RequestTee, Tap};
 
 /// The request body that goes upstream. Its first poll is the instant at which a connection took the request.
+///
+/// It is made where the request comes in, and boxed: nothing of it is moved on its way to the connection.
 #[derive(Debug)]
 pub struct Outgoing {
     tap: Tap,
     sent: bool,
-    /// Frames that were read ahead.
-    ahead: VecDeque<Bytes>,
+    /// What was read ahead, in one piece.
+    ahead: Bytes,
+    /// What is to be put into that.
+    splice: Option<Splice>,
+    /// Trailers, where they were read ahead.
     trailers: Option<Box<HeaderMap>>,
     /// What is still to be read from the client.
     rest: Option<RequestTee<RequestBody>>,
     /// There while something is still to be read from the client.
     upload: Option<oneshot::Sender<ProxyError>>,
+    /// Whether the client said how long the body is.
     has_length: bool,
 }
 
@@ -38,21 +44,93 @@ pub struct Outgoing {
 pub type Upload = oneshot::Receiver<ProxyError>;
 
 impl Outgoing {
-    /// A body of what was read ahead, and what is still to come from the client; with an [`Upload`] where something is.
+    /// The body of a request that came at this time. Nothing is read yet.
     #[must_use]
-    pub fn new(tap: Tap, read: ReadAhead) -> (Self, Option<Upload>) {
-        let rest = read.rest.as_ref().filter(|rest| !rest.is_end_stream());
-        let (sender, upload) = rest.map(|_| oneshot::channel()).unzip();
-        let body = Self {
+    pub fn new(body: RequestBody, tap: Tap, received: Instant) -> Box<Self> {
+        let body = RequestTee::new(body, tap.clone(), received);
+        Box::new(Self {
             tap,
             sent: false,
-            ahead: read.frames,
-            trailers: read.trailers,
-            rest: read.rest,
-            upload: sender,
-            has_length: read.has_length,
+            ahead: Bytes::new(),
+            splice: None,
+            trailers: None,
+            has_length: body.size_hint().exact().is_some(),
+            rest: Some(body),
+            upload: None,
+        })
+    }
+
+    /// Reads until the body is over or more than `limit` bytes have come.
+    ///
+    /// # Errors
+    /// When the client's body breaks off.
+    pub async fn read_ahead(&mut self, limit: usize) -> Result<(), BoxError> {
+        if let Some(rest) = &mut self.rest {
+            let read = rest.read_ahead(limit).await?;
+            self.ahead = read.bytes;
+            self.trailers = read.trailers;
+            if read.over {
+                self.rest = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole body, where it was read ahead to its end.
+    #[must_use]
+    pub const fn whole(&self) -> Option<&Bytes> {
+        match self.rest {
+            None => Some(&self.ahead),
+            Some(_) => None,
+        }
+    }
+
+    /// Has these bytes put into a body that was read ahead. Nothing is copied.
+    pub const fn put_in(&mut self, splice: Splice) {
+        self.splice = Some(splice);
+    }
+
+    /// The body once more, without what is put in, for a request that may have to be repeated.
+    #[must_use]
+    pub fn original(&self) -> Box<Self> {
+        Box::new(Self {
+            tap: self.tap.clone(),
+            sent: false,
+            ahead: self.ahead.clone(),
+            splice: None,
+            trailers: self.trailers.clone(),
+            rest: None,
+            upload: None,
+            has_length: self.has_length,
+        })
+    }
+
+    /// How many bytes it has that need not be waited for.
+    #[must_use]
+    pub fn bytes_ahead(&self) -> usize {
+        self.ahead.len() + self.splice.map_or(0, |splice| splice.text.len())
+    }
+
+    /// Tells when the client's part is over, where that is still to come.
+    pub fn upload(&mut self) -> Option<Upload> {
+        self.rest.as_ref().filter(|rest| !rest.is_end_stream())?;
+        let (sender, upload) = oneshot::channel();
+        self.upload = Some(sender);
+        Some(upload)
+    }
+
+    /// The next piece of what was read ahead.
+    fn next_ahead(&mut self) -> Option<Bytes> {
+        let piece = match &mut self.splice {
+            None => std::mem::take(&mut self.ahead),
+            Some(Splice { at: 0, text }) => {
+                let text = Bytes::from_static(text.as_bytes());
+                self.splice = None;
+                text
+            }
+            Some(splice) => self.ahead.split_to(std::mem::take(&mut splice.at)),
         };
-        (body, upload)
+        (!piece.is_empty()).then_some(piece)
     }
 
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -88,7 +166,7 @@ impl Body for Outgoing {
             self.sent = true;
             self.tap.show(Event::Sent(Instant::now()));
         }
-        if let Some(bytes) = self.ahead.pop_front() {
+        if let Some(bytes) = self.next_ahead() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         if let Some(trailers) = self.trailers.take() {
@@ -98,7 +176,7 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.is_empty()
+        self.bytes_ahead() == 0
             && self.trailers.is_none()
             && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
@@ -108,61 +186,11 @@ impl Body for Outgoing {
         if !self.has_length {
             return SizeHint::default();
         }
-        let ahead: u64 = self.ahead.iter().map(|bytes| bytes.len() as u64).sum();
         let rest = self
             .rest
             .as_ref()
             .map_or(0, |rest| rest.size_hint().lower());
-        SizeHint::with_exact(ahead + rest)
-    }
-}
-
-/// What was read of a request body before it was sent on.
-#[derive(Debug, Default)]
-pub struct ReadAhead {
-    /// Frames in their order.
-    pub frames: VecDeque<Bytes>,
-    /// Trailers, once the body is over.
-    pub trailers: Option<Box<HeaderMap>>,
-    /// The rest; `None` when the body is over.
-    pub rest: Option<RequestTee<RequestBody>>,
-    /// Whether the client said how long the body is.
-    pub has_length: bool,
-}
-
-impl ReadAhead {
-    /// Nothing read ahead.
-    #[must_use]
-    pub fn nothing(body: RequestTee<RequestBody>) -> Self {
-        Self {
-            has_length: body.size_hint().exact().is_some(),
-            rest: Some(body),
-            ..Self::default()
-        }
-    }
-
-    /// Reads until the body is over or more than `limit` bytes have come.
-    ///
-    /// # Errors
-    /// When the client's body breaks off.
-    pub async fn up_to(limit: usize, mut body: RequestTee<RequestBody>) -> Result<Self, BoxError> {
-        let has_length = body.size_hint().exact().is_some();
-        let ahead = body.read_ahead(limit).await?;
-        Ok(Self {
-            frames: [ahead.bytes].into(),
-            trailers: ahead.trailers,
-            rest: (!ahead.over).then_some(body),
-            has_length,
-        })
-    }
-
-    /// The whole body in one piece; `None` where there is more to come, or was more than one piece.
-    #[must_use]
-    pub fn whole(&self) -> Option<Bytes> {
-        match (&self.rest, self.frames.as_slices()) {
-            (None, ([whole], [])) => Some(whole.clone()),
-            _ => None,
-        }
+        SizeHint::with_exact(self.bytes_ahead() as u64 + rest)
     }
 }
 

@@ -1,15 +1,14 @@
 //! One request's way to its upstream and the head's way back.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, UPGRADE};
 use http::{Method, StatusCode, Version};
+use http_body::Body as _;
 use http_body_util::{Either, Full};
 
-use super::body::{Outgoing, ReadAhead, ResponseBody};
+use super::body::{Outgoing, ResponseBody};
 use super::carrier::UpstreamBody;
 use super::error::ProxyError;
 use super::route::Target;
@@ -53,62 +52,65 @@ impl Proxy {
         call: Call,
         exchange: &Pending,
     ) -> Result<Answer, ProxyError> {
-        let client = call.head;
+        let Call {
+            head: client,
+            mut body,
+            upgrade,
+            trace_context,
+        } = call;
         if client.method == Method::CONNECT {
             return Err(ProxyError::Connect);
         }
-        let read = if self.reads_ahead(&client, &call.body) {
-            let read = ReadAhead::up_to(self.inspect_bytes, call.body).await;
-            read.map_err(|error| ProxyError::of_request_body(&*error))?
-        } else {
-            ReadAhead::nothing(call.body)
-        };
-        let body = read.whole();
-        let inspected = body.as_ref().map(usage::Inspected::of).unwrap_or_default();
+        let completes = usage::is_completion(&client.method, client.uri.path());
+        if self.reads_ahead(&client, completes, &body) {
+            let read = body.read_ahead(self.inspect_bytes).await;
+            read.map_err(|error| ProxyError::of_request_body(&*error))?;
+        }
+        let inspected = body.whole().map(usage::Inspected::of).unwrap_or_default();
         let target = self
             .routes
             .find(&client.uri, &client.fields, inspected.model.as_deref())
             .ok_or(ProxyError::NoRoute)?;
-        let asks = usage::is_completion(&client.method, client.uri.path())
-            && target.usage.asks()
-            && !client.fields.contains(UPGRADE);
-        let edited = body
-            .zip(inspected.splice)
-            .filter(|_| asks)
-            .map(|(body, splice)| splice.apply(&body));
+        let splice = inspected
+            .splice
+            .filter(|_| completes && target.usage.asks() && !client.fields.contains(UPGRADE));
+        let original = splice.map(|splice| {
+            let original = body.original();
+            body.put_in(splice);
+            original
+        });
         let outbound = Outbound {
             target,
             client,
-            trace_context: call.trace_context,
+            trace_context,
             exchange,
         };
-        match edited {
-            None => {
-                let response = outbound.send(outbound.fields(), read, false).await?;
-                Ok(answer(target, response, false, call.upgrade))
+        let usage_asked = original.is_some();
+        let first = outbound.send(body, usage_asked).await?;
+        match original {
+            Some(original) if is_refusal(first.status) => {
+                // Boxed: it is rare, and as large as the first.
+                Ok(Box::pin(outbound.repeat(original, first)).await)
             }
-            Some(edited) => outbound.send_edited(read, edited).await,
+            _ => Ok(answer(target, first, usage_asked, upgrade)),
         }
     }
 
     /// Whether something in the body decides, which then is to be read ahead.
-    fn reads_ahead(&self, head: &RequestHead, body: &impl http_body::Body) -> bool {
-        let decides = head.method == Method::POST
-            && (usage::is_completion(&head.method, head.uri.path()) || self.routes.by_model());
+    fn reads_ahead(&self, head: &RequestHead, completes: bool, body: &Outgoing) -> bool {
+        let decides = completes || (head.method == Method::POST && self.routes.by_model());
         let readable = !head.fields.contains(CONTENT_ENCODING);
         let small = body.size_hint().lower() <= self.inspect_bytes as u64;
         decides && readable && small
     }
 }
 
-/// The same fields for an edited body of this length.
-fn edited(mut fields: Fields, length: usize) -> Fields {
-    if fields.contains(CONTENT_LENGTH) {
-        fields.set(CONTENT_LENGTH, length.to_string());
-    }
-    // The event that the edit adds can be taken out only where it can be read.
-    fields.set(ACCEPT_ENCODING, "identity");
-    fields
+/// Whether an upstream that was asked for usage may have refused only that.
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 /// A request that knows where it goes.
@@ -120,66 +122,50 @@ struct Outbound<'a> {
 }
 
 impl Outbound<'_> {
-    /// The client's fields as they go to the upstream.
-    fn fields(&self) -> Fields {
+    /// The client's fields as they go to the upstream; of an edited body, its length now.
+    fn fields(&self, edited: Option<usize>) -> Fields {
         let mut fields = self.target.upstream.fields(&self.client);
         if let Some(context) = &self.trace_context {
             headers::set_trace_context(&mut fields, context);
         }
+        if let Some(length) = edited {
+            if fields.contains(CONTENT_LENGTH) {
+                fields.set(CONTENT_LENGTH, length.to_string());
+            }
+            // The event that the edit adds can be taken out only where it can be read.
+            fields.set(ACCEPT_ENCODING, "identity");
+        }
         fields
     }
 
-    /// Sends a request that asks for usage on the client's behalf. Where the upstream answers that it does not understand,
-    /// the original goes out once, and if that succeeds the upstream is not asked again.
-    async fn send_edited(
-        self,
-        original: ReadAhead,
-        body: VecDeque<Bytes>,
-    ) -> Result<Answer, ProxyError> {
+    /// An upstream that was asked for usage has answered that it does not understand: the original goes out once, and if
+    /// that succeeds the upstream is not asked again.
+    async fn repeat(&self, original: Box<Outgoing>, first: Response<UpstreamBody>) -> Answer {
         let target = self.target;
-        let length = body.iter().map(Bytes::len).sum();
-        let asking = ReadAhead {
-            frames: body,
-            trailers: original.trailers.clone(),
-            rest: None,
-            has_length: original.has_length,
-        };
-        let first = self
-            .send(edited(self.fields(), length), asking, true)
-            .await?;
-        if !matches!(
-            first.status,
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-        ) {
-            return Ok(answer(target, first, true, None));
-        }
-        // Boxed: it is rare, and as large as the first.
-        match Box::pin(self.send(self.fields(), original, false)).await {
-            Ok(second) => {
-                if second.status.is_success() && target.usage.refused() {
-                    let upstream = &*target.upstream.config.name;
-                    tracing::info!(
-                        upstream,
-                        "the upstream does not take stream_options; it is not asked for usage again"
-                    );
-                }
-                Ok(answer(target, second, false, None))
-            }
+        let Ok(second) = self.send(original, false).await else {
             // The upstream has answered; that the repeat did not reach it is no news for the client.
-            Err(_) => Ok(answer(target, first, false, None)),
+            return answer(target, first, false, None);
+        };
+        if second.status.is_success() && target.usage.refused() {
+            let upstream = &*target.upstream.config.name;
+            tracing::info!(
+                upstream,
+                "the upstream does not take stream_options; it is not asked for usage again"
+            );
         }
+        answer(target, second, false, None)
     }
 
     /// Sends a request and waits for the head of the answer. The future has no more in it than the waiting needs.
     fn send(
         &self,
-        fields: Fields,
-        body: ReadAhead,
+        mut body: Box<Outgoing>,
         usage_asked: bool,
     ) -> impl Future<Output = Result<Response<UpstreamBody>, ProxyError>> + Send {
         let upstream = &self.target.upstream;
         let tap = self.exchange.tap();
-        let (body, upload) = Outgoing::new(tap.clone(), body);
+        let fields = self.fields(usage_asked.then(|| body.bytes_ahead()));
+        let upload = body.upload();
         let at = Instant::now();
         let uri = upstream.target(&self.client.uri);
         tap.show(Event::Forwarded {
@@ -188,7 +174,7 @@ impl Outbound<'_> {
             uri: Box::new(uri.clone()),
             usage_asked,
         });
-        if http_body::Body::is_end_stream(&body) {
+        if body.is_end_stream() {
             // A connection never polls an empty body, so this is the nearest instant there is.
             tap.show(Event::Sent(at));
         }
@@ -197,7 +183,7 @@ impl Outbound<'_> {
             uri,
             version: Version::HTTP_11,
             fields,
-            body: Box::new(body),
+            body,
         });
         async move {
             let response = upstream.call(request, upload).await.inspect_err(|error| {

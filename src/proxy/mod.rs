@@ -32,15 +32,13 @@ use http::StatusCode;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 
-use self::body::ResponseBody;
+use self::body::{Outgoing, ResponseBody};
 use self::error::ProxyError;
 use self::route::Routes;
 use self::upgrade::Tunnels;
 use crate::http1::{self, OnUpgrade};
 use crate::message::{Request, Response};
-use crate::tee::{
-    Close, Closing, Instant, Open, RequestHead, RequestTee, ResponseTee, Tap, TraceContext,
-};
+use crate::tee::{Close, Closing, Instant, Open, RequestHead, ResponseTee, Tap, TraceContext};
 
 /// The body of an answer: the upstream's, or our own.
 pub type ClientBody = Either<ResponseTee<ResponseBody, usage::Filter>, Full<Bytes>>;
@@ -128,7 +126,7 @@ impl Proxy {
         let exchange = Pending(Some(opened.tap.clone()));
         let call = Call {
             head,
-            body: RequestTee::new(body, opened.tap, received),
+            body: Outgoing::new(body, opened.tap, received),
             upgrade,
             trace_context: opened.trace_context,
         };
@@ -139,7 +137,7 @@ impl Proxy {
 /// A request on its way.
 struct Call {
     head: Arc<RequestHead>,
-    body: RequestTee<RequestBody>,
+    body: Box<Outgoing>,
     /// The client's side of a connection whose protocol it has asked to change.
     upgrade: Option<OnUpgrade>,
     trace_context: Option<TraceContext>,

@@ -70,21 +70,10 @@ pub struct Inspected {
 /// Bytes to be put into a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Splice {
-    at: usize,
-    text: &'static str,
-}
-
-impl Splice {
-    /// The body with the bytes put in. Nothing is copied.
-    #[must_use]
-    pub fn apply(self, body: &Bytes) -> VecDeque<Bytes> {
-        [
-            body.slice(..self.at),
-            Bytes::from_static(self.text.as_bytes()),
-            body.slice(self.at..),
-        ]
-        .into()
-    }
+    /// How many bytes of the body stand before them; never none.
+    pub at: usize,
+    /// The bytes.
+    pub text: &'static str,
 }
 
 impl Inspected {
