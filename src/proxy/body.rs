@@ -1,22 +1,24 @@
-//! The request body as an upstream gets it, and the response body as it is read from there.
+//! The request body as an upstream gets it, the response body as it is read from there, and as the client gets it.
 
-use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::RequestBody;
-use super::carrier::UpstreamBody;
 use super::connector::BoxError;
 use super::error::ProxyError;
-use super::usage::Splice;
-use crate::tee::{self, Event, Fault, FaultClass, RequestTee, Tap};
+use super::silence::Silence;
+use super::stream::Stream;
+use super::usage::{Filter, Splice};
+use crate::http1::{self, Upgraded};
+use crate::tee::{self, Event, Fault, FaultClass, RequestTee, ResponseTee, Tap};
 
 /// The request body that goes upstream. Its first poll is the instant at which a connection took the request.
 ///
@@ -219,26 +221,58 @@ impl tee::response::Describe for BodyError {
     }
 }
 
+/// A response body, by either version of HTTP.
+pub(super) enum UpstreamBody {
+    /// From a connection of its own.
+    Http1(http1::ResponseBody<Stream, Box<Outgoing>>),
+    /// From one that is shared.
+    Http2(Incoming),
+}
+
+impl UpstreamBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
+        match self {
+            Self::Http1(body) => poll(body, cx),
+            Self::Http2(body) => poll(body, cx),
+        }
+    }
+}
+
+fn poll<B>(body: &mut B, cx: &mut Context<'_>) -> Polled
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    let frame = ready!(Pin::new(body).poll_frame(cx));
+    Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Cut(error.into()))))
+}
+
+type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
 /// A response body as it comes from the upstream, watched for silence.
-///
-/// The limit runs only while the upstream is waited for: a slow client does not run it down.
 pub struct ResponseBody {
     body: UpstreamBody,
-    limit: Option<Duration>,
-    waiting_since: Option<Instant>,
-    /// Set once and moved on only when it fires, so that a frame costs no timer.
-    alarm: Option<Pin<Box<Sleep>>>,
+    silence: Silence,
 }
 
 impl ResponseBody {
-    /// A body whose frames may be this far apart.
-    #[must_use]
-    pub fn new(body: UpstreamBody, limit: Option<Duration>) -> Self {
+    /// A body that may be silent for as long as it likes.
+    pub(super) fn new(body: UpstreamBody) -> Self {
         Self {
             body,
-            limit,
-            waiting_since: None,
-            alarm: None,
+            silence: Silence::default(),
+        }
+    }
+
+    /// Has its silence watched from now on.
+    pub(super) fn watch(&mut self, silence: Silence) {
+        self.silence = silence;
+    }
+
+    /// The connection after a `101`, where it can be another protocol's.
+    pub(super) fn into_upgraded(self) -> Option<Upgraded> {
+        match self.body {
+            UpstreamBody::Http1(body) => body.into_upgraded(),
+            UpstreamBody::Http2(_) => None,
         }
     }
 }
@@ -247,36 +281,68 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
         let this = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            this.waiting_since = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
+        let frame = this.body.poll_frame(cx);
+        if frame.is_ready() {
+            this.silence.broken();
+            return frame;
         }
-        let Some(limit) = this.limit else {
-            return Poll::Pending;
-        };
-        let deadline = *this.waiting_since.get_or_insert_with(Instant::now) + limit;
-        let alarm = this
-            .alarm
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        while alarm.as_mut().poll(cx).is_ready() {
-            if alarm.deadline() >= deadline {
-                return Poll::Ready(Some(Err(BodyError::Idle(limit))));
-            }
-            alarm.as_mut().reset(deadline);
-        }
-        Poll::Pending
+        let limit = ready!(this.silence.poll_too_long(cx));
+        Poll::Ready(Some(Err(BodyError::Idle(limit))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.body {
+            UpstreamBody::Http1(body) => body.is_end_stream(),
+            UpstreamBody::Http2(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.body {
+            UpstreamBody::Http1(body) => body.size_hint(),
+            UpstreamBody::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
+/// The body of an answer.
+pub enum ClientBody {
+    /// The upstream's. Boxed: an answer is moved several times before its body is.
+    Upstream(Box<ResponseTee<ResponseBody, Filter>>),
+    /// Our own, until it has been handed over.
+    Own(Option<Bytes>),
+}
+
+impl From<Bytes> for ClientBody {
+    fn from(own: Bytes) -> Self {
+        Self::Own(Some(own).filter(|own| !own.is_empty()))
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        match &mut *self {
+            Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Self::Own(own) => Poll::Ready(own.take().map(|own| Ok(Frame::data(own)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Upstream(body) => body.is_end_stream(),
+            Self::Own(own) => own.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Upstream(body) => body.size_hint(),
+            Self::Own(own) => SizeHint::with_exact(own.as_ref().map_or(0, Bytes::len) as u64),
+        }
     }
 }

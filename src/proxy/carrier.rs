@@ -13,12 +13,11 @@ use http::header::{
     AUTHORIZATION, CONNECTION, COOKIE, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
 };
 use http::uri::Scheme;
-use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
-use super::body::Outgoing;
+use super::body::{Outgoing, ResponseBody, UpstreamBody};
 use super::config::{self, HttpVersion};
 use super::connector::{BoxError, Connector, tls};
 use super::stream::Stream;
@@ -29,11 +28,11 @@ use crate::message::{Request, Response};
 /// How long an unused connection is kept; shorter than the 60 s and more that servers commonly allow.
 const IDLE_CONNECTION: Duration = Duration::from_secs(55);
 
-/// A response body, by either version of HTTP.
-pub(super) type UpstreamBody = Either<http1::ResponseBody<Stream, Box<Outgoing>>, Incoming>;
-
 /// A request for an upstream. Boxed: it is moved through several futures on its way, and each has room for it.
 pub(super) type Outbound = Box<Request<Box<Outgoing>>>;
+
+/// Its answer, boxed for the same reason.
+pub(super) type Inbound = Box<Response<ResponseBody>>;
 
 /// Why a request was not answered.
 pub(super) enum CarryError {
@@ -101,8 +100,8 @@ impl Carrier {
         &self,
         request: Outbound,
         upgrade: bool,
-    ) -> Result<Response<UpstreamBody>, CarryError> {
-        if self.http == HttpVersion::Http1 || upgrade {
+    ) -> Result<Inbound, CarryError> {
+        let (connection, request) = if self.http == HttpVersion::Http1 || upgrade {
             let connection = match self.connections.own().idle.take() {
                 Some(connection) => connection,
                 None => {
@@ -115,25 +114,23 @@ impl Carrier {
                     http1::Connection::new(stream.map_err(CarryError::Connect)?)
                 }
             };
-            return self.by_http1(connection, request).await;
-        }
-        // Boxed: it is large, and a stream in the clear need not be as large.
-        Box::pin(self.negotiated(request)).await
+            (connection, request)
+        } else {
+            // Boxed: it is large, and a stream in the clear need not be as large.
+            match Box::pin(self.negotiated(request)).await? {
+                Ok(response) => return Ok(response),
+                Err(by_http1) => by_http1,
+            }
+        };
+        let sent = connection.send(*request, &self.connections.own().idle);
+        Ok(inbound(sent.await?, UpstreamBody::Http1))
     }
 
-    async fn by_http1(
+    /// Sends by HTTP/2 where the upstream speaks it, else gives the request back with a connection of HTTP/1.1 for it.
+    async fn negotiated(
         &self,
-        connection: http1::Connection<Stream>,
         request: Outbound,
-    ) -> Result<Response<UpstreamBody>, CarryError> {
-        let response = connection
-            .send(*request, &self.connections.own().idle)
-            .await?;
-        Ok(response.map(Either::Left))
-    }
-
-    /// Sends by HTTP/2 where the upstream speaks it, else by HTTP/1.1.
-    async fn negotiated(&self, request: Outbound) -> Result<Response<UpstreamBody>, CarryError> {
+    ) -> Result<Result<Inbound, (http1::Connection<Stream>, Outbound)>, CarryError> {
         let Connections { idle, http2 } = self.connections.own();
         let mut unsent = request;
         loop {
@@ -147,12 +144,12 @@ impl Carrier {
                 Some(sender) => sender,
                 None => {
                     if let Some(connection) = idle.take() {
-                        return self.by_http1(connection, request).await;
+                        return Ok(Err((connection, request)));
                     }
                     let connecting = self.connector.connect(&request.uri);
                     let stream = connecting.await.map_err(CarryError::Connect)?;
                     if self.http != HttpVersion::Http2 && !stream.negotiated_http2() {
-                        return self.by_http1(http1::Connection::new(stream), request).await;
+                        return Ok(Err((http1::Connection::new(stream), request)));
                     }
                     self.speaks_http2.store(true, Ordering::Relaxed);
                     http2.open(stream).await?
@@ -160,11 +157,15 @@ impl Carrier {
             };
             drop(opening);
             match by_http2(sender, request).await? {
-                Ok(response) => return Ok(response.map(Either::Right)),
+                Ok(response) => return Ok(Ok(inbound(response, UpstreamBody::Http2))),
                 Err(given_back) => unsent = given_back,
             }
         }
     }
+}
+
+fn inbound<B>(response: Response<B>, body: impl FnOnce(B) -> UpstreamBody) -> Inbound {
+    Box::new(response.map(|of| ResponseBody::new(body(of))))
 }
 
 /// Sends a request, or gives it back where the connection has closed in the meantime.

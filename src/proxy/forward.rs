@@ -6,41 +6,50 @@ use std::sync::Arc;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, UPGRADE};
 use http::{Method, StatusCode, Version};
 use http_body::Body as _;
-use http_body_util::{Either, Full};
 
-use super::body::{Outgoing, ResponseBody};
-use super::carrier::UpstreamBody;
+use super::body::{ClientBody, Outgoing};
+use super::carrier::Inbound;
 use super::error::ProxyError;
 use super::route::Target;
 use super::upgrade::{Ends, Tunnels};
-use super::{Call, ClientBody, Pending, Proxy, headers, usage};
+use super::{Call, Pending, Proxy, headers, usage};
 use crate::http1::OnUpgrade;
 use crate::message::{Fields, Request, Response};
 use crate::tee::{Event, Instant, RequestHead, ResponseTee, Tap, TraceContext};
 
 /// An upstream's answer, ready to be handed to the client.
-pub(super) enum Answer {
-    /// A response, its body to be edited or not.
-    Response(Response<ResponseBody>, Option<usage::Filter>),
-    /// A change of protocol, and the connections it is for, where both sides can.
-    Upgrade(Response<()>, Option<Ends>),
+pub(super) struct Answer {
+    response: Inbound,
+    /// Whether the usage that was asked for is to be taken out again.
+    edited: bool,
+    /// The client's side of a connection whose protocol it has asked to change.
+    client: Option<OnUpgrade>,
 }
 
 impl Answer {
     /// Sends the body through the tee, which ends the exchange; after a `101` the end of the tunnel does.
     pub(super) fn into_response(self, tap: Tap, tunnels: &Tunnels) -> Response<ClientBody> {
-        match self {
-            Self::Response(response, edit) => {
-                let status = response.status;
-                response.map(|body| Either::Left(ResponseTee::new(body, tap, status, edit)))
+        let Response {
+            status,
+            reason,
+            fields,
+            body,
+        } = *self.response;
+        let body = if status == StatusCode::SWITCHING_PROTOCOLS {
+            if let Some(ends) = Ends::of(self.client, body) {
+                tap.show(Event::Switched(Box::new(fields.clone())));
+                tunnels.join(ends, tap);
             }
-            Self::Upgrade(response, ends) => {
-                if let Some(ends) = ends {
-                    tap.show(Event::Switched(Box::new(response.fields.clone())));
-                    tunnels.join(ends, tap);
-                }
-                response.map(|()| Either::Right(Full::default()))
-            }
+            ClientBody::Own(None)
+        } else {
+            let edit = self.edited.then(usage::Filter::default);
+            ClientBody::Upstream(Box::new(ResponseTee::new(body, tap, status, edit)))
+        };
+        Response {
+            status,
+            reason,
+            fields,
+            body,
         }
     }
 }
@@ -85,14 +94,14 @@ impl Proxy {
             trace_context,
             exchange,
         };
-        let usage_asked = original.is_some();
-        let first = outbound.send(body, usage_asked).await?;
+        let mut answer = outbound.send(body, original.is_some()).await?;
+        answer.client = upgrade;
         match original {
-            Some(original) if is_refusal(first.status) => {
+            Some(original) if is_refusal(answer.response.status) => {
                 // Boxed: it is rare, and as large as the first.
-                Ok(Box::pin(outbound.repeat(original, first)).await)
+                Ok(Box::pin(outbound.repeat(original, answer)).await)
             }
-            _ => Ok(answer(target, first, usage_asked, upgrade)),
+            _ => Ok(answer),
         }
     }
 
@@ -140,20 +149,19 @@ impl Outbound<'_> {
 
     /// An upstream that was asked for usage has answered that it does not understand: the original goes out once, and if
     /// that succeeds the upstream is not asked again.
-    async fn repeat(&self, original: Box<Outgoing>, first: Response<UpstreamBody>) -> Answer {
-        let target = self.target;
-        let Ok(second) = self.send(original, false).await else {
+    async fn repeat(&self, original: Box<Outgoing>, refusal: Answer) -> Answer {
+        let Ok(answer) = self.send(original, false).await else {
             // The upstream has answered; that the repeat did not reach it is no news for the client.
-            return answer(target, first, false, None);
+            return refusal;
         };
-        if second.status.is_success() && target.usage.refused() {
-            let upstream = &*target.upstream.config.name;
+        if answer.response.status.is_success() && self.target.usage.refused() {
+            let upstream = &*self.target.upstream.config.name;
             tracing::info!(
                 upstream,
                 "the upstream does not take stream_options; it is not asked for usage again"
             );
         }
-        answer(target, second, false, None)
+        answer
     }
 
     /// Sends a request and waits for the head of the answer. The future has no more in it than the waiting needs.
@@ -161,7 +169,7 @@ impl Outbound<'_> {
         &self,
         mut body: Box<Outgoing>,
         usage_asked: bool,
-    ) -> impl Future<Output = Result<Response<UpstreamBody>, ProxyError>> + Send {
+    ) -> impl Future<Output = Result<Answer, ProxyError>> + Send {
         let upstream = &self.target.upstream;
         let tap = self.exchange.tap();
         let fields = self.fields(usage_asked.then(|| body.bytes_ahead()));
@@ -186,43 +194,41 @@ impl Outbound<'_> {
             body,
         });
         async move {
-            let response = upstream.call(request, upload).await.inspect_err(|error| {
+            let answered = upstream.call(request, upload).await;
+            let mut response = answered.inspect_err(|error| {
                 if *error != ProxyError::ClientLeft {
                     tap.show(Event::Unanswered(Instant::now(), error.kind()));
                 }
             })?;
+            let at = Instant::now();
+            let status = response.status;
+            let edited =
+                usage_asked && !is_refusal(status) && usage::Filter::can_read(&response.fields);
+            let passing = passing(status, &response.fields, edited);
             tap.show(Event::ResponseHead {
-                at: Instant::now(),
-                status: response.status,
-                fields: response.fields.clone(),
+                at,
+                status,
+                fields: std::mem::replace(&mut response.fields, passing),
             });
-            Ok(response)
+            Ok(Answer {
+                response,
+                edited,
+                client: None,
+            })
         }
     }
 }
 
-/// `client` is the client's side of a connection whose protocol it has asked to change.
-fn answer(
-    target: &Target,
-    response: Response<UpstreamBody>,
-    usage_asked: bool,
-    client: Option<OnUpgrade>,
-) -> Answer {
-    if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        // The fields of a `101` all belong to the change it answers.
-        let mut upstream = None;
-        let head = response.map(|body| upstream = Some(body));
-        let ends = upstream.and_then(|upstream| Ends::of(client, upstream));
-        return Answer::Upgrade(head, ends);
+/// The fields of an answer that go to the client.
+fn passing(status: StatusCode, upstream: &Fields, edited: bool) -> Fields {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        // They all belong to the change it answers.
+        return upstream.clone();
     }
-    let mut response =
-        response.map(|body| ResponseBody::new(body, target.upstream.config.idle_timeout));
-    let edit = usage_asked.then(|| usage::Filter::for_response(&response.fields));
-    let edit = edit.flatten();
-    response.fields = headers::to_client(response.fields);
-    if edit.is_some() {
+    let mut fields = headers::to_client(upstream);
+    if edited {
         // How long the body will be is not known any more.
-        response.fields.remove(CONTENT_LENGTH);
+        fields.remove(CONTENT_LENGTH);
     }
-    Answer::Response(response, edit)
+    fields
 }

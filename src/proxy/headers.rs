@@ -18,7 +18,7 @@ const MORE_BYTES: usize = 256;
 /// client split `Cookie`; towards HTTP/1.1 it is one field again (RFC 9113 §8.2.3).
 #[must_use]
 pub fn to_upstream(client: &Fields, version: Version, host: &HeaderValue) -> Fields {
-    let mut fields = end_to_end(client);
+    let mut fields = end_to_end(client, MORE_FIELDS, MORE_BYTES);
     fields.remove(EXPECT);
     fields.set(HOST, host);
     if version == Version::HTTP_2 {
@@ -49,20 +49,16 @@ pub fn set_trace_context(fields: &mut Fields, context: &TraceContext) {
 
 /// The fields of a response that go to the client; not for a `101`, whose fields all belong to the change it answers.
 #[must_use]
-pub fn to_client(fields: Fields) -> Fields {
-    let all_pass = !fields.iter().any(is_hop_by_hop) && !fields.contains(CONNECTION);
-    if all_pass {
-        fields
-    } else {
-        end_to_end(&fields)
-    }
+pub fn to_client(upstream: &Fields) -> Fields {
+    end_to_end(upstream, 1, 0)
 }
 
-/// The fields that do not end here. A change of protocol that is passed on is said anew, for this connection.
-fn end_to_end(fields: &Fields) -> Fields {
+/// The fields that do not end here, with room for more. A change of protocol that is passed on is said anew, for this
+/// connection.
+fn end_to_end(fields: &Fields, more_fields: usize, more_bytes: usize) -> Fields {
     let named = Named::by(fields);
     let upgrade = asks_for_upgrade(fields);
-    let mut passing = fields.with_room(MORE_FIELDS, MORE_BYTES);
+    let mut passing = fields.with_room(more_fields, more_bytes);
     passing.retain(|field| {
         (upgrade && (field.is(UPGRADE) || field.is(CONNECTION)))
             || !(is_hop_by_hop(field) || named.contains(field))
@@ -297,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_response_loses_only_its_hop_by_hop_fields() {
-        let got = to_client(fields(&[
+        let got = to_client(&fields(&[
             ("date", "now"),
             ("connection", "close, x-hop"),
             ("x-hop", "1"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::TRANSFER_ENCODING;
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -151,7 +151,7 @@ impl http1::Service for Session {
     fn refuse(&self, error: HeadError) -> Response<ClientBody> {
         tracing::debug!(peer = %self.via.peer, %error, "what came is no request");
         let response = ProxyError::Head(error).response();
-        response.map(|body| Either::Right(Full::new(body)))
+        response.map(ClientBody::from)
     }
 }
 

@@ -15,6 +15,7 @@ pub mod headers;
 pub mod listen;
 mod provider;
 pub mod route;
+mod silence;
 mod stream;
 pub mod upgrade;
 pub mod upstream;
@@ -27,21 +28,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 use hyper::body::Incoming;
 
-use self::body::{Outgoing, ResponseBody};
+use self::body::{ClientBody, Outgoing};
 use self::error::ProxyError;
 use self::route::Routes;
 use self::upgrade::Tunnels;
 use crate::http1::{self, OnUpgrade};
 use crate::message::{Request, Response};
-use crate::tee::{Close, Closing, Instant, Open, RequestHead, ResponseTee, Tap, TraceContext};
-
-/// The body of an answer: the upstream's, or our own.
-pub type ClientBody = Either<ResponseTee<ResponseBody, usage::Filter>, Full<Bytes>>;
+use crate::tee::{Close, Closing, Instant, Open, RequestHead, Tap, TraceContext};
 
 /// The body of a request, by either version of HTTP.
 pub type RequestBody = Either<http1::RequestBody, Incoming>;
@@ -98,7 +95,7 @@ impl Proxy {
                 Ok(answer) => answer.into_response(exchange.into_tap(), &self.tunnels),
                 Err(error) => {
                     exchange.fail(&error);
-                    error.response().map(|body| Either::Right(Full::new(body)))
+                    error.response().map(ClientBody::from)
                 }
             }
         }

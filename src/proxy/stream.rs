@@ -15,7 +15,7 @@ type Tls = TokioIo<TlsStream<TokioIo<Plain>>>;
 
 /// A stream to an upstream. What TLS needs, 1.1 KiB, is set apart: a plain stream carries only what it needs.
 #[derive(Debug)]
-pub enum Stream {
+pub(super) enum Stream {
     /// TCP.
     Plain(TcpStream),
     /// TLS over TCP.

@@ -5,10 +5,9 @@
 //! each direction. It knows no protocol by name. RFC 9110 §7.8.
 
 use http::StatusCode;
-use http_body_util::Either;
 use tokio::sync::watch;
 
-use super::carrier::UpstreamBody;
+use super::body::ResponseBody;
 use crate::http1::{OnUpgrade, Upgraded};
 use crate::tee::{Close, Side, Tap, TunnelTee};
 
@@ -69,13 +68,9 @@ pub(super) struct Ends {
 
 impl Ends {
     /// The ends, where both are connections that can change.
-    pub(super) fn of(client: Option<OnUpgrade>, upstream: UpstreamBody) -> Option<Self> {
-        let upstream = match upstream {
-            Either::Left(body) => body.into_upgraded(),
-            Either::Right(_) => None,
-        };
+    pub(super) fn of(client: Option<OnUpgrade>, upstream: ResponseBody) -> Option<Self> {
         client
-            .zip(upstream)
+            .zip(upstream.into_upgraded())
             .map(|(client, upstream)| Self { client, upstream })
     }
 }

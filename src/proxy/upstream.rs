@@ -3,20 +3,23 @@
 //! No redirect is followed, nothing decoded, and nothing repeated that has been sent.
 
 use std::error::Error as StdError;
+use std::future::{Future as _, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use http::header::{AUTHORIZATION, UPGRADE};
 use http::{HeaderValue, StatusCode, Uri};
 
 use super::base_url::Base;
 use super::body::Upload;
-use super::carrier::{Carrier, CarryError, Outbound, UpstreamBody};
+use super::carrier::{Carrier, CarryError, Inbound, Outbound};
 use super::config::{self, Key};
 use super::error::{ProxyError, causes, io_error};
+use super::silence::Silence;
 use super::{headers, provider};
-use crate::message::{Fields, Response};
+use crate::message::Fields;
 use crate::tee::{RequestHead, UpstreamName};
 
 /// The field for a key that Azure reads.
@@ -110,47 +113,46 @@ impl Upstream {
     pub(super) async fn call(
         &self,
         request: Outbound,
-        upload: Option<Upload>,
-    ) -> Result<Response<UpstreamBody>, ProxyError> {
+        mut upload: Option<Upload>,
+    ) -> Result<Inbound, ProxyError> {
         let upgrade = request.fields.contains(UPGRADE);
         let mut answer = pin!(self.carrier.carry(request, upgrade));
-        let early = match upload {
-            None => None,
-            Some(mut upload) => tokio::select! {
-                biased;
-                broken = &mut upload => match broken {
-                    Ok(error) => return Err(error),
-                    Err(_) => None,
-                },
-                answer = &mut answer => {
-                    // A body that broke off also breaks the call, which is only a consequence.
-                    if answer.is_err() && let Ok(error) = upload.try_recv() {
-                        return Err(error);
-                    }
-                    Some(answer)
+        let mut silence = Silence::up_to(self.config.first_byte_timeout);
+        let answered = poll_fn(|cx| {
+            if let Some(waiting) = &mut upload
+                && let Poll::Ready(broken) = Pin::new(waiting).poll(cx)
+            {
+                if let Ok(error) = broken {
+                    return Poll::Ready(Err(error));
                 }
-            },
-        };
-        let answer = match (early, self.config.first_byte_timeout) {
-            (Some(answer), _) => answer,
-            (None, None) => answer.await,
-            (None, Some(limit)) => match tokio::time::timeout(limit, answer).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    return Err(ProxyError::FirstByteTimeout {
-                        upstream: self.config.name.to_string(),
-                    });
-                }
-            },
-        };
-        match answer {
-            Ok(answer) if answer.status == StatusCode::SWITCHING_PROTOCOLS && !upgrade => {
-                Err(ProxyError::Broken {
-                    upstream: self.config.name.to_string(),
-                    cause: "it changed the protocol without being asked".into(),
-                })
+                upload = None;
             }
-            answer => answer.map_err(|error| self.explain(&error)),
+            match (answer.as_mut().poll(cx), &mut upload) {
+                (Poll::Ready(Ok(answer)), _) => Poll::Ready(Ok(answer)),
+                (Poll::Ready(Err(error)), upload) => {
+                    // A body that broke off also breaks the call, which is only a consequence.
+                    let broken = upload.as_mut().and_then(|upload| upload.try_recv().ok());
+                    Poll::Ready(Err(broken.unwrap_or_else(|| self.explain(&error))))
+                }
+                (Poll::Pending, Some(_)) => Poll::Pending,
+                (Poll::Pending, None) => silence.poll_too_long(cx).map(|_| Err(self.too_late())),
+            }
+        });
+        let mut answer = answered.await?;
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
+            return Err(ProxyError::Broken {
+                upstream: self.config.name.to_string(),
+                cause: "it changed the protocol without being asked".into(),
+            });
+        }
+        silence.broken_up_to(self.config.idle_timeout);
+        answer.body.watch(silence);
+        Ok(answer)
+    }
+
+    fn too_late(&self) -> ProxyError {
+        ProxyError::FirstByteTimeout {
+            upstream: self.config.name.to_string(),
         }
     }
 

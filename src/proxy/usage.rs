@@ -181,17 +181,14 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// A filter for a response to a request that was edited; `None` for what is no stream of events, or a coded one,
-    /// in which nothing can be found.
+    /// Whether it can find anything in a response: not in what is no stream of events, nor in a coded one.
     #[must_use]
-    pub fn for_response(fields: &Fields) -> Option<Self> {
+    pub fn can_read(fields: &Fields) -> bool {
+        const STREAM: &str = "text/event-stream";
         let value = |name| fields.text(name).unwrap_or_default();
-        let stream = value(CONTENT_TYPE)
-            .trim_start()
-            .to_ascii_lowercase()
-            .starts_with("text/event-stream");
-        let plain = matches!(value(CONTENT_ENCODING).trim(), "" | "identity");
-        (stream && plain).then(Self::default)
+        let kind = value(CONTENT_TYPE).trim_ascii_start().get(..STREAM.len());
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(STREAM))
+            && matches!(value(CONTENT_ENCODING).trim_ascii(), "" | "identity")
     }
 
     /// Goes past the events that end in this frame before any usage stands in it. Returns where they end.
