@@ -168,7 +168,7 @@ fn would_ask(capture: &Capture) -> bool {
     };
     let body = request.body.clone().unwrap_or_default();
     usage::is_completion(&request.method, request.target.path())
-        && usage::Inspected::of(&body.into()).splice.is_some()
+        && usage::Inspected::of(&body).splice.is_some()
 }
 
 /// What could not be read, as the metric that counts it says.

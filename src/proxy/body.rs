@@ -80,11 +80,8 @@ impl Outgoing {
 
     /// The whole body, where it was read ahead to its end.
     #[must_use]
-    pub const fn whole(&self) -> Option<&Bytes> {
-        match self.rest {
-            None => Some(&self.ahead),
-            Some(_) => None,
-        }
+    pub fn whole(&self) -> Option<&[u8]> {
+        self.rest.is_none().then_some(&self.ahead)
     }
 
     /// Has these bytes put into a body that was read ahead. Nothing is copied.

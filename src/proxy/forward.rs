@@ -14,6 +14,7 @@ use super::route::Target;
 use super::upgrade::{Ends, Tunnels};
 use super::{Call, Pending, Proxy, headers, usage};
 use crate::http1::OnUpgrade;
+use crate::json::Text;
 use crate::message::{Fields, Request, Response};
 use crate::tee::{Event, Instant, RequestHead, ResponseTee, Tap, TraceContext};
 
@@ -76,9 +77,11 @@ impl Proxy {
             read.map_err(|error| ProxyError::of_request_body(&*error))?;
         }
         let inspected = body.whole().map(usage::Inspected::of).unwrap_or_default();
+        let model = inspected.model.filter(|_| self.routes.by_model());
+        let model = model.map(Text::decode);
         let target = self
             .routes
-            .find(&client.uri, &client.fields, inspected.model.as_deref())
+            .find(&client.uri, &client.fields, model.as_deref())
             .ok_or(ProxyError::NoRoute)?;
         let splice = inspected
             .splice

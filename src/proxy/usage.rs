@@ -60,9 +60,9 @@ impl Asking {
 
 /// What a request body says about where it goes and whether it may be edited.
 #[derive(Debug, Default)]
-pub struct Inspected {
+pub struct Inspected<'a> {
     /// `model`.
-    pub model: Option<String>,
+    pub model: Option<Text<'a>>,
     /// How to ask for usage; `None` where that is not to be done.
     pub splice: Option<Splice>,
 }
@@ -76,20 +76,18 @@ pub struct Splice {
     pub text: &'static str,
 }
 
-impl Inspected {
+impl<'a> Inspected<'a> {
     /// Reads a body.
     #[must_use]
-    pub fn of(body: &Bytes) -> Self {
-        let mut found = [Occurs::Absent; 3];
-        let names = ["model", "stream", "stream_options"];
-        let each = |key: Text<'_>, value| note(&mut found, names, key, value);
+    pub fn of(body: &'a [u8]) -> Self {
+        let mut sought = ["model", "stream", "stream_options"].map(Sought::new);
+        let each = |key: Text<'_>, value| note(&mut sought, key, value);
         let Ok(request) = json::text(body).and_then(|text| json::parse_object(text, each)) else {
             return Self::default();
         };
-        let [model, stream, options] = found;
-        let model = model.last().and_then(Value::as_text);
+        let [model, stream, options] = sought.map(|sought| sought.found);
         Self {
-            model: model.map(|model| model.decode().into_owned()),
+            model: model.last().and_then(Value::as_text),
             splice: splice(body, request, stream, options),
         }
     }
@@ -114,13 +112,15 @@ fn splice(
             text: r#""stream_options":{"include_usage":true},"#,
         }),
         Occurs::Once(options) if options.kind() == Kind::Object => {
-            let (mut found, mut text) = ([Occurs::Absent], r#""include_usage":true"#);
+            let mut sought = [Sought::new("include_usage")];
+            let mut text = r#""include_usage":true"#;
             for (key, value) in options.members() {
-                note(&mut found, ["include_usage"], key, value);
+                note(&mut sought, key, value);
                 text = r#""include_usage":true,"#;
             }
             let at = after_brace(body, options);
-            matches!(found, [Occurs::Absent]).then_some(Splice { at, text })
+            let absent = matches!(sought[0].found, Occurs::Absent);
+            absent.then_some(Splice { at, text })
         }
         _ => None,
     }
@@ -144,15 +144,25 @@ impl<'a> Occurs<'a> {
     }
 }
 
+/// A member that is looked for.
+struct Sought<'a> {
+    name: &'static str,
+    found: Occurs<'a>,
+}
+
+impl Sought<'_> {
+    const fn new(name: &'static str) -> Self {
+        let found = Occurs::Absent;
+        Self { name, found }
+    }
+}
+
 /// Takes note of a member, if it has one of the names.
-fn note<'a, const N: usize>(
-    found: &mut [Occurs<'a>; N],
-    names: [&str; N],
-    key: Text<'_>,
-    value: Value<'a>,
-) {
-    if let Some(at) = names.iter().position(|name| key.is(name)) {
-        found[at] = match found[at] {
+// Inline it would be there once more for each name.
+#[inline(never)]
+fn note<'a>(sought: &mut [Sought<'a>], key: Text<'_>, value: Value<'a>) {
+    if let Some(sought) = sought.iter_mut().find(|sought| key.is(sought.name)) {
+        sought.found = match sought.found {
             Occurs::Absent if !key.has_escapes() => Occurs::Once(value),
             _ => Occurs::Ambiguous(value),
         };

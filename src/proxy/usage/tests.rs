@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn spliced(body: &str) -> Option<String> {
-    let splice = Inspected::of(&Bytes::from(body.to_owned())).splice?;
+    let splice = Inspected::of(body.as_bytes()).splice?;
     let (before, after) = body.split_at(splice.at);
     Some(format!("{before}{}{after}", splice.text))
 }
@@ -86,7 +86,7 @@ fn what_the_client_said_or_may_have_said_is_left_alone() {
 
 #[test]
 fn the_model_is_read_wherever_it_stands() {
-    let model = |body: &'static str| Inspected::of(&Bytes::from_static(body.as_bytes())).model;
+    let model = |body: &'static str| Inspected::of(body.as_bytes()).model.map(Text::decode);
     assert_eq!(
         model(r#"{"a":[{"model":"no"}],"model":"gp\u0074-4o"}"#).as_deref(),
         Some("gpt-4o")

@@ -12,8 +12,7 @@ use crate::run::shape;
 
 /// A request: the splice adds one member, and nothing else.
 pub(crate) fn request(input: &[u8], _: &mut Random) -> u64 {
-    let body = Bytes::copy_from_slice(input);
-    let inspected = Inspected::of(&body);
+    let inspected = Inspected::of(input);
     let named = inspected.model.is_some();
     let Some(splice) = inspected.splice else {
         return shape(named);
@@ -25,7 +24,7 @@ pub(crate) fn request(input: &[u8], _: &mut Random) -> u64 {
     if let Ok(read) = serde_json::from_slice::<Value>(&edited) {
         assert_eq!(read["stream_options"]["include_usage"], true);
     }
-    let again = Inspected::of(&Bytes::from(edited));
+    let again = Inspected::of(&edited);
     assert!(again.splice.is_none(), "asked twice");
     assert_eq!(again.model.is_some(), named);
     shape((named, after.len().checked_ilog2()))
