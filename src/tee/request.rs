@@ -47,26 +47,27 @@ where
         let mut trailers = None;
         let mut over = self.body.is_end_stream();
         while !over && gathered.len() <= limit {
-            let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(limit);
-            let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
-            let frame = match frame.transpose() {
-                Ok(frame) => frame,
-                Err(error) => {
+            // Whoever has something already is about to put it together with more.
+            let announced = match gathered.len() {
+                0 => 0,
+                _ => usize::try_from(self.body.size_hint().lower()).unwrap_or(limit),
+            };
+            let frame = match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
+                None => {
+                    over = true;
+                    break;
+                }
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
                     self.show(Instant::now(), &gathered.whole());
                     return Err(error);
                 }
             };
-            over = match frame.map(Frame::into_data) {
-                None => true,
-                Some(Ok(bytes)) => {
-                    gathered.push(bytes, announced.min(limit));
-                    self.body.is_end_stream()
-                }
-                Some(Err(frame)) => {
-                    trailers = frame.into_trailers().ok().map(Box::new);
-                    self.body.is_end_stream()
-                }
-            };
+            match frame.into_data() {
+                Ok(bytes) => gathered.push(bytes, announced.min(limit)),
+                Err(frame) => trailers = frame.into_trailers().ok().map(Box::new),
+            }
+            over = self.body.is_end_stream();
         }
         let (at, bytes) = (Instant::now(), gathered.whole());
         if !bytes.is_empty() {
