@@ -77,9 +77,9 @@ impl Proof {
         self.read_bytes
     }
 
-    /// Compares. `left` are bytes read and not yet handed over, in their order, when the stream ended early.
+    /// Compares, at the end. `left` are bytes read and not yet handed over, in their order, when the stream ended early.
     #[must_use]
-    pub fn verdict<'a>(mut self, left: impl Iterator<Item = &'a [u8]>) -> Verdict {
+    pub fn verdict<'a>(&mut self, left: impl Iterator<Item = &'a [u8]>) -> Verdict {
         let handed_over = self.taken_bytes;
         for bytes in left {
             self.taken(bytes);

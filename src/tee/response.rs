@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,21 +64,6 @@ struct Edited<E> {
     over: bool,
 }
 
-impl<E: Edit> Edited<E> {
-    fn take(&mut self, at: Instant, frame: Option<Frame<Bytes>>, over: bool) {
-        self.read_at = at;
-        self.over = over;
-        match frame.map(Frame::into_data) {
-            Some(Ok(bytes)) => self.edit.push(bytes, &mut self.decided),
-            Some(Err(frame)) => self.trailers = frame.into_trailers().ok().map(Box::new),
-            None => {}
-        }
-        if over || self.trailers.is_some() {
-            self.edit.finish(&mut self.decided);
-        }
-    }
-}
-
 type Polled<B> = Poll<Option<Result<Frame<Bytes>, <B as Body>::Error>>>;
 
 impl<B, E> ResponseTee<B, E>
@@ -113,63 +98,70 @@ where
         tee
     }
 
-    /// Reads one frame from the upstream and shows it. Pending also means that the upstream failed: the failure is kept
-    /// for [`Self::poll_failure`].
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<(Instant, Option<Frame<Bytes>>)> {
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            return Poll::Pending;
-        };
-        let at = Instant::now();
-        match frame.transpose() {
-            Ok(frame) => {
-                if let Some(bytes) = frame.as_ref().and_then(Frame::data_ref) {
-                    self.proof.read(bytes);
-                    self.tap.show_response(at, bytes);
-                }
-                Poll::Ready((at, frame))
-            }
-            Err(error) => {
-                if let Some(edited) = &mut self.edit {
-                    edited.edit.finish(&mut edited.decided);
-                }
-                self.failure = Some((at, error));
-                Poll::Pending
-            }
-        }
-    }
-
     /// The way without an edit: a frame read is a frame handed over.
     fn poll_plain(&mut self, cx: &mut Context<'_>) -> Polled<B> {
-        let Poll::Ready((at, frame)) = self.poll_read(cx) else {
-            return Poll::Pending;
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let at = Instant::now();
+        let over = match &frame {
+            None => Some(Close::Complete),
+            Some(Err(error)) => Some(Close::Failed(error.fault())),
+            Some(Ok(frame)) => {
+                if let Some(bytes) = frame.data_ref() {
+                    self.proof.read(bytes);
+                    self.tap.show_response(at, bytes);
+                    self.proof.taken(bytes);
+                }
+                // The caller may not poll again after the last frame, so the end is looked for here.
+                self.body.is_end_stream().then_some(Close::Complete)
+            }
         };
-        if let Some(bytes) = frame.as_ref().and_then(Frame::data_ref) {
-            self.proof.taken(bytes);
+        if let Some(close) = over {
+            self.close(at, close);
         }
-        // The caller may not poll again after the last frame, so the end is looked for here.
-        if frame.is_none() || self.body.is_end_stream() {
-            self.close(at, Close::Complete);
-        }
-        Poll::Ready(frame.map(Ok))
+        Poll::Ready(frame)
     }
 
-    /// The way through the edit.
+    /// The way through the edit. A failure waits until what came before it has been handed over.
     fn poll_edited(&mut self, cx: &mut Context<'_>) -> Polled<B> {
         loop {
             if let Some(frame) = self.next_decided() {
                 return Poll::Ready(Some(Ok(frame)));
             }
+            if let Some((at, error)) = self.failure.take() {
+                self.close(at, Close::Failed(error.fault()));
+                return Poll::Ready(Some(Err(error)));
+            }
             if self.edit.as_ref().is_none_or(|edited| edited.over) {
                 self.close(Instant::now(), Close::Complete);
                 return Poll::Ready(None);
             }
-            let Poll::Ready((at, frame)) = self.poll_read(cx) else {
-                return Poll::Pending;
-            };
-            let over = frame.is_none() || self.body.is_end_stream();
-            if let Some(edited) = &mut self.edit {
-                edited.take(at, frame, over);
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            self.decide(Instant::now(), frame);
+        }
+    }
+
+    /// Shows what was read, and has the edit decide about it.
+    fn decide(&mut self, at: Instant, frame: Option<Result<Frame<Bytes>, B::Error>>) {
+        let Some(edited) = &mut self.edit else { return };
+        let mut finish = true;
+        match frame {
+            None => (edited.read_at, edited.over) = (at, true),
+            Some(Err(error)) => self.failure = Some((at, error)),
+            Some(Ok(frame)) => {
+                (edited.read_at, edited.over) = (at, self.body.is_end_stream());
+                match frame.into_data() {
+                    Ok(bytes) => {
+                        self.proof.read(&bytes);
+                        self.tap.show_response(at, &bytes);
+                        edited.edit.push(bytes, &mut edited.decided);
+                        finish = edited.over;
+                    }
+                    Err(frame) => edited.trailers = frame.into_trailers().ok().map(Box::new),
+                }
             }
+        }
+        if finish {
+            edited.edit.finish(&mut edited.decided);
         }
     }
 
@@ -189,18 +181,6 @@ where
         let trailers = edited.trailers.take()?;
         Some(Frame::trailers(*trailers))
     }
-
-    /// After a failure: what the edit still held goes out, then the failure.
-    fn poll_failure(&mut self) -> Polled<B> {
-        if let Some(frame) = self.next_decided() {
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        let Some((at, error)) = self.failure.take() else {
-            return Poll::Ready(None);
-        };
-        self.close(at, Close::Failed(error.fault()));
-        Poll::Ready(Some(Err(error)))
-    }
 }
 
 impl<B: Body, E: Edit> ResponseTee<B, E> {
@@ -210,23 +190,19 @@ impl<B: Body, E: Edit> ResponseTee<B, E> {
             return;
         }
         self.closed = true;
-        let proof = std::mem::take(&mut self.proof);
-        let response_bytes = proof.read_bytes();
-        let mut left = VecDeque::new();
-        if let Some(edited) = &mut self.edit {
-            left = std::mem::take(&mut edited.decided);
-            edited.edit.finish(&mut left);
-        }
-        let left = left
-            .iter()
-            .map(|(Piece::Pass(bytes) | Piece::Remove(bytes))| &bytes[..]);
+        let left = self.edit.as_mut().map(|edited| {
+            edited.edit.finish(&mut edited.decided);
+            edited.decided.iter()
+        });
+        let left = left.into_iter().flatten();
+        let left = left.map(|(Piece::Pass(bytes) | Piece::Remove(bytes))| &bytes[..]);
         self.tap.close(Closing {
             at,
             close,
             status: Some(self.status),
-            response_bytes,
+            response_bytes: self.proof.read_bytes(),
             held: self.held,
-            verdict: Some(proof.verdict(left)),
+            verdict: Some(self.proof.verdict(left)),
         });
     }
 }
@@ -247,16 +223,10 @@ where
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
-        if self.failure.is_none() {
-            let polled = match self.edit {
-                Some(_) => self.poll_edited(cx),
-                None => self.poll_plain(cx),
-            };
-            if polled.is_ready() || self.failure.is_none() {
-                return polled;
-            }
+        match self.edit {
+            Some(_) => self.poll_edited(cx),
+            None => self.poll_plain(cx),
         }
-        self.poll_failure()
     }
 
     fn is_end_stream(&self) -> bool {
