@@ -7,6 +7,7 @@
 //! only file that spells a wire key. OpenAI API reference: "Create chat completion", `stream_options`.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -81,8 +82,7 @@ impl<'a> Inspected<'a> {
     #[must_use]
     pub fn of(body: &'a [u8]) -> Self {
         let mut sought = ["model", "stream", "stream_options"].map(Sought::new);
-        let each = |key: Text<'_>, value| note(&mut sought, key, value);
-        let Ok(request) = json::text(body).and_then(|text| json::parse_object(text, each)) else {
+        let Some(request) = read(body, &mut sought) else {
             return Self::default();
         };
         let [model, stream, options] = sought.map(|sought| sought.found);
@@ -157,6 +157,15 @@ impl Sought<'_> {
     }
 }
 
+/// Reads an object for its members; `None` where that is none.
+// Inline it would be there once more for each kind of object.
+#[inline(never)]
+fn read<'a>(object: &'a [u8], sought: &mut [Sought<'a>]) -> Option<Value<'a>> {
+    let each = |key: Text<'_>, value| note(sought, key, value);
+    let read = json::text(object).and_then(|text| json::parse_object(text, each));
+    read.ok()
+}
+
 /// Takes note of a member, if it has one of the names.
 // Inline it would be there once more for each name.
 #[inline(never)]
@@ -218,11 +227,6 @@ impl Filter {
         let mut framer = std::mem::take(&mut self.framer);
         // What of this frame has been decided on lies before `from`.
         let mut from = 0;
-        let pass = |range: std::ops::Range<usize>, out: &mut VecDeque<Piece>| {
-            if !range.is_empty() {
-                out.push_back(Piece::Pass(frame.slice(range)));
-            }
-        };
         for segment in framer.push_from(frame, start) {
             let range = segment.range();
             match segment {
@@ -235,7 +239,7 @@ impl Filter {
                     self.removed_last = !self.released && self.is_asked_for(&frame[range.clone()]);
                     self.released = false;
                     if self.removed_last {
-                        pass(from..range.start, out);
+                        pass(frame, from..range.start, out);
                         self.let_go(Piece::Remove, out);
                         out.push_back(Piece::Remove(frame.slice(range.clone())));
                         from = range.end;
@@ -250,14 +254,14 @@ impl Filter {
                         self.released = true;
                         self.let_go(Piece::Pass, out);
                     } else {
-                        pass(from..range.start, out);
+                        pass(frame, from..range.start, out);
                         from = range.end;
                         self.held.push(frame.slice(range));
                     }
                 }
             }
         }
-        pass(from..frame.len(), out);
+        pass(frame, from..frame.len(), out);
         self.framer = framer;
     }
 
@@ -301,6 +305,13 @@ impl Edit for Filter {
     }
 }
 
+/// A part of a frame passes.
+fn pass(frame: &Bytes, part: Range<usize>, out: &mut VecDeque<Piece>) {
+    if !part.is_empty() {
+        out.push_back(Piece::Pass(frame.slice(part)));
+    }
+}
+
 /// Searches that are made ready once: making them ready took longer than searching a chunk.
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""usage""#));
@@ -328,23 +339,35 @@ fn is_usage_event(event: &[u8]) -> bool {
     if event.len() > LONGEST_USAGE_EVENT || usage_in(event).is_none() || has_delta(event) {
         return false;
     }
+    if let Some(data) = only_line(event) {
+        return is_usage(data);
+    }
     let mut found = false;
     let mut parser = Parser::new(LONGEST_USAGE_EVENT);
-    let mut look = |event: crate::sse::Event<'_>| {
-        let (mut no_choices, mut usage) = (false, false);
-        let each = |key: Text<'_>, value: Value<'_>| {
-            if key.is("choices") {
-                no_choices = value.kind() == Kind::Array && value.elements().next().is_none();
-            } else if key.is("usage") {
-                usage = value.kind() == Kind::Object;
-            }
-        };
-        let read = json::text(event.data).and_then(|text| json::parse_object(text, each));
-        found = read.is_ok() && no_choices && usage;
-    };
+    let mut look = |event: crate::sse::Event<'_>| found = is_usage(event.data);
     parser.push(event, &mut look);
     parser.finish(&mut look);
     found
+}
+
+/// The data of an event that has nothing else, on one line, as most do.
+fn only_line(event: &[u8]) -> Option<&[u8]> {
+    let line = event.strip_prefix(b"data:")?;
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let end = line.iter().position(is_end).unwrap_or(line.len());
+    let (data, ends) = line.split_at(end);
+    ends.iter().all(is_end).then_some(data)
+}
+
+/// Whether the data of an event have usage, and no choices.
+fn is_usage(data: &[u8]) -> bool {
+    let mut sought = ["choices", "usage"].map(Sought::new);
+    if read(data, &mut sought).is_none() {
+        return false;
+    }
+    let [choices, usage] = sought.map(|sought| sought.found.last());
+    let is_empty = |list: Value<'_>| list.kind() == Kind::Array && list.elements().next().is_none();
+    choices.is_some_and(is_empty) && usage.is_some_and(|usage| usage.kind() == Kind::Object)
 }
 
 /// In the test build a stream that carries this text is damaged behind the tee's back, to show that the proof finds it.
