@@ -14,8 +14,8 @@ const MORE_BYTES: usize = 256;
 /// The fields of a request that go to the upstream.
 ///
 /// `host` stands where the client's `Host` stood. `Expect` is answered by us. `TE: trailers` is the one hop-by-hop wish
-/// that we can pass on, since trailers pass; the other is a change of protocol, see [`asks_for_upgrade`]. HTTP/2 lets a
-/// client split `Cookie`; towards HTTP/1.1 it is one field again (RFC 9113 §8.2.3).
+/// that we can pass on, since trailers pass; the other is a change of protocol. HTTP/2 lets a client split `Cookie`; towards
+/// HTTP/1.1 it is one field again (RFC 9113 §8.2.3).
 #[must_use]
 pub fn to_upstream(client: &Fields, version: Version, host: &HeaderValue) -> Fields {
     let mut fields = end_to_end(client, MORE_FIELDS, MORE_BYTES);
@@ -50,6 +50,7 @@ pub fn set_trace_context(fields: &mut Fields, context: &TraceContext) {
 /// The fields of a response that go to the client; not for a `101`, whose fields all belong to the change it answers.
 #[must_use]
 pub fn to_client(upstream: &Fields) -> Fields {
+    // At most it gains a field that says how it is framed.
     end_to_end(upstream, 1, 0)
 }
 
@@ -57,7 +58,7 @@ pub fn to_client(upstream: &Fields) -> Fields {
 /// connection.
 fn end_to_end(fields: &Fields, more_fields: usize, more_bytes: usize) -> Fields {
     let named = Named::by(fields);
-    let upgrade = asks_for_upgrade(fields);
+    let upgrade = named.ask_for_upgrade(fields);
     let mut passing = fields.with_room(more_fields, more_bytes);
     passing.retain(|field| {
         (upgrade && (field.is(UPGRADE) || field.is(CONNECTION)))
@@ -69,39 +70,28 @@ fn end_to_end(fields: &Fields, more_fields: usize, more_bytes: usize) -> Fields 
     passing
 }
 
-/// Whether a message asks for another protocol on this connection, or offers one (RFC 9110 §7.8).
-///
-/// A change to HTTP/2 in the clear is not passed on: RFC 9113 §3.1 has done away with it, and the calls that followed
-/// it would go by unseen.
-#[must_use]
-pub fn asks_for_upgrade(fields: &Fields) -> bool {
-    let mut protocols = fields.all(UPGRADE).peekable();
-    protocols.peek().is_some()
-        && Named::by(fields)
-            .0
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(UPGRADE.as_str()))
-        && protocols.all(|value| {
-            let mut names = value.split(|byte| *byte == b',');
-            names.all(|name| !name.trim_ascii().eq_ignore_ascii_case(b"h2c"))
-        })
-}
-
 /// Whether the client says that it reads trailers.
 fn wants_trailers(fields: &Fields) -> bool {
-    let mut codings = fields.texts(TE).flat_map(|value| value.split(','));
-    codings.any(|coding| {
+    let is_trailers = |coding: &str| {
         let name = coding.split(';').next().unwrap_or_default();
         name.trim().eq_ignore_ascii_case("trailers")
-    })
+    };
+    let mut values = fields.texts(TE);
+    values.any(|value| value.split(',').any(is_trailers))
 }
 
 /// Fields that end at each hop, whether or not `Connection` names them. `Trailer` is not among them (RFC 9110 §6.6.2), and
 /// `Transfer-Encoding` is left to who frames the body: where it is framed alike on both sides, the field stays in its place.
+const HOP_BY_HOP: &[&str] = &[
+    "connection",
+    "te",
+    "upgrade",
+    "keep-alive",
+    "proxy-connection",
+];
+
 fn is_hop_by_hop(field: Field<'_>) -> bool {
-    [CONNECTION, TE, UPGRADE].iter().any(|name| field.is(name))
-        || field.is("keep-alive")
-        || field.is("proxy-connection")
+    HOP_BY_HOP.iter().any(|name| field.is(name))
 }
 
 /// The fields that `Connection` names.
@@ -109,17 +99,31 @@ struct Named<'a>(Vec<&'a str>);
 
 impl<'a> Named<'a> {
     fn by(fields: &'a Fields) -> Self {
-        let names = fields.texts(CONNECTION).flat_map(|value| value.split(','));
-        let names = names.map(str::trim);
-        Self(
-            names
-                .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("close"))
-                .collect(),
-        )
+        let mut named = Vec::new();
+        for value in fields.texts(CONNECTION) {
+            let names = value.split(',').map(str::trim);
+            let is_field = |name: &&str| !name.is_empty() && !name.eq_ignore_ascii_case("close");
+            named.extend(names.filter(is_field));
+        }
+        Self(named)
     }
 
     fn contains(&self, field: Field<'_>) -> bool {
         self.0.iter().any(|name| field.is(name))
+    }
+
+    /// Whether they ask for another protocol on this connection, or offer one (RFC 9110 §7.8).
+    ///
+    /// A change to HTTP/2 in the clear is not passed on: RFC 9113 §3.1 has done away with it, and the calls that followed
+    /// it would go by unseen.
+    fn ask_for_upgrade(&self, fields: &Fields) -> bool {
+        let is_named = |name: &&str| name.eq_ignore_ascii_case(UPGRADE.as_str());
+        self.0.iter().any(is_named)
+            && fields.contains(UPGRADE)
+            && fields.all(UPGRADE).all(|value| {
+                let mut names = value.split(|byte| *byte == b',');
+                names.all(|name| !name.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+            })
     }
 }
 
