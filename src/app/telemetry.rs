@@ -135,7 +135,9 @@ fn begin_trace(tracing: Option<Tracing>) -> Box<BeginTrace> {
         let mut parents = fields.all("traceparent");
         let parent = parents.next().filter(|_| parents.next().is_none());
         let parent = parent.and_then(|value| std::str::from_utf8(value).ok());
-        let context = tracing.begin(SPAN_NAME, parent, tracestate(fields).as_deref());
+        // It says nothing without the parent it came with.
+        let tracestate = parent.and_then(|_| tracestate(fields));
+        let context = tracing.begin(SPAN_NAME, parent, tracestate.as_deref());
         Some(Trace {
             trace_id: context.trace_id,
             parent_span_id: context.parent_span_id,

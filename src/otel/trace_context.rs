@@ -102,6 +102,8 @@ impl Tracing {
         }
     }
 
+    // Inline it would be there twice.
+    #[inline(never)]
     fn span_id(&self) -> u64 {
         u64::from_be_bytes(valid(SpanId::INVALID, || self.ids.new_span_id()).to_bytes())
     }
