@@ -8,12 +8,20 @@ pub(super) const ANY: &str = "{}";
 
 /// Whether a path, without its query, ends in these segments.
 pub(super) fn ends_in(path: &str, tail: &[&str]) -> bool {
-    let mut segments = segments(path).rev();
-    tail.iter().rev().all(|expected| {
-        segments
-            .next()
-            .is_some_and(|segment| *expected == ANY || segment == *expected)
-    })
+    let mut rest = path;
+    for expected in tail.iter().rev() {
+        let path = rest.trim_end_matches('/');
+        let before = match *expected {
+            ANY if path.is_empty() => None,
+            ANY => Some(path.rfind('/').map_or("", |at| &path[..=at])),
+            expected => path.strip_suffix(expected),
+        };
+        match before {
+            Some(before) if before.is_empty() || before.ends_with('/') => rest = before,
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// The deployment that an Azure path names, `…/deployments/{deployment}/…`: the model, where the body names none.
@@ -34,7 +42,7 @@ fn named_after<'p>(word: &str, path: &'p str) -> Option<&'p str> {
     segments.nth(1).filter(|_| segments.next().is_some())
 }
 
-fn segments(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
@@ -59,6 +67,8 @@ mod tests {
         ] {
             assert!(!ends_in(path, &["responses", ANY, "cancel"]), "{path}");
         }
+        assert!(!ends_in("/my-responses", &["responses"]));
+        assert!(!ends_in("/cancel", &[ANY, "cancel"]));
     }
 
     #[test]
