@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::RequestBody;
 use super::connector::BoxError;
 use super::error::ProxyError;
 use super::silence::Silence;
@@ -19,6 +19,9 @@ use super::stream::Stream;
 use super::usage::{Filter, Splice};
 use crate::http1::{self, Upgraded};
 use crate::tee::{self, Event, Fault, FaultClass, RequestTee, ResponseTee, Tap};
+
+/// The body of a request, by either version of HTTP.
+pub type RequestBody = Either<http1::RequestBody, Incoming>;
 
 /// The request body that goes upstream. Its first poll is the instant at which a connection took the request.
 ///

@@ -12,11 +12,11 @@ use super::carrier::Inbound;
 use super::error::ProxyError;
 use super::route::Target;
 use super::upgrade::{Ends, Tunnels};
-use super::{Call, Pending, Proxy, headers, usage};
+use super::{Call, Proxy, headers, usage};
 use crate::http1::OnUpgrade;
 use crate::json::Text;
 use crate::message::{Fields, Request, Response};
-use crate::tee::{Event, Instant, RequestHead, ResponseTee, Tap, TraceContext};
+use crate::tee::{Event, Instant, RequestHead, ResponseTee, Tap};
 
 /// An upstream's answer, ready to be handed to the client.
 pub(super) struct Answer {
@@ -56,49 +56,36 @@ impl Answer {
 }
 
 impl Proxy {
-    /// Routes a request, edits it where it must be, sends it, and waits for the head of the answer.
+    /// Routes a request, edits it where it must be, sends it, and waits for the head of the answer. `client` is the client's
+    /// side of a connection whose protocol it asks to change.
     pub(super) async fn forward(
         &self,
-        call: Call,
-        exchange: &Pending,
-    ) -> Result<Answer, ProxyError> {
-        let Call {
-            head: client,
-            mut body,
-            upgrade,
-            trace_context,
-        } = call;
-        if client.method == Method::CONNECT {
-            return Err(ProxyError::Connect);
+        call: &Call,
+        mut body: Box<Outgoing>,
+        client: Option<OnUpgrade>,
+    ) -> Result<Answer, Box<ProxyError>> {
+        let head = &*call.head;
+        if head.method == Method::CONNECT {
+            return Err(ProxyError::Connect.into());
         }
-        let completes = usage::is_completion(&client.method, client.uri.path());
-        if self.reads_ahead(&client, completes, &body) {
+        let completes = usage::is_completion(&head.method, head.uri.path());
+        if self.reads_ahead(head, completes, &body) {
             let read = body.read_ahead(self.inspect_bytes).await;
             read.map_err(|error| ProxyError::of_request_body(&*error))?;
         }
         let inspected = body.whole().map(usage::Inspected::of).unwrap_or_default();
-        let model = inspected.model.filter(|_| self.routes.by_model());
-        let model = model.map(Text::decode);
-        let target = self
-            .routes
-            .find(&client.uri, &client.fields, model.as_deref())
-            .ok_or(ProxyError::NoRoute)?;
+        let target = self.target(head, inspected.model)?;
         let splice = inspected
             .splice
-            .filter(|_| completes && target.usage.asks() && !client.fields.contains(UPGRADE));
+            .filter(|_| completes && target.usage.asks() && !head.fields.contains(UPGRADE));
         let original = splice.map(|splice| {
             let original = body.original();
             body.put_in(splice);
             original
         });
-        let outbound = Outbound {
-            target,
-            client,
-            trace_context,
-            exchange,
-        };
+        let outbound = Outbound { target, call };
         let mut answer = outbound.send(body, original.is_some()).await?;
-        answer.client = upgrade;
+        answer.client = client;
         match original {
             Some(original) if is_refusal(answer.response.status) => {
                 // Boxed: it is rare, and as large as the first.
@@ -106,6 +93,13 @@ impl Proxy {
             }
             _ => Ok(answer),
         }
+    }
+
+    /// Where a request for this model goes.
+    fn target(&self, head: &RequestHead, model: Option<Text<'_>>) -> Result<&Target, ProxyError> {
+        let model = model.filter(|_| self.routes.by_model()).map(Text::decode);
+        let target = self.routes.find(&head.uri, &head.fields, model.as_deref());
+        target.ok_or(ProxyError::NoRoute)
     }
 
     /// Whether something in the body decides, which then is to be read ahead.
@@ -128,16 +122,14 @@ fn is_refusal(status: StatusCode) -> bool {
 /// A request that knows where it goes.
 struct Outbound<'a> {
     target: &'a Target,
-    client: Arc<RequestHead>,
-    trace_context: Option<TraceContext>,
-    exchange: &'a Pending,
+    call: &'a Call,
 }
 
 impl Outbound<'_> {
     /// The client's fields as they go to the upstream; of an edited body, its length now.
     fn fields(&self, edited: Option<usize>) -> Fields {
-        let mut fields = self.target.upstream.fields(&self.client);
-        if let Some(context) = &self.trace_context {
+        let mut fields = self.target.upstream.fields(&self.call.head);
+        if let Some(context) = &self.call.trace_context {
             headers::set_trace_context(&mut fields, context);
         }
         if let Some(length) = edited {
@@ -172,13 +164,13 @@ impl Outbound<'_> {
         &self,
         mut body: Box<Outgoing>,
         usage_asked: bool,
-    ) -> impl Future<Output = Result<Answer, ProxyError>> + Send {
+    ) -> impl Future<Output = Result<Answer, Box<ProxyError>>> + Send {
         let upstream = &self.target.upstream;
-        let tap = self.exchange.tap();
+        let tap = self.call.exchange.tap();
         let fields = self.fields(usage_asked.then(|| body.bytes_ahead()));
         let upload = body.upload();
         let at = Instant::now();
-        let uri = upstream.target(&self.client.uri);
+        let uri = upstream.target(&self.call.head.uri);
         tap.show(Event::Forwarded {
             at,
             upstream: Arc::clone(&upstream.name),
@@ -190,7 +182,7 @@ impl Outbound<'_> {
             tap.show(Event::Sent(at));
         }
         let request = Box::new(Request {
-            method: self.client.method.clone(),
+            method: self.call.head.method.clone(),
             uri,
             version: Version::HTTP_11,
             fields,
@@ -199,7 +191,7 @@ impl Outbound<'_> {
         async move {
             let answered = upstream.call(request, upload).await;
             let mut response = answered.inspect_err(|error| {
-                if *error != ProxyError::ClientLeft {
+                if **error != ProxyError::ClientLeft {
                     tap.show(Event::Unanswered(Instant::now(), error.kind()));
                 }
             })?;

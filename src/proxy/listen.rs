@@ -20,10 +20,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use super::body::ClientBody;
 use super::error::ProxyError;
 use super::flush::{FailLast, Flushes, Watched};
 use super::workers::{Load, Workers};
-use super::{ClientBody, Proxy, Via};
+use super::{Proxy, Via};
 use crate::http1::{self, HeadError};
 use crate::message::{Request, Response};
 

@@ -30,18 +30,14 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 use http_body_util::Either;
-use hyper::body::Incoming;
 
-use self::body::{ClientBody, Outgoing};
+use self::body::{ClientBody, Outgoing, RequestBody};
 use self::error::ProxyError;
 use self::route::Routes;
 use self::upgrade::Tunnels;
-use crate::http1::{self, OnUpgrade};
+use crate::http1::OnUpgrade;
 use crate::message::{Request, Response};
 use crate::tee::{Close, Closing, Instant, Open, RequestHead, Tap, TraceContext};
-
-/// The body of a request, by either version of HTTP.
-pub type RequestBody = Either<http1::RequestBody, Incoming>;
 
 /// The connection a request came by.
 #[derive(Debug, Clone, Copy)]
@@ -89,20 +85,25 @@ impl Proxy {
         request: Request<RequestBody>,
         via: Via,
     ) -> impl Future<Output = Response<ClientBody>> + Send + use<'_> {
-        let (call, exchange) = self.begin(request, via);
+        let (call, body, upgrade) = self.begin(request, via);
         async move {
-            match self.forward(call, &exchange).await {
-                Ok(answer) => answer.into_response(exchange.into_tap(), &self.tunnels),
+            match self.forward(&call, body, upgrade).await {
+                Ok(answer) => answer.into_response(call.exchange.into_tap(), &self.tunnels),
                 Err(error) => {
-                    exchange.fail(&error);
+                    call.exchange.fail(&error);
                     error.response().map(ClientBody::from)
                 }
             }
         }
     }
 
-    /// Opens the exchange of a request that has just come.
-    fn begin(&self, request: Request<RequestBody>, via: Via) -> (Call, Pending) {
+    /// Opens the exchange of a request that has just come. Gives also its body, and the client's side of a connection whose
+    /// protocol it asks to change.
+    fn begin(
+        &self,
+        request: Request<RequestBody>,
+        via: Via,
+    ) -> (Call, Box<Outgoing>, Option<OnUpgrade>) {
         let received = Instant::now();
         let mut body = request.body;
         let upgrade = match &mut body {
@@ -120,24 +121,20 @@ impl Proxy {
             peer: Some(via.peer),
         });
         let opened = self.open.open(&head);
-        let exchange = Pending(Some(opened.tap.clone()));
         let call = Call {
             head,
-            body: Outgoing::new(body, opened.tap, received),
-            upgrade,
             trace_context: opened.trace_context,
+            exchange: Pending(Some(opened.tap.clone())),
         };
-        (call, exchange)
+        (call, Outgoing::new(body, opened.tap, received), upgrade)
     }
 }
 
-/// A request on its way.
+/// What is known of a request on its way.
 struct Call {
     head: Arc<RequestHead>,
-    body: Box<Outgoing>,
-    /// The client's side of a connection whose protocol it has asked to change.
-    upgrade: Option<OnUpgrade>,
     trace_context: Option<TraceContext>,
+    exchange: Pending,
 }
 
 /// An exchange that has no response body yet; dropped, the client has left.

@@ -114,7 +114,7 @@ impl Upstream {
         &self,
         request: Outbound,
         mut upload: Option<Upload>,
-    ) -> Result<Inbound, ProxyError> {
+    ) -> Result<Inbound, Box<ProxyError>> {
         let upgrade = request.fields.contains(UPGRADE);
         let mut answer = pin!(self.carrier.carry(request, upgrade));
         let mut silence = Silence::up_to(self.config.first_byte_timeout);
@@ -123,7 +123,7 @@ impl Upstream {
                 && let Poll::Ready(broken) = Pin::new(waiting).poll(cx)
             {
                 if let Ok(error) = broken {
-                    return Poll::Ready(Err(error));
+                    return Poll::Ready(Err(Box::new(error)));
                 }
                 upload = None;
             }
@@ -132,7 +132,8 @@ impl Upstream {
                 (Poll::Ready(Err(error)), upload) => {
                     // A body that broke off also breaks the call, which is only a consequence.
                     let broken = upload.as_mut().and_then(|upload| upload.try_recv().ok());
-                    Poll::Ready(Err(broken.unwrap_or_else(|| self.explain(&error))))
+                    let error = broken.unwrap_or_else(|| self.explain(&error));
+                    Poll::Ready(Err(Box::new(error)))
                 }
                 (Poll::Pending, Some(_)) => Poll::Pending,
                 (Poll::Pending, None) => silence.poll_too_long(cx).map(|_| Err(self.too_late())),
@@ -140,20 +141,20 @@ impl Upstream {
         });
         let mut answer = answered.await?;
         if answer.status == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
-            return Err(ProxyError::Broken {
+            return Err(Box::new(ProxyError::Broken {
                 upstream: self.config.name.to_string(),
                 cause: "it changed the protocol without being asked".into(),
-            });
+            }));
         }
         silence.broken_up_to(self.config.idle_timeout);
         answer.body.watch(silence);
         Ok(answer)
     }
 
-    fn too_late(&self) -> ProxyError {
-        ProxyError::FirstByteTimeout {
+    fn too_late(&self) -> Box<ProxyError> {
+        Box::new(ProxyError::FirstByteTimeout {
             upstream: self.config.name.to_string(),
-        }
+        })
     }
 
     fn explain(&self, error: &CarryError) -> ProxyError {
