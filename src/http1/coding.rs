@@ -81,10 +81,12 @@ pub(super) fn content_length(fields: &Fields) -> Result<Option<u64>, HeadError> 
         for part in value.split(|byte| *byte == b',') {
             let length = digits(part.trim_ascii())
                 .ok_or(HeadError::Malformed("Content-Length is no number"))?;
-            if agreed.is_some_and(|agreed| agreed != length) {
+            if agreed
+                .replace(length)
+                .is_some_and(|agreed| agreed != length)
+            {
                 return Err(HeadError::Malformed("its Content-Lengths differ"));
             }
-            agreed = Some(length);
         }
     }
     Ok(agreed)
@@ -92,10 +94,10 @@ pub(super) fn content_length(fields: &Fields) -> Result<Option<u64>, HeadError> 
 
 /// Whether `Connection` names this option (RFC 9110 §7.6.1).
 pub(super) fn names(fields: &Fields, option: &str) -> bool {
-    fields
-        .texts(CONNECTION)
-        .flat_map(|value| value.split(','))
-        .any(|named| named.trim().eq_ignore_ascii_case(option))
+    fields.texts(CONNECTION).any(|value| {
+        let mut named = value.split(',');
+        named.any(|named| named.trim().eq_ignore_ascii_case(option))
+    })
 }
 
 /// A number of decimal digits and nothing else; `str::parse` would take a sign.

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version}
 use httparse::{Header, ParserConfig, Status};
 use hyper::ext::ReasonPhrase;
 
-use crate::message::{Fields, Request, Response};
+use crate::message::{Fields, Place, Request, Response};
 
 /// Longest head, in bytes.
 pub const HEAD_BYTES_MAX: usize = 128 << 10;
@@ -57,15 +57,13 @@ fn place(input: &[u8], part: &[u8]) -> Range<usize> {
     from..from + part.len()
 }
 
-/// Where the fields of a head lie that was parsed from `input`: their names and their values.
-type Places = Vec<(Range<usize>, Range<usize>)>;
-
-fn places(input: &[u8], headers: &[Header<'_>]) -> Places {
-    let both = |header: &Header<'_>| {
+/// Where the fields of a head lie that was parsed from `input`.
+fn places(input: &[u8], headers: &[Header<'_>]) -> Vec<Place> {
+    let place_of = |header: &Header<'_>| {
         let name = place(input, header.name.as_bytes());
-        (name, place(input, header.value))
+        Place::new(name, place(input, header.value))
     };
-    headers.iter().map(both).collect()
+    headers.iter().map(place_of).collect()
 }
 
 const fn version(minor: Option<u8>) -> Version {
@@ -102,7 +100,7 @@ pub(super) fn parse_request(input: &mut BytesMut) -> Result<Option<Request<()>>,
         method,
         uri,
         version,
-        fields: Fields::of_head(head, places.into_iter()),
+        fields: Fields::of_head(head, places),
         body: (),
     }))
 }
@@ -135,7 +133,7 @@ pub(super) fn parse_response(
     let response = Response {
         status,
         reason: reason.flatten(),
-        fields: Fields::of_head(head, places.into_iter()),
+        fields: Fields::of_head(head, places),
         body: (),
     };
     Ok(Some((response, version)))

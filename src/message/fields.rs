@@ -22,11 +22,24 @@ pub struct Fields {
 
 /// Where a field lies. Nothing but the colon and white space stands between its name and its value.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+pub struct Place {
     name: usize,
     name_end: usize,
     value: usize,
     value_end: usize,
+}
+
+impl Place {
+    /// Where in a head a name lies, and its value.
+    #[must_use]
+    pub const fn new(name: Range<usize>, value: Range<usize>) -> Self {
+        Self {
+            name: name.start,
+            name_end: name.end,
+            value: value.start,
+            value_end: value.end,
+        }
+    }
 }
 
 /// One field.
@@ -64,22 +77,13 @@ fn text(value: &[u8]) -> Option<&str> {
 }
 
 impl Fields {
-    /// The fields of a head that has been read: where in it each name lies, and each value.
+    /// The fields of a head that has been read, and where in it each lies.
     #[must_use]
-    pub fn of_head(
-        head: Bytes,
-        places: impl ExactSizeIterator<Item = (Range<usize>, Range<usize>)>,
-    ) -> Self {
-        let place = |(name, value): (Range<usize>, Range<usize>)| Place {
-            name: name.start,
-            name_end: name.end,
-            value: value.start,
-            value_end: value.end,
-        };
+    pub const fn of_head(head: Bytes, places: Vec<Place>) -> Self {
         Self {
             head,
             added: Vec::new(),
-            places: places.map(place).collect(),
+            places,
         }
     }
 
@@ -117,13 +121,13 @@ impl Fields {
     /// Whether there is a field of this name.
     #[must_use]
     pub fn contains(&self, name: impl AsRef<str>) -> bool {
-        self.get(name).is_some()
+        self.find(0, name.as_ref()).is_some()
     }
 
     /// The value of the first field of this name.
     #[must_use]
     pub fn get(&self, name: impl AsRef<str>) -> Option<&[u8]> {
-        self.all(name).next()
+        self.first(name.as_ref())
     }
 
     /// The same, where it is visible ASCII.
@@ -134,13 +138,12 @@ impl Fields {
 
     /// The values of all fields of this name.
     pub fn all<N: AsRef<str>>(&self, name: N) -> impl Iterator<Item = &[u8]> + use<'_, N> {
-        // The lengths first: most names differ in that, and `as_ref` looks a constant up.
-        let length = name.as_ref().len();
-        let same_length = self.places.iter();
-        let same_length = same_length.filter(move |place| place.name_end - place.name == length);
-        let fields = same_length.map(|place| self.field(*place));
-        let of_name = fields.filter(move |field| field.is(name.as_ref()));
-        of_name.map(|field| field.value)
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let at = self.find(from, name.as_ref())?;
+            from = at + 1;
+            Some(self.value(at))
+        })
     }
 
     /// Those of them that are visible ASCII.
@@ -150,43 +153,21 @@ impl Fields {
 
     /// Adds a field at the end. Both are to be what a field may have.
     pub fn append(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
-        let name = name.as_ref().as_bytes();
-        let start = self.end();
-        self.added.extend_from_slice(name);
-        self.added.extend_from_slice(b": ");
-        let place = self.add(start, name.len(), value.as_ref());
-        self.places.push(place);
+        self.push(name.as_ref().as_bytes(), value.as_ref());
     }
 
     /// Puts one field of this name where the first was, spelled as it was, or at the end.
     pub fn set(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
-        let name = name.as_ref();
-        let mut of_name = (0..self.len()).filter(|at| self.field(self.places[*at]).is(name));
-        let Some(first) = of_name.next() else {
-            return self.append(name, value);
-        };
-        let others: Vec<usize> = of_name.collect();
-        for at in others.into_iter().rev() {
-            self.places.remove(at);
+        let (name, value) = (name.as_ref(), value.as_ref());
+        match self.find(0, name) {
+            None => self.append(name, value),
+            Some(at) => self.replace(at, name, value),
         }
-        let (old, start) = (self.places[first], self.end());
-        match old.name.checked_sub(self.head.len()) {
-            Some(name) => {
-                let value = name + old.value - old.name;
-                self.added.extend_from_within(name..value);
-            }
-            None => self
-                .added
-                .extend_from_slice(&self.head[old.name..old.value]),
-        }
-        self.places[first] = self.add(start, old.name_end - old.name, value.as_ref());
     }
 
     /// Takes out all fields of this name.
     pub fn remove(&mut self, name: impl AsRef<str>) {
-        if self.contains(name.as_ref()) {
-            self.retain(|field| !field.is(name.as_ref()));
-        }
+        self.remove_from(0, name.as_ref());
     }
 
     /// Keeps the fields that are to be kept, in their order.
@@ -230,9 +211,67 @@ impl Fields {
         map
     }
 
+    /// Where the first field of this name stands, from this place on.
+    ///
+    /// By itself: a dozen callers ask for names of several types, and each would have it all in itself.
+    #[inline(never)]
+    fn find(&self, from: usize, name: &str) -> Option<usize> {
+        let name = name.as_bytes();
+        let of_name = |place: &Place| {
+            // The lengths first: most names differ in that.
+            place.name_end - place.name == name.len()
+                && self
+                    .slice(place.name..place.name_end)
+                    .eq_ignore_ascii_case(name)
+        };
+        let found = self.places.get(from..)?.iter().position(of_name)?;
+        Some(from + found)
+    }
+
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        self.find(0, name).map(|at| self.value(at))
+    }
+
+    fn value(&self, at: usize) -> &[u8] {
+        let place = self.places[at];
+        self.slice(place.value..place.value_end)
+    }
+
+    /// Gives the field at this place, the first of its name, another value, and takes out the others.
+    fn replace(&mut self, at: usize, name: &str, value: &[u8]) {
+        let (old, start) = (self.places[at], self.end());
+        match old.name.checked_sub(self.head.len()) {
+            Some(name) => {
+                let value = name + old.value - old.name;
+                self.added.extend_from_within(name..value);
+            }
+            None => self
+                .added
+                .extend_from_slice(&self.head[old.name..old.value]),
+        }
+        self.places[at] = self.add(start, old.name_end - old.name, value);
+        self.remove_from(at + 1, name);
+    }
+
+    /// Takes out the fields of this name, from this place on.
+    fn remove_from(&mut self, mut from: usize, name: &str) {
+        while let Some(at) = self.find(from, name) {
+            self.places.remove(at);
+            from = at;
+        }
+    }
+
     /// Where what is added next will lie.
     const fn end(&self) -> usize {
         self.head.len() + self.added.len()
+    }
+
+    fn push(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.end();
+        self.added.extend_from_slice(name);
+        self.added.extend_from_slice(b": ");
+        let place = self.add(start, name.len(), value);
+        self.places.push(place);
     }
 
     /// Adds a value to its name, which has been added from `name` on and is so long.
@@ -316,10 +355,11 @@ mod tests {
             } else {
                 line.find(value).unwrap()
             };
-            places.push((start..start + colon, start + at..start + at + value.len()));
+            let value = start + at..start + at + value.len();
+            places.push(Place::new(start..start + colon, value));
             start += line.len();
         }
-        Fields::of_head(Bytes::from_static(text.as_bytes()), places.into_iter())
+        Fields::of_head(Bytes::from_static(text.as_bytes()), places)
     }
 
     const HEAD: &str = "hOST:  me\r\nA:1\r\nb: 2\r\na: 3\r\nempty:\r\n";

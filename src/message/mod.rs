@@ -8,7 +8,7 @@ mod fields;
 use http::{Method, StatusCode, Uri, Version};
 use hyper::ext::ReasonPhrase;
 
-pub use fields::{Field, Fields};
+pub use fields::{Field, Fields, Place};
 
 /// A request.
 #[derive(Debug)]
