@@ -12,9 +12,10 @@ use http::{Method, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::coding::{Decoder, Encoder, Framing, Piece, cut, names};
+use super::coding::{Decoder, Encoder, Framing, cut, names};
 use super::head;
 use super::outgoing::{Outgoing, State};
+use super::output::Output;
 use super::pool::Pool;
 use super::upgrade::Upgraded;
 use super::wire::Wire;
@@ -33,7 +34,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
     /// Whether another request can be sent: nothing has come that nobody asked for, not even the end.
     pub fn is_idle(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        self.0.is_flushed() && self.0.input().is_empty() && self.0.poll_fill(&mut cx).is_pending()
+        self.0.input().is_empty() && self.0.poll_fill(&mut cx).is_pending()
     }
 
     /// Sends a request and waits for the head of the response, which may come before the request is over: then the
@@ -52,7 +53,6 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let mut wire = self.0;
         let Request {
             method,
             uri,
@@ -61,17 +61,18 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
             ..
         } = request;
         let encoder = encoder(&mut fields, &body);
-        wire.extend([Piece::Bytes(head::write_request(&method, &uri, &fields))]);
+        let mut output = Output::new();
+        head::write_request(&method, &uri, &fields, output.text());
         // Boxed, and all of the request gone: what waits for the response is moved, and lies in every future around it.
         let mut exchange = Box::new(Exchange {
-            wire,
-            upload: Some(Outgoing::new(body, Some(encoder))),
+            wire: self.0,
+            upload: Some(Outgoing::new(output, body, Some(encoder))),
             pool: Arc::clone(pool),
             reusable: true,
         });
         async move {
             let (response, version) = poll_fn(|cx| exchange.poll_head(cx)).await?;
-            exchange.begin(response, version, &method)
+            exchange.begin(response, version, method == Method::HEAD)
         }
     }
 }
@@ -107,11 +108,11 @@ where
             return Poll::Ready(Ok(()));
         };
         loop {
-            let waits = upload.gather(cx, &mut self.wire);
+            let waits = upload.gather(cx);
             if upload.state() == State::Broken {
                 return Poll::Ready(Err(io::Error::other("the request's body broke off")));
             }
-            ready!(self.wire.poll_flush(cx))?;
+            ready!(upload.poll_write(self.wire.io(), cx))?;
             if upload.state() == State::Over {
                 self.upload = None;
                 return Poll::Ready(Ok(()));
@@ -151,11 +152,11 @@ where
         mut self: Box<Self>,
         mut response: Response<()>,
         version: Version,
-        method: &Method,
+        to_head: bool,
     ) -> io::Result<Response<ResponseBody<T, B>>> {
         self.wire.release_input();
         let (status, fields) = (response.status, &mut response.fields);
-        let framing = Framing::of_response(method, status, fields)?;
+        let framing = Framing::of_response(to_head, status, fields)?;
         if framing == Framing::Chunked {
             // The coding overrides it (RFC 9112 §6.3), and it must not be sent on.
             fields.remove(CONTENT_LENGTH);

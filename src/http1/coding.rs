@@ -4,14 +4,17 @@ mod chunked;
 
 use std::io;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 use http_body::{Body, SizeHint};
 
 use self::chunked::Chunked;
 use super::head::HeadError;
+use super::output::Output;
 use crate::message::Fields;
+
+const LINE_END: &[u8] = b"\r\n";
 
 /// How a body's length is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,46 +34,43 @@ impl Framing {
     /// Where two recipients could differ on where the body ends, which is how requests are smuggled (§11.2).
     pub(super) fn of_request(version: Version, fields: &Fields) -> Result<Self, HeadError> {
         let length = content_length(fields)?;
-        if fields.contains(TRANSFER_ENCODING) {
-            if length.is_some() {
-                return Err(HeadError::Malformed(
-                    "it has both Content-Length and Transfer-Encoding",
-                ));
+        match (is_chunked(fields), length) {
+            (Ok(false), length) => Ok(Self::Length(length.unwrap_or(0))),
+            (_, Some(_)) => Err(HeadError::Malformed(
+                "it has both Content-Length and Transfer-Encoding",
+            )),
+            _ if version == Version::HTTP_10 => {
+                Err(HeadError::Malformed("HTTP/1.0 has no Transfer-Encoding"))
             }
-            if version == Version::HTTP_10 {
-                return Err(HeadError::Malformed("HTTP/1.0 has no Transfer-Encoding"));
-            }
-            is_chunked(fields)?;
-            return Ok(Self::Chunked);
+            (chunked, None) => chunked.map(|_| Self::Chunked),
         }
-        Ok(Self::Length(length.unwrap_or(0)))
     }
 
-    /// The framing of the response to a request of this method (§6.3).
+    /// The framing of a response, to a `HEAD` or to another request (§6.3).
     ///
     /// # Errors
     /// When a length or a coding cannot be understood.
     pub(super) fn of_response(
-        method: &Method,
+        to_head: bool,
         status: StatusCode,
         fields: &Fields,
     ) -> Result<Self, HeadError> {
-        if !has_body(method, status) {
+        if !has_body(to_head, status) {
             return Ok(Self::Length(0));
         }
-        if fields.contains(TRANSFER_ENCODING) {
-            is_chunked(fields)?;
+        if is_chunked(fields)? {
             return Ok(Self::Chunked);
         }
         Ok(content_length(fields)?.map_or(Self::UntilClose, Self::Length))
     }
 }
 
-/// Whether a response to this method with this status has a body, whatever its fields say (RFC 9110 §6.4.1).
-pub(super) fn has_body(method: &Method, status: StatusCode) -> bool {
+/// Whether a response with this status, to a `HEAD` or to another request, has a body, whatever its fields say (RFC 9110
+/// §6.4.1).
+pub(super) fn has_body(to_head: bool, status: StatusCode) -> bool {
     let none = status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-        || *method == Method::HEAD;
+        || to_head;
     !none
 }
 
@@ -111,14 +111,15 @@ fn digits(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// `chunked` is the one transfer coding there is in use, and the one that can be passed on without a loss.
-fn is_chunked(fields: &Fields) -> Result<(), HeadError> {
+/// Whether a body is in chunks. That is the one transfer coding there is in use, and the one that can be passed on without
+/// a loss; with any other it is an error.
+fn is_chunked(fields: &Fields) -> Result<bool, HeadError> {
     let mut values = fields.all(TRANSFER_ENCODING);
-    let only = values.next().filter(|_| values.next().is_none());
-    if only.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"chunked")) {
-        return Ok(());
+    match (values.next(), values.next()) {
+        (None, _) => Ok(false),
+        (Some(only), None) if only.trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(true),
+        _ => Err(HeadError::Malformed("its Transfer-Encoding is not chunked")),
     }
-    Err(HeadError::Malformed("its Transfer-Encoding is not chunked"))
 }
 
 /// Cuts a body out of what a connection brings.
@@ -127,7 +128,7 @@ pub(super) enum Decoder {
     /// So many bytes are still to come.
     Length(u64),
     /// Chunks.
-    Chunked(Box<Chunked>),
+    Chunked(Chunked),
     /// Whatever comes.
     UntilClose,
     /// The connection has closed, which was the end.
@@ -147,7 +148,7 @@ impl Decoder {
     pub(super) fn new(framing: Framing) -> Self {
         match framing {
             Framing::Length(length) => Self::Length(length),
-            Framing::Chunked => Self::Chunked(Box::default()),
+            Framing::Chunked => Self::Chunked(Chunked::default()),
             Framing::UntilClose => Self::UntilClose,
         }
     }
@@ -262,64 +263,19 @@ pub(super) fn cut() -> io::Error {
     )
 }
 
-/// A piece of what is written. Small pieces stand in themselves, so that framing costs no allocation.
-#[derive(Debug)]
-pub(super) enum Piece {
-    /// A head or a part of a body.
-    Bytes(Bytes),
-    /// A chunk's size line.
-    Size(SizeLine),
-    /// What is the same every time.
-    Static(&'static [u8]),
-}
+/// The longest size line: as many digits as a `usize` can have, and the line end.
+const SIZE_LINE: [u8; 18] = *b"0000000000000000\r\n";
 
-impl AsRef<[u8]> for Piece {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Size(line) => &line.text[usize::from(line.from)..],
-            Self::Static(bytes) => bytes,
-        }
-    }
-}
-
-impl Piece {
-    /// Takes off what has been written.
-    pub(super) fn advance(&mut self, written: usize) {
-        match self {
-            Self::Bytes(bytes) => bytes.advance(written),
-            // A size line is far shorter than 256 bytes.
-            Self::Size(line) => line.from += written as u8,
-            Self::Static(bytes) => *bytes = &bytes[written..],
-        }
-    }
-}
-
-/// The size of a chunk in hexadecimal, with its line end.
-#[derive(Debug)]
-pub(super) struct SizeLine {
-    text: [u8; 18],
-    from: u8,
-}
-
-impl SizeLine {
-    fn of(mut size: usize) -> Self {
-        let mut text = [0; 18];
-        text[16] = b'\r';
-        text[17] = b'\n';
-        let mut from = 16;
-        while {
-            from -= 1;
-            text[from] = b"0123456789abcdef"[size & 15];
-            size >>= 4;
-            size > 0
-        } {}
-        // 16 digits are room for every `usize`, so `from` is at most 15.
-        Self {
-            text,
-            from: from as u8,
-        }
-    }
+/// Writes the size of a chunk into the line, and shows so much of it as that takes.
+fn size_line(mut size: usize, line: &mut [u8; SIZE_LINE.len()]) -> &[u8] {
+    let mut from = SIZE_LINE.len() - LINE_END.len();
+    while {
+        from -= 1;
+        line[from] = b"0123456789abcdef"[size & 15];
+        size >>= 4;
+        size > 0
+    } {}
+    &line[from..]
 }
 
 /// Puts a body into a connection.
@@ -362,24 +318,23 @@ impl Encoder {
     ///
     /// # Errors
     /// When the body is longer than its length.
-    pub(super) fn data(&mut self, data: Bytes, out: &mut impl Extend<Piece>) -> io::Result<()> {
+    pub(super) fn data(&mut self, data: Bytes, out: &mut Output) -> io::Result<()> {
         if data.is_empty() {
             // An empty chunk would be the end.
             return Ok(());
         }
-        match self {
+        let mut line = SIZE_LINE;
+        let (before, after): (&[u8], &[u8]) = match self {
             Self::Length(left) => {
                 *left = left
                     .checked_sub(data.len() as u64)
                     .ok_or_else(|| io::Error::other("a body longer than its Content-Length"))?;
-                out.extend([Piece::Bytes(data)]);
+                (b"", b"")
             }
-            Self::Chunked => {
-                let size = Piece::Size(SizeLine::of(data.len()));
-                out.extend([size, Piece::Bytes(data), Piece::Static(b"\r\n")]);
-            }
-            Self::UntilClose => out.extend([Piece::Bytes(data)]),
-        }
+            Self::Chunked => (size_line(data.len(), &mut line), LINE_END),
+            Self::UntilClose => (b"", b""),
+        };
+        out.push(before, data, after);
         Ok(())
     }
 
@@ -387,35 +342,31 @@ impl Encoder {
     ///
     /// # Errors
     /// When the body is shorter than its length.
-    pub(super) fn end(
-        self,
-        trailers: Option<&HeaderMap>,
-        out: &mut impl Extend<Piece>,
-    ) -> io::Result<()> {
-        match (self, trailers) {
-            (Self::Length(0) | Self::UntilClose, _) => {}
-            (Self::Length(_), _) => {
+    pub(super) fn end(self, trailers: Option<&HeaderMap>, out: &mut Output) -> io::Result<()> {
+        match self {
+            Self::Length(0) | Self::UntilClose => {}
+            Self::Length(_) => {
                 return Err(io::Error::other("a body shorter than its Content-Length"));
             }
-            (Self::Chunked, None) => out.extend([Piece::Static(b"0\r\n\r\n")]),
-            (Self::Chunked, Some(trailers)) => {
-                let section = trailer_section(trailers);
-                out.extend([Piece::Static(b"0\r\n"), Piece::Bytes(section)]);
+            Self::Chunked => {
+                let out = out.text();
+                out.extend_from_slice(b"0\r\n");
+                if let Some(trailers) = trailers {
+                    write_trailers(trailers, out);
+                }
+                out.extend_from_slice(LINE_END);
             }
         }
         Ok(())
     }
 }
 
-fn trailer_section(trailers: &HeaderMap) -> Bytes {
-    let mut section = Vec::new();
+fn write_trailers(trailers: &HeaderMap, out: &mut Vec<u8>) {
     for (name, value) in trailers {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            section.extend_from_slice(part);
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), LINE_END] {
+            out.extend_from_slice(part);
         }
     }
-    section.extend_from_slice(b"\r\n");
-    section.into()
 }
 
 #[cfg(test)]

@@ -1,21 +1,18 @@
 //! A body on its way into a connection: what either side sends.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
+use tokio::io::AsyncWrite;
 
-use super::coding::{Encoder, Piece};
+use super::coding::Encoder;
+use super::output::Output;
 
-/// Takes what is to be written.
-pub(super) trait Outlet: Extend<Piece> {
-    /// Whether so much waits to be written that no more should be asked for.
-    fn is_full(&self) -> bool;
-}
-
-/// Reads a body and frames it.
+/// Reads a body, frames it, and writes it.
 #[derive(Debug)]
 pub(super) struct Outgoing<B> {
     body: B,
@@ -24,21 +21,24 @@ pub(super) struct Outgoing<B> {
     /// Boxed: they are rare, and as large as the rest.
     trailers: Option<Box<HeaderMap>>,
     state: State,
+    output: Output,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// Frames are still to come.
     Body,
-    /// All of it has been given to the outlet.
+    /// There are none left, though some may still have to be written.
     Over,
     /// The body broke off, or does not keep the length it was to have.
     Broken,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
-    pub(super) const fn new(body: B, encoder: Option<Encoder>) -> Self {
+    /// What goes out before the body is in `output`.
+    pub(super) const fn new(output: Output, body: B, encoder: Option<Encoder>) -> Self {
         Self {
+            output,
             body,
             encoder,
             trailers: None,
@@ -51,18 +51,18 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
     }
 
     /// Takes what frames there are, as many as are worth a write. Says whether the body has to be waited for.
-    pub(super) fn gather(&mut self, cx: &mut Context<'_>, outlet: &mut impl Outlet) -> bool {
-        while self.state == State::Body && !outlet.is_full() {
+    pub(super) fn gather(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.state == State::Body && !self.output.is_full() {
             if self.body.is_end_stream() {
-                self.end(outlet);
+                self.end();
                 break;
             }
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => return true,
-                Poll::Ready(None) => self.end(outlet),
+                Poll::Ready(None) => self.end(),
                 Poll::Ready(Some(Err(_))) => self.state = State::Broken,
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => self.data(data, outlet),
+                    Ok(data) => self.data(data),
                     Err(frame) => self.trailers = frame.into_trailers().ok().map(Box::new),
                 },
             }
@@ -70,17 +70,26 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
         false
     }
 
-    fn data(&mut self, data: Bytes, outlet: &mut impl Outlet) {
+    /// Writes what has been gathered, all of it.
+    pub(super) fn poll_write<T: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.output.poll_write(io, cx)
+    }
+
+    fn data(&mut self, data: Bytes) {
         if let Some(encoder) = &mut self.encoder
-            && encoder.data(data, outlet).is_err()
+            && encoder.data(data, &mut self.output).is_err()
         {
             self.state = State::Broken;
         }
     }
 
-    fn end(&mut self, outlet: &mut impl Outlet) {
+    fn end(&mut self) {
         let ended = match self.encoder {
-            Some(encoder) => encoder.end(self.trailers.as_deref(), outlet),
+            Some(encoder) => encoder.end(self.trailers.as_deref(), &mut self.output),
             None => Ok(()),
         };
         self.state = match ended {

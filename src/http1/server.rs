@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use self::incoming::Shared;
-use self::sending::Sending;
+use self::sending::{Asked, Sending};
 use super::coding::{Framing, names};
 use super::head::HeadError;
 use super::upgrade::Upgraded;
@@ -135,10 +135,7 @@ where
 struct Call<'a, T> {
     shared: &'a Arc<Shared<T>>,
     request: Request<RequestBody>,
-    method: Method,
-    version: Version,
-    /// Whether the client wants to send more requests.
-    persistent: bool,
+    asked: Asked,
     upgrade: Option<oneshot::Sender<Upgraded>>,
 }
 
@@ -161,14 +158,16 @@ where
         let expects = fields
             .get(EXPECT)
             .is_some_and(|value| http11 && value.eq_ignore_ascii_case(b"100-continue"));
-        let method = request.method.clone();
+        let asked = Asked {
+            to_head: request.method == Method::HEAD,
+            http11,
+            persistent,
+        };
         let body = RequestBody::new(shared, framing, expects, on_upgrade);
         Ok(Self {
             shared,
             request: request.map(|()| body),
-            method,
-            version,
-            persistent,
+            asked,
             upgrade,
         })
     }
@@ -210,9 +209,12 @@ where
         })
         .await?;
         let changes = response.status == StatusCode::SWITCHING_PROTOCOLS;
-        let persistent = self.persistent && !changes && !*stop.borrow();
-        let sending = Sending::new(response, &self.method, self.version, persistent);
-        Some((sending, self.upgrade.filter(|_| changes)))
+        let mut asked = self.asked;
+        asked.persistent &= !changes && !*stop.borrow();
+        Some((
+            Sending::new(response, asked),
+            self.upgrade.filter(|_| changes),
+        ))
     }
 }
 
@@ -221,7 +223,12 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut sending = Sending::new(response, &Method::GET, Version::HTTP_11, false);
+    let asked = Asked {
+        to_head: false,
+        http11: true,
+        persistent: false,
+    };
+    let mut sending = Sending::new(response, asked);
     if poll_fn(|cx| sending.poll(shared, cx)).await.is_ok() {
         shared.give_up_reading();
         close(shared).await;

@@ -1,8 +1,7 @@
-//! A connection's stream, with what was read of it and not yet used, and what is still to be written.
+//! A connection's stream, with what was read of it and not yet used.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,18 +9,10 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::coding::{Decoder, Piece};
-use super::outgoing::Outlet;
+use super::coding::Decoder;
 
 /// Most bytes of one read. One buffer serves all connections of a thread: a connection that waits has none.
 const READ_BYTES: usize = 64 << 10;
-/// Bytes to be written that are worth a write.
-const WRITE_BYTES: usize = 64 << 10;
-/// Up to so many bytes are put together for a write, as the system takes one piece in less time than several.
-const TOGETHER_BYTES: usize = 4 << 10;
-/// Pieces of one write.
-const WRITE_PIECES: usize = 32;
-
 /// Frames up to this share blocks of the same size: 0.4 allocations for a chunk, each by itself 2.1.
 const BLOCK_BYTES: usize = 2 << 10;
 
@@ -33,57 +24,42 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Wire<T> {
     io: T,
-    /// Read ahead: the start of a head, or what came in one read with the message before it. Mostly empty.
+    read: Read,
+}
+
+/// What was read of a connection and not yet used. It is the same for every kind of stream.
+#[derive(Debug, Default)]
+struct Read {
+    /// The start of a head, or what came in one read with the message before it. Mostly empty.
     input: BytesMut,
     /// What is left of the block for small frames.
     block: BytesMut,
-    output: VecDeque<Piece>,
-    output_bytes: usize,
 }
 
 impl<T> Wire<T> {
     pub(super) fn new(io: T) -> Self {
         Self {
             io,
-            input: BytesMut::new(),
-            block: BytesMut::new(),
-            output: VecDeque::new(),
-            output_bytes: 0,
+            read: Read::default(),
         }
     }
 
+    /// The stream, to be written to.
+    pub(super) const fn io(&mut self) -> &mut T {
+        &mut self.io
+    }
+
     pub(super) const fn input(&mut self) -> &mut BytesMut {
-        &mut self.input
+        &mut self.read.input
     }
 
     /// Lets the memory of a head go that has been taken off the input.
     pub(super) fn release_input(&mut self) {
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        }
-    }
-
-    pub(super) fn is_flushed(&self) -> bool {
-        self.output.is_empty()
+        self.read.release_input();
     }
 
     pub(super) fn into_parts(self) -> (T, Bytes) {
-        (self.io, self.input.freeze())
-    }
-}
-
-impl<T> Extend<Piece> for Wire<T> {
-    fn extend<I: IntoIterator<Item = Piece>>(&mut self, pieces: I) {
-        for piece in pieces {
-            self.output_bytes += piece.as_ref().len();
-            self.output.push_back(piece);
-        }
-    }
-}
-
-impl<T> Outlet for Wire<T> {
-    fn is_full(&self) -> bool {
-        self.output_bytes >= WRITE_BYTES || self.output.len() >= WRITE_PIECES - 3
+        (self.io, self.read.input.freeze())
     }
 }
 
@@ -92,19 +68,22 @@ impl<T: AsyncRead + Unpin> Wire<T> {
     fn poll_read<R>(
         &mut self,
         cx: &mut Context<'_>,
-        show: impl FnOnce(&mut Self, &mut [u8]) -> R,
+        show: impl FnOnce(&mut Read, &mut [u8]) -> R,
     ) -> Poll<io::Result<R>> {
         BUFFER.with_borrow_mut(|buffer| {
             let mut read = ReadBuf::new(buffer);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
-            Poll::Ready(Ok(show(self, read.filled_mut())))
+            Poll::Ready(Ok(show(&mut self.read, read.filled_mut())))
         })
     }
 
     /// Reads once and adds to the input. Zero is the end of the stream.
+    ///
+    /// By itself: whoever waits for a head or looks whether a connection is still open would have all of it in itself.
+    #[inline(never)]
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.poll_read(cx, |wire, bytes| {
-            wire.input.extend_from_slice(bytes);
+        self.poll_read(cx, |read, bytes| {
+            read.input.extend_from_slice(bytes);
             bytes.len()
         })
     }
@@ -122,11 +101,11 @@ impl<T: AsyncRead + Unpin> Wire<T> {
             if decoder.is_over() {
                 return Poll::Ready(None);
             }
-            let data = if self.input.is_empty() {
-                ready!(self.poll_read(cx, |wire, bytes| wire.decode_read(bytes, decoder)))
+            let data = if self.read.input.is_empty() {
+                ready!(self.poll_read(cx, |read, bytes| read.decode(bytes, decoder)))
                     .and_then(|decoded| decoded)
             } else {
-                self.decode_input(decoder)
+                self.read.decode_input(decoder)
             };
             match data {
                 Ok(data) if data.is_empty() => {}
@@ -135,9 +114,11 @@ impl<T: AsyncRead + Unpin> Wire<T> {
             }
         }
     }
+}
 
+impl Read {
     /// Of what has just been read. The copy is of the size of the frame; a slice would hold the whole buffer.
-    fn decode_read(&mut self, bytes: &mut [u8], decoder: &mut Decoder) -> io::Result<Bytes> {
+    fn decode(&mut self, bytes: &mut [u8], decoder: &mut Decoder) -> io::Result<Bytes> {
         if bytes.is_empty() {
             decoder.close()?;
             return Ok(Bytes::new());
@@ -166,58 +147,15 @@ impl<T: AsyncRead + Unpin> Wire<T> {
         self.release_input();
         Ok(data)
     }
+
+    fn release_input(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+    }
 }
 
 impl<T: AsyncWrite + Unpin> Wire<T> {
-    /// Writes all there is to be written.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.output.is_empty() {
-            let written = if self.output_bytes <= TOGETHER_BYTES {
-                ready!(self.poll_write_together(cx))?
-            } else {
-                ready!(self.poll_write_pieces(cx))?
-            };
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written(written);
-        }
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_write_together(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        BUFFER.with_borrow_mut(|buffer| {
-            let mut end = 0;
-            for piece in self.output.iter().map(AsRef::as_ref) {
-                buffer[end..end + piece.len()].copy_from_slice(piece);
-                end += piece.len();
-            }
-            Pin::new(&mut self.io).poll_write(cx, &buffer[..end])
-        })
-    }
-
-    fn poll_write_pieces(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
-        let pieces = self.output.iter().zip(&mut slices).map(|(piece, slice)| {
-            *slice = IoSlice::new(piece.as_ref());
-        });
-        let count = pieces.count();
-        Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..count])
-    }
-
-    fn written(&mut self, mut bytes: usize) {
-        self.output_bytes -= bytes;
-        while let Some(mut piece) = self.output.pop_front() {
-            let length = piece.as_ref().len();
-            if bytes < length {
-                piece.advance(bytes);
-                self.output.push_front(piece);
-                return;
-            }
-            bytes -= length;
-        }
-    }
-
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }

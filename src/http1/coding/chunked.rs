@@ -4,13 +4,11 @@ use std::io;
 
 use http::HeaderMap;
 
-use super::Decoded;
+use super::{Decoded, LINE_END};
 use crate::http1::head::parse_trailers;
 
 /// Most bytes of all chunk extensions of a body, and of its trailers: nobody needs them, and nobody may fill memory.
 const EXTRAS_MAX: usize = 16 << 10;
-
-const LINE_END: &[u8] = b"\r\n";
 
 /// Reads a body in chunks, however it is cut.
 #[derive(Debug, Default)]
@@ -20,7 +18,8 @@ pub(in crate::http1) struct Chunked {
     extras: usize,
     /// The trailer section so far.
     section: Vec<u8>,
-    trailers: Option<HeaderMap>,
+    /// Boxed: they are rare, and larger than all the rest.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +80,7 @@ impl Chunked {
     }
 
     pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
-        self.trailers.take()
+        self.trailers.take().map(|trailers| *trailers)
     }
 
     /// Moves the data of the chunks in `bytes` together at its front.
@@ -176,7 +175,8 @@ impl Chunked {
             return Ok(State::Trailers { line_start: true });
         }
         let section = std::mem::take(&mut self.section);
-        self.trailers = Some(parse_trailers(section)?).filter(|trailers| !trailers.is_empty());
+        let trailers = parse_trailers(section)?;
+        self.trailers = (!trailers.is_empty()).then(|| Box::new(trailers));
         Ok(State::Over)
     }
 

@@ -3,21 +3,24 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::http1::coding::{Decoder, Framing, Piece, cut};
+use crate::http1::coding::{Decoder, Framing, cut};
 use crate::http1::head::{self, HeadError};
-use crate::http1::outgoing::Outlet;
+use crate::http1::outgoing::Outgoing;
 use crate::http1::upgrade::OnUpgrade;
 use crate::http1::wire::Wire;
 use crate::message::Request;
 
 /// Most bytes of further requests that are read while one is being answered. Reading is how a client that leaves is noticed.
 const READ_AHEAD: usize = 64 << 10;
+
+/// What a client is told that asks before it sends its body.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A connection, shared by its server and the body of the request being answered. Both mostly run in the same task.
 pub(super) struct Shared<T>(Mutex<State<T>>);
@@ -29,6 +32,8 @@ struct State<T> {
     decoder: Decoder,
     /// Whether the client waits to be told to send its body.
     expects: bool,
+    /// What has still to be written of that.
+    interim: &'static [u8],
     /// The server's task, where it waits for the body to be over, and another task reads it.
     watching: Option<Waker>,
 }
@@ -39,6 +44,7 @@ impl<T> Shared<T> {
             wire: Some(Wire::new(io)),
             decoder: Decoder::new(Framing::Length(0)),
             expects: false,
+            interim: b"",
             watching: None,
         })))
     }
@@ -97,23 +103,23 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T> Extend<Piece> for &Shared<T> {
-    fn extend<I: IntoIterator<Item = Piece>>(&mut self, pieces: I) {
-        if let Some(wire) = &mut self.lock().wire {
-            wire.extend(pieces);
-        }
-    }
-}
-
-impl<T> Outlet for &Shared<T> {
-    fn is_full(&self) -> bool {
-        self.lock().wire.as_ref().is_some_and(Wire::is_full)
-    }
-}
-
 impl<T> State<T> {
     fn wire(&mut self) -> io::Result<&mut Wire<T>> {
         self.wire.as_mut().ok_or_else(cut)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> State<T> {
+    /// Writes what is left of the interim response.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.interim.is_empty() {
+            let io = Pin::new(self.wire.as_mut().ok_or_else(cut)?.io());
+            match ready!(io.poll_write(cx, self.interim))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.interim = &self.interim[written..],
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -122,8 +128,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
         self.lock().wire()?.poll_fill(cx)
     }
 
-    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.lock().wire()?.poll_flush(cx)
+    /// Writes what has been gathered of an answer.
+    pub(super) fn poll_write<B>(
+        &self,
+        cx: &mut Context<'_>,
+        answer: &mut Outgoing<B>,
+    ) -> Poll<io::Result<()>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let mut state = self.lock();
+        // The answer says all that there is to say about whether to send the body (RFC 9110 §10.1.1).
+        state.expects = false;
+        ready!(state.poll_interim(cx))?;
+        answer.poll_write(state.wire()?.io(), cx)
     }
 
     pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -170,14 +188,14 @@ trait Source: Send {
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Source for Shared<T> {
     fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let state = &mut *self.lock();
+        if std::mem::take(&mut state.expects) && state.wire()?.input().is_empty() {
+            state.interim = CONTINUE;
+            // What does not leave now does with the response.
+            let _ = state.poll_interim(cx)?;
+        }
         let Some(wire) = &mut state.wire else {
             return Poll::Ready(Some(Err(cut())));
         };
-        if std::mem::take(&mut state.expects) && wire.input().is_empty() {
-            wire.extend([Piece::Static(b"HTTP/1.1 100 Continue\r\n\r\n")]);
-            // What does not leave now does with the response.
-            let _ = wire.poll_flush(cx)?;
-        }
         let frame = wire.poll_frame(cx, &mut state.decoder);
         if state.decoder.is_over()
             && let Some(watching) = state.watching.take()

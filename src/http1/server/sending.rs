@@ -4,51 +4,53 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
-use http::{Method, StatusCode, Version};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::incoming::Shared;
-use crate::http1::coding::{Encoder, Piece, has_body};
+use crate::http1::coding::{Encoder, has_body};
 use crate::http1::head;
 use crate::http1::outgoing::{Outgoing, State};
+use crate::http1::output::Output;
 use crate::message::Response;
+
+/// What of a request decides about how it is answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) to_head: bool,
+    pub(super) http11: bool,
+    /// Whether the connection could go on after the answer.
+    pub(super) persistent: bool,
+}
 
 /// Writes a response: its head with the first frames of its body, then what comes, as it comes.
 pub(super) struct Sending<B> {
-    head: Option<Bytes>,
     body: Outgoing<B>,
     persistent: bool,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
-    /// `persistent` says whether the connection could go on after this response.
-    pub(super) fn new(
-        response: Response<B>,
-        method: &Method,
-        version: Version,
-        persistent: bool,
-    ) -> Self {
+    pub(super) fn new(response: Response<B>, asked: Asked) -> Self {
         let (status, mut fields) = (response.status, response.fields);
-        let http11 = version == Version::HTTP_11;
-        let encoder =
-            has_body(method, status).then(|| Encoder::of(&mut fields, &response.body, http11));
+        let encoder = has_body(asked.to_head, status)
+            .then(|| Encoder::of(&mut fields, &response.body, asked.http11));
         if encoder.is_none() {
             fields.remove(TRANSFER_ENCODING);
         }
-        let persistent = persistent && encoder != Some(Encoder::UntilClose);
+        let persistent = asked.persistent && encoder != Some(Encoder::UntilClose);
         if status != StatusCode::SWITCHING_PROTOCOLS {
-            match (persistent, http11) {
+            match (persistent, asked.http11) {
                 (false, _) => fields.append(CONNECTION, "close"),
                 (true, false) => fields.append(CONNECTION, "keep-alive"),
                 (true, true) => {}
             }
         }
-        let head = head::write_response(status, response.reason.as_ref(), &fields);
+        let mut output = Output::new();
+        head::write_response(status, response.reason.as_ref(), &fields, output.text());
         Self {
-            head: Some(head),
-            body: Outgoing::new(response.body, encoder),
+            body: Outgoing::new(output, response.body, encoder),
             persistent,
         }
     }
@@ -68,12 +70,10 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut outlet = shared;
-        outlet.extend(self.head.take().map(Piece::Bytes));
         loop {
             // The connection is not locked here: the body may have to read from it.
-            let waits = self.body.gather(cx, &mut outlet);
-            let flushed = shared.poll_flush(cx)?.is_ready();
+            let waits = self.body.gather(cx);
+            let flushed = shared.poll_write(cx, &mut self.body)?.is_ready();
             match self.body.state() {
                 State::Over if flushed => return Poll::Ready(Ok(())),
                 State::Broken if flushed => break,
