@@ -212,7 +212,7 @@ impl Plan {
                         None => own::Connection::new(stream(*address).await?),
                     };
                     let request = message::Request::from(self.request());
-                    let response = connection.send(request, pool).await?;
+                    let response = connection.send(Box::new(request), pool).await?;
                     self.read(response.into()).await?;
                 }
             }

@@ -13,22 +13,22 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::coding::{Decoder, Encoder, Framing, cut, names};
-use super::head;
+use super::head::{self, HeadError};
 use super::outgoing::{Outgoing, State};
 use super::output::Output;
 use super::pool::Pool;
 use super::upgrade::Upgraded;
 use super::wire::Wire;
-use crate::message::{Fields, Request, Response};
+use crate::message::{Request, Response};
 
-/// A connection between exchanges.
+/// A connection between exchanges. Boxed, as it goes into the pool and out of it.
 #[derive(Debug)]
-pub struct Connection<T>(Wire<T>);
+pub struct Connection<T>(Box<Wire<T>>);
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
     /// Makes a connection of a stream. Sends nothing yet.
     pub fn new(io: T) -> Self {
-        Self(Wire::new(io))
+        Self(Box::new(Wire::new(io)))
     }
 
     /// Whether another request can be sent: nothing has come that nobody asked for, not even the end.
@@ -47,38 +47,36 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
     /// Dropping the future closes the connection.
     pub fn send<B>(
         self,
-        request: Request<B>,
+        mut request: Box<Request<B>>,
         pool: &Arc<Pool<T>>,
     ) -> impl Future<Output = io::Result<Response<ResponseBody<T, B>>>> + use<T, B>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let Request {
-            method,
-            uri,
-            mut fields,
-            body,
-            ..
-        } = request;
-        let encoder = encoder(&mut fields, &body);
+        let encoder = encoder(&mut request);
         let mut output = Output::new();
-        head::write_request(&method, &uri, &fields, output.text());
+        head::write_request(
+            &request.method,
+            &request.uri,
+            &request.fields,
+            output.text(),
+        );
         // Boxed, and all of the request gone: what waits for the response is moved, and lies in every future around it.
-        let mut exchange = Box::new(Exchange {
+        let mut exchange = Some(Box::new(Exchange {
             wire: self.0,
-            upload: Some(Outgoing::new(output, body, Some(encoder))),
+            to_head: request.method == Method::HEAD,
+            upload: Some(Outgoing::new(output, request.body, Some(encoder))),
+            decoder: Decoder::Closed,
             pool: Arc::clone(pool),
             reusable: true,
-        });
-        async move {
-            let (response, version) = poll_fn(|cx| exchange.poll_head(cx)).await?;
-            exchange.begin(response, version, method == Method::HEAD)
-        }
+        }));
+        poll_fn(move |cx| Exchange::poll_response(&mut exchange, cx))
     }
 }
 
 /// How the body of a request is to be framed. One without a body needs no field to say so.
-fn encoder(fields: &mut Fields, body: &impl Body) -> Encoder {
+fn encoder<B: Body>(request: &mut Request<B>) -> Encoder {
+    let Request { fields, body, .. } = request;
     if body.size_hint().exact() == Some(0) && !fields.contains(CONTENT_LENGTH) {
         fields.remove(TRANSFER_ENCODING);
         return Encoder::Length(0);
@@ -89,9 +87,13 @@ fn encoder(fields: &mut Fields, body: &impl Body) -> Encoder {
 /// A connection during an exchange.
 #[derive(Debug)]
 struct Exchange<T, B> {
-    wire: Wire<T>,
+    wire: Box<Wire<T>>,
+    /// Whether the request was a `HEAD`.
+    to_head: bool,
     /// Until the request has been sent.
     upload: Option<Outgoing<B>>,
+    /// Of the response.
+    decoder: Decoder,
     pool: Arc<Pool<T>>,
     /// Whether the connection can carry another exchange after this one.
     reusable: bool,
@@ -123,40 +125,47 @@ where
         }
     }
 
-    /// The head of the response, with the version it came by.
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Response<()>, Version)>> {
+    /// The response, whose body takes the exchange over.
+    fn poll_response(
+        exchange: &mut Option<Box<Self>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Response<ResponseBody<T, B>>>> {
+        let Some(this) = exchange else {
+            return Poll::Ready(Err(cut()));
+        };
         // A server may answer and close without having read everything; then its answer counts.
-        let failure = match self.poll_upload(cx) {
-            Poll::Ready(Err(error)) if self.upload.as_ref().is_some_and(is_broken) => {
+        let failure = match this.poll_upload(cx) {
+            Poll::Ready(Err(error)) if this.upload.as_ref().is_some_and(is_broken) => {
                 return Poll::Ready(Err(error));
             }
             Poll::Ready(Err(error)) => Some(error),
             _ => None,
         };
         loop {
-            if let Some((response, version)) = head::parse_response(self.wire.input())? {
-                let status = response.status;
-                if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-                    return Poll::Ready(Ok((response, version)));
+            match head::parse_response(this.wire.input())? {
+                Some((mut response, version)) if is_last(response.status) => {
+                    this.begin(&mut response, version)?;
+                    let mut body = ResponseBody(exchange.take());
+                    if response.status != StatusCode::SWITCHING_PROTOCOLS {
+                        body.finish_if_done();
+                    }
+                    return Poll::Ready(Ok(response.map(|()| body)));
                 }
-                continue;
-            }
-            if ready!(self.wire.poll_fill(cx))? == 0 {
-                return Poll::Ready(Err(failure.unwrap_or_else(cut)));
+                Some(_) => {}
+                None => {
+                    if ready!(this.wire.poll_fill(cx))? == 0 {
+                        return Poll::Ready(Err(failure.unwrap_or_else(cut)));
+                    }
+                }
             }
         }
     }
 
-    /// The response with the body that is to come.
-    fn begin(
-        mut self: Box<Self>,
-        mut response: Response<()>,
-        version: Version,
-        to_head: bool,
-    ) -> io::Result<Response<ResponseBody<T, B>>> {
+    /// Makes ready for the body of this response.
+    fn begin(&mut self, response: &mut Response<()>, version: Version) -> Result<(), HeadError> {
         self.wire.release_input();
         let (status, fields) = (response.status, &mut response.fields);
-        let framing = Framing::of_response(to_head, status, fields)?;
+        let framing = Framing::of_response(self.to_head, status, fields)?;
         if framing == Framing::Chunked {
             // The coding overrides it (RFC 9112 §6.3), and it must not be sent on.
             fields.remove(CONTENT_LENGTH);
@@ -166,15 +175,14 @@ where
             _ => !names(fields, "close"),
         };
         self.reusable = persistent && framing != Framing::UntilClose;
-        let mut body = ResponseBody {
-            exchange: Some(self),
-            decoder: Decoder::new(framing),
-        };
-        if status != StatusCode::SWITCHING_PROTOCOLS {
-            body.finish_if_done();
-        }
-        Ok(response.map(|()| body))
+        self.decoder = Decoder::new(framing);
+        Ok(())
     }
+}
+
+/// Whether no other response follows.
+fn is_last(status: StatusCode) -> bool {
+    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 fn is_broken<B: Body<Data = Bytes> + Unpin>(upload: &Outgoing<B>) -> bool {
@@ -183,12 +191,10 @@ fn is_broken<B: Body<Data = Bytes> + Unpin>(upload: &Outgoing<B>) -> bool {
 
 /// The body of a response, read from its connection as it is asked for. Read to its end it gives the connection to the
 /// pool; dropped before, it closes it.
+///
+/// The exchange is gone when the body is over. Boxed: a response is moved through several futures on its way.
 #[derive(Debug)]
-pub struct ResponseBody<T, B> {
-    /// Gone when the body is over. Boxed: a response is moved through several futures on its way.
-    exchange: Option<Box<Exchange<T, B>>>,
-    decoder: Decoder,
-}
+pub struct ResponseBody<T, B>(Option<Box<Exchange<T, B>>>);
 
 impl<T, B> ResponseBody<T, B>
 where
@@ -200,12 +206,11 @@ where
     where
         T: Send + 'static,
     {
-        self.exchange.map(|exchange| Upgraded::new(exchange.wire))
+        self.0.map(|exchange| Upgraded::new(*exchange.wire))
     }
 
     fn finish_if_done(&mut self) {
-        if self.decoder.is_done()
-            && let Some(exchange) = self.exchange.take()
+        if let Some(exchange) = self.0.take_if(|exchange| exchange.decoder.is_done())
             && exchange.reusable
             && exchange.upload.is_none()
         {
@@ -226,8 +231,7 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let this = &mut *self;
-        let Some(exchange) = &mut this.exchange else {
+        let Some(exchange) = &mut self.0 else {
             return Poll::Ready(None);
         };
         if let Poll::Ready(Err(_)) = exchange.poll_upload(cx) {
@@ -235,19 +239,23 @@ where
             exchange.upload = None;
             exchange.reusable = false;
         }
-        let frame = ready!(exchange.wire.poll_frame(cx, &mut this.decoder));
+        let Exchange { wire, decoder, .. } = &mut **exchange;
+        let frame = ready!(wire.poll_frame(cx, decoder));
         match &frame {
-            Some(Err(_)) => this.exchange = None,
-            _ => this.finish_if_done(),
+            Some(Err(_)) => self.0 = None,
+            _ => self.finish_if_done(),
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.exchange.is_none() || self.decoder.is_done()
+        let exchange = self.0.as_ref();
+        exchange.is_none_or(|exchange| exchange.decoder.is_done())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.decoder.size_hint()
+        let nothing = || SizeHint::with_exact(0);
+        let exchange = self.0.as_ref();
+        exchange.map_or_else(nothing, |exchange| exchange.decoder.size_hint())
     }
 }

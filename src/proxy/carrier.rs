@@ -122,7 +122,7 @@ impl Carrier {
                 Err(by_http1) => by_http1,
             }
         };
-        let sent = connection.send(*request, &self.connections.own().idle);
+        let sent = connection.send(request, &self.connections.own().idle);
         Ok(inbound(sent.await?, UpstreamBody::Http1))
     }
 

@@ -129,7 +129,10 @@ async fn keep_sending(io: DuplexStream, pieces: &[&[u8]]) -> DuplexStream {
 async fn receive(io: DuplexStream) -> Option<(String, Option<Vec<u8>>)> {
     let pool: Arc<Pool<DuplexStream>> = Pool::new(Duration::from_secs(1));
     let request = Request::from(http::Request::new(Empty::<Bytes>::new()));
-    let response = Connection::new(io).send(request, &pool).await.ok()?;
+    let response = Connection::new(io)
+        .send(Box::new(request), &pool)
+        .await
+        .ok()?;
     let head = format!("{} {:?}", response.status, response.fields.to_map());
     let body: Result<_, _> = response.body.collect().await;
     let body = body.ok().map(|body| body.to_bytes().to_vec());
