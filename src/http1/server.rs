@@ -4,22 +4,20 @@ mod incoming;
 mod sending;
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{EXPECT, UPGRADE};
-use http::{Method, StatusCode, Version};
+use http::StatusCode;
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use self::incoming::Shared;
+use self::incoming::{Call, NoCall, Shared};
 use self::sending::{Asked, Sending};
-use super::coding::{Framing, names};
 use super::head::HeadError;
 use super::upgrade::Upgraded;
 use crate::message::{Request, Response};
@@ -33,8 +31,6 @@ const HEAD_WHEN_STOPPING: Duration = Duration::from_secs(1);
 /// How long a client that is still sending is listened to after its answer: closed at once, the connection would be reset,
 /// and the answer lost with it (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
-/// How HTTP/2 begins (RFC 9113 §3.4).
-const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 /// Answers requests.
 pub trait Service: Sync {
@@ -56,165 +52,134 @@ pub trait Service: Sync {
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
-pub async fn serve<T, S>(io: T, service: &S, mut stop: watch::Receiver<bool>) -> Option<Upgraded>
+pub async fn serve<T, S>(io: T, service: &S, stop: watch::Receiver<bool>) -> Option<Upgraded>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service,
 {
     let shared = Shared::new(io);
-    loop {
-        let next = match next_head(&shared, &mut stop).await {
-            Ok(Head::Request(request)) => Call::new(request, &shared),
-            Ok(Head::Http2) => return shared.take().map(Upgraded::new),
-            Ok(Head::None) => return None,
-            Err(error) => Err(error),
-        };
-        let call = match next {
-            Ok(call) => call,
-            Err(error) => {
-                Box::pin(refuse(&shared, service.refuse(error))).await;
-                return None;
-            }
-        };
-        if !call.answer(service, &stop).await {
-            return None;
-        }
-    }
-}
-
-/// What a connection brings next.
-enum Head {
-    Request(Request<()>),
-    /// Another protocol, of which nothing has been taken off the input.
-    Http2,
-    /// Nothing any more.
-    None,
-}
-
-async fn next_head<T>(
-    shared: &Arc<Shared<T>>,
-    stop: &mut watch::Receiver<bool>,
-) -> Result<Head, HeadError>
-where
-    T: AsyncRead + AsyncWrite + Send + Unpin,
-{
-    let fill = || poll_fn(|cx| shared.poll_fill(cx));
-    while !shared.has_input() {
-        tokio::select! {
-            biased;
-            read = fill() => if !matches!(read, Ok(1..)) { return Ok(Head::None) },
-            // A sender that is gone stops too.
-            _ = stop.wait_for(|stop| *stop) => return Ok(Head::None),
-        }
-    }
-    let mut limit: Option<Instant> = None;
-    loop {
-        if shared.begins_with(HTTP2) {
-            return Ok(Head::Http2);
-        }
-        if let Some(request) = shared.parse()? {
-            return Ok(Head::Request(request));
-        }
-        let stopping = *stop.borrow();
-        let limit = limit.get_or_insert_with(|| Instant::now() + HEAD);
-        if stopping {
-            *limit = (*limit).min(Instant::now() + HEAD_WHEN_STOPPING);
-        }
-        tokio::select! {
-            read = tokio::time::timeout_at(*limit, fill()) => match read {
-                Ok(Ok(1..)) => {}
-                Ok(_) => return Ok(Head::None),
-                Err(_) => return Err(HeadError::Timeout),
-            },
-            _ = stop.wait_for(|stop| *stop), if !stopping => {}
-        }
-    }
-}
-
-/// What a connection must know of a request after it was handed over.
-struct Call<'a, T> {
-    shared: &'a Arc<Shared<T>>,
-    request: Request<RequestBody>,
-    asked: Asked,
-    upgrade: Option<oneshot::Sender<Upgraded>>,
-}
-
-impl<'a, T> Call<'a, T>
-where
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    fn new(request: Request<()>, shared: &'a Arc<Shared<T>>) -> Result<Self, HeadError> {
-        let (version, fields) = (request.version, &request.fields);
-        let framing = Framing::of_request(version, fields)?;
-        let http11 = version == Version::HTTP_11;
-        let persistent = if http11 {
-            !names(fields, "close")
-        } else {
-            names(fields, "keep-alive")
-        };
-        let (upgrade, on_upgrade) = (http11 && fields.contains(UPGRADE))
-            .then(oneshot::channel)
-            .unzip();
-        let expects = fields
-            .get(EXPECT)
-            .is_some_and(|value| http11 && value.eq_ignore_ascii_case(b"100-continue"));
-        let asked = Asked {
-            to_head: request.method == Method::HEAD,
-            http11,
-            persistent,
-        };
-        let body = RequestBody::new(shared, framing, expects, on_upgrade);
-        Ok(Self {
-            shared,
-            request: request.map(|()| body),
-            asked,
-            upgrade,
-        })
-    }
-
-    /// Has the request answered and writes the answer. Says whether the connection can go on.
-    async fn answer<S: Service>(self, service: &S, stop: &watch::Receiver<bool>) -> bool {
-        let shared = self.shared;
+    // Made once: made for each request, it was entered into the watch's list and taken out of it again each time.
+    let mut stopped = pin!(stopped(stop.clone()));
+    while poll_fn(|cx| poll_input(&shared, stopped.as_mut(), cx)).await {
         // Boxed, what leads to the response is gone when that begins; inline it would stay for as long as the connection.
-        let Some((mut sending, upgrade)) = Box::pin(self.begin(service, stop)).await else {
-            return false;
+        let (mut sending, upgrade) = match Box::pin(begin(&shared, service, &stop)).await {
+            Begun::Response(sending, upgrade) => (sending, upgrade),
+            Begun::Http2 => return shared.take().map(Upgraded::new),
+            Begun::Nothing => return None,
         };
-        if poll_fn(|cx| sending.poll(shared, cx)).await.is_err() {
-            return false;
+        if poll_fn(|cx| sending.poll(&shared, cx)).await.is_err() {
+            return None;
         }
         if let Some(upgrade) = upgrade {
             if let Some(wire) = shared.take() {
                 // Nobody waits for it where the proxy itself has given up; then it closes.
                 let _ = upgrade.send(Upgraded::new(wire));
             }
-            return false;
+            return None;
         }
-        if sending.persistent() && shared.is_read() {
-            return true;
+        if !sending.persistent() || !shared.is_read() {
+            close(&shared).await;
+            return None;
         }
-        close(shared).await;
-        false
     }
+    None
+}
 
-    /// The response, and who waits for the connection after it; `None` where the client has left.
-    async fn begin<S: Service>(
-        self,
-        service: &S,
-        stop: &watch::Receiver<bool>,
-    ) -> Option<(Sending<S::Body>, Option<oneshot::Sender<Upgraded>>)> {
-        let mut call = pin!(service.call(self.request));
-        let response = poll_fn(|cx| match call.as_mut().poll(cx) {
-            Poll::Ready(response) => Poll::Ready(Some(response)),
-            Poll::Pending => self.shared.poll_departed(cx).map(|()| None),
-        })
-        .await?;
-        let changes = response.status == StatusCode::SWITCHING_PROTOCOLS;
-        let mut asked = self.asked;
-        asked.persistent &= !changes && !*stop.borrow();
-        Some((
-            Sending::new(response, asked),
-            self.upgrade.filter(|_| changes),
-        ))
+/// Resolves when the server is to stop. A sender that is gone stops too.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Resolves with whether a request comes: not where the connection is over, or is to stop while it waits.
+fn poll_input<T>(
+    shared: &Shared<T>,
+    stopped: Pin<&mut impl Future<Output = ()>>,
+    cx: &mut Context<'_>,
+) -> Poll<bool>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    match shared.poll_input(cx) {
+        Poll::Pending => stopped.poll(cx).map(|()| false),
+        comes => comes,
+    }
+}
+
+/// What became of a request that has begun to come.
+enum Begun<B> {
+    /// The response, and who waits for the connection after it.
+    Response(Box<Sending<B>>, Option<oneshot::Sender<Upgraded>>),
+    /// It is none of this version.
+    Http2,
+    /// The client has left, or has been refused.
+    Nothing,
+}
+
+/// Reads a request and has it answered, unless the client leaves before.
+async fn begin<T, S>(
+    shared: &Arc<Shared<T>>,
+    service: &S,
+    stop: &watch::Receiver<bool>,
+) -> Begun<S::Body>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service,
+{
+    let call = match shared.call() {
+        // Boxed: heads mostly come whole.
+        Ok(None) => Box::pin(rest_of_head(shared, stop)).await,
+        call => call,
+    };
+    let call = match call {
+        Ok(Some(call)) => call,
+        Ok(None) => return Begun::Nothing,
+        Err(NoCall::Http2) => return Begun::Http2,
+        Err(NoCall::Head(error)) => {
+            Box::pin(refuse(shared, service.refuse(error))).await;
+            return Begun::Nothing;
+        }
+    };
+    let (mut asked, upgrade) = (call.asked, call.upgrade);
+    let mut answer = pin!(service.call(call.request));
+    let response = poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(response) => Poll::Ready(Some(response)),
+        Poll::Pending => shared.poll_departed(cx).map(|()| None),
+    });
+    let Some(response) = response.await else {
+        return Begun::Nothing;
+    };
+    let changes = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    asked.persistent &= !changes && !*stop.borrow();
+    Begun::Response(Sending::new(response, asked), upgrade.filter(|_| changes))
+}
+
+/// Waits for a head that did not come at once; `None` where the connection ended before it.
+async fn rest_of_head<T>(
+    shared: &Arc<Shared<T>>,
+    stop: &watch::Receiver<bool>,
+) -> Result<Option<Call>, NoCall>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut stop = stop.clone();
+    let mut limit = Instant::now() + HEAD;
+    loop {
+        let stopping = *stop.borrow();
+        if stopping {
+            limit = limit.min(Instant::now() + HEAD_WHEN_STOPPING);
+        }
+        let fill = poll_fn(|cx| shared.poll_fill(cx));
+        tokio::select! {
+            read = tokio::time::timeout_at(limit, fill) => match read {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return Ok(None),
+                Err(_) => return Err(HeadError::Timeout.into()),
+            },
+            _ = stop.wait_for(|stop| *stop), if !stopping => {}
+        }
+        if let Some(call) = shared.call()? {
+            return Ok(Some(call));
+        }
     }
 }
 

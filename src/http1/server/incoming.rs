@@ -6,19 +6,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf as _, Bytes};
+use http::header::{EXPECT, UPGRADE};
+use http::{Method, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 
-use crate::http1::coding::{Decoder, Framing, cut};
+use super::sending::Asked;
+use crate::http1::coding::{Decoder, Framing, cut, names};
 use crate::http1::head::{self, HeadError};
 use crate::http1::outgoing::Outgoing;
-use crate::http1::upgrade::OnUpgrade;
+use crate::http1::upgrade::{OnUpgrade, Upgraded};
 use crate::http1::wire::Wire;
 use crate::message::Request;
 
 /// Most bytes of further requests that are read while one is being answered. Reading is how a client that leaves is noticed.
 const READ_AHEAD: usize = 64 << 10;
 
+/// How HTTP/2 begins (RFC 9113 §3.4).
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
 /// What a client is told that asks before it sends its body.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -68,39 +74,6 @@ impl<T> Shared<T> {
     pub(super) fn give_up_reading(&self) {
         self.lock().decoder = Decoder::new(Framing::UntilClose);
     }
-
-    /// Whether something has come of a request. Empty lines before it are none (RFC 9112 §2.2).
-    pub(super) fn has_input(&self) -> bool {
-        let mut state = self.lock();
-        let Some(wire) = &mut state.wire else {
-            return false;
-        };
-        let input = wire.input();
-        while input.starts_with(b"\r\n") {
-            input.advance(2);
-        }
-        wire.release_input();
-        !wire.input().is_empty()
-    }
-
-    pub(super) fn begins_with(&self, bytes: &[u8]) -> bool {
-        let mut state = self.lock();
-        state
-            .wire
-            .as_mut()
-            .is_some_and(|wire| wire.input().starts_with(bytes))
-    }
-
-    /// A request's head, once it is there.
-    pub(super) fn parse(&self) -> Result<Option<Request<()>>, HeadError> {
-        let mut state = self.lock();
-        let Some(wire) = &mut state.wire else {
-            return Ok(None);
-        };
-        let request = head::parse_request(wire.input())?;
-        wire.release_input();
-        Ok(request)
-    }
 }
 
 impl<T> State<T> {
@@ -112,18 +85,44 @@ impl<T> State<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> State<T> {
     /// Writes what is left of the interim response.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.interim.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let io = self.wire.as_mut().ok_or_else(cut)?.io();
         while !self.interim.is_empty() {
-            let io = Pin::new(self.wire.as_mut().ok_or_else(cut)?.io());
-            match ready!(io.poll_write(cx, self.interim))? {
+            match ready!(Pin::new(&mut *io).poll_write(cx, self.interim))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.interim = &self.interim[written..],
             }
         }
-        Poll::Ready(Ok(()))
+        Pin::new(io).poll_flush(cx)
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
+    /// Resolves once something has come of a request; with false at the end of the connection. Empty lines before a
+    /// request are nothing (RFC 9112 §2.2).
+    pub(super) fn poll_input(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut state = self.lock();
+        let Ok(wire) = state.wire() else {
+            return Poll::Ready(false);
+        };
+        loop {
+            let input = wire.input();
+            while input.starts_with(b"\r\n") {
+                input.advance(2);
+            }
+            if !input.is_empty() {
+                return Poll::Ready(true);
+            }
+            wire.release_input();
+            if !matches!(ready!(wire.poll_fill(cx)), Ok(1..)) {
+                return Poll::Ready(false);
+            }
+        }
+    }
+
+    /// Reads more of a head. Zero is the end of the connection.
     pub(super) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.lock().wire()?.poll_fill(cx)
     }
@@ -178,15 +177,106 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
     }
 }
 
+/// A request that has come, but for its body.
+pub(super) struct Call {
+    pub(super) request: Request<RequestBody>,
+    pub(super) asked: Asked,
+    /// Who waits for the connection, where the request asks for another protocol.
+    pub(super) upgrade: Option<oneshot::Sender<Upgraded>>,
+}
+
+/// Why what has come is no request.
+pub(super) enum NoCall {
+    /// It is of another protocol; nothing has been taken off the input.
+    Http2,
+    /// It is malformed.
+    Head(HeadError),
+}
+
+impl From<HeadError> for NoCall {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Shared<T> {
+    /// The next request, once its head is there.
+    pub(super) fn call(self: &Arc<Self>) -> Result<Option<Call>, NoCall> {
+        let state = &mut *self.lock();
+        let Some(wire) = &mut state.wire else {
+            return Ok(None);
+        };
+        if wire.input().starts_with(HTTP2) {
+            return Err(NoCall::Http2);
+        }
+        let Some(request) = head::parse_request(wire.input())? else {
+            return Ok(None);
+        };
+        wire.release_input();
+        let (version, fields) = (request.version, &request.fields);
+        state.decoder = Decoder::new(Framing::of_request(version, fields)?);
+        let http11 = version == Version::HTTP_11;
+        let expects = fields.get(EXPECT).filter(|_| http11);
+        state.expects = expects.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        let persistent = if http11 {
+            !names(fields, "close")
+        } else {
+            names(fields, "keep-alive")
+        };
+        let asked = Asked {
+            to_head: request.method == Method::HEAD,
+            http11,
+            persistent,
+        };
+        let (upgrade, on_upgrade) = (http11 && fields.contains(UPGRADE))
+            .then(oneshot::channel)
+            .unzip();
+        let body = RequestBody {
+            source: Arc::<Self>::clone(self),
+            left: Left::of(&state.decoder),
+            on_upgrade,
+        };
+        Ok(Some(Call {
+            request: request.map(|()| body),
+            asked,
+            upgrade,
+        }))
+    }
+}
+
 /// A connection, as the body of a request sees it.
 trait Source: Send {
-    fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>>;
-    fn is_done(&self) -> bool;
-    fn size_hint(&self) -> SizeHint;
+    /// The next frame, and what is left after it.
+    fn poll_frame(
+        &self,
+        cx: &mut Context<'_>,
+        left: &mut Left,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>>;
+}
+
+/// What is left of a body. Kept by the body, so that the connection need not be locked to be asked.
+#[derive(Debug)]
+struct Left {
+    size: SizeHint,
+    /// Nothing, trailers neither.
+    nothing: bool,
+}
+
+impl Left {
+    fn of(decoder: &Decoder) -> Self {
+        Self {
+            size: decoder.size_hint(),
+            nothing: decoder.is_done(),
+        }
+    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Source for Shared<T> {
-    fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        &self,
+        cx: &mut Context<'_>,
+        left: &mut Left,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let state = &mut *self.lock();
         if std::mem::take(&mut state.expects) && state.wire()?.input().is_empty() {
             state.interim = CONTINUE;
@@ -203,48 +293,19 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Source for Shared<T> {
         {
             watching.wake();
         }
+        *left = Left::of(&state.decoder);
         frame
-    }
-
-    fn is_done(&self) -> bool {
-        self.lock().decoder.is_done()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.lock().decoder.size_hint()
     }
 }
 
 /// The body of a request, read from its connection as it is asked for.
 pub struct RequestBody {
     source: Arc<dyn Source + Sync>,
-    /// Nothing is left, or it broke off: the connection is not asked again, since it may be at the next request.
-    done: bool,
+    left: Left,
     on_upgrade: Option<OnUpgrade>,
 }
 
 impl RequestBody {
-    pub(super) fn new<T>(
-        shared: &Arc<Shared<T>>,
-        framing: Framing,
-        expects: bool,
-        on_upgrade: Option<OnUpgrade>,
-    ) -> Self
-    where
-        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let mut state = shared.lock();
-        state.decoder = Decoder::new(framing);
-        state.expects = expects;
-        let done = state.decoder.is_done();
-        drop(state);
-        Self {
-            source: Arc::<Shared<T>>::clone(shared),
-            done,
-            on_upgrade,
-        }
-    }
-
     /// The connection after a `101`, where the request asks for one; once.
     pub fn on_upgrade(&mut self) -> Option<OnUpgrade> {
         self.on_upgrade.take()
@@ -254,7 +315,7 @@ impl RequestBody {
 impl std::fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RequestBody")
-            .field("done", &self.done)
+            .field("left", &self.left)
             .finish_non_exhaustive()
     }
 }
@@ -267,26 +328,23 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.done {
+        let this = &mut *self;
+        // The connection is not asked again where nothing is left, since it may be at the next request.
+        if this.left.nothing {
             return Poll::Ready(None);
         }
-        let frame = self.source.poll_frame(cx);
-        self.done = match &frame {
-            Poll::Pending => false,
-            Poll::Ready(Some(Ok(_))) => self.source.is_done(),
-            Poll::Ready(_) => true,
-        };
+        let frame = this.source.poll_frame(cx, &mut this.left);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            this.left = Left::of(&Decoder::Closed);
+        }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.done
+        self.left.nothing
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.done {
-            return SizeHint::with_exact(0);
-        }
-        self.source.size_hint()
+        self.left.size
     }
 }

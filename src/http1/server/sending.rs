@@ -32,7 +32,8 @@ pub(super) struct Sending<B> {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
-    pub(super) fn new(response: Response<B>, asked: Asked) -> Self {
+    /// Boxed, as it has several futures to leave before it is waited for.
+    pub(super) fn new(response: Response<B>, asked: Asked) -> Box<Self> {
         let (status, mut fields) = (response.status, response.fields);
         let encoder = has_body(asked.to_head, status)
             .then(|| Encoder::of(&mut fields, &response.body, asked.http11));
@@ -49,10 +50,10 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         }
         let mut output = Output::new();
         head::write_response(status, response.reason.as_ref(), &fields, output.text());
-        Self {
+        Box::new(Self {
             body: Outgoing::new(output, response.body, encoder),
             persistent,
-        }
+        })
     }
 
     /// Whether the connection can go on after this response, as HTTP.
