@@ -16,12 +16,31 @@ use crate::support::chat::{self, Request};
 use crate::support::clients::{self, Counts};
 use crate::work::Extent;
 
-/// Between two requests: 500 a second.
-const INTERVAL: Duration = Duration::from_millis(2);
-/// Requests of one run at least: fewer would leave its p99 to a handful.
-const REQUESTS: u32 = 2_000;
-/// Each serves the next request in turn, so that all of them stay warm; more than any peer that keeps up has in use.
-const CONNECTIONS: usize = 256;
+/// How often requests leave, and how many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rate {
+    /// Between two requests.
+    interval: Duration,
+    /// Requests of one run at least: fewer would leave its p99 to a handful.
+    requests: u32,
+    /// Each serves the next request in turn, so that all of them stay warm; more than any peer that keeps up has in use.
+    connections: usize,
+}
+
+impl Rate {
+    /// 500 requests a second.
+    pub(crate) const OFTEN: Self = Self {
+        interval: Duration::from_millis(2),
+        requests: 2_000,
+        connections: 256,
+    };
+    /// 50 a second: so rare that each finds every thread at rest, and every cache cold.
+    pub(crate) const RARE: Self = Self {
+        interval: Duration::from_millis(20),
+        requests: 300,
+        connections: 16,
+    };
+}
 
 /// What sender and readers share.
 #[derive(Default)]
@@ -34,7 +53,7 @@ struct Shared {
     times: Mutex<Vec<u64>>,
 }
 
-/// Times to the first token in order of size, in nanoseconds, at 500 requests a second.
+/// Times to the first token in order of size, in nanoseconds.
 ///
 /// # Errors
 ///
@@ -42,16 +61,17 @@ struct Shared {
 pub(crate) async fn first_tokens(
     address: SocketAddr,
     request: Request,
+    rate: Rate,
     extent: &Extent,
 ) -> io::Result<Vec<u64>> {
     let shared = Arc::new(Shared {
-        sent: (0..CONNECTIONS).map(|_| AtomicU64::new(0)).collect(),
+        sent: (0..rate.connections).map(|_| AtomicU64::new(0)).collect(),
         ..Shared::default()
     });
     let (free, waiting) = mpsc::channel();
     let mut readers = JoinSet::new();
     let mut writers = Vec::new();
-    for connection in 0..CONNECTIONS {
+    for connection in 0..rate.connections {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
@@ -65,6 +85,7 @@ pub(crate) async fn first_tokens(
     drop(free);
     let sender = Sending {
         request: request.bytes(&address.to_string()),
+        interval: rate.interval,
         writers,
         waiting,
         shared: Arc::clone(&shared),
@@ -72,7 +93,7 @@ pub(crate) async fn first_tokens(
     let sending = thread::spawn(move || sender.run());
     tokio::time::sleep(extent.warm_up).await;
     shared.counts.noting.store(true, Relaxed);
-    tokio::time::sleep(extent.window.max(INTERVAL * REQUESTS)).await;
+    tokio::time::sleep(extent.window.max(rate.interval * rate.requests)).await;
     shared.counts.noting.store(false, Relaxed);
     shared.stop.store(true, Relaxed);
     while let Some(ended) = readers.join_next().await {
@@ -117,6 +138,7 @@ async fn read(
 /// A thread with blocking sleeps, as tokio's timer ticks in milliseconds.
 struct Sending {
     request: Vec<u8>,
+    interval: Duration,
     writers: Vec<TcpStream>,
     waiting: Receiver<usize>,
     shared: Arc<Shared>,
@@ -126,7 +148,7 @@ impl Sending {
     /// Sends until told to stop, waits for the last answers, and closes the connections.
     fn run(mut self) -> io::Result<()> {
         let sent = self.send();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..self.writers.len() {
             if self.waiting.recv_timeout(Duration::from_secs(5)).is_err() {
                 break;
             }
@@ -141,11 +163,13 @@ impl Sending {
     fn send(&mut self) -> io::Result<()> {
         let mut due = Instant::now();
         while !self.shared.stop.load(Relaxed) {
-            due += INTERVAL;
+            due += self.interval;
             thread::sleep(due.saturating_duration_since(Instant::now()));
             let Ok(connection) = self.waiting.try_recv() else {
                 return Err(io::Error::other(format!(
-                    "does not keep up with 500 requests/s: all {CONNECTIONS} connections were in use"
+                    "does not keep up with a request every {:?}: all {} connections were in use",
+                    self.interval,
+                    self.writers.len()
                 )));
             };
             self.shared.sent[connection].store(chat::now_ns(), Relaxed);

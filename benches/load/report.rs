@@ -55,6 +55,8 @@ impl Report {
             work::DELAY_P99,
             work::TTFT_P50,
             work::TTFT_P99,
+            work::RARE_P50,
+            work::RARE_P99,
         ] {
             let Some(row) = self.rows.iter().find(|row| row.figure == time) else {
                 continue;

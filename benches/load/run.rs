@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::open_loop;
+use crate::open_loop::{self, Rate};
 use crate::peers::Running;
 use crate::series::{self, Scraper};
 use crate::support::chat::{Answer, Request};
@@ -76,7 +76,14 @@ impl Run<'_> {
                 let seen = self.closed_loop(prompt, 4).await?;
                 Ok(seen.figures("1 MB prompts/s", work::CPU_PROMPT, seen.calls))
             }
-            Work::Ttft => self.ttft().await,
+            Work::Ttft => {
+                let names = [work::TTFT_P50, work::TTFT_P99];
+                self.ttft(Rate::OFTEN, names).await
+            }
+            Work::Rare => {
+                let names = [work::RARE_P50, work::RARE_P99];
+                self.ttft(Rate::RARE, names).await
+            }
             Work::Paced => {
                 let paced = self.paced(Pace::EVEN, case.streams).await?;
                 let mut figures =
@@ -132,19 +139,14 @@ impl Run<'_> {
         }
     }
 
-    async fn ttft(&self) -> io::Result<Figures> {
+    async fn ttft(&self, rate: Rate, [p50, p99]: [&str; 2]) -> io::Result<Figures> {
         let request = self.request(Answer::Unpaced(8));
-        let sorted = open_loop::first_tokens(self.peer.address, request, self.extent).await?;
-        Ok(vec![
-            (
-                work::TTFT_P50.to_owned(),
-                micros(figure::per_mille(&sorted, 500)),
-            ),
-            (
-                work::TTFT_P99.to_owned(),
-                micros(figure::per_mille(&sorted, 990)),
-            ),
-        ])
+        let sorted = open_loop::first_tokens(self.peer.address, request, rate, self.extent).await?;
+        let figure = |name: &str, per_mille| {
+            let time = micros(figure::per_mille(&sorted, per_mille));
+            (name.to_owned(), time)
+        };
+        Ok(vec![figure(p50, 500), figure(p99, 990)])
     }
 
     async fn paced(&self, pace: Pace, streams: usize) -> io::Result<Paced> {

@@ -11,6 +11,8 @@ pub(crate) enum Work {
     Unary,
     /// Streamed requests at 500 a second, come what may: when does the first token arrive?
     Ttft,
+    /// The same at 50 a second, so that each request finds the peer at rest.
+    Rare,
     /// Long streams, one chunk every 20 ms each, that do not ask for usage.
     Paced,
     /// The same, ten streams at a time: the timers of most servers tick in milliseconds.
@@ -88,6 +90,10 @@ pub(crate) const DELAY_P99: &str = "delay per paced chunk p99, µs";
 pub(crate) const TTFT_P50: &str = "time to first token p50, µs";
 /// See [`DELAY_P50`].
 pub(crate) const TTFT_P99: &str = "time to first token p99, µs";
+/// See [`DELAY_P50`]; of [`Work::Rare`].
+pub(crate) const RARE_P50: &str = "time to first token at 50 requests/s p50, µs";
+/// See [`RARE_P50`].
+pub(crate) const RARE_P99: &str = "time to first token at 50 requests/s p99, µs";
 /// CPU time of the peer's processes.
 pub(crate) const CPU_UNARY: &str = "CPU per unary request, µs";
 /// See [`CPU_UNARY`].
