@@ -1,8 +1,11 @@
 //! The thread on which observers fold what taps show them.
 //!
 //! A thread of its own, so that a long fold takes no turn from the byte path, and so that handing over wakes nobody most
-//! of the time: between two rounds the thread rests for a moment, and what comes meanwhile waits for it. A task for each
-//! batch woke another thread of the runtime for nearly every request (1.1 futex calls and context switches each).
+//! of the time: before each round the thread rests for a moment, and what comes meanwhile joins it. A task for each batch
+//! woke another thread of the runtime for nearly every request (1.1 futex calls and context switches each). It rests
+//! before the round and not after it, because a round takes a core for 100 µs and more, and the moment an answer is
+//! written is the one at which its client wants that core: at 125 requests a second it took 20 µs of the median and a
+//! fifth of the slowest percent.
 //!
 //! Where it must be woken, that waits until the task that hands over is done with its turn. An exchange ends before its
 //! last bytes are written, and a thread that is woken may at once be given the core: it took 50 µs from each answer that
@@ -14,7 +17,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-/// Between two rounds while there is work; telemetry is that much later, and at most so many wake-ups a second.
+/// Before each round; telemetry is that much later, and there are at most so many rounds a second.
 const REST: Duration = Duration::from_millis(2);
 /// Most jobs that wait. Each holds one exchange's batch.
 const WAITING_MAX: usize = 1 << 16;
@@ -112,18 +115,19 @@ impl<J: Job> Drop for Owner<J> {
 
 impl<J: Job> Queue<J> {
     fn rounds(&self) {
-        while let Some(jobs) = self.next_round() {
-            jobs.into_iter().for_each(Job::run);
+        while self.wait_for_work() {
             thread::sleep(REST);
+            let jobs = std::mem::take(&mut self.lock().waiting);
+            jobs.into_iter().for_each(Job::run);
         }
     }
 
-    /// Everything that waits, once there is something; `None` when there will be nothing more.
-    fn next_round(&self) -> Option<Vec<J>> {
+    /// Returns once something waits; `false` when there will be nothing more.
+    fn wait_for_work(&self) -> bool {
         let mut state = self.lock();
         while state.waiting.is_empty() {
             if state.over {
-                return None;
+                return false;
             }
             state.parked = true;
             state = self
@@ -132,7 +136,7 @@ impl<J: Job> Queue<J> {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         state.parked = false;
-        Some(std::mem::take(&mut state.waiting))
+        true
     }
 
     /// A poisoned lock still holds a whole state: nothing in a critical section can panic half-way through a change.
