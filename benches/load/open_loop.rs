@@ -1,4 +1,4 @@
-//! Requests that leave at their time, whether or not earlier ones have been answered, on connections that are warm: the
+//! Requests that leave when they are due, whether or not earlier ones have been answered, on connections that are warm: the
 //! time from each to its first token.
 
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ use crate::work::Extent;
 /// How often requests leave, and how many.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rate {
-    /// Between two requests.
+    /// Between two requests, in the mean.
     interval: Duration,
     /// Requests of one run at least: fewer would leave its p99 to a handful.
     requests: u32,
@@ -135,6 +135,32 @@ async fn read(
     }
 }
 
+/// The times between requests of clients that know nothing of each other (a Poisson process), the same in every run.
+///
+/// Even gaps would keep step with whatever a peer does at even times: it would be met by each request, or by none.
+struct Gaps {
+    mean: Duration,
+    state: u64,
+}
+
+impl Gaps {
+    fn of(mean: Duration) -> Self {
+        Self {
+            mean,
+            state: 0x9e37_79b9_7f4a_7c15,
+        }
+    }
+
+    /// The next, exponentially distributed, by way of Marsaglia's xorshift64.
+    fn next(&mut self) -> Duration {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        let unit = (self.state >> 11) as f64 / (1_u64 << 53) as f64;
+        self.mean.mul_f64(-(1.0 - unit).ln())
+    }
+}
+
 /// A thread with blocking sleeps, as tokio's timer ticks in milliseconds.
 struct Sending {
     request: Vec<u8>,
@@ -162,8 +188,9 @@ impl Sending {
 
     fn send(&mut self) -> io::Result<()> {
         let mut due = Instant::now();
+        let mut gaps = Gaps::of(self.interval);
         while !self.shared.stop.load(Relaxed) {
-            due += self.interval;
+            due += gaps.next();
             thread::sleep(due.saturating_duration_since(Instant::now()));
             let Ok(connection) = self.waiting.try_recv() else {
                 return Err(io::Error::other(format!(
