@@ -137,7 +137,7 @@ async fn read(
 
 /// The times between requests of clients that know nothing of each other (a Poisson process), the same in every run.
 ///
-/// Even gaps would keep step with whatever a peer does at even times: it would be met by each request, or by none.
+/// Even gaps could keep step with what a peer does at even times, which each request would then meet, or none.
 struct Gaps {
     mean: Duration,
     state: u64,
@@ -194,7 +194,7 @@ impl Sending {
             thread::sleep(due.saturating_duration_since(Instant::now()));
             let Ok(connection) = self.waiting.try_recv() else {
                 return Err(io::Error::other(format!(
-                    "does not keep up with a request every {:?}: all {} connections were in use",
+                    "does not keep up with a request every {:?} on average: all {} connections were in use",
                     self.interval,
                     self.writers.len()
                 )));
