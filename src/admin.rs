@@ -11,6 +11,8 @@
 //! It knows the sinks it shows, and nothing of the proxy. The page is three static files without any from elsewhere,
 //! so that its content security policy can forbid everything else.
 
+mod scrape;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,9 +30,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use crate::sink::live::{InFlight, Live, Row};
+use crate::sink::metrics::Scrape;
 
-/// Renders metrics for a scraper's `Accept` header: the content type and the text.
-pub type Metrics = dyn Fn(Option<&str>) -> (&'static str, String) + Send + Sync;
+/// Renders metrics for a scraper's `Accept` header. May block.
+pub type Metrics = dyn Fn(Option<&str>) -> Scrape + Send + Sync;
 
 /// What the listener shows.
 #[derive(Clone)]
@@ -140,7 +143,10 @@ async fn metrics(
         (state.metrics)(accept.and_then(|value| value.to_str().ok()))
     };
     match tokio::task::spawn_blocking(render).await {
-        Ok((content_type, text)) => ([(header::CONTENT_TYPE, content_type)], text).into_response(),
+        Ok(scrape) => {
+            let head = [(header::CONTENT_TYPE, scrape.content_type)];
+            (head, scrape::body(scrape.pieces)).into_response()
+        }
         // The process is about to end.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }

@@ -10,6 +10,7 @@ pub mod traces;
 
 mod attributes;
 mod limited;
+mod unhurried;
 
 use std::sync::Arc;
 use std::time::Duration;

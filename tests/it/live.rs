@@ -13,6 +13,7 @@ use streamgauge::exchange::{
     Upstream, Usage,
 };
 use streamgauge::sink::live::Live;
+use streamgauge::sink::metrics::Scrape;
 use streamgauge::sink::{ExchangeId, Sink as _, Started};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -31,7 +32,10 @@ struct Admin {
 async fn admin() -> Admin {
     admin_rendering(Arc::new(|accept| {
         let accept = accept.unwrap_or("nothing");
-        ("text/plain; of=tests", format!("# asked for {accept}\n"))
+        Scrape {
+            content_type: "text/plain; of=tests",
+            pieces: vec![format!("# asked for {accept}\n")],
+        }
     }))
     .await
 }
@@ -192,7 +196,10 @@ async fn others_are_answered_while_a_scrape_is_rendered() {
     let admin = admin_rendering(Arc::new(move |_| {
         begun.send(()).unwrap();
         let told = wait.lock().unwrap().recv_timeout(Duration::from_secs(10));
-        ("text/plain", format!("# {told:?}\n"))
+        Scrape {
+            content_type: "text/plain",
+            pieces: vec![format!("# {told:?}\n")],
+        }
     }))
     .await;
     let address = admin.address;
@@ -201,6 +208,22 @@ async fn others_are_answered_while_a_scrape_is_rendered() {
     assert_eq!(client::get(address, "/healthz").await.status, 200);
     go_on.send(()).unwrap();
     assert_eq!(scrape.await.unwrap().text(), "# Ok(())\n");
+}
+
+#[tokio::test]
+async fn a_scrape_of_many_pieces_arrives_whole_and_tells_its_length() {
+    let pieces: Vec<String> = ["a", "", "b", "c"]
+        .map(|letter| letter.repeat(100_000))
+        .into();
+    let expected = pieces.concat();
+    let admin = admin_rendering(Arc::new(move |_| Scrape {
+        content_type: "text/plain",
+        pieces: pieces.clone(),
+    }))
+    .await;
+    let answer = client::get(admin.address, "/metrics").await;
+    assert_eq!(answer.header("content-length"), "300000");
+    assert_eq!(answer.text(), expected);
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ fn every_metric_is_spelled_for_prometheus_as_the_reference_says() {
             metrics.observe(metric, &[], || 1);
         }
     }
-    let (_, text) = metrics.render(None);
+    let text = metrics.render(None).pieces.concat();
     let written: BTreeSet<String> = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE "))

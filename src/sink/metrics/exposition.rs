@@ -60,17 +60,22 @@ impl Format {
     }
 }
 
-/// Writes all metrics into a text that is expected to have so many bytes.
+/// Length at which a piece of the text is done, in bytes.
+const PIECE: usize = 64 << 10;
+
+/// Writes all metrics, into pieces that are one text. Says when another small step is done.
 pub(super) fn write(
     format: Format,
     metrics: &ResourceMetrics,
     exemplars: &Exemplars,
-    expected: usize,
-) -> String {
+    step: &mut dyn FnMut(),
+) -> Vec<String> {
     let mut text = Text {
         format,
         names: Names::default(),
-        out: String::with_capacity(expected),
+        pieces: Vec::new(),
+        out: String::new(),
+        step,
     };
     text.target_info(metrics.resource());
     for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
@@ -79,16 +84,21 @@ pub(super) fn write(
     if format == Format::OpenMetrics {
         text.out.push_str("# EOF\n");
     }
-    text.out
+    text.pieces.push(text.out);
+    text.pieces
 }
 
-struct Text {
+struct Text<'s> {
     format: Format,
     names: Names,
+    /// Those that are done.
+    pieces: Vec<String>,
+    /// The one that is written.
     out: String,
+    step: &'s mut dyn FnMut(),
 }
 
-impl Text {
+impl Text<'_> {
     fn target_info(&mut self, resource: &Resource) {
         if resource.is_empty() {
             return;
@@ -136,17 +146,13 @@ impl Text {
                 } else {
                     "gauge"
                 };
-                let points = sum
-                    .data_points()
-                    .map(|point| (self.names.labels_of(point.attributes()), point.value()));
-                let points = points.collect();
+                let points = sum.data_points();
+                let points = points.map(|point| (point.attributes(), point.value()));
                 self.numbers(metric, kind, points);
             }
             MetricData::Gauge(gauge) => {
-                let points = gauge
-                    .data_points()
-                    .map(|point| (self.names.labels_of(point.attributes()), point.value()));
-                let points = points.collect();
+                let points = gauge.data_points();
+                let points = points.map(|point| (point.attributes(), point.value()));
                 self.numbers(metric, "gauge", points);
             }
             MetricData::Histogram(histogram) => self.histogram(metric, histogram, exemplars),
@@ -155,8 +161,13 @@ impl Text {
         }
     }
 
-    fn numbers<T: Display>(&mut self, metric: &Metric, kind: &str, mut points: Vec<(String, T)>) {
-        points.sort_by(|(one, _), (other, _)| one.cmp(other));
+    fn numbers<'a, T: Display>(
+        &mut self,
+        metric: &Metric,
+        kind: &str,
+        points: impl Iterator<Item = (impl Iterator<Item = &'a KeyValue>, T)>,
+    ) {
+        let points = self.labelled(points);
         let (name, unit) = family(metric, kind);
         let total = if kind == "counter" { "_total" } else { "" };
         // The classic format names a counter's family as its samples, OpenMetrics without the suffix.
@@ -168,6 +179,7 @@ impl Text {
         }
         for (labels, value) in points {
             self.sample(&name, total, &labels, "", value, None);
+            self.end_point();
         }
     }
 
@@ -180,18 +192,15 @@ impl Text {
         let (name, unit) = family(metric, "histogram");
         self.header(&name, "histogram", metric.description(), unit);
         let kept = exemplars.get(metric.name());
-        let mut points: Vec<_> = histogram
-            .data_points()
-            .map(|point| (self.names.labels_of(point.attributes()), point))
-            .collect();
-        points.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let points = histogram.data_points();
+        let points = self.labelled(points.map(|point| (point.attributes(), point)));
         // The bounds belong to the metric, and so all its points have the same.
         let bounds = points.first().map(|(_, point)| self.bounds(point.bounds()));
         let bounds = bounds.unwrap_or_default();
         for (labels, point) in points {
             let kept = kept.and_then(|kept| {
                 let key: Vec<KeyValue> = point.attributes().cloned().collect();
-                kept.get(&key)
+                kept.get(key.as_slice())
             });
             let mut below = 0;
             for (bucket, (bound, count)) in bounds.iter().zip(point.bucket_counts()).enumerate() {
@@ -201,7 +210,31 @@ impl Text {
             }
             self.sample(&name, "_sum", &labels, "", point.sum(), None);
             self.sample(&name, "_count", &labels, "", point.count(), None);
+            self.end_point();
         }
+    }
+
+    /// Points with the text of their labels, in the order of it.
+    fn labelled<'a, P>(
+        &mut self,
+        points: impl Iterator<Item = (impl Iterator<Item = &'a KeyValue>, P)>,
+    ) -> Vec<(String, P)> {
+        let mut labelled = Vec::new();
+        for (attributes, point) in points {
+            labelled.push((self.names.labels_of(attributes), point));
+            (self.step)();
+        }
+        labelled.sort_by(|(one, _), (other, _)| one.cmp(other));
+        labelled
+    }
+
+    /// All lines of a point are written.
+    fn end_point(&mut self) {
+        if self.out.len() >= PIECE {
+            let next = String::with_capacity(self.out.capacity());
+            self.pieces.push(std::mem::replace(&mut self.out, next));
+        }
+        (self.step)();
     }
 
     fn header(&mut self, name: &str, kind: &str, help: &str, unit: Option<&str>) {

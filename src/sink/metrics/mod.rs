@@ -12,7 +12,7 @@ mod series;
 mod window;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,6 +30,7 @@ use self::bundle::Opened;
 use self::push::{Counted, SharedReader};
 use self::series::{Exemplars, Origin, Table};
 use self::window::Windows;
+use super::unhurried::Unhurried;
 use super::{ExchangeId, Sink};
 use crate::exchange::{Exchange, Trace};
 use crate::semconv::{
@@ -64,8 +65,6 @@ pub struct Metrics {
     vocabularies: Vec<&'static dyn Vocabulary>,
     table: Table,
     failures: Arc<AtomicU64>,
-    /// Length of the last text for a scrape.
-    rendered_bytes: AtomicUsize,
     provider: SdkMeterProvider,
     reader: SharedReader,
     meter: Meter,
@@ -144,7 +143,6 @@ impl Metrics {
             vocabularies,
             table,
             failures,
-            rendered_bytes: AtomicUsize::default(),
             provider,
             reader,
             meter,
@@ -195,10 +193,10 @@ impl Metrics {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// All metrics as text, and the content type of that text, for the value of a scrape's `Accept` header:
-    /// OpenMetrics with exemplars where the scraper prefers it, else the classic Prometheus format.
+    /// All metrics as text for the value of a scrape's `Accept` header: OpenMetrics with exemplars where the scraper prefers
+    /// it, else the classic Prometheus format. Blocks, and takes its time over thousands of series.
     #[must_use]
-    pub fn render(&self, accept: Option<&str>) -> (&'static str, String) {
+    pub fn render(&self, accept: Option<&str>) -> Scrape {
         let format = exposition::Format::negotiate(accept);
         let mut collected = ResourceMetrics::default();
         if let Err(error) = self.reader.collect(&mut collected) {
@@ -209,13 +207,22 @@ impl Metrics {
             exposition::Format::OpenMetrics => self.table.exemplars(),
             exposition::Format::Classic => Exemplars::default(),
         };
-        // A text that grows to megabytes is moved again and again; the next is about as long as the last.
-        let expected = self.rendered_bytes.load(Ordering::Relaxed);
-        let expected = expected + expected / 8;
-        let text = exposition::write(format, &collected, &exemplars, expected);
-        self.rendered_bytes.store(text.len(), Ordering::Relaxed);
-        (format.content_type(), text)
+        let mut turn = Unhurried::begin();
+        let pieces = exposition::write(format, &collected, &exemplars, &mut || turn.step());
+        Scrape {
+            content_type: format.content_type(),
+            pieces,
+        }
     }
+}
+
+/// All metrics as text.
+#[derive(Debug)]
+pub struct Scrape {
+    /// Value of the `Content-Type` header.
+    pub content_type: &'static str,
+    /// The text, cut between samples into pieces of some 64 KiB.
+    pub pieces: Vec<String>,
 }
 
 impl Sink for Metrics {

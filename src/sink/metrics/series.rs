@@ -43,7 +43,7 @@ pub(super) struct Origin {
 
 /// The latest exemplar of each bucket, by metric name and sorted labels.
 pub(super) type Exemplars =
-    HashMap<&'static str, HashMap<Vec<KeyValue>, Vec<Option<Exemplar>>, RandomState>, RandomState>;
+    HashMap<&'static str, HashMap<Arc<[KeyValue]>, Vec<Option<Exemplar>>, RandomState>, RandomState>;
 
 /// All series that have been recorded lately.
 pub(super) struct Table {
@@ -59,7 +59,7 @@ pub(super) struct Table {
 pub(super) struct Series {
     attributes: Vec<Attribute<'static>>,
     /// The same, sorted by key.
-    pub(super) labels: Vec<KeyValue>,
+    pub(super) labels: Arc<[KeyValue]>,
     handles: Mutex<Vec<Handle>>,
 }
 
@@ -177,7 +177,7 @@ impl Table {
                 .filter(|handle| handle.exemplars.iter().any(Option::is_some))
             {
                 let of_metric = all.entry(handle.metric.name).or_default();
-                of_metric.insert(series.labels.clone(), handle.exemplars.clone());
+                of_metric.insert(Arc::clone(&series.labels), handle.exemplars.clone());
             }
         }
         all
@@ -191,7 +191,7 @@ impl Series {
         labels.sort_by(|one, other| one.key.cmp(&other.key));
         Self {
             attributes,
-            labels,
+            labels: labels.into(),
             handles: Mutex::default(),
         }
     }

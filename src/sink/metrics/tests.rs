@@ -32,7 +32,7 @@ fn asking_for(model: &str) -> Exchange {
 
 /// The samples of one metric, in the classic format.
 fn lines(metrics: &Metrics, name: &str) -> Vec<String> {
-    let (_, text) = metrics.render(None);
+    let text = metrics.render(None).pieces.concat();
     text.lines()
         .filter(|line| line.split(['{', ' ']).next() == Some(name))
         .map(str::to_owned)
@@ -64,7 +64,7 @@ fn a_call_that_is_no_inference_has_one_duration_whichever_generations_are_spoken
         };
         let metrics = Metrics::new(&config, Resource::builder_empty().build());
         finish(&metrics, sample::embeddings());
-        let (_, text) = metrics.render(None);
+        let text = metrics.render(None).pieces.concat();
         let counts = lines(&metrics, "gen_ai_client_operation_duration_seconds_count");
         assert_eq!(counts.len(), 1, "{text}");
         assert!(counts[0].ends_with(" 1"), "{text}");
@@ -100,7 +100,7 @@ fn repeated_gaps_count_each_in_their_bucket() {
 fn what_was_never_recorded_has_no_series() {
     let metrics = metrics(200);
     finish(&metrics, sample::unary());
-    let (_, text) = metrics.render(None);
+    let text = metrics.render(None).pieces.concat();
     assert!(
         !text.contains("cache_read") && !text.contains("llm_errors"),
         "{text}"
@@ -156,7 +156,7 @@ fn forgetting_the_way_to_a_series_loses_no_count() {
 
 /// Counters and counts of histograms, each with its labels.
 fn counts(metrics: &Metrics) -> Vec<(String, u64)> {
-    let (_, text) = metrics.render(None);
+    let text = metrics.render(None).pieces.concat();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let samples = lines.filter_map(|line| line.rsplit_once(' '));
     let counts = samples.filter(|(series, _)| {
@@ -252,7 +252,8 @@ fn without_a_request_there_is_no_error_rate() {
 fn latency_buckets_carry_the_trace() {
     let metrics = metrics(200);
     finish(&metrics, sample::streamed());
-    let (content_type, text) = metrics.render(OPEN_METRICS);
+    let scrape = metrics.render(OPEN_METRICS);
+    let text = scrape.pieces.concat();
     let exemplar = r#"le="2.5"} 1 # {trace_id="0af7651916cd43dd8448eb211c80319c",span_id="0000000000000002"} 2.09 1700000002.110"#;
     let line = text.lines().find(|line| {
         line.contains(" # ") && line.starts_with("llm_request_duration_seconds_bucket")
@@ -267,7 +268,7 @@ fn latency_buckets_carry_the_trace() {
             .any(|line| line.contains(" # ") && line.contains("tokens"))
     );
     assert_eq!(
-        content_type,
+        scrape.content_type,
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     );
 }
@@ -280,7 +281,7 @@ fn an_unsampled_trace_is_no_exemplar() {
         trace.sampled = false;
     }
     finish(&metrics, exchange);
-    let (_, text) = metrics.render(OPEN_METRICS);
+    let text = metrics.render(OPEN_METRICS).pieces.concat();
     assert!(!text.lines().any(|line| line.contains(" # {")));
 }
 
@@ -401,7 +402,7 @@ fn a_level_is_that_of_the_newest_response_even_where_an_older_one_ends_later() {
             remaining,
         }];
         metrics.finished(ExchangeId(head), &Arc::new(exchange));
-        let (_, text) = metrics.render(None);
+        let text = metrics.render(None).pieces.concat();
         let level = "streamgauge_upstream_ratelimit_remaining{";
         let line = text.lines().find(|line| line.starts_with(level));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok())

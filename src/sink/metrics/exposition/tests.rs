@@ -61,9 +61,32 @@ fn text(format: Format) -> String {
         at: UNIX_EPOCH + Duration::from_millis(1_234_056),
     };
     let kept = vec![None, None, Some(Exemplar { value: 4.0, origin })];
-    let kept = [(labels.to_vec(), kept)].into_iter().collect();
+    let kept = [(Arc::from(labels), kept)].into_iter().collect();
     let exemplars = Exemplars::from_iter([("a.latency", kept)]);
-    write(format, &metrics, &exemplars, 0)
+    write(format, &metrics, &exemplars, &mut || ()).concat()
+}
+
+#[test]
+fn a_long_text_is_cut_between_points_and_each_point_is_a_step() {
+    const POINTS: usize = 1_000;
+    let reader = SharedReader(Arc::new(ManualReader::default()));
+    let provider = SdkMeterProvider::builder()
+        .with_reader(reader.clone())
+        .build();
+    let counter = provider.meter("test").u64_counter("calls").build();
+    for number in 0..POINTS {
+        let label = format!("{number:0>200}");
+        counter.add(1, &[KeyValue::new("label", label)]);
+    }
+    let mut metrics = ResourceMetrics::default();
+    reader.collect(&mut metrics).unwrap();
+    let mut steps = 0;
+    let none = Exemplars::default();
+    let pieces = write(Format::Classic, &metrics, &none, &mut || steps += 1);
+    // Its labels are one step, its lines another.
+    assert_eq!(steps, 2 * POINTS);
+    assert_eq!(pieces.len(), pieces.concat().len().div_ceil(PIECE));
+    assert!(pieces.iter().all(|piece| piece.ends_with("} 1\n")));
 }
 
 #[test]
