@@ -32,7 +32,7 @@ pub(crate) async fn make(proxy: SocketAddr, metrics: SocketAddr) -> io::Result<u
             stream.write_all(&request.bytes(&proxy.to_string())).await?;
             wire::read_message(&mut stream, &mut buffer, |_| Ok(()), |_| Ok(())).await?;
         }
-        let found = scrape(metrics).await?;
+        let found = count(metrics).await?;
         if found >= WANTED {
             return Ok(found);
         }
@@ -66,7 +66,8 @@ impl Scraper {
             while !stopped.load(Relaxed) {
                 ticks.tick().await;
                 let began = Instant::now();
-                scrape(metrics).await?;
+                // Prometheus reads what it gets on another machine, so here nothing is done with it.
+                scrape(metrics, |_| ()).await?;
                 longest = longest.max(began.elapsed());
             }
             Ok(longest)
@@ -90,19 +91,28 @@ impl Scraper {
 }
 
 /// The number of series in one scrape.
-async fn scrape(metrics: SocketAddr) -> io::Result<usize> {
-    let mut stream = TcpStream::connect(metrics).await?;
-    let request = format!("GET /metrics HTTP/1.1\r\nhost: {metrics}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut buffer = vec![0; 64 * 1024];
+async fn count(metrics: SocketAddr) -> io::Result<usize> {
     let mut text = Vec::new();
-    let data = |data: &[u8]| {
-        text.extend_from_slice(data);
-        Ok(())
-    };
-    wire::read_message(&mut stream, &mut buffer, |_| Ok(()), data).await?;
+    scrape(metrics, |data| text.extend_from_slice(data)).await?;
     let lines = text.split(|byte| *byte == b'\n');
     Ok(lines
         .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
         .count())
+}
+
+/// Asks as Prometheus does, for the format with exemplars.
+async fn scrape(metrics: SocketAddr, mut data: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut stream = TcpStream::connect(metrics).await?;
+    let request = format!(
+        "GET /metrics HTTP/1.1\r\nhost: {metrics}\r\n\
+         accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut buffer = vec![0; 64 * 1024];
+    let data = |piece: &[u8]| {
+        data(piece);
+        Ok(())
+    };
+    wire::read_message(&mut stream, &mut buffer, |_| Ok(()), data).await?;
+    Ok(())
 }
