@@ -11,7 +11,7 @@ use crate::message::Fields;
 use crate::observe::BeginTrace;
 use crate::otel::{self, Settings, Tracing};
 use crate::semconv::{self, own};
-use crate::sink::metrics::{self, Metrics};
+use crate::sink::metrics::{self, Metrics, Pushing};
 use crate::sink::traces::{self, Batching, Traces};
 use crate::tee::Counters;
 
@@ -47,14 +47,16 @@ impl Telemetry {
             label_values: config.label_values,
             error_window: config.error_window,
         };
-        let metrics = match otel.metrics {
+        let metrics = match otel.metrics.zip(settings.metrics.as_ref()) {
             None => Metrics::new(&metrics_config, otel.resource.clone()),
-            Some(exporter) => Metrics::pushing(
-                &metrics_config,
-                otel.resource.clone(),
-                exporter,
-                settings.metric_interval,
-            ),
+            Some((sender, otlp)) => {
+                let pushing = Pushing {
+                    interval: settings.metric_interval,
+                    temporality: otlp.temporality,
+                    export: move |request| Ok(sender.send(request)?),
+                };
+                Metrics::pushing(&metrics_config, otel.resource.clone(), pushing)
+            }
         };
         let traces = otel.spans.map(|sender| {
             let batching = Batching {

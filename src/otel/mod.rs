@@ -5,19 +5,16 @@
 //! exchange. <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
 
 mod env;
-mod exporter;
 mod resource;
 mod send;
 mod settings;
 mod trace_context;
 
 pub use env::Error;
-pub use exporter::BuildError;
-pub use send::{SendError, SpanSender};
+pub use send::{BuildError, SendError, Sender, Signal};
 pub use settings::{Batch, Otlp, Protocol, Settings, Tls};
 pub use trace_context::{TraceContext, Tracing};
 
-use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::Resource;
 
 /// What the sinks need.
@@ -26,9 +23,9 @@ pub struct Otel {
     /// Who we are.
     pub resource: Resource,
     /// Where spans go; `None` when traces are off.
-    pub spans: Option<SpanSender>,
+    pub spans: Option<Sender>,
     /// Where metrics are pushed; `None` when they are only scraped.
-    pub metrics: Option<MetricExporter>,
+    pub metrics: Option<Sender>,
     /// Gives exchanges their trace; `None` when traces are off, so that the client's headers pass untouched.
     pub tracing: Option<Tracing>,
 }
@@ -49,7 +46,7 @@ pub fn build(settings: &Settings) -> Result<Otel, BuildError> {
         .as_ref()
         .map(limited)
         .as_ref()
-        .map(SpanSender::new)
+        .map(|otlp| Sender::new(otlp, Signal::Traces))
         .transpose()?;
     Ok(Otel {
         resource: resource::build(&settings.resource),
@@ -59,7 +56,7 @@ pub fn build(settings: &Settings) -> Result<Otel, BuildError> {
         metrics: settings
             .metrics
             .as_ref()
-            .map(exporter::metrics)
+            .map(|otlp| Sender::new(otlp, Signal::Metrics))
             .transpose()?,
         spans,
     })

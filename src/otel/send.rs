@@ -1,9 +1,11 @@
-//! Sends spans that are written already, as OTLP over gRPC or HTTP.
+//! Sends what is written already as OTLP, over gRPC or HTTP.
 //!
-//! The OTLP crate's exporter takes the SDK's spans only, and turning facts into those, and those into bytes, cost four times
-//! what writing the bytes does. What it does beside that is here, by the same text: which failures may pass, how long to
-//! wait, and what a receiver says that took a part only. <https://opentelemetry.io/docs/specs/otlp/>
+//! The OTLP crate's exporters take the SDK's spans and metrics only. Turning facts into such spans, and those into bytes, cost
+//! four times what writing the bytes does; and metrics are read one by one, so as not to take a core for long. What those
+//! exporters do beside that is here, by the same text: which failures may pass, how long to wait, and what a receiver
+//! says that took a part only. <https://opentelemetry.io/docs/specs/otlp/>
 
+mod client;
 mod grpc;
 mod http;
 
@@ -14,7 +16,9 @@ use std::time::{Duration, Instant};
 use ::http::HeaderMap;
 use bytes::Bytes;
 
-use super::BuildError;
+pub use client::BuildError;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+
 use super::env::percent_decode;
 use super::settings::{Otlp, Protocol};
 
@@ -50,6 +54,9 @@ pub enum SendError {
     Compress(#[source] std::io::Error),
 }
 
+/// The answer to an export of spans; one of metrics has the same fields, by the same numbers.
+type Answer = ExportTraceServiceResponse;
+
 /// A request that was not taken.
 struct Refusal {
     error: SendError,
@@ -57,9 +64,19 @@ struct Refusal {
     again: Option<Duration>,
 }
 
-/// Sends export requests to one receiver.
+/// What is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Points of metrics.
+    Metrics,
+}
+
+/// Sends export requests of one signal to one receiver.
 #[derive(Debug)]
-pub struct SpanSender {
+pub struct Sender {
+    signal: Signal,
     transport: Transport,
     /// Longest time for one request and its repetitions.
     timeout: Duration,
@@ -71,19 +88,20 @@ enum Transport {
     Http(http::Http),
 }
 
-impl SpanSender {
+impl Sender {
     /// Opens no connection.
-    pub(super) fn new(otlp: &Otlp) -> Result<Self, BuildError> {
+    pub(super) fn new(otlp: &Otlp, signal: Signal) -> Result<Self, BuildError> {
         Ok(Self {
+            signal,
             transport: match otlp.protocol {
-                Protocol::Grpc => Transport::Grpc(grpc::Grpc::new(otlp)?),
+                Protocol::Grpc => Transport::Grpc(grpc::Grpc::new(otlp, signal)?),
                 Protocol::HttpProtobuf => Transport::Http(http::Http::new(otlp)?),
             },
             timeout: otlp.timeout,
         })
     }
 
-    /// Sends one `ExportTraceServiceRequest`, and again where the receiver may take it later. Blocks, so it is nothing for
+    /// Sends one `ExportTraceServiceRequest` or `ExportMetricsServiceRequest`, and again where the receiver may take it later. Blocks, so it is nothing for
     /// a thread of an async runtime.
     ///
     /// # Errors
@@ -103,11 +121,22 @@ impl SpanSender {
             && (partial.rejected_spans > 0 || !partial.error_message.is_empty())
         {
             let (rejected, message) = (partial.rejected_spans, partial.error_message);
-            tracing::warn!(
-                rejected,
-                message,
-                "the receiver took a part of the spans only"
-            );
+            match self.signal {
+                Signal::Traces => {
+                    tracing::warn!(
+                        rejected,
+                        message,
+                        "the receiver took a part of the spans only"
+                    );
+                }
+                Signal::Metrics => {
+                    tracing::warn!(
+                        rejected,
+                        message,
+                        "the receiver took a part of the metrics only"
+                    );
+                }
+            }
         }
         Ok(())
     }

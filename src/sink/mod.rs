@@ -9,13 +9,18 @@ pub mod news;
 pub mod traces;
 
 mod attributes;
+mod envelope;
 mod limited;
+mod protobuf;
 mod unhurried;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exchange::Exchange;
+
+/// Why an export failed.
+pub type ExportError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Identity of an exchange while it is in flight, unique within the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

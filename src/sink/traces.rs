@@ -5,7 +5,6 @@
 //! protocol's types, an exchange cost four times as much. Names and attributes are the vocabularies' business; the
 //! shape of the spans (kinds, parents, status) follows the OpenTelemetry HTTP and GenAI conventions.
 
-mod protobuf;
 mod queue;
 mod span;
 
@@ -13,16 +12,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::resource::v1;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::RandomIdGenerator;
-use prost::Message as _;
 
-use self::queue::{Batch, Queue};
+use self::queue::Queue;
+use super::envelope::Envelope;
 use super::limited::Limited;
-use super::{ExchangeId, Sink};
+use super::{ExchangeId, ExportError, Sink};
 use crate::exchange::Exchange;
 use crate::semconv::{self, Vocabulary};
 
@@ -45,9 +41,6 @@ pub struct Batching {
     pub delay: Duration,
 }
 
-/// Why an export failed.
-pub type ExportError = Box<dyn std::error::Error + Send + Sync>;
-
 /// The traces sink.
 pub struct Traces {
     vocabularies: Vec<&'static dyn Vocabulary>,
@@ -66,7 +59,9 @@ impl Traces {
         export: impl Fn(Vec<u8>) -> Result<(), ExportError> + Send + 'static,
     ) -> Self {
         let envelope = Envelope::new(resource);
-        let queue = Queue::start(config.batching, move |batch| export(envelope.around(batch)));
+        let queue = Queue::start(config.batching, move |batch| {
+            export(envelope.around(&batch.bytes))
+        });
         let vocabularies = config
             .vocabularies
             .iter()
@@ -97,47 +92,6 @@ impl Traces {
     #[must_use]
     pub fn health(&self) -> Health {
         Health(Arc::clone(&self.queue))
-    }
-}
-
-/// What stands around the spans of each request: who we are. Written once.
-struct Envelope {
-    resource: Vec<u8>,
-    scope: Vec<u8>,
-}
-
-impl Envelope {
-    fn new(resource: &Resource) -> Self {
-        let resource = v1::Resource {
-            attributes: ResourceAttributesWithSchema::from(resource).attributes.0,
-            ..v1::Resource::default()
-        };
-        let scope = InstrumentationScope {
-            name: "streamgauge".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..InstrumentationScope::default()
-        };
-        let mut envelope = Self {
-            resource: Vec::new(),
-            scope: Vec::new(),
-        };
-        protobuf::bytes(&mut envelope.resource, 1, &resource.encode_to_vec());
-        protobuf::bytes(&mut envelope.scope, 1, &scope.encode_to_vec());
-        envelope
-    }
-
-    /// The `ExportTraceServiceRequest` of a batch: one `ResourceSpans` with one `ScopeSpans`.
-    fn around(&self, batch: &Batch) -> Vec<u8> {
-        let mut scope_spans = Vec::with_capacity(self.scope.len() + 8);
-        let spans_len = self.scope.len() + batch.bytes.len();
-        protobuf::length(&mut scope_spans, 2, spans_len);
-        let resource_spans = self.resource.len() + scope_spans.len() + spans_len;
-        let mut request = Vec::with_capacity(resource_spans + 8);
-        protobuf::length(&mut request, 1, resource_spans);
-        for part in [&self.resource, &scope_spans, &self.scope, &batch.bytes] {
-            request.extend_from_slice(part);
-        }
-        request
     }
 }
 

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 /// How long it goes on before it rests: no longer than passing on a chunk takes.
-const TURN: Duration = Duration::from_micros(100);
+const TURN: Duration = Duration::from_micros(200);
 
 /// How long it rests: long enough to be the rare one, short enough for a scraper that waits for 10,000 series.
 const REST: Duration = Duration::from_millis(1);

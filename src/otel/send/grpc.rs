@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes};
 use http::uri::PathAndQuery;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use tokio::runtime::Handle;
 use tonic::client;
@@ -15,22 +14,23 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Extensions, Request, Status};
 use tonic_types::StatusExt as _;
 
-use super::{Refusal, SendError};
-use crate::otel::BuildError;
-use crate::otel::exporter::grpc_tls;
+use super::client::{BuildError, grpc_tls};
+use super::{Answer, Refusal, SendError, Signal};
 use crate::otel::settings::Otlp;
 
-const PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 #[derive(Debug)]
 pub(super) struct Grpc {
     client: client::Grpc<Channel>,
     metadata: MetadataMap,
     runtime: Handle,
+    path: PathAndQuery,
 }
 
 impl Grpc {
-    pub(super) fn new(otlp: &Otlp) -> Result<Self, BuildError> {
+    pub(super) fn new(otlp: &Otlp, signal: Signal) -> Result<Self, BuildError> {
         // The channel is spawned where it is built, and would panic elsewhere.
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let refused = |error: tonic::transport::Error| BuildError::Client {
@@ -54,17 +54,20 @@ impl Grpc {
             client,
             metadata: MetadataMap::from_headers(super::headers(otlp)),
             runtime,
+            path: PathAndQuery::from_static(match signal {
+                Signal::Traces => TRACES,
+                Signal::Metrics => METRICS,
+            }),
         })
     }
 
-    pub(super) fn send(&self, body: Bytes) -> Result<ExportTraceServiceResponse, Refusal> {
+    pub(super) fn send(&self, body: Bytes) -> Result<Answer, Refusal> {
         let mut client = self.client.clone();
         let request = Request::from_parts(self.metadata.clone(), Extensions::default(), body);
-        let path = PathAndQuery::from_static(PATH);
         let exchange = async {
             let ready = client.ready().await;
             ready.map_err(|error| Status::from_error(error.into()))?;
-            client.unary(request, path, Written).await
+            client.unary(request, self.path.clone(), Written).await
         };
         let response = self.runtime.block_on(exchange);
         response
@@ -113,7 +116,7 @@ struct Written;
 
 impl Codec for Written {
     type Encode = Bytes;
-    type Decode = ExportTraceServiceResponse;
+    type Decode = Answer;
     type Encoder = Self;
     type Decoder = Self;
 
@@ -137,11 +140,11 @@ impl Encoder for Written {
 }
 
 impl Decoder for Written {
-    type Item = ExportTraceServiceResponse;
+    type Item = Answer;
     type Error = Status;
 
     fn decode(&mut self, answer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
-        let answer = ExportTraceServiceResponse::decode(answer);
+        let answer = Answer::decode(answer);
         answer
             .map(Some)
             .map_err(|error| Status::internal(error.to_string()))

@@ -8,13 +8,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use reqwest::blocking::{Client, Response};
 
-use super::{Refusal, SendError};
-use crate::otel::BuildError;
-use crate::otel::exporter::http_client;
+use super::client::{BuildError, http_client};
+use super::{Answer, Refusal, SendError};
 use crate::otel::settings::Otlp;
 
 /// Longest answer that is read, in bytes; it holds a message for people at most.
@@ -61,7 +59,7 @@ impl Http {
         coded.map(Bytes::from).map_err(SendError::Compress)
     }
 
-    pub(super) fn send(&self, body: Bytes) -> Result<ExportTraceServiceResponse, Refusal> {
+    pub(super) fn send(&self, body: Bytes) -> Result<Answer, Refusal> {
         let request = self.client.post(&self.endpoint);
         let sent = request.headers(self.headers.clone()).body(body).send();
         // The URL may hold a key.
@@ -75,7 +73,7 @@ impl Http {
         let mut answer = Vec::new();
         // The spans were taken, whatever becomes of the rest of the answer.
         let _ = response.take(ANSWER_BYTES).read_to_end(&mut answer);
-        Ok(ExportTraceServiceResponse::decode(&*answer).unwrap_or_default())
+        Ok(Answer::decode(&*answer).unwrap_or_default())
     }
 }
 

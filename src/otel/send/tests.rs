@@ -68,7 +68,9 @@ fn send(endpoint: &str) -> Result<(), SendError> {
         tls: Tls::default(),
         temporality: Temporality::Cumulative,
     };
-    SpanSender::new(&otlp).unwrap().send(b"spans".to_vec())
+    Sender::new(&otlp, Signal::Traces)
+        .unwrap()
+        .send(b"spans".to_vec())
 }
 
 #[test]

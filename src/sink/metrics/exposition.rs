@@ -13,9 +13,7 @@ use std::time::UNIX_EPOCH;
 use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::data::{
-    AggregatedMetrics, Histogram, Metric, MetricData, ResourceMetrics,
-};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Histogram, Metric, MetricData};
 
 use super::series::{Exemplar, Exemplars};
 
@@ -63,42 +61,57 @@ impl Format {
 /// Length at which a piece of the text is done, in bytes.
 const PIECE: usize = 64 << 10;
 
-/// Writes all metrics, into pieces that are one text. Says when another small step is done.
-pub(super) fn write(
+/// The text while it is written.
+pub(super) struct Text<'t> {
     format: Format,
-    metrics: &ResourceMetrics,
-    exemplars: &Exemplars,
-    step: &mut dyn FnMut(),
-) -> Vec<String> {
-    let mut text = Text {
-        format,
-        names: Names::default(),
-        pieces: Vec::new(),
-        out: String::new(),
-        step,
-    };
-    text.target_info(metrics.resource());
-    for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
-        text.metric(metric, exemplars);
-    }
-    if format == Format::OpenMetrics {
-        text.out.push_str("# EOF\n");
-    }
-    text.pieces.push(text.out);
-    text.pieces
-}
-
-struct Text<'s> {
-    format: Format,
+    exemplars: &'t Exemplars,
+    /// Told of each small step of the work.
+    step: &'t mut dyn FnMut(),
     names: Names,
     /// Those that are done.
     pieces: Vec<String>,
     /// The one that is written.
     out: String,
-    step: &'s mut dyn FnMut(),
 }
 
-impl Text<'_> {
+impl<'t> Text<'t> {
+    /// Begins with the resource.
+    pub(super) fn begin(
+        format: Format,
+        resource: &Resource,
+        exemplars: &'t Exemplars,
+        step: &'t mut dyn FnMut(),
+    ) -> Self {
+        let mut text = Self {
+            format,
+            exemplars,
+            step,
+            names: Names::default(),
+            pieces: Vec::new(),
+            out: String::new(),
+        };
+        text.target_info(resource);
+        text
+    }
+
+    /// Adds a metric with all its points.
+    pub(super) fn metric(&mut self, metric: &Metric) {
+        match metric.data() {
+            AggregatedMetrics::F64(data) => self.data(metric, data),
+            AggregatedMetrics::U64(data) => self.data(metric, data),
+            AggregatedMetrics::I64(data) => self.data(metric, data),
+        }
+    }
+
+    /// Ends it; its pieces in order.
+    pub(super) fn finish(mut self) -> Vec<String> {
+        if self.format == Format::OpenMetrics {
+            self.out.push_str("# EOF\n");
+        }
+        self.pieces.push(self.out);
+        self.pieces
+    }
+
     fn target_info(&mut self, resource: &Resource) {
         if resource.is_empty() {
             return;
@@ -125,20 +138,7 @@ impl Text<'_> {
         self.sample("target_info", "", &labels, "", 1, None);
     }
 
-    fn metric(&mut self, metric: &Metric, exemplars: &Exemplars) {
-        match metric.data() {
-            AggregatedMetrics::F64(data) => self.data(metric, data, exemplars),
-            AggregatedMetrics::U64(data) => self.data(metric, data, exemplars),
-            AggregatedMetrics::I64(data) => self.data(metric, data, exemplars),
-        }
-    }
-
-    fn data<T: Copy + Display>(
-        &mut self,
-        metric: &Metric,
-        data: &MetricData<T>,
-        exemplars: &Exemplars,
-    ) {
+    fn data<T: Copy + Display>(&mut self, metric: &Metric, data: &MetricData<T>) {
         match data {
             MetricData::Sum(sum) => {
                 let kind = if sum.is_monotonic() {
@@ -155,7 +155,7 @@ impl Text<'_> {
                 let points = points.map(|point| (point.attributes(), point.value()));
                 self.numbers(metric, "gauge", points);
             }
-            MetricData::Histogram(histogram) => self.histogram(metric, histogram, exemplars),
+            MetricData::Histogram(histogram) => self.histogram(metric, histogram),
             // No instrument of ours aggregates so, and neither text format has a shape for it.
             MetricData::ExponentialHistogram(_) => {}
         }
@@ -183,15 +183,10 @@ impl Text<'_> {
         }
     }
 
-    fn histogram<T: Copy + Display>(
-        &mut self,
-        metric: &Metric,
-        histogram: &Histogram<T>,
-        exemplars: &Exemplars,
-    ) {
+    fn histogram<T: Copy + Display>(&mut self, metric: &Metric, histogram: &Histogram<T>) {
         let (name, unit) = family(metric, "histogram");
         self.header(&name, "histogram", metric.description(), unit);
-        let kept = exemplars.get(metric.name());
+        let kept = self.exemplars.get(metric.name());
         let points = histogram.data_points();
         let points = self.labelled(points.map(|point| (point.attributes(), point)));
         // The bounds belong to the metric, and so all its points have the same.

@@ -4,6 +4,7 @@
 //! so the two agree. Labels are bounded here. This file knows no metric by name: what is recorded, and under which
 //! names, is the vocabularies' business.
 
+mod aggregates;
 mod bundle;
 mod exposition;
 mod fold;
@@ -12,26 +13,22 @@ mod series;
 mod window;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::metrics::{Meter, MeterProvider as _};
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{
-    Instrument, ManualReader, PeriodicReader, SdkMeterProvider, Stream, Temporality,
-};
+use opentelemetry_sdk::metrics::Temporality;
 
+pub use self::push::Pushing;
+
+use self::aggregates::{Aggregates, For};
 use self::bundle::Opened;
-use self::push::{Counted, SharedReader};
+use self::push::Pusher;
 use self::series::{Exemplars, Origin, Table};
 use self::window::Windows;
 use super::unhurried::Unhurried;
-use super::{ExchangeId, Sink};
+use super::{ExchangeId, ExportError, Sink};
 use crate::exchange::{Exchange, Trace};
 use crate::semconv::{
     self, Attribute, Facets, Kind, Label, Labels, Metric, Record, Sample, Vocabulary,
@@ -64,59 +61,35 @@ impl Default for Config {
 pub struct Metrics {
     vocabularies: Vec<&'static dyn Vocabulary>,
     table: Table,
-    failures: Arc<AtomicU64>,
-    provider: SdkMeterProvider,
-    reader: SharedReader,
-    meter: Meter,
+    resource: Resource,
+    aggregates: Arc<Aggregates>,
+    /// `None` where metrics are only scraped.
+    pusher: Option<Pusher>,
 }
 
 impl Metrics {
     /// Metrics that are only read through [`render`](Self::render).
     #[must_use]
     pub fn new(config: &Config, resource: Resource) -> Self {
-        let reader = SharedReader(Arc::new(ManualReader::default()));
-        Self::with_readers(
-            config,
-            resource,
-            reader.clone(),
-            vec![reader],
-            Arc::default(),
-        )
+        Self::aggregated(config, resource, Temporality::Cumulative)
     }
 
-    /// Metrics that are also pushed, every `interval` and on [`flush`](Sink::flush). Starts a thread.
+    /// Metrics that are also pushed, every so often and on [`flush`](Sink::flush). Starts a thread.
     #[must_use]
-    pub fn pushing(
-        config: &Config,
-        resource: Resource,
-        exporter: impl PushMetricExporter,
-        interval: Duration,
-    ) -> Self {
-        let failures = Arc::<AtomicU64>::default();
-        let cumulative = exporter.temporality() == Temporality::Cumulative;
-        let exporter = Counted::new(exporter, Arc::clone(&failures));
-        let push = SharedReader(Arc::new(
-            PeriodicReader::builder(exporter)
-                .with_interval(interval)
-                .build(),
-        ));
-        // A second reader means a second aggregate: only where the push wants deltas, which Prometheus cannot read.
-        let (pull, readers) = if cumulative {
-            (push.clone(), vec![push])
-        } else {
-            let pull = SharedReader(Arc::new(ManualReader::default()));
-            (pull.clone(), vec![push, pull])
-        };
-        Self::with_readers(config, resource, pull, readers, failures)
+    pub fn pushing<E>(config: &Config, resource: Resource, pushing: Pushing<E>) -> Self
+    where
+        E: Fn(Vec<u8>) -> Result<(), ExportError> + Send + 'static,
+    {
+        let metrics = Self::aggregated(config, resource, pushing.temporality);
+        let aggregates = Arc::clone(&metrics.aggregates);
+        let pusher = Pusher::start(pushing, &metrics.resource, aggregates);
+        Self {
+            pusher: Some(pusher),
+            ..metrics
+        }
     }
 
-    fn with_readers(
-        config: &Config,
-        resource: Resource,
-        reader: SharedReader,
-        readers: Vec<SharedReader>,
-        failures: Arc<AtomicU64>,
-    ) -> Self {
+    fn aggregated(config: &Config, resource: Resource, pushed: Temporality) -> Self {
         let vocabularies: Vec<_> = config
             .vocabularies
             .iter()
@@ -124,28 +97,24 @@ impl Metrics {
             .copied()
             .collect();
         let series = series_per_metric(config.label_values);
-        let provider = provider(resource, readers, series);
-        let scope = InstrumentationScope::builder("streamgauge")
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .build();
-        let meter = provider.meter_with_scope(scope);
+        let aggregates = Arc::new(Aggregates::new(series, pushed));
         let windows = Arc::new(Windows::new(config.error_window, Instant::now()));
         let metrics = || {
             vocabularies
                 .iter()
                 .flat_map(|vocabulary| vocabulary.metrics())
         };
-        let table = Table::new(&meter, metrics(), &windows, config.label_values, 4 * series);
+        let (labels, capacity) = (config.label_values, 4 * series);
+        let table = Table::new(&aggregates, metrics(), &windows, labels, capacity);
         for metric in metrics().filter(|metric| metric.kind == Kind::WindowMean) {
-            observe_window(&meter, metric, Arc::clone(&windows));
+            observe_window(&aggregates, metric, Arc::clone(&windows));
         }
         Self {
             vocabularies,
             table,
-            failures,
-            provider,
-            reader,
-            meter,
+            resource,
+            aggregates,
+            pusher: None,
         }
     }
 
@@ -162,10 +131,10 @@ impl Metrics {
             .map(|(key, value)| KeyValue::new(*key, *value))
             .collect();
         let (name, unit, description) = (metric.name, metric.unit, metric.description);
+        let meter = self.aggregates.meter(name);
         match metric.kind {
             Kind::ObservedCounter => {
-                let builder = self
-                    .meter
+                let builder = meter
                     .u64_observable_counter(name)
                     .with_unit(unit)
                     .with_description(description);
@@ -174,8 +143,7 @@ impl Metrics {
                     .build();
             }
             Kind::ObservedGauge => {
-                let builder = self
-                    .meter
+                let builder = meter
                     .u64_observable_gauge(name)
                     .with_unit(unit)
                     .with_description(description);
@@ -190,7 +158,7 @@ impl Metrics {
     /// Pushes that failed, retries included in one.
     #[must_use]
     pub fn export_failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+        self.pusher.as_ref().map_or(0, Pusher::failures)
     }
 
     /// All metrics as text for the value of a scrape's `Accept` header: OpenMetrics with exemplars where the scraper prefers
@@ -198,17 +166,16 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, accept: Option<&str>) -> Scrape {
         let format = exposition::Format::negotiate(accept);
-        let mut collected = ResourceMetrics::default();
-        if let Err(error) = self.reader.collect(&mut collected) {
-            // After shutdown there is nothing to read; the text is valid and empty.
-            tracing::debug!(%error, "metrics were not collected");
-        }
         let exemplars = match format {
             exposition::Format::OpenMetrics => self.table.exemplars(),
             exposition::Format::Classic => Exemplars::default(),
         };
         let mut turn = Unhurried::begin();
-        let pieces = exposition::write(format, &collected, &exemplars, &mut || turn.step());
+        let mut step = || turn.step();
+        let mut text = exposition::Text::begin(format, &self.resource, &exemplars, &mut step);
+        self.aggregates
+            .read(For::Pull, |metric| text.metric(metric));
+        let pieces = text.finish();
         Scrape {
             content_type: format.content_type(),
             pieces,
@@ -248,20 +215,12 @@ impl Sink for Metrics {
     }
 
     fn flush(&self, within: Duration) {
-        let (done, wait) = mpsc::sync_channel(1);
-        let provider = self.provider.clone();
-        let push = move || {
-            // The reader's shutdown pushes once more, but gives up after a time of its own; a flush waits.
-            let flushed = provider.force_flush();
-            let _ = done.send(flushed);
-            let _ = provider.shutdown();
-        };
-        let started = std::thread::Builder::new()
-            .name("metrics-flush".into())
-            .spawn(push);
-        let flushed = started.map(|_| wait.recv_timeout(within));
-        if !matches!(flushed, Ok(Ok(Ok(())))) {
-            tracing::warn!("the last metrics were not pushed");
+        if self
+            .pusher
+            .as_ref()
+            .is_some_and(|pusher| !pusher.end(within))
+        {
+            tracing::warn!("the last metrics were not pushed in time");
         }
     }
 }
@@ -306,23 +265,6 @@ impl Record for Recorder<'_> {
     }
 }
 
-/// A provider whose metrics have at most so many series each.
-fn provider(resource: Resource, readers: Vec<SharedReader>, series: usize) -> SdkMeterProvider {
-    let limit = move |_: &Instrument| {
-        Stream::builder()
-            .with_cardinality_limit(series)
-            .build()
-            .ok()
-    };
-    let builder = SdkMeterProvider::builder()
-        .with_resource(resource)
-        .with_view(limit);
-    readers
-        .into_iter()
-        .fold(builder, |builder, reader| builder.with_reader(reader))
-        .build()
-}
-
 fn origin(trace: &Trace, exchange: &Exchange) -> Origin {
     let span_id = if exchange.inference().is_some() {
         trace.client_span_id
@@ -336,7 +278,8 @@ fn origin(trace: &Trace, exchange: &Exchange) -> Origin {
     }
 }
 
-fn observe_window(meter: &Meter, metric: &'static Metric, windows: Arc<Windows>) {
+fn observe_window(aggregates: &Aggregates, metric: &'static Metric, windows: Arc<Windows>) {
+    let meter = aggregates.meter(metric.name);
     let builder = meter
         .f64_observable_gauge(metric.name)
         .with_unit(metric.unit)

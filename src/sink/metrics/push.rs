@@ -1,81 +1,129 @@
-//! The SDK's readers and exporters, as this sink needs them: shared, and with failures counted.
+//! The thread that pushes metrics, every so often and once more at the end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{InstrumentKind, Pipeline, Temporality};
+use opentelemetry_proto::tonic::metrics::v1;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::Metric;
+use prost::Message as _;
 
+use super::aggregates::{Aggregates, For};
+use crate::sink::ExportError;
+use crate::sink::envelope::{Envelope, ITEM};
 use crate::sink::limited::Limited;
+use crate::sink::protobuf;
+use crate::sink::unhurried::Unhurried;
 
-/// A reader that the provider owns and that we read as well.
-#[derive(Debug, Clone)]
-pub(super) struct SharedReader(pub(super) Arc<dyn MetricReader>);
-
-impl MetricReader for SharedReader {
-    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
-    }
-
-    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
-    }
+/// How metrics are pushed.
+pub struct Pushing<E> {
+    /// Time between two pushes (`OTEL_METRIC_EXPORT_INTERVAL`).
+    pub interval: Duration,
+    /// Whether totals are pushed or differences.
+    pub temporality: Temporality,
+    /// Sends one `ExportMetricsServiceRequest`, and may block.
+    pub export: E,
 }
 
-/// An exporter whose failures are counted, and logged at a limited rate.
-pub(super) struct Counted<E> {
-    exporter: E,
+/// The way to the thread, which ends when it is gone.
+pub(super) struct Pusher {
+    /// Asks for the last push, and to be told when it is over.
+    ask: Mutex<Option<SyncSender<SyncSender<()>>>>,
     failures: Arc<AtomicU64>,
-    log: Limited,
 }
 
-impl<E> Counted<E> {
-    pub(super) fn new(exporter: E, failures: Arc<AtomicU64>) -> Self {
-        Self {
-            exporter,
-            failures,
-            log: Limited::per_minute(),
-        }
-    }
-}
-
-impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let result = self.exporter.export(metrics).await;
-        if let Err(error) = &result {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-            if let Some(held_back) = self.log.pass() {
-                tracing::warn!(%error, held_back, "metrics were not exported");
+impl Pusher {
+    /// Starts the thread.
+    pub(super) fn start<E>(
+        pushing: Pushing<E>,
+        resource: &Resource,
+        aggregates: Arc<Aggregates>,
+    ) -> Self
+    where
+        E: Fn(Vec<u8>) -> Result<(), ExportError> + Send + 'static,
+    {
+        let failures = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&failures);
+        let envelope = Envelope::new(resource);
+        let log = Limited::per_minute();
+        let push = move || {
+            let Some(request) = request(&aggregates, &envelope) else {
+                return;
+            };
+            if let Err(error) = (pushing.export)(request) {
+                counted.fetch_add(1, Ordering::Relaxed);
+                if let Some(held_back) = log.pass() {
+                    tracing::warn!(%error, held_back, "metrics were not exported");
+                }
             }
+        };
+        let (ask, asked) = sync_channel(1);
+        let started = std::thread::Builder::new()
+            .name("metrics".into())
+            .spawn(move || run(pushing.interval, &asked, push));
+        if let Err(error) = started {
+            tracing::error!(%error, "metrics are not pushed: their thread did not start");
         }
-        result
+        Self {
+            ask: Mutex::new(Some(ask)),
+            failures,
+        }
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
+    /// Pushes once more and ends the thread. False where that was not over in the time given.
+    pub(super) fn end(&self, within: Duration) -> bool {
+        let mut ask = self.ask.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(ask) = ask.take() else {
+            return true;
+        };
+        let (done, wait) = sync_channel(1);
+        ask.send(done).is_ok() && wait.recv_timeout(within).is_ok()
     }
 
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
+    /// Pushes that failed, retries included in one.
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
+}
 
-    fn temporality(&self) -> Temporality {
-        self.exporter.temporality()
+/// Pushes at each interval until it is asked for the last push, or nobody can ask any more.
+fn run(interval: Duration, asked: &Receiver<SyncSender<()>>, push: impl Fn()) {
+    let mut due = Instant::now() + interval;
+    loop {
+        match asked.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Err(RecvTimeoutError::Timeout) => {
+                push();
+                // Where a push took longer than that, those that were missed are not made up for.
+                due = (due + interval).max(Instant::now());
+            }
+            Ok(done) => {
+                push();
+                let _ = done.send(());
+                return;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
+}
+
+/// All metrics as an `ExportMetricsServiceRequest`; `None` where there is nothing to tell.
+fn request(aggregates: &Aggregates, envelope: &Envelope) -> Option<Vec<u8>> {
+    let mut turn = Unhurried::begin();
+    let mut metrics = Vec::new();
+    aggregates.read(For::Push, |metric| {
+        write(&mut metrics, metric);
+        turn.step();
+    });
+    (!metrics.is_empty()).then(|| envelope.around(&metrics))
+}
+
+fn write(out: &mut Vec<u8>, metric: &Metric) {
+    let metric = v1::Metric::from(metric);
+    protobuf::length(out, ITEM, metric.encoded_len());
+    metric
+        .encode(out)
+        .expect("a Vec takes as many bytes as come");
 }

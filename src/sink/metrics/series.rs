@@ -11,10 +11,9 @@ use std::time::{Instant, SystemTime};
 
 use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{
-    BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Meter,
-};
+use opentelemetry::metrics::{BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram};
 
+use super::aggregates::Aggregates;
 use super::bundle::{Bundle, Bundles};
 use super::fold::Folds;
 use super::window::{Window, Windows};
@@ -42,8 +41,11 @@ pub(super) struct Origin {
 }
 
 /// The latest exemplar of each bucket, by metric name and sorted labels.
-pub(super) type Exemplars =
-    HashMap<&'static str, HashMap<Arc<[KeyValue]>, Vec<Option<Exemplar>>, RandomState>, RandomState>;
+pub(super) type Exemplars = HashMap<
+    &'static str,
+    HashMap<Arc<[KeyValue]>, Vec<Option<Exemplar>>, RandomState>,
+    RandomState,
+>;
 
 /// All series that have been recorded lately.
 pub(super) struct Table {
@@ -90,13 +92,13 @@ enum Bound {
 impl Table {
     /// Creates the instruments of all metrics that are recorded by sample.
     pub(super) fn new<'m>(
-        meter: &Meter,
+        aggregates: &Aggregates,
         metrics: impl Iterator<Item = &'m &'static Metric>,
         windows: &Arc<Windows>,
         label_values: usize,
         capacity: usize,
     ) -> Self {
-        let instrument = |metric| Instrument::new(meter, metric, windows);
+        let instrument = |metric| Instrument::new(aggregates, metric, windows);
         let instruments = metrics.filter_map(|metric| Some((metric.name, instrument(metric)?)));
         Self {
             instruments: instruments.collect(),
@@ -276,7 +278,12 @@ impl Handle {
 
 impl Instrument {
     /// `None` for metrics that are observed rather than recorded.
-    fn new(meter: &Meter, metric: &'static Metric, windows: &Arc<Windows>) -> Option<Self> {
+    fn new(
+        aggregates: &Aggregates,
+        metric: &'static Metric,
+        windows: &Arc<Windows>,
+    ) -> Option<Self> {
+        let meter = aggregates.meter(metric.name);
         let (name, unit, description) = (metric.name, metric.unit, metric.description);
         Some(match metric.kind {
             Kind::Counter => Self::Counter(

@@ -1,8 +1,11 @@
 //! From a finished exchange to the text of a scrape.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
+use prost::Message as _;
 
 use super::*;
 use crate::exchange::{Limited, RateLimit};
@@ -125,7 +128,7 @@ fn values_beyond_the_bound_fold_into_other() {
 fn forgetting_the_way_to_a_series_loses_no_count() {
     let metrics = metrics(2_000);
     let small = Table::new(
-        &metrics.meter,
+        &metrics.aggregates,
         semconv::named("llm").unwrap().metrics().iter(),
         &Arc::new(Windows::new(Duration::from_secs(300), Instant::now())),
         100,
@@ -310,83 +313,124 @@ fn observed_metrics_are_read_at_each_scrape() {
     );
 }
 
-/// An exporter that keeps the names of what it is given, and can refuse it.
-#[derive(Clone)]
-struct Fake {
-    names: Arc<Mutex<Vec<String>>>,
-    refuse: bool,
-    temporality: Temporality,
-}
+/// The requests that are pushed, as they come.
+type Pushed = Receiver<ExportMetricsServiceRequest>;
 
-impl PushMetricExporter for Fake {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let metrics = metrics.scope_metrics().flat_map(|scope| scope.metrics());
-        let mut names = self.names.lock().unwrap();
-        names.extend(metrics.map(|metric| metric.name().to_owned()));
-        if self.refuse {
-            Err(OTelSdkError::InternalFailure("connection refused".into()))
-        } else {
-            Ok(())
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn temporality(&self) -> Temporality {
-        self.temporality
-    }
-}
-
-fn pushing(refuse: bool, temporality: Temporality) -> (Metrics, Fake) {
-    let fake = Fake {
-        names: Arc::default(),
-        refuse,
+/// Metrics whose pushes are told of, and refused where that is asked for.
+fn pushing(interval: Duration, temporality: Temporality, refuse: bool) -> (Metrics, Pushed) {
+    let (tell, pushed) = channel();
+    let pushing = Pushing {
+        interval,
         temporality,
+        export: move |request: Vec<u8>| {
+            tell.send(ExportMetricsServiceRequest::decode(&*request)?)?;
+            if refuse {
+                return Err("connection refused".into());
+            }
+            Ok(())
+        },
     };
-    let resource = Resource::builder_empty().build();
-    let hour = Duration::from_secs(3600);
-    (
-        Metrics::pushing(&Config::default(), resource, fake.clone(), hour),
-        fake,
-    )
+    let resource = Resource::builder_empty()
+        .with_attribute(KeyValue::new("service.name", "gauge"))
+        .build();
+    let metrics = Metrics::pushing(&Config::default(), resource, pushing);
+    (metrics, pushed)
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_secs(30);
+
+/// Sum of the points of a counter in a request.
+fn counted(request: &ExportMetricsServiceRequest, name: &str) -> i64 {
+    let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
+    let metric = metrics.iter().find(|metric| metric.name == name);
+    let Some(metric::Data::Sum(sum)) = metric.and_then(|metric| metric.data.as_ref()) else {
+        return 0;
+    };
+    let numbers = sum.data_points.iter().map(|point| match point.value {
+        Some(number_data_point::Value::AsInt(number)) => number,
+        _ => 0,
+    });
+    numbers.sum()
 }
 
 #[test]
-fn a_flush_pushes_what_a_scrape_shows() {
-    let (metrics, fake) = pushing(false, Temporality::Cumulative);
+fn a_flush_pushes_what_a_scrape_shows_and_says_who_we_are() {
+    let (metrics, pushed) = pushing(HOUR, Temporality::Cumulative, false);
     finish(&metrics, sample::unary());
     assert_eq!(lines(&metrics, "llm_requests_total").len(), 1);
-    metrics.flush(Duration::from_secs(30));
-    assert!(
-        fake.names
-            .lock()
-            .unwrap()
-            .contains(&"llm.requests".to_owned())
-    );
+    metrics.flush(LONG);
+    let pushed: Vec<_> = pushed.try_iter().collect();
+    let [request] = pushed.as_slice() else {
+        panic!("{} pushes", pushed.len());
+    };
+    assert_eq!(counted(request, "llm.requests"), 1);
+    let [of_resource] = request.resource_metrics.as_slice() else {
+        panic!("{request:?}");
+    };
+    let attributes = &of_resource.resource.as_ref().unwrap().attributes;
+    assert_eq!(attributes[0].key, "service.name");
+    let [of_scope] = of_resource.scope_metrics.as_slice() else {
+        panic!("{request:?}");
+    };
+    assert_eq!(of_scope.scope.as_ref().unwrap().name, "streamgauge");
+    let text = metrics.render(None).pieces.concat();
+    let shown = text.lines().filter(|line| line.starts_with("# TYPE "));
+    // One more is the resource.
+    assert_eq!(of_scope.metrics.len() + 1, shown.count());
     assert_eq!(metrics.export_failures(), 0);
 }
 
 #[test]
-fn failed_pushes_are_counted() {
-    let (metrics, fake) = pushing(true, Temporality::Cumulative);
+fn metrics_are_pushed_at_each_interval() {
+    let (metrics, pushed) = pushing(Duration::from_millis(1), Temporality::Cumulative, false);
     finish(&metrics, sample::unary());
-    assert!(metrics.provider.force_flush().is_err());
-    assert!(!fake.names.lock().unwrap().is_empty());
+    for _ in 0..2 {
+        let request = pushed.recv_timeout(LONG).unwrap();
+        assert_eq!(counted(&request, "llm.requests"), 1);
+    }
+}
+
+#[test]
+fn nothing_is_pushed_after_the_last_flush() {
+    let (metrics, pushed) = pushing(HOUR, Temporality::Cumulative, false);
+    finish(&metrics, sample::unary());
+    metrics.flush(LONG);
+    metrics.flush(LONG);
+    assert_eq!(pushed.try_iter().count(), 1);
+}
+
+#[test]
+fn metrics_without_a_sample_are_not_pushed() {
+    let (metrics, pushed) = pushing(HOUR, Temporality::Cumulative, false);
+    metrics.flush(LONG);
+    assert_eq!(pushed.try_iter().count(), 0);
+}
+
+#[test]
+fn failed_pushes_are_counted() {
+    let (metrics, pushed) = pushing(HOUR, Temporality::Cumulative, true);
+    finish(&metrics, sample::unary());
+    metrics.flush(LONG);
+    assert_eq!(pushed.try_iter().count(), 1);
     assert_eq!(metrics.export_failures(), 1);
 }
 
 #[test]
-fn scrapes_stay_cumulative_when_the_push_wants_deltas() {
-    let (metrics, _) = pushing(false, Temporality::Delta);
-    finish(&metrics, sample::unary());
-    metrics.provider.force_flush().unwrap();
-    finish(&metrics, sample::unary());
+fn a_push_of_differences_tells_each_call_once_and_scrapes_stay_totals() {
+    let (metrics, pushed) = pushing(Duration::from_millis(1), Temporality::Delta, false);
+    for _ in 0..2 {
+        finish(&metrics, sample::unary());
+        let mut told = 0;
+        while told == 0 {
+            told = counted(&pushed.recv_timeout(LONG).unwrap(), "llm.requests");
+        }
+        assert_eq!(told, 1);
+    }
+    metrics.flush(LONG);
+    let rest = pushed.try_iter();
+    let rest = rest.map(|request| counted(&request, "llm.requests"));
+    assert_eq!(rest.sum::<i64>(), 0);
     let expected = [r#"llm_requests_total{model="gpt-4o",upstream="main"} 2"#];
     assert_eq!(lines(&metrics, "llm_requests_total"), expected);
 }

@@ -11,7 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Batching, ExportError};
+use super::Batching;
+use crate::sink::ExportError;
 use crate::sink::limited::Limited;
 
 /// The queue and its books.

@@ -13,12 +13,10 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_sdk::trace::IdGenerator;
 
-use super::protobuf;
 use crate::exchange::{Exchange, Trace};
 use crate::semconv::{Attributes, Value, Vocabulary, gen_ai, http, operation, own};
-
-/// `ScopeSpans.spans`.
-const SPANS: u32 = 2;
+use crate::sink::envelope::ITEM;
+use crate::sink::protobuf;
 
 /// Room for the longer of the two spans of a call, in bytes.
 const SPAN_BYTES: usize = 4096;
@@ -62,7 +60,7 @@ impl<'e> Draft<'e> {
         let mut bytes = Vec::with_capacity(SPAN_BYTES);
         let mut write = |span: Span<'_>| {
             bytes.clear();
-            protobuf::message(&mut bytes, SPANS, |out| self.write_span(&span, out));
+            protobuf::message(&mut bytes, ITEM, |out| self.write_span(&span, out));
             hand_on(&bytes);
         };
         for at in 0..attempt_count(self.exchange) {

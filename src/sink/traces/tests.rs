@@ -390,8 +390,7 @@ fn a_span_after_the_end_is_dropped() {
 #[test]
 fn a_request_names_resource_and_scope() {
     let resource = Resource::builder_empty().with_service_name("edge").build();
-    let batch = Batch::default();
-    let request = Envelope::new(&resource).around(&batch);
+    let request = Envelope::new(&resource).around(&[]);
     let request = ExportTraceServiceRequest::decode(&*request).unwrap();
     let [of] = request.resource_spans.try_into().unwrap();
     assert_eq!(of.resource.unwrap().attributes[0].key, "service.name");

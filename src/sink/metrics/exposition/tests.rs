@@ -3,42 +3,38 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::Temporality;
 
-use super::super::push::SharedReader;
+use super::super::aggregates::{Aggregates, For};
 use super::super::series::Origin;
 use super::*;
 
 /// One metric of each kind, and what `write` makes of them.
 fn text(format: Format) -> String {
-    let reader = SharedReader(Arc::new(ManualReader::default()));
     let resource = Resource::builder_empty()
         .with_attribute(KeyValue::new("service.name", "gauge"))
         .with_attribute(KeyValue::new("path", "C:\\a \"b\"\nc"))
         .build();
-    let provider = SdkMeterProvider::builder()
-        .with_resource(resource)
-        .with_reader(reader.clone())
-        .build();
-    let meter = provider.meter("test");
+    let aggregates = Aggregates::new(2_000, Temporality::Cumulative);
     let labels = [
         KeyValue::new("gen_ai.request.model", "say \"hi\"\\\n"),
         KeyValue::new("server.port", 443),
     ];
-    let bytes = meter
+    let bytes = aggregates
+        .meter("proxy.bytes")
         .u64_counter("proxy.bytes")
         .with_unit("By")
         .with_description("Bytes \"moved\".\nAll.")
         .build();
     bytes.add(7, &[]);
-    meter
+    aggregates
+        .meter("llm.tokens.total")
         .u64_counter("llm.tokens.total")
         .with_unit("{token}")
         .with_description("Tokens.")
         .build()
         .add(3, &labels);
+    let meter = aggregates.meter("a.latency");
     let latency = meter
         .f64_histogram("a.latency")
         .with_unit("s")
@@ -46,15 +42,13 @@ fn text(format: Format) -> String {
     let latency = latency.with_description("Latency.").build();
     latency.record(0.25, &labels);
     latency.record(4.0, &labels);
-    meter
+    aggregates
+        .meter("error.rate")
         .f64_gauge("error.rate")
         .with_unit("1")
         .with_description("Rate.")
         .build()
         .record(0.5, &[]);
-    let mut metrics = ResourceMetrics::default();
-    reader.collect(&mut metrics).unwrap();
-
     let origin = Origin {
         trace_id: 0xabc,
         span_id: 0xd,
@@ -63,26 +57,27 @@ fn text(format: Format) -> String {
     let kept = vec![None, None, Some(Exemplar { value: 4.0, origin })];
     let kept = [(Arc::from(labels), kept)].into_iter().collect();
     let exemplars = Exemplars::from_iter([("a.latency", kept)]);
-    write(format, &metrics, &exemplars, &mut || ()).concat()
+    let mut step = || ();
+    let mut text = Text::begin(format, &resource, &exemplars, &mut step);
+    aggregates.read(For::Pull, |metric| text.metric(metric));
+    text.finish().concat()
 }
 
 #[test]
 fn a_long_text_is_cut_between_points_and_each_point_is_a_step() {
     const POINTS: usize = 1_000;
-    let reader = SharedReader(Arc::new(ManualReader::default()));
-    let provider = SdkMeterProvider::builder()
-        .with_reader(reader.clone())
-        .build();
-    let counter = provider.meter("test").u64_counter("calls").build();
+    let aggregates = Aggregates::new(POINTS, Temporality::Cumulative);
+    let counter = aggregates.meter("calls").u64_counter("calls").build();
     for number in 0..POINTS {
         let label = format!("{number:0>200}");
         counter.add(1, &[KeyValue::new("label", label)]);
     }
-    let mut metrics = ResourceMetrics::default();
-    reader.collect(&mut metrics).unwrap();
+    let (resource, none) = (Resource::builder_empty().build(), Exemplars::default());
     let mut steps = 0;
-    let none = Exemplars::default();
-    let pieces = write(Format::Classic, &metrics, &none, &mut || steps += 1);
+    let mut step = || steps += 1;
+    let mut text = Text::begin(Format::Classic, &resource, &none, &mut step);
+    aggregates.read(For::Pull, |metric| text.metric(metric));
+    let pieces = text.finish();
     // Its labels are one step, its lines another.
     assert_eq!(steps, 2 * POINTS);
     assert_eq!(pieces.len(), pieces.concat().len().div_ceil(PIECE));

@@ -1,4 +1,4 @@
-//! Exporters are built where the application builds them: on a thread of its runtime.
+//! Senders are built where the application builds them: on a thread of its runtime.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry_sdk::metrics::Temporality;
 
 use super::*;
-use crate::otel::SpanSender;
+use crate::otel::{Protocol, Sender, Signal};
 
 fn otlp(protocol: Protocol, endpoint: &str) -> Otlp {
     Otlp {
@@ -30,15 +30,16 @@ async fn both_protocols_are_built_inside_a_runtime() {
         for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
             let mut otlp = otlp(protocol, endpoint);
             otlp.gzip = true;
-            assert!(SpanSender::new(&otlp).is_ok(), "{otlp:?}");
-            assert!(metrics(&otlp).is_ok(), "{otlp:?}");
+            for signal in [Signal::Traces, Signal::Metrics] {
+                assert!(Sender::new(&otlp, signal).is_ok(), "{otlp:?}");
+            }
         }
     }
 }
 
 #[test]
 fn grpc_outside_a_runtime_is_an_error_not_a_panic() {
-    let built = SpanSender::new(&otlp(Protocol::Grpc, "http://127.0.0.1:1"));
+    let built = Sender::new(&otlp(Protocol::Grpc, "http://127.0.0.1:1"), Signal::Traces);
     assert!(matches!(built, Err(BuildError::NoRuntime)));
 }
 
@@ -46,7 +47,7 @@ fn grpc_outside_a_runtime_is_an_error_not_a_panic() {
 fn a_missing_certificate_is_named() {
     let mut otlp = otlp(Protocol::HttpProtobuf, "https://127.0.0.1:1/v1/traces");
     otlp.tls.certificate = Some("/nowhere/ca.pem".into());
-    let error = SpanSender::new(&otlp).unwrap_err().to_string();
+    let error = Sender::new(&otlp, Signal::Traces).unwrap_err().to_string();
     assert!(
         error.starts_with("cannot read /nowhere/ca.pem: "),
         "{error}"
@@ -57,7 +58,7 @@ fn a_missing_certificate_is_named() {
 async fn http_posts_to_the_path_with_decoded_headers() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
-    let sender = SpanSender::new(&otlp(Protocol::HttpProtobuf, &endpoint)).unwrap();
+    let sender = Sender::new(&otlp(Protocol::HttpProtobuf, &endpoint), Signal::Traces).unwrap();
     let collector = std::thread::spawn(move || {
         let (mut connection, _) = listener.accept().unwrap();
         let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
