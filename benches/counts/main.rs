@@ -90,12 +90,12 @@ fn count_all(scene: &Scene, verbose: bool) -> Result<Vec<(Unit, Counts)>, Box<dy
 /// What one more unit takes: the difference between a long and a short run, so that start and end fall out.
 fn count(scene: &Scene, unit: Unit, tool: Tool) -> Result<Counts, Box<dyn Error>> {
     const SHORT: u32 = 200;
-    const LONG: u32 = 1200;
+    let long = SHORT + unit.repeats();
     let short = scene.run(unit, SHORT, tool)?;
-    let mut each = scene.run(unit, LONG, tool)?;
+    let mut each = scene.run(unit, long, tool)?;
     for (name, total) in &mut each {
         let before = short.get(name).copied().unwrap_or(0.0);
-        *total = (*total - before) / f64::from(LONG - SHORT);
+        *total = (*total - before) / f64::from(long - SHORT);
     }
     Ok(each)
 }
@@ -118,7 +118,7 @@ fn compare(counted: &[(Unit, Counts)], file: &Path) -> Result<ExitCode, Box<dyn 
             Verdict::Grown => {
                 failed += 1;
                 println!(
-                    "{} of {} have grown: {:.1} each, at most {:.1} are allowed ({} says {:.1}). Mend it, or, where it is worth it, say why in the commit and run `{UPDATE}`.",
+                    "{} of {} have grown: {:.2} each, at most {:.2} are allowed ({} says {:.2}). Mend it, or, where it is worth it, say why in the commit and run `{UPDATE}`.",
                     row.count,
                     row.unit,
                     row.found,
@@ -128,7 +128,7 @@ fn compare(counted: &[(Unit, Counts)], file: &Path) -> Result<ExitCode, Box<dyn 
                 );
             }
             Verdict::Shrunk => println!(
-                "{} of {} have shrunk from {:.1} to {:.1}: run `{UPDATE}` to keep it so.",
+                "{} of {} have shrunk from {:.2} to {:.2}: run `{UPDATE}` to keep it so.",
                 row.count, row.unit, row.written, row.found,
             ),
             Verdict::Kept | Verdict::OtherCompiler => {}

@@ -40,6 +40,15 @@ impl Unit {
             Self::StreamedChunk => "streamed_chunk",
         }
     }
+
+    /// By how many units the long run is longer than the short one. Start and end of the proxy differ by some 200,000
+    /// instructions from run to run: nothing to a thousand requests, but a fortieth of what a thousand chunks take.
+    pub(crate) fn repeats(self) -> u32 {
+        match self {
+            Self::UnaryRequest => 1_000,
+            Self::StreamedChunk => 5_000,
+        }
+    }
 }
 
 /// All that stands around the proxy.
@@ -136,12 +145,19 @@ async fn unary(address: SocketAddr, process: u32, calls: u32) -> io::Result<()> 
     Ok(())
 }
 
-/// Waits until the proxy waits: an answer is out before the telemetry about it is done.
+/// Waits until the proxy waits for the next unit: an answer is out before the telemetry about it is done.
+///
+/// The observer too sleeps for 2 ms before it looks, and would find two units at once where the second came meanwhile; so
+/// one idle moment is not enough.
 async fn rest(process: u32) {
+    /// Moments at which it must be idle, one after the other, a millisecond apart or more.
+    const IDLE: usize = 5;
     /// Then something else keeps it busy, and the count tells.
     const AT_MOST: usize = 1000;
+    let mut idle = 0;
     for _ in 0..AT_MOST {
-        if cpu::is_idle(process) {
+        idle = if cpu::is_idle(process) { idle + 1 } else { 0 };
+        if idle == IDLE {
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
