@@ -59,3 +59,23 @@ impl http_body::Body for Pieces {
         SizeHint::with_exact(self.left)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rest_comes_between_two_pieces_and_none_before_the_first() {
+        let mut body = body(["a", "b", "c"].map(str::to_owned).into());
+        let began = Instant::now();
+        let mut sent = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let data = frame.unwrap().into_data().unwrap();
+            sent.push((data, began.elapsed().as_nanos() / REST.as_nanos()));
+        }
+        let expected = [("a", 0), ("b", 1), ("c", 2)];
+        assert_eq!(sent, expected.map(|(piece, rests)| (piece.into(), rests)));
+    }
+}

@@ -33,3 +33,22 @@ impl Unhurried {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rests_when_its_turn_is_over() {
+        let mut work = Unhurried::begin();
+        while work.began.elapsed() < TURN {
+            std::hint::spin_loop();
+        }
+        let over = Instant::now();
+        work.step();
+        assert!(
+            work.began >= over + REST,
+            "the next turn begins after a rest"
+        );
+    }
+}

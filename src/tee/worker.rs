@@ -55,6 +55,11 @@ struct State<J> {
 impl<J: Job> Worker<J> {
     /// Starts the thread.
     pub(super) fn start(name: &str) -> Self {
+        Self::resting(name, || thread::sleep(REST))
+    }
+
+    /// Starts a thread that rests so.
+    fn resting(name: &str, rest: impl Fn() + Send + 'static) -> Self {
         let queue = Arc::new(Queue {
             state: Mutex::new(State {
                 waiting: Vec::new(),
@@ -66,7 +71,7 @@ impl<J: Job> Worker<J> {
         let work = Arc::clone(&queue);
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || work.rounds())
+            .spawn(move || work.rounds(rest))
             .expect("a process that cannot start a thread at its start cannot do its work");
         Self(Arc::new(Owner(queue)))
     }
@@ -114,9 +119,9 @@ impl<J: Job> Drop for Owner<J> {
 }
 
 impl<J: Job> Queue<J> {
-    fn rounds(&self) {
+    fn rounds(&self, rest: impl Fn()) {
         while self.wait_for_work() {
-            thread::sleep(REST);
+            rest();
             let jobs = std::mem::take(&mut self.lock().waiting);
             jobs.into_iter().for_each(Job::run);
         }
@@ -150,6 +155,9 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
+    /// Only a worker that is broken takes so long.
+    const LONG: Duration = Duration::from_secs(10);
+
     struct Say(u32, mpsc::Sender<u32>);
 
     impl Job for Say {
@@ -176,7 +184,26 @@ mod tests {
         let worker = Worker::start("worker-test");
         for number in 0..3 {
             assert!(worker.submit(Say(number, sender.clone())).is_ok());
-            assert_eq!(heard.recv(), Ok(number));
+            assert_eq!(heard.recv_timeout(LONG), Ok(number));
+        }
+    }
+
+    #[test]
+    fn it_rests_before_a_round_and_what_comes_meanwhile_joins_it() {
+        let (sender, heard) = mpsc::channel();
+        let (begin, begun) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let worker = Worker::resting("worker-test", move || {
+            begin.send(()).expect("the test listens");
+            ended.recv_timeout(LONG).expect("the test ends the rest");
+        });
+        assert!(worker.submit(Say(1, sender.clone())).is_ok());
+        assert_eq!(begun.recv_timeout(LONG), Ok(()));
+        assert_eq!(heard.try_recv(), Err(mpsc::TryRecvError::Empty));
+        assert!(worker.submit(Say(2, sender)).is_ok());
+        end.send(()).expect("it rests");
+        for number in 1..=2 {
+            assert_eq!(heard.recv_timeout(LONG), Ok(number));
         }
     }
 
@@ -201,10 +228,12 @@ mod tests {
         let worker = parked();
         runtime().block_on(async move {
             assert!(worker.submit(Say(1, sender)).is_ok());
-            let early = heard.recv_timeout(Duration::from_millis(50));
-            assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
+            // The owner has the queue, the thread, and the wake-up that has not happened.
+            let holders = || Arc::strong_count(&worker.0.0);
+            assert_eq!(holders(), 3);
             tokio::task::yield_now().await;
-            assert_eq!(heard.recv(), Ok(1));
+            assert_eq!(holders(), 2);
+            assert_eq!(heard.recv_timeout(LONG), Ok(1));
         });
     }
 
@@ -215,6 +244,6 @@ mod tests {
         let runtime = runtime();
         runtime.block_on(async { assert!(worker.submit(Say(1, sender)).is_ok()) });
         drop(runtime);
-        assert_eq!(heard.recv(), Ok(1));
+        assert_eq!(heard.recv_timeout(LONG), Ok(1));
     }
 }
