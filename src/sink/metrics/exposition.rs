@@ -96,6 +96,8 @@ impl<'t> Text<'t> {
 
     /// Adds a metric with all its points.
     pub(super) fn metric(&mut self, metric: &Metric) {
+        // Collecting it was one.
+        (self.step)();
         match metric.data() {
             AggregatedMetrics::F64(data) => self.data(metric, data),
             AggregatedMetrics::U64(data) => self.data(metric, data),

@@ -114,6 +114,8 @@ fn request(aggregates: &Aggregates, envelope: &Envelope) -> Option<Vec<u8>> {
     let mut turn = Unhurried::begin();
     let mut metrics = Vec::new();
     aggregates.read(For::Push, |metric| {
+        // Collecting it was a step of its own.
+        turn.step();
         write(&mut metrics, metric);
         turn.step();
     });
