@@ -73,6 +73,16 @@ pub enum Signal {
     Metrics,
 }
 
+impl Signal {
+    /// As the variables and the metrics spell it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
 /// Sends export requests of one signal to one receiver.
 #[derive(Debug)]
 pub struct Sender {
@@ -101,8 +111,8 @@ impl Sender {
         })
     }
 
-    /// Sends one `ExportTraceServiceRequest` or `ExportMetricsServiceRequest`, and again where the receiver may take it later. Blocks, so it is nothing for
-    /// a thread of an async runtime.
+    /// Sends one `ExportTraceServiceRequest` or `ExportMetricsServiceRequest`, and again where the receiver may take it
+    /// later. Blocks, so it is nothing for a thread of an async runtime.
     ///
     /// # Errors
     /// When the receiver has not taken it in the time given, or never will.
@@ -121,22 +131,13 @@ impl Sender {
             && (partial.rejected_spans > 0 || !partial.error_message.is_empty())
         {
             let (rejected, message) = (partial.rejected_spans, partial.error_message);
-            match self.signal {
-                Signal::Traces => {
-                    tracing::warn!(
-                        rejected,
-                        message,
-                        "the receiver took a part of the spans only"
-                    );
-                }
-                Signal::Metrics => {
-                    tracing::warn!(
-                        rejected,
-                        message,
-                        "the receiver took a part of the metrics only"
-                    );
-                }
-            }
+            let signal = self.signal.name();
+            tracing::warn!(
+                signal,
+                rejected,
+                message,
+                "the receiver took a part of an export only"
+            );
         }
         Ok(())
     }
