@@ -418,21 +418,24 @@ fn failed_pushes_are_counted() {
 
 #[test]
 fn a_push_of_differences_tells_each_call_once_and_scrapes_stay_totals() {
-    let (metrics, pushed) = pushing(Duration::from_millis(1), Temporality::Delta, false);
-    for _ in 0..2 {
-        finish(&metrics, sample::unary());
-        let mut told = 0;
-        while told == 0 {
-            told = counted(&pushed.recv_timeout(LONG).unwrap(), "llm.requests");
+    // What takes little memory is differences, of counters that are recorded.
+    for temporality in [Temporality::Delta, Temporality::LowMemory] {
+        let (metrics, pushed) = pushing(Duration::from_millis(1), temporality, false);
+        for _ in 0..2 {
+            finish(&metrics, sample::unary());
+            let mut told = 0;
+            while told == 0 {
+                told = counted(&pushed.recv_timeout(LONG).unwrap(), "llm.requests");
+            }
+            assert_eq!(told, 1, "{temporality:?}");
         }
-        assert_eq!(told, 1);
+        metrics.flush(LONG);
+        let rest = pushed.try_iter();
+        let rest = rest.map(|request| counted(&request, "llm.requests"));
+        assert_eq!(rest.sum::<i64>(), 0, "{temporality:?}");
+        let expected = [r#"llm_requests_total{model="gpt-4o",upstream="main"} 2"#];
+        assert_eq!(lines(&metrics, "llm_requests_total"), expected);
     }
-    metrics.flush(LONG);
-    let rest = pushed.try_iter();
-    let rest = rest.map(|request| counted(&request, "llm.requests"));
-    assert_eq!(rest.sum::<i64>(), 0);
-    let expected = [r#"llm_requests_total{model="gpt-4o",upstream="main"} 2"#];
-    assert_eq!(lines(&metrics, "llm_requests_total"), expected);
 }
 
 #[test]
