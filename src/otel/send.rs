@@ -47,7 +47,7 @@ pub enum SendError {
         cause: String,
     },
     /// No answer came.
-    #[error("the receiver was not reached: {0}")]
+    #[error("the receiver was not reached: {}", chain(.0))]
     Network(#[source] reqwest::Error),
     /// The body could not be compressed.
     #[error("the request was not compressed: {0}")]
@@ -180,6 +180,18 @@ pub(super) fn headers(otlp: &Otlp) -> HeaderMap {
         }
     }
     headers
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tonic::{Code, Extensions, Request, Status};
 use tonic_types::StatusExt as _;
 
 use super::client::{BuildError, grpc_tls};
-use super::{Answer, Refusal, SendError, Signal};
+use super::{Answer, Refusal, SendError, Signal, chain};
 use crate::otel::settings::Otlp;
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -97,18 +97,6 @@ fn refusal(status: &Status) -> Refusal {
             _ => None,
         },
     }
-}
-
-/// An error and its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// A request that is written already.

@@ -98,3 +98,13 @@ fn a_request_that_is_refused_for_good_comes_once() {
     assert_eq!(error.to_string(), "the receiver answered with status 400");
     assert_eq!(served.join().unwrap().len(), 1);
 }
+
+#[test]
+fn a_receiver_that_is_not_there_is_told_with_the_cause_and_without_the_url() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}/?key=secret", free.local_addr().unwrap());
+    drop(free);
+    let error = send(&endpoint).unwrap_err().to_string();
+    assert!(error.contains("Connection refused"), "{error}");
+    assert!(!error.contains("secret"), "{error}");
+}
