@@ -2,23 +2,23 @@
 //!
 //! It exists because the byte path needs the exact place of a value to splice beside it, and because a dialect reads a
 //! handful of members out of every streamed chunk. Grammar: RFC 8259. Stricter than a lenient reader: bytes that are
-//! not UTF-8, a byte order mark, and nesting deeper than [`MAX_DEPTH`] are errors. More tolerant than a typed one: a
-//! lone surrogate escape (`"\ud83d"`) and a number too large for any type are accepted, since both are grammatical and
+//! not UTF-8 and a byte order mark are errors. More tolerant than a typed one: nesting may be of any depth, since nothing
+//! here calls itself; a lone surrogate escape (`"\ud83d"`) and a number too large for any type are accepted, since both are grammatical and
 //! real streams cut an escaped surrogate pair in two. This file knows nothing of what a document means.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
 mod index;
+mod meaning;
 mod scan;
 mod string;
+mod text;
 
 pub use index::Index;
 use index::Node;
-
-/// Deepest nesting of arrays and objects that is accepted.
-pub const MAX_DEPTH: u32 = 128;
+pub use meaning::meaning;
+pub use text::Text;
 
 /// Why bytes are not one JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl std::error::Error for Error {}
 /// Parses exactly one JSON value with white space around it.
 ///
 /// # Errors
-/// When `bytes` are not UTF-8, not one JSON value, or nested deeper than [`MAX_DEPTH`].
+/// When `bytes` are not UTF-8, or not one JSON value.
 pub fn parse(bytes: &[u8]) -> Result<Value<'_>, Error> {
     let text = text(bytes)?;
     let (value, rest) = parse_prefix(text)?;
@@ -64,11 +64,11 @@ pub fn text(bytes: &[u8]) -> Result<&str, Error> {
     })
 }
 
-/// Parses exactly one JSON object with white space around it. `each` hears of its members as they are validated, in order,
+/// Parses exactly one JSON object with white space around it. `each` is called with its members as they are validated, in order,
 /// duplicates included: to walk over a megabyte again for them takes 12 µs.
 ///
 /// # Errors
-/// When `text` is not one JSON object, or is nested deeper than [`MAX_DEPTH`]; what `each` has heard is then void.
+/// When `text` is not one JSON object; what `each` was called with is then void.
 pub fn parse_object<'a>(
     text: &'a str,
     mut each: impl FnMut(Text<'a>, Value<'a>),
@@ -97,10 +97,21 @@ fn nothing_more(text: &str, rest: &str) -> Result<(), Error> {
 /// Parses the JSON value that `text` begins with, and returns what follows it and its white space.
 ///
 /// # Errors
-/// When `text` does not begin with a JSON value, or with one nested deeper than [`MAX_DEPTH`].
+/// When `text` does not begin with a JSON value.
 pub fn parse_prefix(text: &str) -> Result<(Value<'_>, &str), Error> {
-    let (place, rest) = validate_prefix(text, &mut scan::Unheard)?;
+    let (place, rest) = validate_prefix(text, &mut scan::Unvisited)?;
     Ok((Value::unindexed(&text[place]), rest))
+}
+
+/// Parses the JSON string that `text` begins with, and returns what follows it and its white space.
+///
+/// # Errors
+/// When `text` does not begin with a JSON string.
+pub fn parse_string_prefix(text: &str) -> Result<(Text<'_>, &str), Error> {
+    let bytes = text.as_bytes();
+    let end = scan::validate_string(bytes)?;
+    let raw = &text[1..end - 1];
+    Ok((Text { raw }, &text[scan::space(bytes, end)..]))
 }
 
 /// As [`parse_prefix`], for a value that is read more than once over: in `index` it is noted where everything lies in it,
@@ -120,11 +131,11 @@ pub fn parse_prefix_indexed<'i, 'a>(
 /// Where the value lies that `text` begins with, and what follows it.
 fn validate_prefix<'a>(
     text: &'a str,
-    listener: &mut impl scan::Listen,
+    visitor: &mut impl scan::Visit,
 ) -> Result<(Range<usize>, &'a str), Error> {
     let bytes = text.as_bytes();
     let start = scan::space(bytes, 0);
-    let end = scan::validate(bytes, start, MAX_DEPTH, listener)?;
+    let end = scan::validate(bytes, start, visitor)?;
     Ok((start..end, &text[scan::space(bytes, end)..]))
 }
 
@@ -163,6 +174,12 @@ impl<'a> Value<'a> {
     #[must_use]
     pub const fn raw(self) -> &'a [u8] {
         self.text.as_bytes()
+    }
+
+    /// The same as text.
+    #[must_use]
+    pub const fn written(self) -> &'a str {
+        self.text
     }
 
     /// Its type.
@@ -294,9 +311,9 @@ impl<'n, 'a, const N: usize> Selection<'n, 'a, N> {
         Self { names, found }
     }
 
-    /// Takes a member, if it has one of the names.
+    /// Takes a member, if it has one of the names; says whether it has.
     #[inline(always)]
-    pub fn note(&mut self, key: Text<'_>, value: Value<'a>) {
+    pub fn note(&mut self, key: Text<'_>, value: Value<'a>) -> bool {
         let known = match self.names.iter().position(|name| *name == key.raw) {
             None if key.has_escapes() => self.names.iter().position(|name| key.is(name)),
             written => written,
@@ -304,6 +321,7 @@ impl<'n, 'a, const N: usize> Selection<'n, 'a, N> {
         if let Some(at) = known {
             self.found[at] = Some(value);
         }
+        known.is_some()
     }
 }
 
@@ -336,6 +354,36 @@ impl<'a> Iterator for Elements<'a> {
             Inside::Indexed(nodes) => index::next(nodes).map(|(_, element)| element),
             Inside::Written(rest) => written_value(rest),
         }
+    }
+}
+
+impl<'a> Elements<'a> {
+    /// The next element, and its last member of each of these names. Where there is no index this goes over the element once,
+    /// while [`next`](Iterator::next) and [`select`](Value::select) do so each.
+    #[must_use]
+    #[inline(always)]
+    pub fn next_selecting<const N: usize>(
+        &mut self,
+        names: [&str; N],
+    ) -> Option<(Value<'a>, [Option<Value<'a>>; N])> {
+        if let Inside::Written(rest) = &mut self.0 {
+            let bytes = rest.as_bytes();
+            let start = scan::separators(bytes, 0);
+            if bytes.get(start) == Some(&b'{') {
+                let mut selection = Selection::of(names);
+                let mut inside = &rest[start + 1..];
+                while let Some((key, value)) = written_member(&mut inside) {
+                    selection.note(key, value);
+                }
+                let close = rest.len() - inside.len();
+                let end = scan::separators(bytes, close) + 1;
+                let element = Value::unindexed(&rest[start..end]);
+                *rest = &rest[end..];
+                return Some((element, selection.found));
+            }
+        }
+        let element = self.next()?;
+        Some((element, element.select(names)))
     }
 }
 
@@ -373,120 +421,5 @@ fn written_value<'a>(rest: &mut &'a str) -> Option<Value<'a>> {
     *rest = &rest[end..];
     Some(value)
 }
-
-/// A string's content between its quotes, escapes still in it.
-#[derive(Clone, Copy, Debug)]
-pub struct Text<'a> {
-    raw: &'a str,
-}
-
-impl<'a> Text<'a> {
-    /// The bytes between the quotes, as written.
-    #[must_use]
-    pub const fn raw(self) -> &'a [u8] {
-        self.raw.as_bytes()
-    }
-
-    /// The same as text.
-    #[must_use]
-    pub const fn written(self) -> &'a str {
-        self.raw
-    }
-
-    /// Whether it is the empty string.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.raw.is_empty()
-    }
-
-    /// Whether any character is written as an escape.
-    #[must_use]
-    pub fn has_escapes(self) -> bool {
-        string::has_backslash(self.raw())
-    }
-
-    /// Whether it decodes to `other`.
-    #[must_use]
-    pub fn is(self, other: &str) -> bool {
-        // An escape is longer than what it stands for, so the lengths settle most comparisons.
-        match self.raw.len().cmp(&other.len()) {
-            std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Equal => self.raw == other && !self.has_escapes(),
-            // Nor can it begin otherwise, unless with an escape: to look for one cost more than all the rest.
-            std::cmp::Ordering::Greater => {
-                let first = self.raw.as_bytes().first();
-                (first == other.as_bytes().first() || first == Some(&b'\\'))
-                    && self.has_escapes()
-                    && self.decode() == other
-            }
-        }
-    }
-
-    /// The text itself; each lone surrogate becomes U+FFFD.
-    #[must_use]
-    pub fn decode(self) -> Cow<'a, str> {
-        if !self.has_escapes() {
-            return Cow::Borrowed(self.raw);
-        }
-        let mut decoded = String::with_capacity(self.raw.len());
-        for piece in self.pieces() {
-            match piece {
-                Piece::Plain(text) => decoded.push_str(text),
-                Piece::Escaped(character) => decoded.push(character),
-            }
-        }
-        Cow::Owned(decoded)
-    }
-
-    /// How many Unicode code points it decodes to; a surrogate pair is one, a lone surrogate is one.
-    #[must_use]
-    pub fn chars(self) -> u64 {
-        let mut written = string::count_chars(self.raw);
-        if !self.has_escapes() {
-            return written as u64;
-        }
-        let mut rest = self.raw();
-        while let Some(at) = memchr::memchr(b'\\', rest) {
-            let (_, length) = string::unescape(&rest[at..]);
-            written -= length - 1;
-            rest = rest.get(at + length..).unwrap_or_default();
-        }
-        written as u64
-    }
-
-    const fn pieces(self) -> Pieces<'a> {
-        Pieces { rest: self.raw }
-    }
-}
-
-/// A stretch of a string: as written, or one escaped character.
-enum Piece<'a> {
-    Plain(&'a str),
-    Escaped(char),
-}
-
-struct Pieces<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Iterator for Pieces<'a> {
-    type Item = Piece<'a>;
-
-    fn next(&mut self) -> Option<Piece<'a>> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let plain = memchr::memchr(b'\\', self.rest.as_bytes()).unwrap_or(self.rest.len());
-        if plain > 0 {
-            let (text, rest) = self.rest.split_at(plain);
-            self.rest = rest;
-            return Some(Piece::Plain(text));
-        }
-        let (character, length) = string::unescape(self.rest.as_bytes());
-        self.rest = self.rest.get(length..).unwrap_or_default();
-        Some(Piece::Escaped(character))
-    }
-}
-
 #[cfg(test)]
 mod tests;

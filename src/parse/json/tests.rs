@@ -93,13 +93,32 @@ fn what_is_no_container_has_no_children() {
 }
 
 #[test]
-fn nesting_is_bounded() {
-    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-    assert!(parse(nested(128).as_bytes()).is_ok());
-    assert_eq!(parse(nested(129).as_bytes()).unwrap_err().offset, 128);
-    let object = |depth: usize| format!("{{\"a\":{}}}", nested(depth - 1));
-    assert!(parse_object(&object(128), |_, _| {}).is_ok());
-    assert!(parse_object(&object(129), |_, _| {}).is_err());
+fn nesting_may_be_of_any_depth() {
+    for depth in [1, 127, 128, 129, 255, 256, 257, 500, 1_000_000] {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let text = format!("{{\"a\":{open}{close},\"b\":{open}{{\"c\":1}}{close}}}");
+        let mut names = Vec::new();
+        let object = parse_object(&text, |name, _| names.push(name.written())).unwrap();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(object.get("b").unwrap().raw().len(), 2 * depth + 7);
+        let wrong = format!("{open}{{\"c\":1]{close}}}");
+        assert_eq!(parse(wrong.as_bytes()).unwrap_err().offset, depth + 6);
+        let short = &text[..text.len() - 2];
+        assert_eq!(parse(short.as_bytes()).unwrap_err().offset, short.len());
+    }
+}
+
+#[test]
+fn the_kinds_of_what_is_around_are_kept_at_any_depth() {
+    let open = "[{\"a\":".repeat(300);
+    let close = "}]".repeat(300);
+    assert!(parse(format!("{open}1{close}").as_bytes()).is_ok());
+    for at in (0..600).step_by(7) {
+        let mut wrong = format!("{open}1{close}").into_bytes();
+        let place = open.len() + 1 + at;
+        wrong[place] = if wrong[place] == b'}' { b']' } else { b'}' };
+        assert_eq!(parse(&wrong).unwrap_err().offset, place);
+    }
 }
 
 #[test]
@@ -146,29 +165,11 @@ fn an_index_may_be_used_again_and_too_large_a_document_is_read_without() {
     }
 }
 
-/// Deepest nesting of brackets outside strings.
-fn depth(bytes: &[u8]) -> u32 {
-    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_u32, 0, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => depth += 1,
-            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
-/// What must hold for any bytes: the verdict is serde_json's, which alone ignores encoding and depth.
+/// What must hold for any bytes: the verdict is serde_json's, which alone ignores encoding.
 fn agrees_with_serde(bytes: &[u8]) {
     let verdict = parse(bytes);
-    let oracle = serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
-        && std::str::from_utf8(bytes).is_ok()
-        && depth(bytes) <= MAX_DEPTH;
+    let oracle =
+        serde_json::from_slice::<IgnoredAny>(bytes).is_ok() && std::str::from_utf8(bytes).is_ok();
     assert_eq!(
         verdict.is_ok(),
         oracle,
@@ -183,16 +184,16 @@ fn agrees_with_serde(bytes: &[u8]) {
         assert_eq!((indexed.raw(), rest), (ours.raw(), ""));
         same(indexed, &theirs);
     }
-    let mut heard = Vec::new();
+    let mut members = Vec::new();
     let parsed = super::text(bytes)
-        .and_then(|text| parse_object(text, |key, value| heard.push((key, value))));
+        .and_then(|text| parse_object(text, |key, value| members.push((key, value))));
     match verdict {
         Ok(object) if object.kind() == Kind::Object => {
             assert_eq!(parsed.unwrap().raw(), object.raw());
             let raw =
                 |(key, value): (Text<'_>, Value<'_>)| [key.raw().to_vec(), value.raw().to_vec()];
             let walked: Vec<_> = object.members().map(raw).collect();
-            assert_eq!(heard.into_iter().map(raw).collect::<Vec<_>>(), walked);
+            assert_eq!(members.into_iter().map(raw).collect::<Vec<_>>(), walked);
         }
         _ => assert!(parsed.is_err()),
     }
@@ -223,9 +224,13 @@ fn same(ours: Value<'_>, theirs: &serde_json::Value) {
         }
         serde_json::Value::Array(array) => {
             assert_eq!(ours.elements().count(), array.len());
+            let mut selecting = ours.elements();
             for (ours, theirs) in ours.elements().zip(array) {
                 same(ours, theirs);
+                let (selected, _) = selecting.next_selecting(["a"]).unwrap();
+                assert_eq!(selected.raw(), ours.raw());
             }
+            assert!(selecting.next_selecting(["a"]).is_none());
         }
         serde_json::Value::Object(object) => {
             for (key, _) in ours.members() {
@@ -263,6 +268,28 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
                 .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
         ]
     })
+}
+
+#[test]
+fn elements_and_their_members_are_found_in_one_pass() {
+    let text = r#"[ {"a":1,"b":"}","a":[2,{"a":3}]} ,{}, 4,{"\u0062":5}]"#;
+    let mut index = Index::default();
+    let (indexed, _) = parse_prefix_indexed(text, &mut index).unwrap();
+    for document in [parse(text.as_bytes()).unwrap(), indexed] {
+        let mut elements = document.elements();
+        let mut next = || {
+            let (element, found) = elements.next_selecting(["b", "a"])?;
+            let found = found.map(|member| member.map(Value::written));
+            Some((element.written(), found))
+        };
+        let first = r#"{"a":1,"b":"}","a":[2,{"a":3}]}"#;
+        let members = [Some(r#""}""#), Some(r#"[2,{"a":3}]"#)];
+        assert_eq!(next(), Some((first, members)));
+        assert_eq!(next(), Some(("{}", [None; 2])));
+        assert_eq!(next(), Some(("4", [None; 2])));
+        assert_eq!(next().unwrap().1, [Some("5"), None]);
+        assert_eq!(next(), None);
+    }
 }
 
 proptest! {

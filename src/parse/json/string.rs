@@ -8,40 +8,43 @@ const NEAR: usize = 32;
 
 /// Where the next quote, backslash or control character at or after `from` stands, or the end. All that lies before it
 /// stands for itself (RFC 8259, section 7).
+#[inline(always)]
 pub(super) fn string_stop(bytes: &[u8], from: usize) -> usize {
-    near(bytes, from, stops_in).unwrap_or_else(|from| {
-        let rest = &bytes[from..];
-        let stop = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-        from + first_control(&rest[..stop]).unwrap_or(stop)
-    })
+    near(bytes, from, stops_in).unwrap_or_else(|from| far_stop(bytes, from))
+}
+
+// By itself, so that short strings need none of its registers.
+#[inline(never)]
+fn far_stop(bytes: &[u8], from: usize) -> usize {
+    let rest = &bytes[from..];
+    let stop = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+    from + first_control(&rest[..stop]).unwrap_or(stop)
 }
 
 /// Where the next quote at or after `from` stands, or the end.
 fn next_quote(bytes: &[u8], from: usize) -> usize {
-    near(bytes, from, quotes_in).unwrap_or_else(|from| {
-        let rest = &bytes[from..];
-        from + memchr::memchr(b'"', rest).unwrap_or(rest.len())
-    })
+    near(bytes, from, quotes_in).unwrap_or_else(|from| far_quote(bytes, from))
 }
 
-/// Where the first byte that `marks` finds in a word stands; as an error, from where to look on. `marks` sets the top
-/// bits of the bytes it finds, and finds no space.
+#[inline(never)]
+fn far_quote(bytes: &[u8], from: usize) -> usize {
+    let rest = &bytes[from..];
+    from + memchr::memchr(b'"', rest).unwrap_or(rest.len())
+}
+
+/// Where the first byte that `marks` finds in one of the next words stands; as an error, from where to look on. `marks` sets
+/// the top bits of the bytes it finds.
+#[inline(always)]
 fn near(bytes: &[u8], from: usize, marks: impl Fn(u64) -> u64) -> Result<usize, usize> {
-    let found = |at: usize, marks: u64| at + marks.trailing_zeros() as usize / 8;
+    let (words, _) = bytes[from..].as_chunks();
     let mut at = from;
-    while let Some(word) = bytes[at..].first_chunk() {
+    for word in words.iter().take(NEAR / 8) {
         match marks(u64::from_le_bytes(*word)) {
-            0 if at + 8 < from + NEAR => at += 8,
-            0 => return Err(at + 8),
-            marks => return Ok(found(at, marks)),
+            0 => at += 8,
+            marks => return Ok(at + marks.trailing_zeros() as usize / 8),
         }
     }
-    let (mut last, tail) = ([b' '; 8], &bytes[at..]);
-    last[..tail.len()].copy_from_slice(tail);
-    match marks(u64::from_le_bytes(last)) {
-        0 => Err(bytes.len()),
-        marks => Ok(found(at, marks)),
-    }
+    Err(at)
 }
 
 /// A word of eight such bytes.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::scan::Listen;
+use super::scan::Visit;
 use super::{Text, Value};
 
 /// Most values that are noted, 40 bytes each. A document of more, say with log probabilities, is read without an index.
@@ -71,7 +71,7 @@ impl<'a> Noting<'_, 'a> {
     }
 }
 
-impl Listen for Noting<'_, '_> {
+impl Visit for Noting<'_, '_> {
     #[inline]
     fn scalar(&mut self, name: Range<usize>, at: Range<usize>) {
         self.note(name, &self.document[at], 0);

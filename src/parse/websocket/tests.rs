@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use frames::frame;
 
-#[path = "../../tests/fixtures/frame.rs"]
+#[path = "../../../tests/fixtures/frame.rs"]
 mod frames;
 
 const LIMIT: usize = 1 << 20;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::Error;
 use super::string::{skip_string, string_stop};
-use super::{Error, MAX_DEPTH};
 
 /// Where the white space at `at` ends.
 pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
@@ -24,8 +24,18 @@ pub(super) fn separators(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Validates the object that begins at `at` and says where it ends; `each` hears where the name and the value of each
-/// member lie.
+/// Validates the string that `bytes` begin with and says where it ends.
+pub(super) fn validate_string(bytes: &[u8]) -> Result<usize, Error> {
+    let mut cursor = Cursor { bytes, at: 0 };
+    if cursor.peek() != b'"' {
+        return Err(cursor.expected("a string"));
+    }
+    cursor.string()?;
+    Ok(cursor.at)
+}
+
+/// Validates the object that begins at `at` and says where it ends; `each` is called with where the name and the
+/// value of each member lie.
 pub(super) fn validate_object(
     bytes: &[u8],
     at: usize,
@@ -42,7 +52,7 @@ pub(super) fn validate_object(
     loop {
         let name = cursor.key()?;
         let start = cursor.at;
-        let end = validate(bytes, start, MAX_DEPTH - 1, &mut Unheard)?;
+        let end = validate(bytes, start, &mut Unvisited)?;
         each(name, start..end);
         cursor.at = space(bytes, end);
         match cursor.peek() {
@@ -53,8 +63,8 @@ pub(super) fn validate_object(
     }
 }
 
-/// Hears of values while they are validated, in order. `name` is where a member's name lies; another value's is empty.
-pub(super) trait Listen {
+/// Is called with values while they are validated, in order. `name` is where a member's name lies; another value's is empty.
+pub(super) trait Visit {
     /// A string, a number or a word.
     fn scalar(&mut self, name: Range<usize>, at: Range<usize>);
 
@@ -65,30 +75,25 @@ pub(super) trait Listen {
     fn closes(&mut self, at: usize);
 }
 
-/// Nobody listens.
-pub(super) struct Unheard;
+/// Values are validated only.
+pub(super) struct Unvisited;
 
-impl Listen for Unheard {
+impl Visit for Unvisited {
     fn scalar(&mut self, _: Range<usize>, _: Range<usize>) {}
     fn opens(&mut self, _: Range<usize>, _: usize) {}
     fn closes(&mut self, _: usize) {}
 }
 
-/// Validates the value that begins at `at`, which may nest `depth` deep, and says where it ends.
-pub(super) fn validate(
-    bytes: &[u8],
-    at: usize,
-    depth: u32,
-    listener: &mut impl Listen,
-) -> Result<usize, Error> {
+/// Validates the value that begins at `at`, however deep it nests, and says where it ends.
+pub(super) fn validate(bytes: &[u8], at: usize, visitor: &mut impl Visit) -> Result<usize, Error> {
     let mut cursor = Cursor { bytes, at };
-    let mut nesting = Nesting::new(depth);
+    let mut nesting = Nesting::default();
     let mut name = 0..0;
     loop {
         let start = cursor.at;
         if let Some(container) = Container::begun_by(cursor.peek()) {
-            nesting.enter(container, &cursor)?;
-            listener.opens(name, start);
+            nesting.enter(container);
+            visitor.opens(name, start);
             cursor.step();
             if cursor.peek() != container.end() {
                 name = cursor.name_in(container)?;
@@ -96,7 +101,7 @@ pub(super) fn validate(
             }
         } else {
             cursor.scalar()?;
-            listener.scalar(name, start..cursor.at);
+            visitor.scalar(name, start..cursor.at);
         }
         // A value is complete, or an empty container is about to be: go on or close, as often as containers end here.
         loop {
@@ -113,7 +118,7 @@ pub(super) fn validate(
                 byte if byte == container.end() => {
                     cursor.at += 1;
                     nesting.leave();
-                    listener.closes(cursor.at);
+                    visitor.closes(cursor.at);
                 }
                 _ => return Err(cursor.expected(container.goes_on())),
             }
@@ -153,34 +158,33 @@ impl Container {
 }
 
 /// The containers that are open, one bit each, innermost lowest: a set bit is an object.
+///
+/// As many as a word has bits cost no memory; of the ones around them there is a word for as many each.
+#[derive(Default)]
 struct Nesting {
     objects: u128,
-    depth: u32,
-    deepest: u32,
+    depth: usize,
+    outer: Vec<u128>,
 }
 
-impl Nesting {
-    const fn new(deepest: u32) -> Self {
-        Self {
-            objects: 0,
-            depth: 0,
-            deepest,
-        }
-    }
+/// Bits of a word.
+const WORD: usize = u128::BITS as usize;
 
-    fn enter(&mut self, container: Container, cursor: &Cursor<'_>) -> Result<(), Error> {
-        const { assert!(MAX_DEPTH <= u128::BITS) };
-        if self.depth == self.deepest {
-            return Err(cursor.expected("no deeper nesting"));
+impl Nesting {
+    fn enter(&mut self, container: Container) {
+        if self.depth > 0 && self.depth.is_multiple_of(WORD) {
+            self.outer.push(self.objects);
         }
         self.depth += 1;
         self.objects = self.objects << 1 | u128::from(container == Container::Object);
-        Ok(())
     }
 
-    const fn leave(&mut self) {
+    fn leave(&mut self) {
         self.depth -= 1;
         self.objects >>= 1;
+        if self.depth.is_multiple_of(WORD) {
+            self.objects = self.outer.pop().unwrap_or_default();
+        }
     }
 
     const fn innermost(&self) -> Option<Container> {
@@ -291,10 +295,21 @@ impl Cursor<'_> {
         Ok(())
     }
 
+    // Inlined as far as a short string without escapes goes, which nearly all are: a call took as long as looking through it.
+    #[inline(always)]
     fn string(&mut self) -> Result<(), Error> {
-        self.at += 1;
+        self.at = string_stop(self.bytes, self.at + 1);
+        if self.peek() == b'"' {
+            self.at += 1;
+            return Ok(());
+        }
+        self.rest_of_string()
+    }
+
+    /// Goes on in a string where its plain text stops.
+    #[inline(never)]
+    fn rest_of_string(&mut self) -> Result<(), Error> {
         loop {
-            self.at = string_stop(self.bytes, self.at);
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -304,6 +319,7 @@ impl Cursor<'_> {
                 Some(_) => return Err(self.expected("control characters to be escaped")),
                 None => return Err(self.expected("a closing quote")),
             }
+            self.at = string_stop(self.bytes, self.at);
         }
     }
 
@@ -341,7 +357,7 @@ pub(super) fn skip_value(bytes: &[u8], at: usize) -> usize {
 }
 
 fn skip_container(bytes: &[u8], mut at: usize) -> usize {
-    let mut depth = 0_u32;
+    let mut depth = 0_usize;
     while let Some(byte) = bytes.get(at) {
         at += 1;
         match byte {
