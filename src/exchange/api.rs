@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ServerTimes;
+use super::{Digest, ServerTimes};
 
 /// What the request body asked for. Set by the dialect; every field `None` where the member is absent or of a wrong type.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,7 +44,7 @@ pub struct Request {
     pub data_source: Option<String>,
     /// Most results that a search may bring: `max_num_results`.
     pub result_limit: Option<i64>,
-    /// `conversation` of the Responses API.
+    /// `conversation` of the Responses API; of completions what gateways know one by, `session_id` or `litellm_session_id`.
     pub conversation_id: Option<String>,
     /// `previous_response_id`, the response this one goes on from.
     pub previous_response_id: Option<String>,
@@ -56,6 +56,8 @@ pub struct Request {
     pub prompt_version: Option<String>,
     /// After which event a fetched stream is to begin: `starting_after` of the query.
     pub stream_cursor: Option<String>,
+    /// The one function that there is, where the model must call it: a way to ask for output of a structure, and no tool.
+    pub forced_tool: Option<String>,
     /// Unicode code points of the prompt's text, over all messages; of the input, where it is no prompt.
     pub prompt_chars: Option<u64>,
     /// Whether the proxy added `stream_options.include_usage`. Set by the observer.
@@ -93,7 +95,7 @@ pub struct Response {
     pub service_tier: Option<String>,
     /// `system_fingerprint`, the first non-empty.
     pub system_fingerprint: Option<String>,
-    /// Tool calls in order of appearance.
+    /// Tool calls in order of appearance, those that the provider carries out among them.
     pub tool_calls: Vec<ToolCall>,
     /// Unicode code points of answer text, summed over choices.
     pub content_chars: Option<u64>,
@@ -117,6 +119,17 @@ pub struct Response {
     pub truncated: bool,
     /// What the server says of its own time.
     pub server_times: ServerTimes,
+    /// Whose server it says that it is, as a value for `gen_ai.provider.name`; `None` where it says nothing, or what others
+    /// say too. Set by the observer.
+    pub provider: Option<&'static str>,
+}
+
+impl Response {
+    /// The calls that the client is to carry out.
+    pub fn client_calls(&self) -> impl Iterator<Item = &ToolCall> {
+        let calls = self.tool_calls.iter();
+        calls.filter(|call| call.kind.is_client_run())
+    }
 }
 
 /// One choice of a response.
@@ -126,6 +139,28 @@ pub struct Choice {
     pub index: u64,
     /// Raw `finish_reason`, `stop_reason` of messages; by the `status` in the Responses API. `None` until one came.
     pub finish_reason: Option<String>,
+}
+
+/// What kind of tool is called, and so who carries the call out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum ToolKind {
+    /// A function, or a tool of the provider's design: the client.
+    #[default]
+    Function,
+    /// One whose input is free text: the client.
+    Custom,
+    /// One that acts: the provider, before the response is over.
+    Extension,
+    /// One that looks something up in the client's data: the provider, likewise.
+    Datastore,
+}
+
+impl ToolKind {
+    /// Whether the client carries the call out.
+    #[must_use]
+    pub const fn is_client_run(self) -> bool {
+        matches!(self, Self::Function | Self::Custom)
+    }
 }
 
 /// One tool call the model asked for.
@@ -139,8 +174,20 @@ pub struct ToolCall {
     pub id: Option<String>,
     /// `function.name`, put together from its fragments; the kind of tool where the provider defined it.
     pub name: String,
+    /// What kind of tool it is.
+    pub kind: ToolKind,
+    /// Whether the model had to make it, and could make no other: its arguments are output of a structure. Set when request
+    /// and response are known.
+    pub forced: bool,
     /// Unicode code points of the arguments' JSON text.
     pub arguments_chars: u64,
+    /// The same in bytes of UTF-8.
+    pub arguments_bytes: u64,
+    /// What they say, however they are written: parsed JSON with sorted keys, nothing as `{}`; trimmed where they are no JSON.
+    /// `None` where they were not gathered, or not whole. Set when the response is over.
+    pub arguments: Option<Digest>,
+    /// When the last of its arguments came, since the start of the exchange; `None` where none did.
+    pub arguments_end: Option<Duration>,
 }
 
 /// An error object as an API sends it.
@@ -156,7 +203,7 @@ pub struct ApiError {
     pub status: Option<i64>,
 }
 
-/// Token counts as the wire reported them, or estimates of the two main ones; sub-counts are subsets of the totals.
+/// Token counts as the wire reported them; sub-counts are subsets of the totals.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Usage {
     /// Input tokens, cached ones included.
@@ -183,10 +230,42 @@ pub struct Usage {
     pub image_input_tokens: Option<u64>,
     /// Image tokens out, where broken out.
     pub image_output_tokens: Option<u64>,
+    /// Text tokens read from a cache, where broken out.
+    pub text_cache_read_input_tokens: Option<u64>,
+    /// Image tokens read from a cache, where broken out.
+    pub image_cache_read_input_tokens: Option<u64>,
+    /// Audio tokens read from a cache, where broken out.
+    pub audio_cache_read_input_tokens: Option<u64>,
     /// Length of the audio that came in, where usage is counted in that.
     pub audio_input_duration: Option<Duration>,
-    /// Whether input and output tokens were counted by us, for want of a report. Set by the observer.
-    pub estimated: bool,
+    /// Input tokens of the message itself, where other steps of the call, such as a compaction, took tokens of their own and
+    /// are in the input tokens. As reported, with what the cache served.
+    pub message_input_tokens: Option<u64>,
+    /// Output tokens in the same way.
+    pub message_output_tokens: Option<u64>,
+    /// Whether not all that was asked for is in the counts, such as one of several choices. Set by the dialect, as the whole of
+    /// the response tells.
+    pub partial: bool,
+    /// What was counted by us, for want of a report. Set by the pipeline, which also puts it in the place of the two main
+    /// counts where it is told to.
+    pub estimate: Estimate,
+}
+
+/// Tokens that were counted in the text that passed. Never there beside a report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Tokens of the prompt; `None` where not all of it can be counted.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer; `None` likewise.
+    pub output_tokens: Option<u64>,
+}
+
+impl Estimate {
+    /// Whether anything was counted.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        self.input_tokens.is_some() || self.output_tokens.is_some()
+    }
 }
 
 /// Where the token counts come from: `streamgauge.usage.source`.
@@ -200,4 +279,14 @@ pub enum UsageSource {
     Estimated,
     /// The upstream reported nothing.
     Missing,
+}
+
+impl UsageSource {
+    /// Every source.
+    pub const ALL: [Self; 4] = [
+        Self::Reported,
+        Self::ReportedPartial,
+        Self::Estimated,
+        Self::Missing,
+    ];
 }

@@ -2,13 +2,32 @@
 
 use std::time::Duration;
 
-use super::{Call, End, Exchange, Upstream, UsageSource};
+use super::{End, Exchange, Operation, Upstream, UpstreamFailure, UsageSource};
 
 impl Exchange {
-    /// The inference call and where it went; `None` for what is no inference call, and where no upstream was chosen.
+    /// What was asked of a model, and whom; `None` for what is no call to a model, and where no upstream was chosen. Whether
+    /// the model generates text is another question: [`Operation::generates_text`].
     #[must_use]
-    pub fn inference(&self) -> Option<(Call, &Upstream)> {
-        Some((self.call?, self.upstream.as_ref()?))
+    pub fn model_call(&self) -> Option<(Operation, &Upstream)> {
+        Some((self.operation?, self.upstream.as_ref()?))
+    }
+
+    /// How the upstream failed it; `None` where it did not: what the client did, or we, is no failure of an upstream.
+    #[must_use]
+    pub fn upstream_failure(&self) -> Option<UpstreamFailure<'_>> {
+        let failure = self.failure.as_ref()?;
+        match self.end {
+            End::Rejected | End::ClientLeft => None,
+            _ if failure.kind == "shutdown" => None,
+            End::Refused | End::Timeout | End::Cut | End::Unfinished => {
+                Some(UpstreamFailure::Transport(&failure.kind))
+            }
+            End::ErrorEvent => Some(UpstreamFailure::ErrorEvent),
+            _ => {
+                let status = self.http.status.filter(|status| *status >= 400)?;
+                Some(UpstreamFailure::Status(status))
+            }
+        }
     }
 
     /// When the call to the upstream was issued: ready to go, connecting still ahead. Its span and durations count
@@ -17,25 +36,6 @@ impl Exchange {
     pub fn issued(&self) -> Duration {
         let ready = self.times.forwarded.or(self.times.request_end);
         ready.unwrap_or_default().min(self.times.end)
-    }
-
-    /// Place of the attempt whose response the client got: the last that had one.
-    #[must_use]
-    pub fn answering_attempt(&self) -> Option<usize> {
-        self.attempts
-            .iter()
-            .rposition(|attempt| attempt.status.is_some())
-    }
-
-    /// When an attempt was over: with the exchange where its response went to the client or nothing had come yet, else
-    /// at its head, since the rest was let go.
-    #[must_use]
-    pub fn attempt_end(&self, at: usize) -> Duration {
-        let ended = self.attempts.get(at).and_then(|attempt| attempt.ended);
-        match ended {
-            Some(ended) if self.answering_attempt() != Some(at) => ended,
-            _ => self.times.end,
-        }
     }
 
     /// From the last byte of the request to an instant of the response. `None` where the upstream answered before the
@@ -70,8 +70,25 @@ impl Exchange {
             .map(|first| first.saturating_sub(sent))
     }
 
-    /// Mean time per output token after the first: (last token - first token) / (output tokens - 1). Reasoning of which
-    /// nothing was seen was over before the first token, so its tokens do not count.
+    /// Output tokens that were seen to come, where they are more than an estimate: those of the message itself, less the
+    /// reasoning of which nothing was seen. That was over before the first token, and so was a compaction.
+    #[must_use]
+    pub fn seen_output_tokens(&self) -> Option<u64> {
+        let usage = &self.usage;
+        let output = self.reported_output_tokens()?;
+        let output = usage.message_output_tokens.unwrap_or(output);
+        let reasoning = usage.reasoning_output_tokens.unwrap_or_default();
+        // Some (xAI) count it beside the output, which the total then tells.
+        let beside = usage.input_tokens.and_then(|input| {
+            let sum = input.checked_add(output)?.checked_add(reasoning)?;
+            (usage.total_tokens? == sum).then_some(())
+        });
+        let hidden = self.times.first_reasoning.is_none() && beside.is_none();
+        output.checked_sub(if hidden { reasoning } else { 0 })
+    }
+
+    /// Mean time per output token after the first: (last token - first token) / (output tokens - 1). Of output tokens only
+    /// those [that were seen](Self::seen_output_tokens) count.
     /// `None` for a response that was no stream, with fewer than two tokens, or with an estimate of them.
     #[must_use]
     pub fn time_per_output_token(&self) -> Option<Duration> {
@@ -80,12 +97,9 @@ impl Exchange {
             .last_token?
             .checked_sub(self.times.first_token?)
             .filter(|spread| !spread.is_zero())?;
-        let seen_reasoning = self.times.first_reasoning.is_some();
-        let reasoning = self.usage.reasoning_output_tokens;
-        let hidden = reasoning.filter(|_| !seen_reasoning).unwrap_or_default();
         let steps = self
-            .reported_output_tokens()?
-            .checked_sub(hidden + 1)
+            .seen_output_tokens()?
+            .checked_sub(1)
             .filter(|n| *n > 0)?;
         self.response.streamed.then(|| spread.div_f64(steps as f64))
     }
@@ -93,33 +107,22 @@ impl Exchange {
     /// Input tokens, where they are more than an estimate.
     #[must_use]
     pub fn reported_input_tokens(&self) -> Option<u64> {
-        self.usage.input_tokens.filter(|_| !self.usage.estimated)
+        let counted = self.usage.estimate.is_there();
+        self.usage.input_tokens.filter(|_| !counted)
     }
 
     /// Output tokens, where they are more than an estimate.
     #[must_use]
     pub fn reported_output_tokens(&self) -> Option<u64> {
-        self.usage.output_tokens.filter(|_| !self.usage.estimated)
-    }
-
-    /// What the proxy itself cost: from the last byte of the request until it went out for the last time, plus the time
-    /// frames spent inside. An attempt that had to be repeated is our doing; setting up a connection to the upstream is
-    /// the upstream's time.
-    #[must_use]
-    pub fn overhead(&self) -> Duration {
-        let last = self.attempts.last().map(|attempt| attempt.started);
-        let ready = match (self.times.request_end, last.or(self.times.forwarded)) {
-            (Some(read), Some(ready)) => ready.saturating_sub(read),
-            _ => Duration::ZERO,
-        };
-        ready + self.times.held
+        let counted = self.usage.estimate.is_there();
+        self.usage.output_tokens.filter(|_| !counted)
     }
 
     /// Bytes that came from the client: the request's body, and what it sent through a tunnel.
     #[must_use]
     pub fn bytes_from_client(&self) -> u64 {
         let tunnel = self.http.tunnel.unwrap_or_default();
-        self.http.request_bytes + tunnel.from_client
+        self.http.request_bytes.unwrap_or_default() + tunnel.from_client
     }
 
     /// Bytes that came from the upstream, in the same way.
@@ -137,27 +140,28 @@ impl Exchange {
             self.response.status.as_deref(),
             Some("queued" | "in_progress")
         );
-        self.call == Some(Call::FetchResponse) || (goes_on && !self.response.streamed)
+        self.operation == Some(Operation::FetchResponse) || (goes_on && !self.response.streamed)
     }
 
     /// Where the token counts come from; `None` for what is no call to a model or
-    /// [`generates_elsewhere`](Self::generates_elsewhere), and where there are none and none are due.
+    /// [`generates_elsewhere`](Self::generates_elsewhere), and where there are none and none are due, as of an error in place of an answer.
     #[must_use]
     pub fn usage_source(&self) -> Option<UsageSource> {
-        let call = self.call.filter(|_| !self.generates_elsewhere())?;
+        let operation = self.operation.filter(|_| !self.generates_elsewhere())?;
         // A count that came before the stream broke may have been a running one.
         let whole = matches!(
             self.end,
-            End::Done | End::FinishWithoutDone | End::DoneWithoutFinish
+            End::Done | End::HttpError | End::FinishWithoutDone | End::DoneWithoutFinish
         );
-        if self.usage.estimated {
+        if self.usage.estimate.is_there() {
             return Some(UsageSource::Estimated);
         }
         Some(match (self.usage.input_tokens, self.usage.output_tokens) {
-            (Some(_), Some(_)) if whole => UsageSource::Reported,
-            (Some(_), None) if whole && !call.has_output_tokens() => UsageSource::Reported,
-            // Sound has no place for them.
-            (None, None) if !call.reports_usage() || self.response.raw => return None,
+            (Some(_), Some(_)) if whole && !self.usage.partial => UsageSource::Reported,
+            (Some(_), None) if whole && !operation.has_output_tokens() => UsageSource::Reported,
+            // What failed before an answer began has used nothing, as far as anybody knows; sound has no place for them.
+            (None, None) if self.failure.is_some() && !self.began_to_answer() => return None,
+            (None, None) if !operation.reports_usage() || self.response.raw => return None,
             (None, None) if whole && self.usage.audio_input_duration.is_some() => {
                 UsageSource::Reported
             }
@@ -166,62 +170,42 @@ impl Exchange {
         })
     }
 
-    /// The conversation it is part of: as the response says, else the request. `None` where neither does.
+    /// Whether a model began to generate: a choice was there, or output.
+    #[must_use]
+    pub fn began_to_answer(&self) -> bool {
+        !self.response.choices.is_empty() || self.times.first_token.is_some()
+    }
+
+    /// The conversation it is part of: as the response says, else the request, else what came with that. `None` where nothing
+    /// does.
     #[must_use]
     pub fn conversation_id(&self) -> Option<&str> {
         let answered = self.response.conversation_id.as_deref();
-        answered.or(self.request.conversation_id.as_deref())
+        let asked = self.request.conversation_id.as_deref();
+        answered.or(asked).or(self.named_conversation.as_deref())
     }
 
     /// `finish_reasons`, one per choice in order of index: the raw word, or `error` where a choice had begun and none
-    /// came. `None` where no choice began.
-    #[must_use]
-    pub fn finish_reasons(&self) -> Option<Vec<&str>> {
-        let choices = &self.response.choices;
-        (!choices.is_empty()).then(|| {
-            choices
-                .iter()
-                .map(|choice| choice.finish_reason.as_deref().unwrap_or("error"))
-                .collect()
-        })
+    /// came. None where no choice began.
+    pub fn finish_reasons(&self) -> impl Iterator<Item = &str> {
+        let choices = self.response.choices.iter();
+        choices.map(|choice| choice.finish_reason.as_deref().unwrap_or("error"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Attempt, Trace};
     use super::*;
+    use crate::exchange::Failure;
     use std::time::SystemTime;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
-
-    fn attempt(started: u64) -> Attempt {
-        Attempt {
-            url: String::new(),
-            started: MS(started),
-            ended: None,
-            status: None,
-            error: None,
-        }
-    }
-
-    #[test]
-    fn an_attempt_that_had_to_be_repeated_is_the_proxys_own_cost() {
-        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
-        exchange.times.request_end = Some(MS(10));
-        exchange.times.forwarded = Some(MS(11));
-        exchange.times.held = MS(2);
-        exchange.attempts = vec![attempt(11)];
-        assert_eq!(exchange.overhead(), MS(3));
-        exchange.attempts.push(attempt(40));
-        assert_eq!(exchange.overhead(), MS(32));
-    }
 
     #[test]
     fn counts_of_a_stream_that_did_not_end_well_are_partial() {
         let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
         assert_eq!(exchange.usage_source(), None);
-        exchange.call = Some(Call::ChatCompletions);
+        exchange.operation = Some(Operation::ChatCompletions);
         assert_eq!(exchange.usage_source(), Some(UsageSource::Missing));
         exchange.usage.input_tokens = Some(3);
         exchange.end = End::Done;
@@ -231,7 +215,13 @@ mod tests {
             exchange.end = end;
             assert_eq!(exchange.usage_source(), Some(UsageSource::Reported));
         }
-        for end in [End::Cut, End::ClientLeft, End::Timeout, End::ErrorEvent] {
+        for end in [
+            End::Cut,
+            End::Unfinished,
+            End::ClientLeft,
+            End::Timeout,
+            End::ErrorEvent,
+        ] {
             exchange.end = end;
             let source = exchange.usage_source();
             assert_eq!(source, Some(UsageSource::ReportedPartial), "{end:?}");
@@ -241,10 +231,10 @@ mod tests {
     #[test]
     fn estimates_are_no_report() {
         let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
-        exchange.call = Some(Call::ChatCompletions);
+        exchange.operation = Some(Operation::ChatCompletions);
         exchange.usage.output_tokens = Some(4);
         assert_eq!(exchange.reported_output_tokens(), Some(4));
-        exchange.usage.estimated = true;
+        exchange.usage.estimate.output_tokens = Some(4);
         assert_eq!(exchange.usage_source(), Some(UsageSource::Estimated));
         assert_eq!(exchange.reported_output_tokens(), None);
     }
@@ -253,19 +243,19 @@ mod tests {
     fn calls_that_generate_nothing_have_only_input_to_report() {
         let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
         exchange.end = End::Done;
-        for (call, without) in [
-            (Call::Embeddings, Some(UsageSource::Missing)),
-            (Call::Rerank, Some(UsageSource::Missing)),
-            (Call::Moderation, None),
-            (Call::Tokenize, None),
-            (Call::Retrieval, None),
+        for (operation, without) in [
+            (Operation::Embeddings, Some(UsageSource::Missing)),
+            (Operation::Rerank, Some(UsageSource::Missing)),
+            (Operation::Moderation, None),
+            (Operation::Tokenize, None),
+            (Operation::Retrieval, None),
         ] {
-            exchange.call = Some(call);
+            exchange.operation = Some(operation);
             exchange.usage.input_tokens = None;
-            assert_eq!(exchange.usage_source(), without, "{call:?}");
+            assert_eq!(exchange.usage_source(), without, "{operation:?}");
             exchange.usage.input_tokens = Some(3);
             let source = exchange.usage_source();
-            assert_eq!(source, Some(UsageSource::Reported), "{call:?}");
+            assert_eq!(source, Some(UsageSource::Reported), "{operation:?}");
         }
         exchange.end = End::Cut;
         let source = exchange.usage_source();
@@ -273,14 +263,31 @@ mod tests {
     }
 
     #[test]
+    fn no_usage_is_missed_of_an_error_in_place_of_an_answer() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.operation = Some(Operation::ChatCompletions);
+        exchange.end = End::Done;
+        exchange.failure = Some(Failure {
+            kind: "500".to_owned(),
+            message: String::new(),
+        });
+        assert_eq!(exchange.usage_source(), None);
+        exchange.times.first_token = Some(MS(1));
+        assert_eq!(exchange.usage_source(), Some(UsageSource::Missing));
+        exchange.usage.input_tokens = Some(3);
+        exchange.usage.output_tokens = Some(4);
+        assert_eq!(exchange.usage_source(), Some(UsageSource::Reported));
+    }
+
+    #[test]
     fn seconds_of_audio_are_usage_and_sound_has_none() {
         let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
-        exchange.call = Some(Call::Transcription);
+        exchange.operation = Some(Operation::Transcription);
         exchange.end = End::Done;
         assert_eq!(exchange.usage_source(), Some(UsageSource::Missing));
         exchange.usage.audio_input_duration = Some(MS(9000));
         assert_eq!(exchange.usage_source(), Some(UsageSource::Reported));
-        exchange.call = Some(Call::Speech);
+        exchange.operation = Some(Operation::Speech);
         exchange.usage.audio_input_duration = None;
         exchange.response.raw = true;
         assert_eq!(exchange.usage_source(), None);
@@ -306,9 +313,9 @@ mod tests {
     #[test]
     fn no_usage_is_missed_where_the_answer_is_generated_in_another_calls_time() {
         let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
-        exchange.call = Some(Call::FetchResponse);
+        exchange.operation = Some(Operation::FetchResponse);
         assert_eq!(exchange.usage_source(), None);
-        exchange.call = Some(Call::Responses);
+        exchange.operation = Some(Operation::Responses);
         for (status, elsewhere) in [
             ("queued", true),
             ("in_progress", true),
@@ -366,18 +373,35 @@ mod tests {
     }
 
     #[test]
-    fn a_traceparent_names_the_span_and_says_whether_it_is_sampled() {
-        let mut trace = Trace {
-            trace_id: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
-            parent_span_id: None,
-            server_span_id: 1,
-            client_span_id: 0xb7ad,
-            sampled: true,
-            tracestate: None,
-        };
-        let expected = *b"00-0af7651916cd43dd8448eb211c80319c-000000000000b7ad-01";
-        assert_eq!(trace.traceparent(trace.client_span_id), expected);
-        trace.sampled = false;
-        assert!(trace.traceparent(1).ends_with(b"-0000000000000001-00"));
+    fn only_tokens_that_were_seen_count_for_the_time_per_token() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.usage.input_tokens = Some(9);
+        exchange.usage.output_tokens = Some(500);
+        assert_eq!(exchange.seen_output_tokens(), Some(500));
+        exchange.usage.reasoning_output_tokens = Some(60);
+        exchange.usage.total_tokens = Some(509);
+        assert_eq!(exchange.seen_output_tokens(), Some(440));
+        exchange.usage.total_tokens = Some(569);
+        assert_eq!(exchange.seen_output_tokens(), Some(500), "beside");
+        exchange.usage.total_tokens = None;
+        exchange.usage.message_output_tokens = Some(100);
+        assert_eq!(
+            exchange.seen_output_tokens(),
+            Some(40),
+            "after a compaction"
+        );
+        exchange.usage.estimate.output_tokens = Some(1);
+        assert_eq!(exchange.seen_output_tokens(), None);
+    }
+
+    #[test]
+    fn counts_of_a_part_of_what_was_asked_are_partial() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.operation = Some(Operation::ChatCompletions);
+        exchange.end = End::Done;
+        exchange.usage.input_tokens = Some(3);
+        exchange.usage.output_tokens = Some(4);
+        exchange.usage.partial = true;
+        assert_eq!(exchange.usage_source(), Some(UsageSource::ReportedPartial));
     }
 }

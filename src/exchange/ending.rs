@@ -5,6 +5,8 @@
 pub enum End {
     /// A complete response: a whole body, or a stream that closed with its sentinel and a finish reason.
     Done,
+    /// A whole answer of status 400 and above.
+    HttpError,
     /// Every choice had finished, but no `[DONE]` came.
     FinishWithoutDone,
     /// `[DONE]` came without any finish reason.
@@ -13,6 +15,9 @@ pub enum End {
     ErrorEvent,
     /// The upstream broke off.
     Cut,
+    /// The body came to its end in good order, and the stream in it had not: neither finish reason nor last event. A cut to
+    /// those who read the stream, and none to HTTP.
+    Unfinished,
     /// The client went away before the end.
     ClientLeft,
     /// A time limit of ours ran out.
@@ -29,10 +34,11 @@ impl End {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::HttpError => "http_error",
             Self::FinishWithoutDone => "finish_without_done",
             Self::DoneWithoutFinish => "done_without_finish",
             Self::ErrorEvent => "error_event",
-            Self::Cut => "cut",
+            Self::Cut | Self::Unfinished => "cut",
             Self::ClientLeft => "client_left",
             Self::Timeout => "timeout",
             Self::Refused => "refused",
@@ -48,6 +54,17 @@ pub struct Failure {
     pub kind: String,
     /// What the wire or the transport said, for the span's status description; may be empty.
     pub message: String,
+}
+
+/// How an upstream failed a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamFailure<'e> {
+    /// It could not be reached, took too long, or broke off: [`Failure::kind`], in our own words.
+    Transport(&'e str),
+    /// It said so inside a 200.
+    ErrorEvent,
+    /// It answered with a status of 400 and above.
+    Status(u16),
 }
 
 /// What comparing both sides of a response body says: `streamgauge.integrity`.
@@ -66,6 +83,15 @@ pub enum Integrity {
 }
 
 impl Integrity {
+    /// Every result.
+    pub const ALL: [Self; 5] = [
+        Self::Equal,
+        Self::Prefix,
+        Self::UsageRemoved,
+        Self::UsageLeft,
+        Self::Different,
+    ];
+
     /// The value of the `result` attribute.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -2,28 +2,50 @@
 //!
 //! Plain data with public fields. `None` means "not observed", `Some(0)` means "observed to be zero"; a gap is never
 //! filled with a zero. Durations are measured on one monotonic clock from [`Exchange::started_at`]. Derived numbers are
-//! methods, so that every sink agrees on them. This folder knows nothing but `std`.
+//! methods, so that every sink agrees on them. This folder knows nothing but `std`, and exact decimals.
 
 mod api;
-mod call;
+mod attempt;
+mod conversation;
+mod cost;
 mod derived;
 mod ending;
 mod headers;
+mod history;
+mod operation;
 mod quirk;
+mod texts;
 mod timing;
+mod trace;
 mod unknown;
 
-pub use api::{ApiError, Choice, OutputType, Request, Response, ToolCall, Usage, UsageSource};
-pub use call::Call;
-pub use ending::{End, Failure, Integrity, Problems};
+pub use api::{
+    ApiError, Choice, Estimate, OutputType, Request, Response, ToolCall, ToolKind, Usage,
+    UsageSource,
+};
+pub use attempt::{Attempt, Endpoint, Upstream, Why};
+pub use conversation::{
+    Again, CacheVerdict, Changed, Conversation, Identity, Parent, RepeatedCall, Reuse, Rule,
+    ToolWait,
+};
+pub use cost::{Cost, Price, Unpriced};
+pub use ending::{End, Failure, Integrity, Problems, UpstreamFailure};
 pub use headers::{Headers, Limited, RateLimit};
+pub use history::{
+    Answer, CACHE_PARAMETERS, Call, Digest, History, Item, Segment, Speaker, TOOL_CHOICE,
+    ToolResult,
+};
+pub use operation::Operation;
 pub use quirk::{Quirk, Quirks};
+pub use texts::Replace;
 pub use timing::{Flow, ServerTimes, Stall, Times};
+pub use trace::{Trace, trace_id};
 pub use unknown::{Unknown, Unknowns};
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// One request and its response.
 #[derive(Debug, Clone)]
@@ -31,17 +53,25 @@ pub struct Exchange {
     /// Wall clock at the instant the request head was parsed; every [`Times`] entry counts from here.
     pub started_at: SystemTime,
     /// What kind of call this is; `None` for anything no dialect knows, which has HTTP facts only.
-    pub call: Option<Call>,
+    pub operation: Option<Operation>,
     /// Whether it is one response of a session, such as a WebSocket. The session is an exchange of its own, which has the
     /// HTTP facts and the SERVER span; the times of this one count from the instant at which the response was asked for.
     pub of_session: bool,
+    /// Whether its path is that of a call to a model and its body is not, so that it was taken for one until that was read.
+    pub mistaken: bool,
     /// The HTTP side of the client's request.
     pub http: Http,
+    /// What the client told of the call beside it, in headers and baggage, of what an operator has listed: names and values.
+    pub annotations: Vec<(Arc<str>, String)>,
+    /// The conversation, where a header or the baggage names it.
+    pub named_conversation: Option<String>,
     /// The trace this exchange belongs to; `None` when traces are off.
     pub trace: Option<Trace>,
-    /// Where the request went; `None` when no route took it.
+    /// The upstream that answered, else the last one that the request was sent to; `None` when no route took it.
     pub upstream: Option<Upstream>,
-    /// Each time it was sent, in order; more than one only where the upstream refused the usage edit.
+    /// Where that upstream was reached.
+    pub endpoint: Option<Endpoint>,
+    /// Each time it was sent, in order; none for a response of a session, which is asked for over an open connection.
     pub attempts: Vec<Attempt>,
     /// What the request asked for; empty for a body that was not read or not understood.
     pub request: Request,
@@ -49,6 +79,8 @@ pub struct Exchange {
     pub response: Response,
     /// Token counts, as reported.
     pub usage: Usage,
+    /// What that costs; `None` where no usage is known, and where prices are off. Set by the pipeline.
+    pub price: Option<Price>,
     /// What the response said is left of the upstream's limits.
     pub rate_limits: Vec<RateLimit>,
     /// When what happened.
@@ -61,6 +93,13 @@ pub struct Exchange {
     pub failure: Option<Failure>,
     /// What comparing its bytes says; `None` where no response body was passed on.
     pub integrity: Option<Integrity>,
+    /// What the request repeats of a conversation, and what the answer adds to it; `None` where nobody asks for it, and
+    /// where the API has no conversations.
+    pub history: Option<Box<History>>,
+    /// Which conversation it is part of; `None` where nobody asks for it, and where the API has none. Set by the pipeline.
+    pub conversation: Option<Box<Conversation>>,
+    /// Names of members that went along with a usage event that was taken out, and that no other chunk had.
+    pub moved: Vec<&'static str>,
     /// What the observer could not make sense of, or did not see.
     pub problems: Problems,
     /// Where the upstream departed from the reference.
@@ -75,21 +114,29 @@ impl Exchange {
     pub fn begin(started_at: SystemTime) -> Self {
         Self {
             started_at,
-            call: None,
+            operation: None,
             of_session: false,
+            mistaken: false,
             http: Http::default(),
+            annotations: Vec::new(),
+            named_conversation: None,
             trace: None,
             upstream: None,
+            endpoint: None,
             attempts: Vec::new(),
             request: Request::default(),
             response: Response::default(),
             usage: Usage::default(),
+            price: None,
             rate_limits: Vec::new(),
             times: Times::default(),
             flow: Flow::default(),
             end: End::ClientLeft,
             failure: None,
             integrity: None,
+            history: None,
+            conversation: None,
+            moved: Vec::new(),
             problems: Problems::default(),
             quirks: Quirks::default(),
             unknown: Unknowns::default(),
@@ -101,11 +148,11 @@ impl Exchange {
 #[derive(Debug, Clone, Default)]
 pub struct Http {
     /// Request method as sent.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// `http` or `https`, as the client reached the listener.
     pub scheme: &'static str,
-    /// Path as sent, without the query.
-    pub path: String,
+    /// Path as sent, without the query. Shared with who remembers it.
+    pub path: Arc<str>,
     /// Query as sent, with the values of key-like parameters replaced; `None` where there is none.
     pub query: Option<String>,
     /// Low-cardinality path template; `None` for paths no dialect knows.
@@ -116,14 +163,17 @@ pub struct Http {
     pub host: Option<String>,
     /// `User-Agent` of the client.
     pub user_agent: Option<String>,
+    /// The trace that the client's `traceparent` names; `None` where there is none, or several.
+    pub trace_id: Option<u128>,
     /// The client's end of its connection.
     pub peer: Option<SocketAddr>,
     /// Status sent to the client; `None` when it left before one was.
     pub status: Option<u16>,
     /// Those of the response's header fields that are kept.
     pub response_headers: Headers,
-    /// Bytes of the request body as the client sent it.
-    pub request_bytes: u64,
+    /// Bytes of the request body as the client sent it, as far as it came; `None` where nothing of it was seen, or not
+    /// all that came.
+    pub request_bytes: Option<u64>,
     /// Bytes of the response body as read from the upstream, still coded.
     pub response_bytes: u64,
     /// What passed after the connection had changed its protocol; `None` where it did not.
@@ -137,84 +187,4 @@ pub struct Tunnel {
     pub from_client: u64,
     /// Bytes that the upstream sent.
     pub from_upstream: u64,
-}
-
-/// Identity of the two spans of an exchange (W3C Trace Context).
-#[derive(Debug, Clone)]
-pub struct Trace {
-    /// Trace id, never zero.
-    pub trace_id: u128,
-    /// The client's span; `None` at the root of a trace.
-    pub parent_span_id: Option<u64>,
-    /// Our SERVER span.
-    pub server_span_id: u64,
-    /// Our CLIENT span, the one whose context went upstream for an inference call.
-    pub client_span_id: u64,
-    /// Whether the spans are exported.
-    pub sampled: bool,
-    /// `tracestate` as it came.
-    pub tracestate: Option<String>,
-}
-
-impl Trace {
-    /// The trace of one response of a session, whose SERVER span is the parent. Its own span needs an id that no other of the
-    /// trace has; it follows from `number`, which is the response's, and from the random one that the session does not use.
-    #[must_use]
-    pub fn of_response(&self, number: u64) -> Self {
-        // Odd, so that no two numbers of 64 bits come to the same.
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let id = self.client_span_id ^ number.wrapping_mul(STEP);
-        Self {
-            client_span_id: if id == 0 { STEP } else { id },
-            ..self.clone()
-        }
-    }
-
-    /// The `traceparent` that makes one of our spans the parent (W3C Trace Context §3.2).
-    #[must_use]
-    pub fn traceparent(&self, span_id: u64) -> [u8; 55] {
-        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        write_hex(&mut text[3..35], &self.trace_id.to_be_bytes());
-        write_hex(&mut text[36..52], &span_id.to_be_bytes());
-        text[54] = if self.sampled { b'1' } else { b'0' };
-        text
-    }
-}
-
-/// Writes bytes in hexadecimal.
-// Inline, it would be unrolled for each length, to a kilobyte of code.
-#[inline(never)]
-fn write_hex(text: &mut [u8], bytes: &[u8]) {
-    for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        digits[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
-        digits[1] = b"0123456789abcdef"[usize::from(byte & 0xf)];
-    }
-}
-
-/// Where a request was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// Name in the configuration.
-    pub name: Arc<str>,
-    /// Value for `gen_ai.provider.name`.
-    pub provider: Arc<str>,
-    /// Host of its URL.
-    pub address: Arc<str>,
-    /// Port of its URL, explicit or by scheme.
-    pub port: u16,
-}
-
-/// One time a request was sent to its upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// Absolute URL, without user and password, the values of key-like parameters replaced.
-    pub url: String,
-    /// When it was ready to go, since the start of the exchange.
-    pub started: Duration,
-    /// When the response head came, or it was clear that none would; `None` where it was given up before.
-    pub ended: Option<Duration>,
-    /// Status of the response; `None` where none came.
-    pub status: Option<u16>,
-    /// What stood in the way of a response, as a low-cardinality word.
-    pub error: Option<&'static str>,
 }

@@ -85,7 +85,7 @@ quirks! {
     UsageBesideChoices = "C-03",
     /// Usage on several chunks.
     RunningUsage = "C-05",
-    /// Usage of zero tokens.
+    /// Usage of zero tokens, beside what was generated or before it.
     ZeroUsage = "C-06",
     /// Usage inside a choice.
     UsageInChoice = "C-07",
@@ -97,7 +97,7 @@ quirks! {
     UsageRefused = "C-11",
     /// The total is not the sum of input and output, or reasoning is more than the output it is part of.
     UsageSums = "C-14",
-    /// Cached tokens outside their documented place.
+    /// Cached tokens outside their documented place, or by another API's name.
     CachedElsewhere = "C-15",
     /// Usage with counts or costs beyond the reference.
     MoreUsage = "C-16",
@@ -105,6 +105,10 @@ quirks! {
     OddNumber = "C-17",
     /// Usage that contradicts what was reported before it.
     UsageContradicts = "C-18",
+    /// Usage that counts something else than tokens.
+    OtherUnits = "C-19",
+    /// Usage of one choice, where there are several.
+    UsageOfChoice = "C-20",
     /// Reasoning text, for which the reference has no member.
     Reasoning = "D-01",
     /// Reasoning that ends without an answer.
@@ -185,16 +189,15 @@ impl Quirks {
         self.0 |= (seen as u128) << quirk as u32;
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// Those that were seen, in the order of the ids.
     pub fn iter(self) -> impl Iterator<Item = Quirk> {
-        let seen = move |quirk: &Quirk| self.0 & (1 << *quirk as u32) != 0;
-        Quirk::ALL.into_iter().filter(seen)
+        let Self(mut left) = self;
+        std::iter::from_fn(move || {
+            // Past all of them where none is left.
+            let quirk = Quirk::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(*quirk)
+        })
     }
 }
 
@@ -234,6 +237,8 @@ mod tests {
         seen |= [Quirk::LineEnds].into_iter().collect();
         let ids: Vec<_> = seen.iter().map(Quirk::id).collect();
         assert_eq!(ids, ["A-01", "A-03", "unknown_event"]);
-        assert!(!seen.is_empty() && Quirks::default().is_empty());
+        assert_eq!(Quirks::default().iter().count(), 0);
+        let all: Quirks = Quirk::ALL.into_iter().collect();
+        assert!(all.iter().eq(Quirk::ALL));
     }
 }

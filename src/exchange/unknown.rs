@@ -5,7 +5,7 @@ use std::fmt;
 use super::Quirk;
 
 /// Most that is kept of one exchange.
-const KEPT: usize = 16;
+const UNKNOWN_MAX: usize = 16;
 
 /// One event type, finish reason or member that neither the API reference nor this program knows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,10 +59,21 @@ impl Unknowns {
         }
     }
 
+    /// Puts a word in place of the names and shapes of those of which `is` says so.
+    pub fn replace(&mut self, word: &str, is: impl Fn(&str) -> bool) {
+        for unknown in &mut self.0 {
+            for text in [&mut unknown.name, &mut unknown.shape] {
+                if is(text) {
+                    word.clone_into(text);
+                }
+            }
+        }
+    }
+
     /// Whether nothing more is kept.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.0.len() >= KEPT
+        self.0.len() >= UNKNOWN_MAX
     }
 
     /// What was kept, in order of appearance.
@@ -89,6 +100,6 @@ mod tests {
         for at in 0..100 {
             unknown.note(Quirk::UnknownMember, "", &at.to_string(), String::new);
         }
-        assert!(unknown.is_full() && unknown.iter().count() == KEPT);
+        assert!(unknown.is_full() && unknown.iter().count() == UNKNOWN_MAX);
     }
 }

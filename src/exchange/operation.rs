@@ -1,8 +1,8 @@
-//! The calls to models that are known.
+//! What a request asks a model for.
 
-/// A call to a model, by the API that it speaks. What is no such call has only its HTTP facts.
+/// What is asked of a model, by the API that asks. A request that is no call to a model has only its HTTP facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Call {
+pub enum Operation {
     /// `POST …/chat/completions`.
     ChatCompletions,
     /// `POST …/completions`, the legacy text completion.
@@ -43,10 +43,10 @@ pub enum Call {
     Realtime,
 }
 
-impl Call {
+impl Operation {
     /// Whether a model generates text, with tool calls or not, token by token: what the conventions call inference.
     #[must_use]
-    pub const fn is_inference(self) -> bool {
+    pub const fn generates_text(self) -> bool {
         matches!(
             self,
             Self::ChatCompletions
@@ -57,6 +57,21 @@ impl Call {
                 | Self::OllamaGenerate
                 | Self::Realtime
         )
+    }
+
+    /// Whether its request repeats a conversation, message by message.
+    #[must_use]
+    pub const fn has_messages(self) -> bool {
+        matches!(
+            self,
+            Self::ChatCompletions | Self::Responses | Self::Messages | Self::OllamaChat
+        )
+    }
+
+    /// Whether it is embeddings that are asked for.
+    #[must_use]
+    pub const fn is_embeddings(self) -> bool {
+        matches!(self, Self::Embeddings | Self::OllamaEmbed)
     }
 
     /// Whether a model generates something that is counted in tokens. Of the other calls all tokens are input.
