@@ -3,20 +3,21 @@
 //! Answered with sound as it is generated, or by events where `stream_format` asks for them. Governing text: the OpenAI
 //! API reference, "Audio", "Create speech". Knows nothing of other dialects.
 
-use super::openai::usage;
-use super::parameters::Parameters;
-use super::typed::{Typed, TypedReader};
-use super::unknown::Known;
-use super::{Dialect, Facts, Framing, Output, Reader, path};
-use crate::exchange::{Call, OutputType, Problems, Request};
-use crate::json::Value;
+use crate::dialect::contract::{Dialect, Facts, Framing, Output, Reader};
+use crate::dialect::kit::parameters::Parameters;
+use crate::dialect::kit::typed::{Typed, TypedReader};
+use crate::dialect::kit::unknown::Known;
+use crate::dialect::kit::{path, usage};
+use crate::dialect::part::Visitor;
+use crate::exchange::{Operation, OutputType, Problems, Request};
+use crate::parse::json::Value;
 
 /// The dialect.
 pub(super) struct AudioSpeech;
 
 impl Dialect for AudioSpeech {
-    fn call(&self) -> Call {
-        Call::Speech
+    fn operation(&self) -> Operation {
+        Operation::Speech
     }
 
     fn route(&self) -> &'static str {
@@ -27,10 +28,16 @@ impl Dialect for AudioSpeech {
         method == "POST" && path::ends_in(path, &["audio", "speech"])
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        prompt: &mut dyn Visitor,
+    ) {
         Parameters::read_body(body, problems, |parameters, problems| {
             request.model = parameters.text("model", problems);
-            request.prompt_chars = parameters.length("input", problems);
+            parameters.show("input", problems, prompt);
             let format = parameters.text("stream_format", problems);
             let by_events = (format.as_deref() == Some("sse")).then_some(true);
             request.stream = parameters.flag("stream", problems).or(by_events);
@@ -43,22 +50,22 @@ impl Dialect for AudioSpeech {
     }
 
     fn reader(&self) -> Box<dyn Reader> {
-        Box::new(TypedReader(Answer))
+        Box::new(TypedReader(SpeechAnswer))
     }
 }
 
 /// Reads one response of events.
 #[derive(Debug)]
-struct Answer;
+struct SpeechAnswer;
 
-impl Typed for Answer {
+impl Typed for SpeechAnswer {
     const EVENTS: &'static [Known] = &[("speech.audio.delta", None), ("speech.audio.done", None)];
 
     const HAS_NAMES: bool = false;
 
     fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
         let [reported, audio] = event.select(["usage", "audio"]);
-        usage::merge(reported, &mut facts.usage, &mut facts.problems);
+        usage::merge(reported, facts);
         facts.response.done |= kind == "speech.audio.done";
         let sound = audio.and_then(Value::as_text);
         Output {
@@ -76,10 +83,10 @@ impl Typed for Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::tests::read_request;
 
     fn read(body: &str) -> Request {
-        let (mut request, mut problems) = (Request::default(), Problems::default());
-        AudioSpeech.request(body.as_bytes(), &mut request, &mut problems);
+        let (request, problems) = read_request(&AudioSpeech, body);
         assert_eq!(problems, Problems::default());
         request
     }

@@ -5,38 +5,42 @@
 
 use std::time::Duration;
 
-use super::member::{add, array, object, typed};
-use super::openai::{Choices, read_identity, usage};
-use super::parameters::Parameters;
-use super::typed::{Typed, TypedReader};
-use super::unknown::Known;
-use super::{Dialect, Facts, Form, Output, Reader, path};
-use crate::exchange::{Call, OutputType, Problems, Request};
-use crate::json::{Text, Value};
+use crate::dialect::contract::{Dialect, Facts, Output, Reader};
+use crate::dialect::kit::choice::Choices;
+use crate::dialect::kit::chunks::read_identity;
+use crate::dialect::kit::member::{array, object, typed};
+use crate::dialect::kit::parameters::Parameters;
+use crate::dialect::kit::typed::{Typed, TypedReader};
+use crate::dialect::kit::unknown::Known;
+use crate::dialect::kit::{path, usage};
+use crate::dialect::part::{Part, Visitor};
+use crate::exchange::{Operation, OutputType, Problems, Request};
+use crate::parse::json::Value;
+use crate::parse::multipart::Form;
 
 /// The dialect of one of the two calls.
 pub(super) struct AudioTranscription {
-    call: Call,
+    operation: Operation,
     tail: [&'static str; 2],
     route: &'static str,
 }
 
 /// In the language that was spoken.
 pub(super) static TRANSCRIPTIONS: AudioTranscription = AudioTranscription {
-    call: Call::Transcription,
+    operation: Operation::Transcription,
     tail: ["audio", "transcriptions"],
     route: "/v1/audio/transcriptions",
 };
 /// In English.
 pub(super) static TRANSLATIONS: AudioTranscription = AudioTranscription {
-    call: Call::Translation,
+    operation: Operation::Translation,
     tail: ["audio", "translations"],
     route: "/v1/audio/translations",
 };
 
 impl Dialect for AudioTranscription {
-    fn call(&self) -> Call {
-        self.call
+    fn operation(&self) -> Operation {
+        self.operation
     }
 
     fn route(&self) -> &'static str {
@@ -47,9 +51,15 @@ impl Dialect for AudioTranscription {
         method == "POST" && path::ends_in(path, &self.tail)
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        prompt: &mut dyn Visitor,
+    ) {
         Parameters::read_body(body, problems, |parameters, problems| {
-            read_request(parameters, request, problems);
+            read_request(parameters, request, problems, prompt);
         });
     }
 
@@ -64,8 +74,14 @@ impl Dialect for AudioTranscription {
         ]
     }
 
-    fn form(&self, form: &Form, request: &mut Request, problems: &mut Problems) {
-        read_request(Parameters::Fields(form), request, problems);
+    fn form(
+        &self,
+        form: &Form,
+        request: &mut Request,
+        problems: &mut Problems,
+        prompt: &mut dyn Visitor,
+    ) {
+        read_request(Parameters::Fields(form), request, problems, prompt);
     }
 
     fn reader(&self) -> Box<dyn Reader> {
@@ -73,10 +89,15 @@ impl Dialect for AudioTranscription {
     }
 }
 
-fn read_request(parameters: Parameters<'_>, request: &mut Request, problems: &mut Problems) {
+fn read_request(
+    parameters: Parameters<'_>,
+    request: &mut Request,
+    problems: &mut Problems,
+    prompt: &mut dyn Visitor,
+) {
     request.model = parameters.text("model", problems);
     request.stream = parameters.flag("stream", problems);
-    request.prompt_chars = parameters.length("prompt", problems);
+    parameters.show("prompt", problems, prompt);
     request.temperature = parameters.float("temperature", problems);
     // As vLLM has it.
     request.seed = parameters.integer("seed", problems);
@@ -149,10 +170,7 @@ impl Typed for Transcript {
     fn plain(&mut self, text: &str, facts: &mut Facts) -> Output {
         let is_subtitles = text.starts_with("WEBVTT") || text.lines().take(2).any(is_cue);
         if !is_subtitles {
-            add(
-                &mut facts.response.content_chars,
-                text.chars().count() as u64,
-            );
+            facts.say(0, Part::Text, text);
         }
         Output {
             content: true,
@@ -176,8 +194,8 @@ fn read_envelope(object: Value<'_>, facts: &mut Facts) {
 
 /// Usage is counted in tokens, or in seconds of sound.
 fn read_usage(reported: Option<Value<'_>>, facts: &mut Facts) {
+    usage::merge(reported, facts);
     let problems = &mut facts.problems;
-    usage::merge(reported, &mut facts.usage, problems);
     let Some(reported) = typed(reported, &mut Problems::default(), object) else {
         return;
     };
@@ -189,9 +207,8 @@ fn read_usage(reported: Option<Value<'_>>, facts: &mut Facts) {
 
 fn read_text(member: Option<Value<'_>>, facts: &mut Facts) -> Output {
     let text = typed(member, &mut facts.problems, Value::as_text);
-    let chars = text.map(Text::chars);
     Output {
-        content: chars.is_some_and(|chars| add(&mut facts.response.content_chars, chars)),
+        content: text.is_some_and(|text| facts.say(0, Part::Text, text)),
         ..Output::default()
     }
 }
@@ -199,15 +216,10 @@ fn read_text(member: Option<Value<'_>>, facts: &mut Facts) -> Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::tests::read_form;
 
     fn read(fields: &[(&'static str, &str)]) -> (Request, Problems) {
-        let (mut request, mut problems) = (Request::default(), Problems::default());
-        let mut form = Form::default();
-        for (name, value) in fields {
-            form.set(name, value.as_bytes().into());
-        }
-        TRANSCRIPTIONS.form(&form, &mut request, &mut problems);
-        (request, problems)
+        read_form(&TRANSCRIPTIONS, fields)
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub const CONTENT_TYPE: &str = "content-type";
 /// Whether a content type announces server-sent events, whatever its parameters.
 #[must_use]
 pub fn announces_events(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default();
+    let end = memchr::memchr(b';', content_type.as_bytes());
+    let kind = &content_type[..end.unwrap_or(content_type.len())];
     kind.trim().eq_ignore_ascii_case("text/event-stream")
 }
 

@@ -3,13 +3,16 @@
 //! Governing text: the OpenAI API reference, "Images"; MiniMax sends each image in an event of its own, by URL, and
 //! comments in between. Of the images themselves nothing is kept. Knows nothing of other dialects.
 
-use super::openai::{read_identity, usage};
-use super::parameters::Parameters;
-use super::typed::{Typed, TypedReader};
-use super::unknown::Known;
-use super::{Dialect, Facts, Form, Output, Reader, path};
-use crate::exchange::{Call, OutputType, Problems, Request};
-use crate::json::Value;
+use crate::dialect::contract::{Dialect, Facts, Output, Reader};
+use crate::dialect::kit::chunks::read_identity;
+use crate::dialect::kit::parameters::Parameters;
+use crate::dialect::kit::typed::{Typed, TypedReader};
+use crate::dialect::kit::unknown::Known;
+use crate::dialect::kit::{path, usage};
+use crate::dialect::part::Visitor;
+use crate::exchange::{Operation, OutputType, Problems, Request};
+use crate::parse::json::Value;
+use crate::parse::multipart::Form;
 
 /// The dialect of one of the three calls.
 pub(super) struct Images {
@@ -34,8 +37,8 @@ pub(super) static VARIATIONS: Images = Images {
 };
 
 impl Dialect for Images {
-    fn call(&self) -> Call {
-        Call::Images
+    fn operation(&self) -> Operation {
+        Operation::Images
     }
 
     fn route(&self) -> &'static str {
@@ -46,9 +49,15 @@ impl Dialect for Images {
         method == "POST" && path::ends_in(path, &self.tail)
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        prompt: &mut dyn Visitor,
+    ) {
         Parameters::read_body(body, problems, |parameters, problems| {
-            read_request(parameters, request, problems);
+            read_request(parameters, request, problems, prompt);
         });
     }
 
@@ -56,18 +65,29 @@ impl Dialect for Images {
         &["model", "prompt", "n", "stream", "seed"]
     }
 
-    fn form(&self, form: &Form, request: &mut Request, problems: &mut Problems) {
-        read_request(Parameters::Fields(form), request, problems);
+    fn form(
+        &self,
+        form: &Form,
+        request: &mut Request,
+        problems: &mut Problems,
+        prompt: &mut dyn Visitor,
+    ) {
+        read_request(Parameters::Fields(form), request, problems, prompt);
     }
 
     fn reader(&self) -> Box<dyn Reader> {
-        Box::new(TypedReader(Answer))
+        Box::new(TypedReader(ImageAnswer))
     }
 }
 
-fn read_request(parameters: Parameters<'_>, request: &mut Request, problems: &mut Problems) {
+fn read_request(
+    parameters: Parameters<'_>,
+    request: &mut Request,
+    problems: &mut Problems,
+    prompt: &mut dyn Visitor,
+) {
     request.model = parameters.text("model", problems);
-    request.prompt_chars = parameters.length("prompt", problems);
+    parameters.show("prompt", problems, prompt);
     request.choice_count = parameters.integer("n", problems);
     request.stream = parameters.flag("stream", problems);
     // Not OpenAI's, but of servers that run diffusion models.
@@ -80,9 +100,9 @@ const IMAGE: [&str; 3] = ["b64_json", "partial_image_b64", "url"];
 
 /// Reads one response.
 #[derive(Debug)]
-struct Answer;
+struct ImageAnswer;
 
-impl Typed for Answer {
+impl Typed for ImageAnswer {
     const EVENTS: &'static [Known] = &[
         ("image_edit.completed", None),
         ("image_edit.partial_image", None),
@@ -114,7 +134,7 @@ impl Typed for Answer {
 fn read_envelope(object: Value<'_>, facts: &mut Facts) {
     let [id, model, reported] = object.select(["id", "model", "usage"]);
     read_identity([id, model, None, None], facts);
-    usage::merge(reported, &mut facts.usage, &mut facts.problems);
+    usage::merge(reported, facts);
 }
 
 fn has_image(object: Value<'_>) -> bool {
@@ -135,6 +155,7 @@ fn generated(other: bool) -> Output {
 mod tests {
     use super::*;
     use crate::dialect::for_request;
+    use crate::dialect::tests::{read_form, read_request};
 
     #[test]
     fn the_three_calls_have_routes_of_their_own() {
@@ -144,7 +165,10 @@ mod tests {
             ("/api/v1/images/variations/", "/v1/images/variations"),
         ] {
             let dialect = for_request("POST", path).unwrap();
-            assert_eq!((dialect.call(), dialect.route()), (Call::Images, route));
+            assert_eq!(
+                (dialect.operation(), dialect.route()),
+                (Operation::Images, route)
+            );
         }
         assert!(for_request("POST", "/v1/images").is_none());
         assert!(for_request("GET", "/v1/images/edits").is_none());
@@ -161,20 +185,14 @@ mod tests {
             output_type: Some(OutputType::Image),
             ..Request::default()
         };
-        let (mut request, mut problems) = (Request::default(), Problems::default());
+        let expected = (expected, Problems::default());
         let body =
             r#"{"prompt":"cat","n":2,"seed":7,"stream":true,"model":"gpt-image-1","size":"auto"}"#;
-        GENERATIONS.request(body.as_bytes(), &mut request, &mut problems);
-        assert_eq!(request, expected);
-
-        let mut form = Form::default();
+        assert_eq!(read_request(&GENERATIONS, body), expected);
         let values = ["gpt-image-1", "cat", "2", "true", "7"];
-        for (name, value) in EDITS.form_fields().iter().zip(values) {
-            form.set(name, value.into());
-        }
-        let mut request = Request::default();
-        EDITS.form(&form, &mut request, &mut problems);
-        assert_eq!((request, problems), (expected, Problems::default()));
+        let names = EDITS.form_fields().iter().copied();
+        let fields: Vec<_> = names.zip(values).collect();
+        assert_eq!(read_form(&EDITS, &fields), expected);
     }
 
     #[test]

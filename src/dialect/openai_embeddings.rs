@@ -3,18 +3,20 @@
 //! Governing text: the OpenAI API reference, "Embeddings"; vLLM takes chat messages in place of the input. Vectors, which
 //! are lists of numbers or base64, are not read. Knows nothing of other dialects.
 
-use super::member::{decode, keep, members, typed};
-use super::openai::{length, prompt, unary::Unary};
-use super::{Dialect, Prompt, Reader, path};
-use crate::exchange::{Call, Problems, Request};
-use crate::json::Value;
+use crate::dialect::contract::{Dialect, Reader};
+use crate::dialect::kit::member::{decode, keep, members, typed};
+use crate::dialect::kit::unary::Unary;
+use crate::dialect::kit::{path, prompt};
+use crate::dialect::part::{PromptKind, Visitor};
+use crate::exchange::{Operation, Problems, Request};
+use crate::parse::json::Value;
 
 /// The dialect.
 pub(super) struct OpenAiEmbeddings;
 
 impl Dialect for OpenAiEmbeddings {
-    fn call(&self) -> Call {
-        Call::Embeddings
+    fn operation(&self) -> Operation {
+        Operation::Embeddings
     }
 
     fn route(&self) -> &'static str {
@@ -26,7 +28,13 @@ impl Dialect for OpenAiEmbeddings {
         method == "POST" && path::ends_in(path, &["embeddings"]) && !ollamas_own
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        visitor: &mut dyn Visitor,
+    ) {
         let text = decode(body);
         let names = [
             "model",
@@ -42,15 +50,13 @@ impl Dialect for OpenAiEmbeddings {
         request.model = typed(model, problems, Value::as_text).map(keep);
         request.encoding_format = typed(format, problems, Value::as_text).map(keep);
         request.dimensions = typed(dimensions, problems, Value::as_i64);
-        let messages = || length::messages(messages?);
-        request.prompt_chars = length::all_texts([input]).or_else(messages);
+        if !prompt::texts([input], PromptKind::Plain, visitor) {
+            // Whether the template frames them as it does in a chat is not known.
+            prompt::messages(messages, PromptKind::Unknown, visitor);
+        }
     }
 
     fn reader(&self) -> Box<dyn Reader> {
         Box::<Unary>::default()
-    }
-
-    fn prompt(&self, body: &[u8]) -> Option<Prompt> {
-        prompt::plain(body, "input")
     }
 }

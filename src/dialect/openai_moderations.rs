@@ -3,18 +3,20 @@
 //! Governing text: the OpenAI API reference, "Moderations", which reports no tokens; Mistral does. Verdicts are not read.
 //! Knows nothing of other dialects.
 
-use super::member::{decode, keep, members, typed};
-use super::openai::{length, unary::Unary};
-use super::{Dialect, Reader, path};
-use crate::exchange::{Call, Problems, Request};
-use crate::json::Value;
+use crate::dialect::contract::{Dialect, Reader};
+use crate::dialect::kit::member::{decode, keep, members, typed};
+use crate::dialect::kit::unary::Unary;
+use crate::dialect::kit::{path, prompt};
+use crate::dialect::part::{PromptKind, Visitor};
+use crate::exchange::{Operation, Problems, Request};
+use crate::parse::json::Value;
 
 /// The dialect.
 pub(super) struct OpenAiModerations;
 
 impl Dialect for OpenAiModerations {
-    fn call(&self) -> Call {
-        Call::Moderation
+    fn operation(&self) -> Operation {
+        Operation::Moderation
     }
 
     fn route(&self) -> &'static str {
@@ -25,13 +27,19 @@ impl Dialect for OpenAiModerations {
         method == "POST" && path::ends_in(path, &["moderations"])
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        visitor: &mut dyn Visitor,
+    ) {
         let text = decode(body);
         let Some([model, input]) = members(&text, ["model", "input"], problems) else {
             return;
         };
         request.model = typed(model, problems, Value::as_text).map(keep);
-        request.prompt_chars = length::all_texts([input]);
+        prompt::texts([input], PromptKind::Unknown, visitor);
     }
 
     fn reader(&self) -> Box<dyn Reader> {

@@ -4,18 +4,20 @@
 //! Governing text: the OpenAI API reference, "Vector stores". Neither the query nor what was found is kept. Knows nothing
 //! of other dialects.
 
-use super::member::{decode, members, typed};
-use super::openai::{length, unary::Unary};
-use super::{Dialect, Reader, path};
-use crate::exchange::{Call, Problems, Request};
-use crate::json::Value;
+use crate::dialect::contract::{Dialect, Reader};
+use crate::dialect::kit::member::{decode, members, typed};
+use crate::dialect::kit::unary::Unary;
+use crate::dialect::kit::{path, prompt};
+use crate::dialect::part::{PromptKind, Visitor};
+use crate::exchange::{Operation, Problems, Request};
+use crate::parse::json::Value;
 
 /// The dialect.
 pub(super) struct OpenAiRetrieval;
 
 impl Dialect for OpenAiRetrieval {
-    fn call(&self) -> Call {
-        Call::Retrieval
+    fn operation(&self) -> Operation {
+        Operation::Retrieval
     }
 
     fn route(&self) -> &'static str {
@@ -26,13 +28,19 @@ impl Dialect for OpenAiRetrieval {
         method == "POST" && path::ends_in(path, &["vector_stores", path::ANY, "search"])
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        visitor: &mut dyn Visitor,
+    ) {
         let text = decode(body);
         let Some([query, most]) = members(&text, ["query", "max_num_results"], problems) else {
             return;
         };
         request.result_limit = typed(most, problems, Value::as_i64);
-        request.prompt_chars = length::all_texts([query]);
+        prompt::texts([query], PromptKind::Unknown, visitor);
     }
 
     fn reader(&self) -> Box<dyn Reader> {

@@ -3,18 +3,20 @@
 //! Governing text: Cohere's API reference, "Rerank", which Jina's, vLLM's, llama.cpp's and Text Embeddings Inference's
 //! follow with differences in what they count. Neither documents nor scores are kept. Knows nothing of other dialects.
 
-use super::member::{decode, keep, members, typed};
-use super::openai::{length, unary::Unary};
-use super::{Dialect, Reader, path};
-use crate::exchange::{Call, Problems, Request};
-use crate::json::Value;
+use crate::dialect::contract::{Dialect, Reader};
+use crate::dialect::kit::member::{decode, keep, members, typed};
+use crate::dialect::kit::unary::Unary;
+use crate::dialect::kit::{path, prompt};
+use crate::dialect::part::{PromptKind, Visitor};
+use crate::exchange::{Operation, Problems, Request};
+use crate::parse::json::Value;
 
 /// The dialect.
 pub(super) struct Rerank;
 
 impl Dialect for Rerank {
-    fn call(&self) -> Call {
-        Call::Rerank
+    fn operation(&self) -> Operation {
+        Operation::Rerank
     }
 
     fn route(&self) -> &'static str {
@@ -26,7 +28,13 @@ impl Dialect for Rerank {
         method == "POST" && (ends_in("rerank") || ends_in("reranking"))
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        visitor: &mut dyn Visitor,
+    ) {
         let text = decode(body);
         // Text Embeddings Inference calls the documents texts.
         let names = ["model", "query", "documents", "texts"];
@@ -34,7 +42,8 @@ impl Dialect for Rerank {
             return;
         };
         request.model = typed(model, problems, Value::as_text).map(keep);
-        request.prompt_chars = length::all_texts([query, documents, texts]);
+        // The query is read again with every document.
+        prompt::texts([query, documents, texts], PromptKind::Unknown, visitor);
     }
 
     fn reader(&self) -> Box<dyn Reader> {

@@ -3,18 +3,20 @@
 //! Governing text: vLLM's documentation, "Scoring"; the two sides have had several names. Neither texts nor scores are
 //! kept. Knows nothing of other dialects.
 
-use super::member::{decode, keep, members, typed};
-use super::openai::{length, unary::Unary};
-use super::{Dialect, Reader, path};
-use crate::exchange::{Call, Problems, Request};
-use crate::json::Value;
+use crate::dialect::contract::{Dialect, Reader};
+use crate::dialect::kit::member::{decode, keep, members, typed};
+use crate::dialect::kit::unary::Unary;
+use crate::dialect::kit::{path, prompt};
+use crate::dialect::part::{PromptKind, Visitor};
+use crate::exchange::{Operation, Problems, Request};
+use crate::parse::json::Value;
 
 /// The dialect.
 pub(super) struct Score;
 
 impl Dialect for Score {
-    fn call(&self) -> Call {
-        Call::Score
+    fn operation(&self) -> Operation {
+        Operation::Score
     }
 
     fn route(&self) -> &'static str {
@@ -25,7 +27,13 @@ impl Dialect for Score {
         method == "POST" && path::ends_in(path, &["score"])
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        visitor: &mut dyn Visitor,
+    ) {
         let text = decode(body);
         let names = [
             "model",
@@ -40,7 +48,7 @@ impl Dialect for Score {
             return;
         };
         request.model = typed(model, problems, Value::as_text).map(keep);
-        request.prompt_chars = length::all_texts(sides);
+        prompt::texts(sides, PromptKind::Unknown, visitor);
     }
 
     fn reader(&self) -> Box<dyn Reader> {

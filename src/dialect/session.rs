@@ -5,25 +5,13 @@
 
 use std::time::Duration;
 
-use super::realtime;
-use super::{Facts, Output};
-use crate::exchange::{Call, Problems, RateLimit, Request};
-
-/// Every dialect of sessions; the first that matches takes a request.
-static SESSIONS: [&dyn SessionDialect; 2] = [&realtime::REALTIME, &realtime::RESPONSES];
-
-/// The dialect of the session that a request opens, if its connection changes to WebSocket; `None` where none is known.
-/// `path` is without query.
-#[must_use]
-pub fn for_session(method: &str, path: &str) -> Option<&'static dyn SessionDialect> {
-    let mut known = SESSIONS.into_iter();
-    known.find(|dialect| dialect.matches(method, path))
-}
+use crate::dialect::contract::{Facts, Output};
+use crate::exchange::{Operation, Problems, RateLimit, Request};
 
 /// A wire API whose responses come by one long connection.
 pub trait SessionDialect: Send + Sync {
     /// What each of its responses is.
-    fn call(&self) -> Call;
+    fn operation(&self) -> Operation;
 
     /// Low-cardinality path template, for `http.route`.
     fn route(&self) -> &'static str;

@@ -3,8 +3,8 @@
 //! For captures that hold no request: the path of a request decides wherever there is one. What is told is that path,
 //! so that the table of dialects stays the only one. Text that no row knows is of no API; nothing is guessed from prose.
 
-use crate::json::{self, Value};
-use crate::sse::{self, Sniff};
+use crate::parse::json::{self, Value};
+use crate::parse::sse::{self, Sniff};
 
 /// `object` of an answer or chunk, and the path it is the answer of.
 const BY_OBJECT: [(&str, &str); 4] = [

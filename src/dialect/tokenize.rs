@@ -4,11 +4,13 @@
 //! `inputs`. How many tokens a text comes to is an answer and no usage, so it is not read as such. Knows nothing of other
 //! dialects.
 
-use super::member::{decode, keep, members, typed};
-use super::openai::{length, unary::Unary};
-use super::{Dialect, Reader, path};
-use crate::exchange::{Call, Problems, Request};
-use crate::json::Value;
+use crate::dialect::contract::{Dialect, Reader};
+use crate::dialect::kit::member::{decode, keep, members, typed};
+use crate::dialect::kit::unary::Unary;
+use crate::dialect::kit::{path, prompt};
+use crate::dialect::part::{PromptKind, Visitor};
+use crate::exchange::{Operation, Problems, Request};
+use crate::parse::json::Value;
 
 /// The dialect, in one of its two directions.
 pub(super) struct Tokenize {
@@ -29,8 +31,8 @@ pub(super) static DETOKENIZE: Tokenize = Tokenize {
 };
 
 impl Dialect for Tokenize {
-    fn call(&self) -> Call {
-        Call::Tokenize
+    fn operation(&self) -> Operation {
+        Operation::Tokenize
     }
 
     fn route(&self) -> &'static str {
@@ -41,15 +43,22 @@ impl Dialect for Tokenize {
         method == "POST" && path::ends_in(path, &[self.tail])
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        visitor: &mut dyn Visitor,
+    ) {
         let text = decode(body);
         let names = ["model", "prompt", "content", "inputs", "messages"];
         let Some([model, texts @ .., messages]) = members(&text, names, problems) else {
             return;
         };
         request.model = typed(model, problems, Value::as_text).map(keep);
-        let messages = || length::messages(messages?);
-        request.prompt_chars = length::all_texts(texts).or_else(messages);
+        if !prompt::texts(texts, PromptKind::Unknown, visitor) {
+            prompt::messages(messages, PromptKind::Unknown, visitor);
+        }
     }
 
     fn reader(&self) -> Box<dyn Reader> {

@@ -2,7 +2,7 @@
 //!
 //! One with a quirk is one that the reference does not have. The tables are sorted by name.
 
-use crate::dialect::unknown::Known;
+use crate::dialect::kit::unknown::Known;
 use crate::exchange::Quirk::{
     CachedElsewhere, EmptyFinish, MoreUsage, UnlistedFinish, WholeMessage,
 };
@@ -43,18 +43,29 @@ pub(super) const USAGE: &[Known] = &[
     ("cache_read_input_tokens", None),
     ("cached_tokens", Some(CachedElsewhere)),
     ("completion_tokens", Some(MoreUsage)),
+    ("completion_tokens_details", Some(MoreUsage)),
     ("cost", Some(MoreUsage)),
     ("cost_details", Some(MoreUsage)),
     ("inference_geo", None),
     ("input_tokens", None),
+    ("input_tokens_details", Some(MoreUsage)),
     ("is_byok", Some(MoreUsage)),
     ("iterations", None),
     ("output_tokens", None),
     ("output_tokens_details", None),
+    ("prompt_cache_hit_tokens", Some(CachedElsewhere)),
+    ("prompt_cache_miss_tokens", Some(CachedElsewhere)),
     ("prompt_tokens", Some(MoreUsage)),
     ("prompt_tokens_details", Some(CachedElsewhere)),
+    ("reasoning_tokens", Some(MoreUsage)),
     ("server_tool_use", None),
     ("service_tier", None),
     ("speed", None),
     ("total_tokens", Some(MoreUsage)),
+];
+
+/// Of the details of its output tokens.
+pub(super) const DETAILS: &[Known] = &[
+    ("reasoning_tokens", Some(MoreUsage)),
+    ("thinking_tokens", None),
 ];

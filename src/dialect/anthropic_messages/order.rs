@@ -4,7 +4,7 @@
 
 /// What came last of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum EventOrder {
     /// Nothing.
     #[default]
     Before,
@@ -18,7 +18,7 @@ pub(super) enum Place {
     Over,
 }
 
-impl Place {
+impl EventOrder {
     /// Goes on by an event of this type, wherever it may stand. Says whether it was in its order; one that has none always
     /// is.
     pub(super) fn follow(&mut self, kind: &str) -> bool {
@@ -44,8 +44,8 @@ mod tests {
 
     /// The events that are out of order.
     fn odd<'a>(kinds: &[&'a str]) -> Vec<&'a str> {
-        let mut place = Place::default();
-        let odd = kinds.iter().filter(|kind| !place.follow(kind));
+        let mut order = EventOrder::default();
+        let odd = kinds.iter().filter(|kind| !order.follow(kind));
         odd.copied().collect()
     }
 

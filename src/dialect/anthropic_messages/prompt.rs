@@ -1,102 +1,119 @@
-//! What a request for a message gives the model to read, text by text.
-//!
-//! Images, documents and the provider's own tools make the whole prompt uncountable.
+//! What a request for a message gives the model to read.
 
-use crate::dialect::Prompt;
-use crate::dialect::member::{array, decode};
-use crate::dialect::typed::type_of;
-use crate::json::{self, Kind, Value};
+use crate::dialect::kit::{media, prompt};
+use crate::dialect::part::{CallPart, Message, Part, Place, PromptKind, Role, Visitor, Words};
+use crate::parse::json::{Kind, Text, Value};
 
-/// The prompt: what the system says, the messages, and the tools. `None` where not all of it is text.
-pub(super) fn read(body: &[u8]) -> Option<Prompt> {
-    let body = decode(body);
-    let [system, messages, tools, servers] =
-        json::parse(body.as_bytes())
-            .ok()?
-            .select(["system", "messages", "tools", "mcp_servers"]);
-    if servers.is_some_and(|servers| servers.elements().next().is_some()) {
-        return None;
-    }
-    let mut prompt = Prompt::of_messages();
+/// Types of the tools that the client runs; its own may have none.
+const CLIENT_TOOLS: &[&str] = &["", "custom"];
+
+/// Shows what the system says, the messages, and the tools.
+pub(super) fn show(
+    [system, messages, tools, servers]: [Option<Value<'_>>; 4],
+    visitor: &mut dyn Visitor,
+) {
+    let Some(messages) = messages.filter(|messages| messages.kind() == Kind::Array) else {
+        return;
+    };
+    visitor.prompt(PromptKind::Messages);
     if let Some(system) = system.filter(|system| !system.is_null()) {
-        prompt.begin_message();
-        prompt.read(system)?;
+        show_message(Role::System, system, Some(system), visitor);
     }
-    for message in messages.and_then(array)?.elements() {
-        prompt.begin_message();
-        read_content(message.get("content")?, &mut prompt)?;
+    let mut messages = messages.elements();
+    while let Some((message, found)) = messages.next_selecting(["role", "content"]) {
+        let [role, content] = found;
+        show_message(prompt::role_of(role), message, content, visitor);
     }
-    // The client's own have no type, or this one.
-    prompt.read_tools(tools, &["", "custom"])?;
-    Some(prompt)
+    prompt::tools(tools, Some(CLIENT_TOOLS), visitor);
+    if servers.is_some_and(|servers| servers.elements().next().is_some()) {
+        // The definitions of their tools are fetched by the provider.
+        visitor.part(Place::said_by(Role::System), &Part::Hidden);
+    }
 }
 
-fn read_content(content: Value<'_>, prompt: &mut Prompt) -> Option<()> {
-    if content.kind() != Kind::Array {
-        return prompt.read(content);
+fn show_message(
+    role: Role,
+    item: Value<'_>,
+    content: Option<Value<'_>>,
+    visitor: &mut dyn Visitor,
+) {
+    visitor.message(&Message {
+        role,
+        name: None,
+        id: None,
+        item,
+    });
+    let place = Place::said_by(role);
+    match content {
+        Some(content) => show_content(content, place, visitor),
+        None => visitor.part(place, &Part::Other(item)),
     }
-    for block in content.elements() {
-        match &*type_of(block) {
-            "text" => prompt.read(block.get("text")?)?,
-            "thinking" => prompt.read(block.get("thinking")?)?,
-            "tool_use" => {
-                prompt.read(block.get("name")?)?;
-                prompt.read_json(block.get("input")?);
+}
+
+/// Shows a text, or a list of blocks.
+fn show_content(content: Value<'_>, place: Place, visitor: &mut dyn Visitor) {
+    match content.kind() {
+        Kind::Array => {
+            let mut blocks = content.elements();
+            let mut number = 0;
+            while let Some((block, found)) = blocks.next_selecting(BLOCK) {
+                show_block((number, block), found, place, visitor);
+                number += 1;
             }
-            // One without content only says that the tool ran.
-            "tool_result" => {
-                let result = block.get("content");
-                result.map_or(Some(()), |content| prompt.read(content))?;
-            }
-            _ => return None,
         }
+        _ => prompt::content(content, place, visitor),
     }
-    Some(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The members of a block that are read.
+const BLOCK: [&str; 8] = [
+    "type",
+    "text",
+    "thinking",
+    "content",
+    "id",
+    "name",
+    "input",
+    "tool_use_id",
+];
 
-    #[test]
-    fn a_prompt_is_the_system_the_messages_and_the_tools() {
-        let body = br#"{"model":"m","system":[{"type":"text","text":"Be brief."}],"messages":[
-            {"role":"user","content":"How deep?"},
-            {"role":"assistant","content":[{"type":"thinking","thinking":"Look.","signature":"s"},
-                {"type":"text","text":"One moment."},{"type":"tool_use","id":"t","name":"gauge","input":{"at":1}}]},
-            {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"3.2 m"}]},
-                {"type":"tool_result","tool_use_id":"u"}]}],
-            "tools":[{"name":"gauge"}]}"#;
-        let prompt = read(body).unwrap();
-        let texts = [
-            "Be brief.",
-            "How deep?",
-            "Look.",
-            "One moment.",
-            "gauge",
-            r#"{"at":1}"#,
-            "3.2 m",
-            r#"{"name":"gauge"}"#,
-        ];
-        assert_eq!(prompt.texts, texts);
-        assert_eq!(prompt.tokens, 3 + 4 * 4);
-    }
-
-    #[test]
-    fn what_is_no_text_or_is_the_providers_cannot_be_counted() {
-        let user = r#""messages":[{"role":"user","content":"a"}]"#;
-        assert!(read(format!("{{{user}}}").as_bytes()).is_some());
-        for body in [
-            format!(r#"{{{user},"tools":[{{"type":"web_search_20250305","name":"web_search"}}]}}"#),
-            format!(r#"{{{user},"mcp_servers":[{{"type":"url"}}]}}"#),
-            r#"{"messages":[{"content":[{"type":"image","source":{}}]}]}"#.to_owned(),
-            r#"{"messages":[{"content":[{"type":"tool_result","content":[{"type":"image"}]}]}]}"#
-                .to_owned(),
-            r#"{"messages":[{}]}"#.to_owned(),
-            "{}".to_owned(),
-            "no json".to_owned(),
-        ] {
-            assert_eq!(read(body.as_bytes()), None, "{body}");
+fn show_block<'a>(
+    (number, block): (u64, Value<'a>),
+    [kind, text, thinking, content, id, name, input, result_of]: [Option<Value<'a>>; BLOCK.len()],
+    place: Place,
+    visitor: &mut dyn Visitor,
+) {
+    let kind = kind.and_then(Value::as_text);
+    match &*kind.map(Text::decode).unwrap_or_default() {
+        "thinking" => prompt::text(thinking, Part::Reasoning, place, visitor),
+        "redacted_thinking" => visitor.part(place, &Part::Hidden),
+        "tool_use" => {
+            let call = CallPart {
+                number,
+                id: prompt::words(id),
+                name: prompt::words(name),
+                arguments: input.map(Words::of_json),
+                again: false,
+            };
+            visitor.part(place, &Part::ToolCall(call));
+        }
+        // None lies in another.
+        "tool_result" if place.role != Role::Tool => {
+            let place = Place::said_by(Role::Tool);
+            visitor.part(place, &Part::ToolResult(prompt::words(result_of)));
+            // One without content only says that the tool ran.
+            if let Some(content) = content {
+                show_content(content, place, visitor);
+            }
+        }
+        "text" if text.is_some() => prompt::text(text, Part::Text, place, visitor),
+        kind => {
+            let binary = media::binary(kind, block);
+            visitor.part(place, &binary.map_or(Part::Other(block), Part::Binary));
+            // Of what is not known some may be text, such as what a tool of the provider's found.
+            prompt::text(text, Part::Inner, place, visitor);
+            let inner = content.into_iter().flat_map(Value::elements);
+            inner.for_each(|block| prompt::text(block.get("text"), Part::Inner, place, visitor));
         }
     }
 }

@@ -1,33 +1,35 @@
 //! Reads one message: its events, or the whole of it.
 
 use super::known::{EVENTS, REASONS};
-use super::order::Place;
-use super::usage::Reported;
-use crate::dialect::member::{self, add_text, count, keep, typed};
-use crate::dialect::openai::{error, note_error, read_identity};
-use crate::dialect::typed::{Calls, Key, Typed, the_choice, type_of};
-use crate::dialect::unknown::{Known, check_name};
-use crate::dialect::{Facts, Output};
-use crate::exchange::Quirk;
-use crate::json::{Text, Value};
+use super::order::EventOrder;
+use super::usage;
+use crate::dialect::contract::{Facts, Output};
+use crate::dialect::kit::chunks::read_identity;
+use crate::dialect::kit::error::note_failed_finish;
+use crate::dialect::kit::item_calls::{ItemCalls, ItemKey};
+use crate::dialect::kit::member::{self, count, keep, typed};
+use crate::dialect::kit::typed::{Typed, the_choice, type_of};
+use crate::dialect::kit::unknown::{Known, check_name};
+use crate::dialect::part::Part;
+use crate::exchange::{Quirk, ToolKind};
+use crate::parse::json::{Text, Value};
 
 /// The message, as far as it has come.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    calls: Calls,
-    usage: Reported,
-    place: Place,
+pub(super) struct AnthropicMessage {
+    calls: ItemCalls,
+    order: EventOrder,
     /// Output came in events, so a whole message that follows repeats it.
     in_deltas: bool,
 }
 
-impl Typed for Answer {
+impl Typed for AnthropicMessage {
     const EVENTS: &'static [Known] = EVENTS;
 
     const HAS_NAMES: bool = true;
 
     fn typed(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
-        let in_order = self.place.follow(kind);
+        let in_order = self.order.follow(kind);
         facts.quirks.insert_if(!in_order, Quirk::EventOrder);
         let output = match kind {
             "message_start" => {
@@ -53,9 +55,8 @@ impl Typed for Answer {
     }
 
     fn whole(&mut self, answer: Value<'_>, facts: &mut Facts) -> Output {
-        let [content, stop, error] = answer.select(["content", "stop_reason", "error"]);
+        let [content, stop] = answer.select(["content", "stop_reason"]);
         self.read_envelope(answer, facts);
-        note_error(error.and_then(error::from_member), facts);
         note_stop(stop, facts);
         let content = typed(content, &mut facts.problems, member::array);
         let mut output = Output::default();
@@ -68,7 +69,7 @@ impl Typed for Answer {
     }
 }
 
-impl Answer {
+impl AnthropicMessage {
     fn read_start(&mut self, event: Value<'_>, facts: &mut Facts) {
         the_choice(&mut facts.response);
         let message = typed(event.get("message"), &mut facts.problems, member::object);
@@ -83,13 +84,13 @@ impl Answer {
     fn read_envelope(&mut self, message: Value<'_>, facts: &mut Facts) {
         let [id, model, usage] = message.select(["id", "model", "usage"]);
         read_identity([id, model, None, None], facts);
-        self.usage.merge(usage, facts);
+        usage::merge(usage, facts);
     }
 
     /// Reads what changes in the message as a whole: why it ended, and what it took.
     fn read_message_delta(&mut self, event: Value<'_>, facts: &mut Facts) {
         let [delta, usage] = event.select(["delta", "usage"]);
-        self.usage.merge(usage, facts);
+        usage::merge(usage, facts);
         let delta = typed(delta, &mut facts.problems, member::object);
         note_stop(delta.and_then(|delta| delta.get("stop_reason")), facts);
     }
@@ -116,34 +117,48 @@ impl Answer {
             "text" => output.content = read_content(block, facts),
             "thinking" => output.reasoning = read_thinking(block, facts),
             "redacted_thinking" => {
-                facts.generated.give_up();
+                facts.show(0, &Part::Hidden);
                 output.other = true;
             }
-            "tool_use" => output.tool_call = self.read_tool_use(block, index, whole, facts),
-            // Tools that the server runs, their results, and what is yet to be invented.
-            _ => facts.generated.give_up(),
+            "tool_use" => {
+                let tool = ToolKind::Function;
+                output.tool_call = self.read_tool_use(block, index, whole, tool, facts);
+            }
+            kind => {
+                // Tools that the server runs, their results, and what is yet to be invented.
+                let part = if whole {
+                    Part::Other(block)
+                } else {
+                    Part::Hidden
+                };
+                facts.show(0, &part);
+                if matches!(kind, "server_tool_use" | "mcp_tool_use") {
+                    self.read_tool_use(block, index, whole, ToolKind::Extension, facts);
+                }
+            }
         }
         output
     }
 
-    /// Notes the call of a client's tool. Says whether it was new.
+    /// Notes the call of a tool of this kind. Says whether it was new.
     fn read_tool_use(
         &mut self,
         block: Value<'_>,
         index: Option<u64>,
         whole: bool,
+        kind: ToolKind,
         facts: &mut Facts,
     ) -> bool {
         let [id, name, input] = block.select(["id", "name", "input"]);
         let id = typed(id, &mut facts.problems, Value::as_text);
         let name = typed(name, &mut facts.problems, Value::as_text);
-        let key = Key {
+        let key = ItemKey {
             call: id.filter(|id| !id.is_empty()),
             item: None,
             index,
         };
         let name = name.map(Text::decode).unwrap_or_default();
-        let new = self.calls.begin(key, &name, facts);
+        let new = self.calls.begin(key, (&name, kind), facts);
         // At a block's start the input is `{}`, and comes in fragments; some relays send it whole.
         let brings = |input: &Value<'_>| whole || input.members().next().is_some();
         if let Some(input) = input.filter(brings) {
@@ -169,7 +184,7 @@ impl Answer {
             "citations_delta" => output.other = true,
             // What is yet to be invented.
             _ => {
-                facts.generated.give_up();
+                facts.show(0, &Part::Other(delta));
                 output.other = true;
             }
         }
@@ -183,32 +198,31 @@ impl Answer {
         let Some(fragment) = typed(fragment, &mut facts.problems, Value::as_text) else {
             return output;
         };
-        let key = Key {
+        let key = ItemKey {
             index,
-            ..Key::default()
+            ..ItemKey::default()
         };
-        if self.calls.has(key, facts) {
+        if self.calls.has_client_call(key, facts) {
             self.calls.add(key, fragment, facts);
             output.tool_call = !fragment.is_empty();
         } else {
+            self.calls.add_known(key, fragment, facts);
             output.other = !fragment.is_empty();
         }
         output
     }
 }
 
-/// Counts the answer text of a block or delta. Says whether there was any.
+/// Shows the answer text of a block or delta. Says whether there was any.
 fn read_content(from: Value<'_>, facts: &mut Facts) -> bool {
     let text = typed(from.get("text"), &mut facts.problems, Value::as_text);
-    let length = &mut facts.response.content_chars;
-    text.is_some_and(|text| add_text(text, length, &mut facts.generated))
+    text.is_some_and(|text| facts.say(0, Part::Text, text))
 }
 
-/// Counts the reasoning text of a block or delta. Says whether there was any.
+/// Shows the reasoning text of a block or delta. Says whether there was any.
 fn read_thinking(from: Value<'_>, facts: &mut Facts) -> bool {
     let text = typed(from.get("thinking"), &mut facts.problems, Value::as_text);
-    let length = &mut facts.response.reasoning_chars;
-    text.is_some_and(|text| add_text(text, length, &mut facts.generated))
+    text.is_some_and(|text| facts.say(0, Part::Reasoning, text))
 }
 
 /// Notes why the message ended, in the wire's own word.
@@ -217,6 +231,7 @@ fn note_stop(reason: Option<Value<'_>>, facts: &mut Facts) {
     if let Some(reason) = reason {
         let unknown = (Quirk::UnknownFinishReason, "stop_reason");
         check_name(&reason.decode(), REASONS, unknown, facts);
+        note_failed_finish(reason, facts);
     }
     if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
         the_choice(&mut facts.response).finish_reason = Some(keep(reason));

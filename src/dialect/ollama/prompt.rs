@@ -1,87 +1,79 @@
-//! What a request of Ollama's own API gives the model to read, text by text.
+//! What a request of Ollama's own API gives the model to read.
 
-use crate::dialect::Prompt;
-use crate::dialect::member::decode;
-use crate::dialect::openai::prompt::{chat, plain};
-use crate::json::{self, Value};
+use crate::dialect::kit::{media, prompt};
+use crate::dialect::part::{Message, Part, Place, PromptKind, Role, Visitor};
+use crate::parse::json::Value;
 
-/// The prompt of a call, by the last segment of its path. `None` where not all of it is text, and where there is none: such
-/// a call only loads the model.
-pub(super) fn read(body: &[u8], last: &str) -> Option<Prompt> {
+/// The members that hold a prompt, whatever the path.
+pub(super) const MEMBERS: [&str; 9] = [
+    "messages", "tools", "input", "prompt", "system", "suffix", "raw", "images", "context",
+];
+
+/// Shows the prompt of a call, by the last segment of its path.
+pub(super) fn show(
+    found: [Option<Value<'_>>; MEMBERS.len()],
+    last: &str,
+    visitor: &mut dyn Visitor,
+) {
+    let [messages, tools, input, text, generate @ ..] = found;
     match last {
-        "chat" => chat(body).filter(|prompt| !prompt.texts.is_empty()),
-        "generate" => generate(body),
-        "embed" => plain(body, "input"),
-        _ => plain(body, "prompt"),
+        "chat" => {
+            // Without a message the call only loads the model.
+            let any = messages.is_some_and(|messages| messages.elements().next().is_some());
+            prompt::messages(messages, kind(any, PromptKind::Messages), visitor);
+            prompt::tools(tools, None, visitor);
+        }
+        "generate" => show_generate(text, generate, visitor),
+        "embed" => {
+            prompt::texts([input], PromptKind::Plain, visitor);
+        }
+        _ => {
+            prompt::texts([text], PromptKind::Plain, visitor);
+        }
     }
 }
 
 /// A prompt that the model's template makes a message of, unless it is `raw`.
-fn generate(body: &[u8]) -> Option<Prompt> {
-    let body = decode(body);
-    let [text, system, suffix, raw, images, context] = json::parse(body.as_bytes())
-        .ok()?
-        .select(["prompt", "system", "suffix", "raw", "images", "context"]);
-    let text = text.filter(|text| text.as_text().is_some_and(|text| !text.is_empty()))?;
-    if images.is_some_and(|images| images.elements().next().is_some()) {
-        return None;
+fn show_generate(
+    text: Option<Value<'_>>,
+    [system, suffix, raw, images, context]: [Option<Value<'_>>; 5],
+    visitor: &mut dyn Visitor,
+) {
+    let [text, system] = [text, system].map(|it| it.filter(|it| !it.is_null()));
+    if text.or(system).is_none() {
+        return;
     }
-    let mut prompt = if raw.and_then(Value::as_bool) == Some(true) {
-        Prompt::default()
+    let framed = raw.and_then(Value::as_bool) != Some(true);
+    let any = text.is_some_and(|text| text.as_text().is_some_and(|text| !text.is_empty()));
+    let framing = if framed {
+        PromptKind::Messages
     } else {
-        let mut prompt = Prompt::of_messages();
-        prompt.begin_message();
-        if let Some(system) = system {
-            prompt.begin_message();
-            prompt.read(system)?;
-        }
-        prompt
+        PromptKind::Plain
     };
-    prompt.read(text)?;
-    suffix.map_or(Some(()), |suffix| prompt.read(suffix))?;
-    // What came before, as tokens.
-    prompt.tokens += context.map_or(0, |context| context.elements().count() as u64);
-    Some(prompt)
+    visitor.prompt(kind(any, framing));
+    for (role, item) in [(Role::System, system), (Role::User, text)] {
+        let Some(item) = item else { continue };
+        if framed {
+            visitor.message(&Message {
+                role,
+                name: None,
+                id: None,
+                item,
+            });
+        }
+        prompt::text(Some(item), Part::Text, Place::said_by(role), visitor);
+    }
+    let place = Place::said_by(Role::User);
+    for image in images.into_iter().flat_map(Value::elements) {
+        visitor.part(place, &Part::Binary(media::image(image)));
+    }
+    prompt::text(suffix, Part::Suffix, place, visitor);
+    if let Some(context) = context.filter(|context| !context.is_null()) {
+        visitor.part(place, &Part::Context(context));
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counted(body: &str, last: &str) -> Option<(Vec<String>, u64)> {
-        read(body.as_bytes(), last).map(|prompt| (prompt.texts, prompt.tokens))
-    }
-
-    #[test]
-    fn a_prompt_is_a_message_unless_it_is_raw() {
-        let texts = |texts: &[&str]| texts.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
-        let framed = r#"{"prompt":"How deep?","system":"Be brief.","context":[1,2]}"#;
-        let expected = (texts(&["Be brief.", "How deep?"]), 3 + 2 * 4 + 2);
-        assert_eq!(counted(framed, "generate"), Some(expected));
-        let raw = r#"{"prompt":"How deep?","raw":true}"#;
-        assert_eq!(counted(raw, "generate"), Some((texts(&["How deep?"]), 0)));
-        let chat = r#"{"messages":[{"role":"assistant","content":"","tool_calls":[{"function":{"name":"gauge","arguments":{"at":1}}}]}]}"#;
-        let expected = (texts(&["", "gauge", r#"{"at":1}"#]), 3 + 4);
-        assert_eq!(counted(chat, "chat"), Some(expected));
-        let old = r#"{"prompt":"How deep?"}"#;
-        assert_eq!(counted(old, "embeddings"), Some((texts(&["How deep?"]), 0)));
-        let new = r#"{"input":["How","deep?"]}"#;
-        assert_eq!(counted(new, "embed"), Some((texts(&["How", "deep?"]), 0)));
-    }
-
-    #[test]
-    fn images_and_the_loading_of_a_model_cannot_be_counted() {
-        for (body, last) in [
-            (r#"{"prompt":"a","images":["aGk="]}"#, "generate"),
-            (r#"{"prompt":""}"#, "generate"),
-            (r#"{"model":"m"}"#, "generate"),
-            (r#"{"messages":[]}"#, "chat"),
-            (
-                r#"{"messages":[{"content":"a","images":["aGk="]}]}"#,
-                "chat",
-            ),
-        ] {
-            assert_eq!(counted(body, last), None, "{body}");
-        }
-    }
+/// A call without a text, which only loads the model, has no prompt of any kind.
+const fn kind(any: bool, kind: PromptKind) -> PromptKind {
+    if any { kind } else { PromptKind::Unknown }
 }

@@ -1,41 +1,43 @@
 //! Requests of Ollama's own API.
 
-use crate::dialect::member::{self, decode, keep, members, typed};
-use crate::dialect::openai::length;
-use crate::dialect::openai::request::{SAMPLING, read_sampling};
+use super::prompt;
+use crate::dialect::kit::cache::CacheParameters;
+use crate::dialect::kit::member::{self, decode, keep, typed};
+use crate::dialect::kit::sampling::{SAMPLING, read_sampling};
+use crate::dialect::part::Visitor;
 use crate::exchange::{OutputType, Problems, Request};
-use crate::json::{Kind, Value};
+use crate::parse::json::{self, Kind, Selection, Value};
 
-/// Reads a request body. `streams` says that an answer is streamed where the request does not say otherwise.
-pub(super) fn read(body: &[u8], streams: bool, request: &mut Request, problems: &mut Problems) {
+/// Reads a request body. `streams` says that an answer is streamed where the request does not say otherwise, `last` is the
+/// last segment of the path.
+pub(super) fn read(
+    body: &[u8],
+    (streams, last): (bool, &str),
+    request: &mut Request,
+    problems: &mut Problems,
+    visitor: &mut dyn Visitor,
+) {
     let text = decode(body);
-    let names = [
+    let mut asked = Selection::of([
         "model",
         "stream",
         "think",
         "format",
         "options",
         "dimensions",
-        "messages",
-        "system",
-        "prompt",
-        "input",
-    ];
-    let Some(
-        [
-            model,
-            stream,
-            think,
-            format,
-            options,
-            dimensions,
-            messages,
-            texts @ ..,
-        ],
-    ) = members(&text, names, problems)
-    else {
+    ]);
+    let mut held = Selection::of(prompt::MEMBERS);
+    let mut cache = CacheParameters::none();
+    let parsed = json::parse_object(&text, |key, value| {
+        asked.note(key, value);
+        held.note(key, value);
+        cache.note(key, value);
+    });
+    if parsed.is_err() {
+        problems.malformed += 1;
         return;
-    };
+    }
+    let [model, stream, think, format, options, dimensions] = asked.found;
     request.model = typed(model, problems, Value::as_text).map(keep);
     request.stream = match stream.filter(|stream| !stream.is_null()) {
         None => streams.then_some(true),
@@ -46,8 +48,8 @@ pub(super) fn read(body: &[u8], streams: bool, request: &mut Request, problems: 
     request.reasoning_level = typed(effort, problems, Value::as_text).map(keep);
     request.output_type = format.and_then(output_type);
     request.dimensions = typed(dimensions, problems, Value::as_i64);
-    let messages = messages.and_then(length::messages);
-    request.prompt_chars = messages.or_else(|| length::all_texts(texts));
+    cache.show(visitor);
+    prompt::show(held.found, last, visitor);
     if let Some(options) = typed(options, problems, member::object) {
         read_options(options, request, problems);
     }

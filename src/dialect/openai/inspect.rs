@@ -4,12 +4,13 @@
 //! the unknown. What it costs is paid by chunks that are read in full only, of which the first are inspected, and those
 //! that end a choice or have none; a stream whose chunks are all alike has no news after that.
 
-use super::{Envelope, known};
-use crate::dialect::Facts;
-use crate::dialect::member::{count, is_odd_count};
-use crate::dialect::unknown::{check_members, note_name};
+use super::known;
+use crate::dialect::contract::Facts;
+use crate::dialect::kit::chunks::Envelope;
+use crate::dialect::kit::member::{count, is_odd_count};
+use crate::dialect::kit::unknown::{check_members, note_name};
 use crate::exchange::Quirk;
-use crate::json::{Kind, Text, Value};
+use crate::parse::json::{Kind, Text, Value};
 
 /// Chunks that are inspected whatever is in them.
 const INSPECTED: u8 = 32;
@@ -51,8 +52,10 @@ impl Inspection {
             vendor.is_some_and(|usage| !usage.is_null()),
             Quirk::VendorUsage,
         );
+        // What a choice has at its end may be its own.
+        let of_one = facts.response.choices.len() > 1 && choices.is_none_or(may_end);
         for usage in [vendor, usage].into_iter().flatten() {
-            inspect_usage(usage, facts);
+            inspect_usage(usage, of_one, facts);
         }
         for (position, choice) in some.into_iter().flat_map(Value::elements).enumerate() {
             inspect_choice(choice, position as u64, facts);
@@ -134,7 +137,7 @@ fn inspect_choice(choice: Value<'_>, position: u64, facts: &mut Facts) {
         inspect_finish(reason, index, facts);
     }
     if let Some(usage) = usage {
-        inspect_usage(usage, facts);
+        inspect_usage(usage, facts.response.choices.len() > 1, facts);
     }
     if let Some(delta) = delta {
         inspect_message(delta, "choices[].delta", facts);
@@ -187,7 +190,8 @@ fn inspect_message(message: Value<'_>, place: &'static str, facts: &mut Facts) {
     }
 }
 
-fn inspect_usage(usage: Value<'_>, facts: &mut Facts) {
+/// Inspects usage; `of_one` if it may be that of one choice of several, of which what came before says nothing.
+fn inspect_usage(usage: Value<'_>, of_one: bool, facts: &mut Facts) {
     let unknown = (Quirk::UnknownUsageMember, "usage");
     check_members(usage, known::usage, unknown, facts);
     let [input, output, total, input_details, output_details] = usage.select([
@@ -223,13 +227,15 @@ fn inspect_usage(usage: Value<'_>, facts: &mut Facts) {
         before.output_tokens,
         before.total_tokens,
     ];
-    let running = facts.response.streamed && earlier.iter().any(Option::is_some);
+    let goes_on = facts.response.streamed && !of_one;
+    let running = goes_on && earlier.iter().any(Option::is_some);
     let differs = |now: Option<u64>, before: Option<u64>| {
         let both = now.zip(before).filter(|(now, before)| now.min(before) > &0);
         both.map(|(now, before)| now.cmp(&before))
     };
-    let contradicts = differs(input, earlier[0]).is_some_and(std::cmp::Ordering::is_ne)
-        || differs(output, earlier[1]).is_some_and(std::cmp::Ordering::is_lt);
+    let contradicts = goes_on
+        && (differs(input, earlier[0]).is_some_and(std::cmp::Ordering::is_ne)
+            || differs(output, earlier[1]).is_some_and(std::cmp::Ordering::is_lt));
     let zero = input == Some(0) || total == Some(0);
     facts.quirks.insert_if(running, Quirk::RunningUsage);
     facts.quirks.insert_if(contradicts, Quirk::UsageContradicts);

@@ -17,6 +17,9 @@ pub(super) fn envelope(name: &str) -> Result<Option<Quirk>, ()> {
         | "base_resp"
         | "citations"
         | "content"
+        | "copilot_annotations"
+        | "copilot_usage"
+        | "ec_transfer_params"
         | "images"
         | "input_sensitive"
         | "input_sensitive_type"
@@ -30,16 +33,24 @@ pub(super) fn envelope(name: &str) -> Result<Option<Quirk>, ()> {
         | "output_sensitive_int"
         | "output_sensitive_type"
         | "prompt_logprobs"
+        | "prompt_text"
         | "prompt_token_ids"
         | "provider"
+        | "provider_specific_fields"
         | "related_questions"
         | "request_id"
         | "runtime"
         | "search_results"
+        | "sglext"
         | "stats"
+        | "stream_options"
         | "time_info"
         | "timings"
         | "usage_breakdown"
+        | "vertex_ai_citation_metadata"
+        | "vertex_ai_grounding_metadata"
+        | "vertex_ai_safety_results"
+        | "vertex_ai_url_context_metadata"
         | "web_search"
         | "x_groq" => Ok(Some(OwnMembers)),
         "prompt_annotations" | "prompt_filter_results" => Ok(Some(PromptFilter)),
@@ -55,12 +66,17 @@ pub(super) fn choice(name: &str) -> Result<Option<Quirk>, ()> {
         "content_filter_offsets" | "content_filter_result" | "content_filter_results" => {
             Ok(Some(ChoiceFilter))
         }
-        "error"
+        "enhancements"
+        | "error"
         | "hidden_states"
         | "matched_stop"
+        | "meta_info"
         | "native_finish_reason"
+        | "output_ids"
+        | "output_token_logprobs"
         | "prompt_logprobs"
         | "prompt_token_ids"
+        | "provider_specific_fields"
         | "routed_experts"
         | "seed"
         | "stop_reason"
@@ -77,7 +93,9 @@ pub(super) fn message(name: &str) -> Result<Option<Quirk>, ()> {
         | "tool_calls" => Ok(None),
         "images" => Ok(Some(Images)),
         "encrypted_content"
+        | "cot_id"
         | "extra_content"
+        | "reasoning_opaque"
         | "reasoning_signature"
         | "signature"
         | "thought_signature" => Ok(Some(OpaqueState)),
@@ -86,9 +104,12 @@ pub(super) fn message(name: &str) -> Result<Option<Quirk>, ()> {
         | "context"
         | "executed_tools"
         | "name"
-        | "provider_specific_fields" => Ok(Some(OwnMembers)),
-        "reasoning" | "reasoning_content" | "reasoning_details" | "thinking"
-        | "thinking_blocks" => Ok(Some(Reasoning)),
+        | "provider_specific_fields"
+        | "reasoning_items" => Ok(Some(OwnMembers)),
+        "cot_summary" | "reasoning" | "reasoning_content" | "reasoning_details"
+        | "reasoning_text" | "thinking" | "thinking_blocks" | "thinking_content" => {
+            Ok(Some(Reasoning))
+        }
         _ => Err(()),
     }
 }
@@ -112,7 +133,11 @@ pub(super) fn usage(name: &str) -> Result<Option<Quirk>, ()> {
         | "prompt_tokens_details"
         | "total_tokens" => Ok(None),
         "cache_creation_input_tokens"
+        | "cache_creation"
+        | "cache_creation_tokens"
         | "cache_read_input_tokens"
+        | "cache_read_tokens"
+        | "cache_write_tokens"
         | "cached_tokens"
         | "prompt_cache_hit_tokens"
         | "prompt_cache_miss_tokens" => Ok(Some(CachedElsewhere)),
@@ -121,9 +146,11 @@ pub(super) fn usage(name: &str) -> Result<Option<Quirk>, ()> {
         | "cost"
         | "cost_details"
         | "cost_in_usd_ticks"
+        | "inference_geo"
         | "input_tokens"
         | "input_tokens_details"
         | "is_byok"
+        | "iterations"
         | "num_search_queries"
         | "num_sources_used"
         | "output_tokens"
@@ -134,6 +161,9 @@ pub(super) fn usage(name: &str) -> Result<Option<Quirk>, ()> {
         | "reasoning_tokens"
         | "search_context_size"
         | "server_tool_use"
+        | "service_tier"
+        | "speed"
+        | "thinking_tokens"
         | "total_characters"
         | "total_time" => Ok(Some(MoreUsage)),
         _ => Err(()),
@@ -149,9 +179,20 @@ pub(super) fn details(name: &str) -> Result<Option<Quirk>, ()> {
         | "cached_tokens"
         | "reasoning_tokens"
         | "rejected_prediction_tokens" => Ok(None),
-        "cache_creation_tokens" | "image_tokens" | "text_tokens" | "video_tokens" => {
-            Ok(Some(MoreUsage))
-        }
+        "audio_length_seconds"
+        | "cache_creation_input_tokens"
+        | "cache_creation_token_details"
+        | "cache_creation_tokens"
+        | "character_count"
+        | "google_maps_grounding_requests"
+        | "image_count"
+        | "image_tokens"
+        | "text_tokens"
+        | "thinking_tokens"
+        | "tool_use_tokens"
+        | "video_length_seconds"
+        | "video_tokens"
+        | "web_search_requests" => Ok(Some(MoreUsage)),
         _ => Err(()),
     }
 }
@@ -166,9 +207,11 @@ pub(super) fn finish_reason(reason: &str) -> Result<Option<Quirk>, ()> {
         "stop",
         "tool_calls",
     ];
-    /// Those of DeepSeek, OpenRouter, Zhipu, TGI, Gemini, Mistral, vLLM and SGLang.
-    const OTHERS: [&str; 16] = [
+    /// Those of DeepSeek, OpenRouter, Zhipu, TGI, Gemini, Mistral, vLLM, SGLang and lmdeploy.
+    const OTHERS: [&str; 20] = [
+        "MALFORMED_FUNCTION_CALL",
         "MAX_TOKENS",
+        "RECITATION",
         "SAFETY",
         "STOP",
         "abort",
@@ -178,8 +221,10 @@ pub(super) fn finish_reason(reason: &str) -> Result<Option<Quirk>, ()> {
         "error",
         "insufficient_system_resource",
         "max_tokens",
+        "model_context_window_exceeded",
         "model_length",
         "network_error",
+        "parse_error",
         "repetition",
         "sensitive",
         "stop_sequence",

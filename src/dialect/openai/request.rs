@@ -1,36 +1,44 @@
-//! What chat and text completion requests share.
+//! What a request for a chat or text completion asks for.
 
-use crate::dialect::member::{self, decode, keep, typed};
+use crate::dialect::kit::cache::CacheParameters;
+use crate::dialect::kit::forced::{self, forced_tool};
+use crate::dialect::kit::member::{self, decode, keep, typed};
+use crate::dialect::kit::sampling::{SAMPLING, format_type, read_sampling};
 use crate::exchange::{OutputType, Problems, Request};
-use crate::json::{self, Kind, Selection, Value};
+use crate::parse::json::{self, Selection, Value};
 
-/// Most stop sequences that are kept; the API allows four.
-const STOPS_KEPT: usize = 16;
-
-/// Reads a request body. `prompt` names the member that holds the prompt, `prompt_chars` measures it.
-pub(in crate::dialect) fn read(
+/// Reads a request body. `prompt` names the members that hold the prompt, which `show` gets with what its cache depends on.
+pub(super) fn read<const N: usize>(
     body: &[u8],
-    prompt: &'static str,
-    prompt_chars: impl FnOnce(Value<'_>) -> Option<u64>,
+    prompt: [&'static str; N],
+    show: impl FnOnce([Option<Value<'_>>; N], &CacheParameters<'_>),
     request: &mut Request,
     problems: &mut Problems,
 ) {
     let text = decode(body);
+    let mut prompt = Selection::of(prompt);
     let mut general = Selection::of([
-        prompt,
         "model",
         "stream",
         "reasoning_effort",
         "service_tier",
         "response_format",
         "modalities",
+        // What gateways know a conversation by: OpenRouter, LiteLLM.
+        "session_id",
+        "litellm_session_id",
     ]);
     let mut limits = Selection::of(["max_completion_tokens", "max_tokens", "n"]);
     let mut sampling = Selection::of(SAMPLING);
+    let mut cache = CacheParameters::none();
+    let mut tools = Selection::of(forced::MEMBERS);
     let parsed = json::parse_object(&text, |key, value| {
-        general.note(key, value);
-        limits.note(key, value);
-        sampling.note(key, value);
+        let noted = prompt.note(key, value) || general.note(key, value) || limits.note(key, value);
+        if !noted {
+            sampling.note(key, value);
+        }
+        cache.note(key, value);
+        tools.note(key, value);
     });
     if parsed.is_err() {
         problems.malformed += 1;
@@ -41,54 +49,25 @@ pub(in crate::dialect) fn read(
     request.max_tokens = limit.or(old_limit);
     request.choice_count = choices;
     read_sampling(sampling.found, request, problems);
-    let [prompt, model, stream, effort, tier, format, modalities] = general.found;
+    let [
+        model,
+        stream,
+        effort,
+        tier,
+        format,
+        modalities,
+        session,
+        litellm_session,
+    ] = general.found;
     let mut text = |member| typed(member, problems, Value::as_text).map(keep);
     request.model = text(model);
     request.reasoning_level = text(effort);
     request.service_tier = text(tier);
+    request.conversation_id = text(session.or(litellm_session));
     request.stream = typed(stream, problems, Value::as_bool);
     request.output_type = output_type(format, modalities, problems);
-    request.prompt_chars = prompt.and_then(prompt_chars);
-}
-
-/// What [`read_sampling`] reads, in its order.
-pub(in crate::dialect) const SAMPLING: [&str; 7] = [
-    "top_k",
-    "seed",
-    "temperature",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "stop",
-];
-
-/// Reads how tokens are chosen and when to stop.
-pub(in crate::dialect) fn read_sampling(
-    found: [Option<Value<'_>>; SAMPLING.len()],
-    request: &mut Request,
-    problems: &mut Problems,
-) {
-    let [top_k, seed, temperature, top_p, frequency, presence, stop] = found;
-    request.top_k = typed(top_k, problems, Value::as_i64);
-    request.seed = typed(seed, problems, Value::as_i64);
-    let mut float = |member| typed(member, problems, Value::as_f64);
-    request.temperature = float(temperature);
-    request.top_p = float(top_p);
-    request.frequency_penalty = float(frequency);
-    request.presence_penalty = float(presence);
-    request.stop_sequences = typed(stop, problems, stop_sequences);
-}
-
-/// One stop sequence or several.
-pub(in crate::dialect) fn stop_sequences(stop: Value<'_>) -> Option<Vec<String>> {
-    match stop.kind() {
-        Kind::String => stop.as_text().map(|text| vec![keep(text)]),
-        Kind::Array => {
-            let texts = stop.elements().take(STOPS_KEPT);
-            texts.map(|element| element.as_text().map(keep)).collect()
-        }
-        _ => None,
-    }
+    request.forced_tool = forced_tool(tools.found);
+    show(prompt.found, &cache);
 }
 
 /// The format asked for by `response_format`, else by `modalities`.
@@ -101,18 +80,4 @@ fn output_type(
     let speaks = |name: Value<'_>| name.as_text().is_some_and(|name| name.is("audio"));
     let speech = modalities.is_some_and(|names| names.elements().any(speaks));
     format_type(format, problems).or(speech.then_some(OutputType::Speech))
-}
-
-/// The type of a format that is asked for by an object.
-pub(in crate::dialect) fn format_type(
-    format: Option<Value<'_>>,
-    problems: &mut Problems,
-) -> Option<OutputType> {
-    let format = typed(format, problems, member::object)?;
-    let name = typed(format.get("type"), problems, Value::as_text)?;
-    match &*name.decode() {
-        "json_object" | "json_schema" => Some(OutputType::Json),
-        "text" => Some(OutputType::Text),
-        _ => None,
-    }
 }

@@ -6,25 +6,16 @@
 //! the same facts once more; only the text is new. It brought a chunk from 12,200 instructions to 2,600, framing and
 //! folding included (`cargo bench --bench observe` under callgrind).
 
-use super::message::REASONING;
-use crate::dialect::Output;
-use crate::json::{self, Kind, Text, Value};
+use crate::dialect::contract::Output;
+use crate::dialect::kit::choice::DeltaText;
+use crate::dialect::kit::message::REASONING;
+use crate::parse::json::{self, Kind, Text, Value};
 
 /// Templates that may be made in vain, one after another, before a stream is taken for one whose envelopes all differ.
 const VAIN_MAX: u8 = 8;
 
 /// OpenAI's padding against guessing by length: a string of its own on each chunk, which nobody reads.
 const PADDING: &str = "obfuscation";
-
-/// What the text of a chunk is.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) enum Of {
-    /// The answer.
-    #[default]
-    Content,
-    /// The reasoning before it.
-    Reasoning,
-}
 
 /// The chunk that was last read in full, if it is one that others may repeat.
 #[derive(Debug, Default)]
@@ -35,14 +26,15 @@ pub(super) struct Template {
     after: String,
     /// From behind the padding to the chunk's end; `None` without padding.
     padded: Option<String>,
-    of: Of,
+    of: DeltaText,
     /// Templates made since the last chunk that fitted one.
     vain: u8,
 }
 
 impl Template {
     /// The text of a chunk that fits; `None` where the chunk must be read in full.
-    pub(super) fn text<'a>(&mut self, chunk: &'a [u8]) -> Option<(Of, Text<'a>)> {
+    #[inline]
+    pub(super) fn text<'a>(&mut self, chunk: &'a [u8]) -> Option<(DeltaText, Text<'a>)> {
         if self.before.is_empty() {
             return None;
         }
@@ -50,10 +42,13 @@ impl Template {
         let rest = chunk.strip_prefix(self.before.as_bytes())?;
         let end = self.padded.as_ref().unwrap_or(&self.after);
         let rest = std::str::from_utf8(rest.strip_suffix(end.as_bytes())?).ok()?;
-        let (text, rest) = string(rest)?;
+        let (text, rest) = json::parse_string_prefix(rest).ok()?;
         let rest = match self.padded {
             None => rest,
-            Some(_) => string(rest.strip_prefix(&*self.after)?)?.1,
+            Some(_) => {
+                let padding = rest.strip_prefix(&*self.after)?;
+                json::parse_string_prefix(padding).ok()?.1
+            }
         };
         if !rest.is_empty() {
             return None;
@@ -96,7 +91,7 @@ impl Template {
 }
 
 /// The one text in the delta of a chunk's only choice.
-fn only_text(object: Value<'_>, output: Output) -> Option<(Of, Value<'_>)> {
+fn only_text(object: Value<'_>, output: Output) -> Option<(DeltaText, Value<'_>)> {
     if output.tool_call || output.audio || output.other {
         return None;
     }
@@ -108,9 +103,9 @@ fn only_text(object: Value<'_>, output: Output) -> Option<(Of, Value<'_>)> {
         let named = delta.select(REASONING).into_iter().flatten();
         let mut there = named.filter(|member| !member.is_null());
         let only = there.next().filter(|_| there.next().is_none());
-        (Of::Reasoning, only.filter(|_| !output.content)?)
+        (DeltaText::Reasoning, only.filter(|_| !output.content)?)
     } else {
-        (Of::Content, delta.get("content")?)
+        (DeltaText::Content, delta.get("content")?)
     };
     (text.kind() == Kind::String).then_some((of, text))
 }
@@ -119,50 +114,46 @@ fn only_text(object: Value<'_>, output: Output) -> Option<(Of, Value<'_>)> {
 fn around<'a>(whole: &'a str, part: Value<'_>) -> Option<(&'a str, &'a str)> {
     let at = part.raw().as_ptr().addr() - whole.as_ptr().addr();
     let (before, rest) = whole.split_at(at);
-    Some((before, string(rest)?.1))
-}
-
-/// The string at the beginning of `json`, and what follows it and its white space.
-fn string(json: &str) -> Option<(Text<'_>, &str)> {
-    if !json.starts_with('"') {
-        return None;
-    }
-    let (value, rest) = json::parse_prefix(json).ok()?;
-    Some((value.as_text()?, rest))
+    Some((before, json::parse_string_prefix(rest).ok()?.1))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Answer;
+    use super::super::Completion;
     use super::*;
-    use crate::dialect::{Facts, Generated, Reader};
+    use crate::dialect::contract::{Facts, Reader};
+    use crate::dialect::fold::{AnswerFolds, Texts};
+    use crate::dialect::kit::chunks::ChunkReader;
     use proptest::prelude::*;
 
     /// What a reader makes of some chunks, and how many of them fitted a template.
-    fn read(mut answer: Answer, chunks: &[Vec<u8>]) -> (Facts, Vec<Output>, usize) {
+    fn read(
+        mut reader: ChunkReader<Completion>,
+        chunks: &[Vec<u8>],
+    ) -> (Facts, Vec<Output>, usize) {
         let (mut outputs, mut fitted) = (Vec::new(), 0);
         let mut facts = Facts {
-            generated: Generated::begin(),
+            folds: AnswerFolds::gathering(Texts::default()),
             ..Facts::default()
         };
         for chunk in chunks {
-            fitted += usize::from(answer.template.text(chunk).is_some());
-            outputs.push(answer.event(b"", chunk, &mut facts));
+            fitted += usize::from(reader.0.template.text(chunk).is_some());
+            outputs.push(reader.event(b"", chunk, &mut facts));
         }
         (facts, outputs, fitted)
     }
 
     /// Reads chunks with templates and in full, compares, and says how many fitted.
     fn compare(chunks: &[Vec<u8>]) -> usize {
-        let mut in_full = Answer::inspected();
-        in_full.template.vain = VAIN_MAX;
+        let mut in_full = ChunkReader::<Completion>::default();
+        in_full.0.template.vain = VAIN_MAX;
         let (expected, outputs, none) = read(in_full, chunks);
-        let (facts, seen, fitted) = read(Answer::inspected(), chunks);
+        let (facts, seen, fitted) = read(ChunkReader::<Completion>::default(), chunks);
         assert_eq!((none, seen), (0, outputs));
         let noted = |facts: &Facts| (facts.quirks, facts.unknown.clone());
         assert_eq!(noted(&facts), noted(&expected));
         let parts = |facts: Facts| {
-            let texts = facts.generated.into_texts();
+            let texts = facts.folds.texts.and_then(Texts::into_texts);
             (facts.response, facts.usage, facts.problems, texts)
         };
         assert_eq!(parts(facts), parts(expected));
@@ -199,8 +190,8 @@ mod tests {
         };
         let chunks = [of(1, "a"), of(1, "b"), of(0, "c"), of(0, "d"), of(1, "e")];
         assert_eq!(compare(&chunks), 2);
-        let (facts, ..) = read(Answer::default(), &chunks);
-        let texts = facts.generated.into_texts();
+        let (facts, ..) = read(ChunkReader::default(), &chunks);
+        let texts = facts.folds.texts.and_then(Texts::into_texts);
         assert_eq!(texts, Some(vec!["abe".to_owned(), "cd".to_owned()]));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One with a quirk is one that the reference does not have. The tables are sorted by name.
 
-use crate::dialect::unknown::Known;
+use crate::dialect::kit::unknown::Known;
 use crate::exchange::Quirk::{CachedElsewhere, KeepAliveData, MoreUsage, UnlistedFinish};
 
 /// Types of events.
@@ -19,6 +19,7 @@ pub(in crate::dialect) const EVENTS: &[Known] = &[
     ("response.code_interpreter_call.interpreting", None),
     ("response.code_interpreter_call_code.delta", None),
     ("response.code_interpreter_call_code.done", None),
+    ("response.compaction.compacting", None),
     ("response.completed", None),
     ("response.content_part.added", None),
     ("response.content_part.done", None),
@@ -62,6 +63,11 @@ pub(in crate::dialect) const EVENTS: &[Known] = &[
     ("response.reasoning_text.done", None),
     ("response.refusal.delta", None),
     ("response.refusal.done", None),
+    ("response.shell_call_command.added", None),
+    ("response.shell_call_command.delta", None),
+    ("response.shell_call_command.done", None),
+    ("response.shell_call_output_content.delta", None),
+    ("response.shell_call_output_content.done", None),
     ("response.steer.accepted", None),
     ("response.steer.failed", None),
     ("response.steer.pending", None),

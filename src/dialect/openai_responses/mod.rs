@@ -13,10 +13,12 @@ mod reader;
 mod request;
 
 pub(super) use self::known::EVENTS;
-use self::reader::Answer;
-use super::typed::TypedReader;
-use super::{Dialect, Prompt, Reader, path};
-use crate::exchange::{Call, Problems, Request};
+use self::reader::ModelResponse;
+use crate::dialect::contract::{Dialect, Reader};
+use crate::dialect::kit::path;
+use crate::dialect::kit::typed::TypedReader;
+use crate::dialect::part::Visitor;
+use crate::exchange::{Operation, Problems, Request};
 
 /// The dialect, by what is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +32,10 @@ pub(super) enum OpenAiResponses {
 }
 
 impl Dialect for OpenAiResponses {
-    fn call(&self) -> Call {
+    fn operation(&self) -> Operation {
         match self {
-            Self::Create => Call::Responses,
-            Self::Fetch | Self::Cancel => Call::FetchResponse,
+            Self::Create => Operation::Responses,
+            Self::Fetch | Self::Cancel => Operation::FetchResponse,
         }
     }
 
@@ -60,21 +62,19 @@ impl Dialect for OpenAiResponses {
         }
     }
 
-    fn request(&self, body: &[u8], request: &mut Request, problems: &mut Problems) {
+    fn request(
+        &self,
+        body: &[u8],
+        request: &mut Request,
+        problems: &mut Problems,
+        prompt: &mut dyn Visitor,
+    ) {
         if *self == Self::Create {
-            request::read(body, request, problems);
+            request::read(body, request, problems, prompt);
         }
     }
 
     fn reader(&self) -> Box<dyn Reader> {
-        Box::new(TypedReader(Answer::new(*self != Self::Create)))
-    }
-
-    fn is_countable(&self) -> bool {
-        *self == Self::Create
-    }
-
-    fn prompt(&self, body: &[u8]) -> Option<Prompt> {
-        prompt::read(body).filter(|_| *self == Self::Create)
+        Box::new(TypedReader(ModelResponse::new(*self != Self::Create)))
     }
 }

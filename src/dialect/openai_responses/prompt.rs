@@ -1,123 +1,161 @@
-//! What a request of the Responses API gives the model to read, text by text.
-//!
-//! What the provider holds (earlier turns, templates, sealed reasoning), what is no text, and the provider's own tools make
-//! the whole prompt uncountable.
+//! What a request of the Responses API gives the model to read.
 
-use crate::dialect::Prompt;
-use crate::dialect::member::decode;
-use crate::dialect::typed::type_of;
-use crate::json::{self, Kind, Value};
+use crate::dialect::kit::items::{ARGUMENTS, tool};
+use crate::dialect::kit::prompt;
+use crate::dialect::part::{CallPart, Message, Part, Place, PromptKind, Role, Visitor, Words};
+use crate::parse::json::{Kind, Text, Value};
 
-/// The prompt of a create: the instructions, the input, and the tools. `None` where not all of it is text that is here.
-pub(super) fn read(body: &[u8]) -> Option<Prompt> {
-    let body = decode(body);
-    let [input, instructions, tools, held @ ..] = json::parse(body.as_bytes()).ok()?.select([
-        "input",
-        "instructions",
-        "tools",
-        "previous_response_id",
-        "conversation",
-        "prompt",
-    ]);
-    if held.into_iter().flatten().any(|held| !held.is_null()) {
-        return None;
+/// Types of the tools that the client runs and defines.
+const CLIENT_TOOLS: &[&str] = &["function", "custom"];
+
+/// Shows the instructions, the input, and the tools. `held` is what names an earlier turn or a template that the provider
+/// holds.
+pub(super) fn show(
+    [instructions, input, tools]: [Option<Value<'_>>; 3],
+    held: [Option<Value<'_>>; 3],
+    visitor: &mut dyn Visitor,
+) {
+    let instructions = instructions.filter(|it| it.kind() == Kind::String);
+    let input = input.filter(|it| matches!(it.kind(), Kind::String | Kind::Array));
+    if instructions.or(input).is_none() {
+        return;
     }
-    let mut prompt = Prompt::of_messages();
-    if let Some(instructions) = instructions.filter(|it| !it.is_null()) {
-        prompt.begin_message();
-        prompt.read(instructions)?;
+    visitor.prompt(PromptKind::Messages);
+    let is_held = held.into_iter().flatten().any(|held| !held.is_null());
+    if is_held || input.is_none() {
+        visitor.part(Place::said_by(Role::Other), &Part::Hidden);
     }
-    let input = input?;
-    match input.kind() {
-        Kind::String => {
-            prompt.begin_message();
-            prompt.read(input)?;
-        }
-        Kind::Array => input
-            .elements()
-            .try_for_each(|item| read_item(item, &mut prompt))?,
-        _ => return None,
+    if let Some(instructions) = instructions {
+        show_text(Role::System, instructions, visitor);
     }
-    prompt.read_tools(tools, &["function", "custom"])?;
-    Some(prompt)
+    if let Some(input) = input {
+        show_input(input, visitor);
+    }
+    prompt::tools(tools, Some(CLIENT_TOOLS), visitor);
 }
 
-fn read_item(item: Value<'_>, prompt: &mut Prompt) -> Option<()> {
-    prompt.begin_message();
-    let [content, summary, sealed, name, arguments, input, output] = item.select([
-        "content",
-        "summary",
-        "encrypted_content",
-        "name",
-        "arguments",
-        "input",
-        "output",
-    ]);
-    match &*type_of(item) {
-        "" | "message" => prompt.read(content?),
-        "function_call" | "custom_tool_call" => {
-            prompt.read(name?)?;
-            prompt.read_json(arguments.or(input)?);
-            Some(())
-        }
-        "function_call_output" | "custom_tool_call_output" => prompt.read(output?),
-        "reasoning" if sealed.is_none_or(|sealed| sealed.is_null()) => {
-            // The summary is for people; where there is nothing else the provider holds the reasoning.
-            let content = content.filter(|content| content.elements().next().is_some());
-            let nothing = summary.is_none_or(|summary| summary.elements().next().is_none());
-            content.map_or(nothing.then_some(()), |content| prompt.read(content))
-        }
-        _ => None,
+fn show_input(input: Value<'_>, visitor: &mut dyn Visitor) {
+    if input.kind() == Kind::String {
+        return show_text(Role::User, input, visitor);
+    }
+    let mut items = input.elements();
+    while let Some((item, found)) = items.next_selecting(ITEM) {
+        show_item(item, found, visitor);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Shows a text that is a message by itself.
+fn show_text(role: Role, item: Value<'_>, visitor: &mut dyn Visitor) {
+    visitor.message(&Message {
+        role,
+        name: None,
+        id: None,
+        item,
+    });
+    prompt::text(Some(item), Part::Text, Place::said_by(role), visitor);
+}
 
-    #[test]
-    fn a_prompt_is_the_instructions_the_input_and_the_tools() {
-        let body =
-            br#"{"model":"m","instructions":"Be brief.","previous_response_id":null,"input":[
-            {"role":"user","content":[{"type":"input_text","text":"How deep?"}]},
-            {"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"Look."}]},
-            {"type":"function_call","call_id":"c","name":"gauge","arguments":"{}"},
-            {"type":"function_call_output","call_id":"c","output":"3.2 m"},
-            {"type":"message","role":"assistant","content":[{"type":"refusal","refusal":"No."}]}],
-            "tools":[{"type":"function","name":"gauge"}]}"#;
-        let prompt = read(body).unwrap();
-        let texts = [
-            "Be brief.",
-            "How deep?",
-            "Look.",
-            "gauge",
-            "{}",
-            "3.2 m",
-            "No.",
-            r#"{"type":"function","name":"gauge"}"#,
-        ];
-        assert_eq!(prompt.texts, texts);
-        assert_eq!(prompt.tokens, 3 + 6 * 4);
-        let prompt = read(br#"{"input":"How deep?"}"#).unwrap();
-        assert_eq!((prompt.texts.len(), prompt.tokens), (1, 3 + 4));
+/// The members of an item that are read.
+const ITEM: [&str; 9] = [
+    "type",
+    "role",
+    "id",
+    "content",
+    "output",
+    "call_id",
+    "name",
+    "summary",
+    "encrypted_content",
+];
+
+fn show_item<'a>(
+    item: Value<'a>,
+    [
+        kind,
+        role,
+        id,
+        content,
+        output,
+        call_id,
+        name,
+        summary,
+        sealed,
+    ]: [Option<Value<'a>>; ITEM.len()],
+    visitor: &mut dyn Visitor,
+) {
+    let kind = kind.and_then(Value::as_text);
+    let kind = &*kind.map(Text::decode).unwrap_or_default();
+    let is_result = kind.ends_with("_output");
+    let role = match kind {
+        "" | "message" => prompt::role_of(role),
+        _ if is_result => Role::Tool,
+        _ => Role::Assistant,
+    };
+    let place = Place::said_by(role);
+    visitor.message(&Message {
+        role,
+        name: None,
+        id: prompt::words(id),
+        item,
+    });
+    match (kind, content) {
+        ("" | "message", Some(content)) => prompt::content(content, place, visitor),
+        ("reasoning", _) => show_reasoning([content, summary, sealed], place, visitor),
+        ("item_reference", _) => visitor.part(place, &Part::Hidden),
+        _ if is_result => {
+            visitor.part(place, &Part::ToolResult(prompt::words(call_id)));
+            prompt::content(output.unwrap_or(item), place, visitor);
+        }
+        _ => match tool(kind, || name) {
+            Some((tool, name)) if tool.is_client_run() => {
+                show_call(item, call_id, &name, visitor);
+            }
+            _ => {
+                visitor.part(place, &Part::Other(item));
+                // Of what is not known some may be text, such as what a tool of the provider's found.
+                let texts = [content, output].into_iter().flatten();
+                texts.for_each(|text| prompt::content(text, place, &mut Inside(visitor)));
+            }
+        },
     }
+}
 
-    #[test]
-    fn what_is_no_text_or_is_held_by_the_provider_cannot_be_counted() {
-        for body in [
-            r#"{"input":"a","previous_response_id":"resp_1"}"#,
-            r#"{"input":"a","conversation":{"id":"conv_1"}}"#,
-            r#"{"input":"a","prompt":{"id":"pmpt_1"}}"#,
-            r#"{"input":"a","tools":[{"type":"web_search"}]}"#,
-            r#"{"input":[{"role":"user","content":[{"type":"input_image","image_url":"data:,"}]}]}"#,
-            r#"{"input":[{"type":"item_reference","id":"msg_1"}]}"#,
-            r#"{"input":[{"type":"reasoning","summary":[],"encrypted_content":"x"}]}"#,
-            r#"{"input":[{"type":"reasoning","summary":[{"type":"summary_text","text":"a"}]}]}"#,
-            r#"{"input":{}}"#,
-            "{}",
-            "no json",
-        ] {
-            assert_eq!(read(body.as_bytes()), None, "{body}");
+/// Shows texts as those inside something that is no text.
+struct Inside<'v>(&'v mut dyn Visitor);
+
+impl Visitor for Inside<'_> {
+    fn part(&mut self, place: Place, part: &Part<'_>) {
+        match part {
+            Part::Text(text) => self.0.part(place, &Part::Inner(*text)),
+            part => self.0.part(place, part),
         }
     }
+}
+
+fn show_call(item: Value<'_>, id: Option<Value<'_>>, name: &str, visitor: &mut dyn Visitor) {
+    let mut arguments = item.select(ARGUMENTS).into_iter().flatten();
+    let arguments = arguments.find(|arguments| !arguments.is_null());
+    let call = CallPart {
+        number: 0,
+        id: prompt::words(id),
+        name: Some(name.into()),
+        arguments: arguments.map(Words::of_json),
+        again: false,
+    };
+    visitor.part(Place::said_by(Role::Assistant), &Part::ToolCall(call));
+}
+
+/// The summary is for people; where there is nothing else, or it is sealed, the provider holds the reasoning.
+fn show_reasoning(
+    [content, summary, sealed]: [Option<Value<'_>>; 3],
+    place: Place,
+    visitor: &mut dyn Visitor,
+) {
+    let is_sealed = sealed.is_some_and(|sealed| !sealed.is_null());
+    let any = |list: Option<Value<'_>>| list.is_some_and(|list| list.elements().next().is_some());
+    if is_sealed || (any(summary) && !any(content)) {
+        visitor.part(place, &Part::Hidden);
+    }
+    prompt::each_text(content, Part::Reasoning, place, visitor);
+    prompt::each_text(summary, Part::Summary, place, visitor);
 }

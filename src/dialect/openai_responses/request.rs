@@ -1,10 +1,14 @@
 //! What a request of the Responses API asks for.
 
-use crate::dialect::member::{self, decode, keep, keep_str, typed};
-use crate::dialect::openai::{length, request};
-use crate::dialect::typed::type_of;
+use super::prompt;
+use crate::dialect::kit::cache::CacheParameters;
+use crate::dialect::kit::forced::{self, forced_tool};
+use crate::dialect::kit::member::{self, decode, keep, keep_str, typed};
+use crate::dialect::kit::sampling::format_type;
+use crate::dialect::kit::typed::type_of;
+use crate::dialect::part::Visitor;
 use crate::exchange::{Problems, Request};
-use crate::json::{Kind, Value};
+use crate::parse::json::{Kind, Selection, Value};
 
 /// Reads the query of a fetch: whether it streams, and after which event.
 pub(super) fn read_query(query: &str, request: &mut Request) {
@@ -18,9 +22,19 @@ pub(super) fn read_query(query: &str, request: &mut Request) {
 }
 
 /// Reads the body of a create.
-pub(super) fn read(body: &[u8], request: &mut Request, problems: &mut Problems) {
+pub(super) fn read(
+    body: &[u8],
+    request: &mut Request,
+    problems: &mut Problems,
+    visitor: &mut dyn Visitor,
+) {
     let text = decode(body);
-    let found = member::members(&text, MEMBERS, problems);
+    let mut cache = CacheParameters::none();
+    let mut offered = Selection::of(forced::MEMBERS);
+    let found = member::members_and_all(&text, MEMBERS, problems, |key, value| {
+        cache.note(key, value);
+        offered.note(key, value);
+    });
     let Some(
         [
             input,
@@ -28,24 +42,29 @@ pub(super) fn read(body: &[u8], request: &mut Request, problems: &mut Problems) 
             prompt,
             previous,
             conversation,
+            tools,
             model @ ..,
         ],
     ) = found
     else {
         return;
     };
-    let prompt = [input, instructions, prompt, previous, conversation];
-    read_prompt(prompt, request, problems);
+    let held = [prompt, previous, conversation];
+    cache.show(visitor);
+    request.forced_tool = forced_tool(offered.found);
+    prompt::show([instructions, input, tools], held, visitor);
+    read_prompt(input, held, request, problems);
     read_model(model, request, problems);
 }
 
 /// The members that are read: of the prompt, then of the model.
-const MEMBERS: [&str; 14] = [
+const MEMBERS: [&str; 15] = [
     "input",
     "instructions",
     "prompt",
     "previous_response_id",
     "conversation",
+    "tools",
     "model",
     "stream",
     "max_output_tokens",
@@ -77,7 +96,7 @@ fn read_model(found: [Option<Value<'_>>; 9], request: &mut Request, problems: &m
     request.top_k = typed(top_k, problems, Value::as_i64);
     let mut inside = |member, name| typed(member, problems, member::object)?.get(name);
     let (effort, format) = (inside(reasoning, "effort"), inside(text, "format"));
-    request.output_type = request::format_type(format, problems);
+    request.output_type = format_type(format, problems);
     let mut text = |member| typed(member, problems, Value::as_text).map(keep);
     request.model = text(model);
     request.service_tier = text(tier);
@@ -85,9 +104,12 @@ fn read_model(found: [Option<Value<'_>>; 9], request: &mut Request, problems: &m
 }
 
 /// What the model is to answer to.
-fn read_prompt(found: [Option<Value<'_>>; 5], request: &mut Request, problems: &mut Problems) {
-    let [input, instructions, prompt, previous, conversation] = found;
-    request.prompt_chars = prompt_chars(input, instructions);
+fn read_prompt(
+    input: Option<Value<'_>>,
+    [prompt, previous, conversation]: [Option<Value<'_>>; 3],
+    request: &mut Request,
+    problems: &mut Problems,
+) {
     request.compacted = input.is_some_and(|input| {
         let mut items = input.elements();
         items.any(|item| type_of(item) == "compaction")
@@ -113,24 +135,4 @@ pub(super) fn conversation_id(
         }
     });
     id.filter(|id| !id.is_empty()).map(keep)
-}
-
-/// Code points of the instructions, and of the input: a text, or the texts in its messages and tool results.
-fn prompt_chars(input: Option<Value<'_>>, instructions: Option<Value<'_>>) -> Option<u64> {
-    let input = input.and_then(|input| match input.kind() {
-        Kind::String => length::texts(input),
-        Kind::Array => Some(input.elements().map(item_chars).sum()),
-        _ => None,
-    });
-    let instructions = instructions.and_then(Value::as_text);
-    let instructions = instructions.map(|text| text.chars());
-    match (input, instructions) {
-        (None, None) => None,
-        (input, instructions) => Some(input.unwrap_or_default() + instructions.unwrap_or_default()),
-    }
-}
-
-fn item_chars(item: Value<'_>) -> u64 {
-    let texts = item.select(["content", "output"]).into_iter().flatten();
-    texts.filter_map(length::texts).sum()
 }

@@ -3,21 +3,23 @@
 //! Deltas are what counts as output. The `done` events repeat their text, and the last one repeats everything but the sound,
 //! so of those only what did not come before is taken over.
 
-use crate::dialect::member::{self, add, keep, typed};
-use crate::dialect::openai::items::{self, Item};
-use crate::dialect::openai::{error, usage};
-use crate::dialect::typed::Calls;
-use crate::dialect::{Facts, Output};
+use crate::dialect::contract::{Facts, Output};
+use crate::dialect::kit::error::{self, note_error};
+use crate::dialect::kit::item_calls::ItemCalls;
+use crate::dialect::kit::items::{self, Item};
+use crate::dialect::kit::member::{self, keep, typed};
+use crate::dialect::kit::usage;
+use crate::dialect::part::{Binary, Medium, Part, Source, Words};
 use crate::exchange::Choice;
-use crate::json::{Text, Value};
+use crate::parse::json::{Text, Value};
 
 /// Reads the events of one response.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    calls: Calls,
+pub(super) struct SessionResponse {
+    calls: ItemCalls,
 }
 
-impl Answer {
+impl SessionResponse {
     /// Reads an event of this type; says what output it carried.
     pub(super) fn read(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
         let mut output = Output::default();
@@ -26,20 +28,33 @@ impl Answer {
             | "response.text.delta"
             | "response.output_audio_transcript.delta"
             | "response.audio_transcript.delta" => {
-                output.content = count(event, facts, |facts| &mut facts.response.content_chars);
+                output.content = say(event, Part::Text, facts);
             }
             "response.output_audio.delta" | "response.audio.delta" => {
                 let sound = typed(event.get("delta"), &mut facts.problems, Value::as_text);
-                output.audio = sound.is_some_and(|sound| !sound.is_empty());
+                let sound = sound.filter(|sound| !sound.is_empty());
+                sound.into_iter().for_each(|sound| show_sound(sound, facts));
+                output.audio = sound.is_some();
             }
-            "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
-                output.reasoning = count(event, facts, |facts| &mut facts.response.reasoning_chars);
+            "response.reasoning_text.delta" => {
+                output.reasoning = say(event, Part::Reasoning, facts);
+            }
+            "response.reasoning_summary_text.delta" => {
+                output.reasoning = say(event, Part::Summary, facts);
             }
             "response.refusal.delta" => {
-                output.other = count(event, facts, |facts| &mut facts.response.refusal_chars);
+                output.other = say(event, Part::Refusal, facts);
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
                 output.tool_call = self.arguments(event, facts);
+            }
+            "response.mcp_call_arguments.delta" => {
+                let delta = event.get("delta").and_then(Value::as_text);
+                if let Some(delta) = delta {
+                    let key = items::key(event, facts);
+                    self.calls.add_known(key, delta, facts);
+                }
+                output.other = show_other(event, facts);
             }
             "response.output_item.added" => output.tool_call = self.item(event, false, facts),
             "response.output_item.done" => output.tool_call = self.item(event, true, facts),
@@ -54,7 +69,7 @@ impl Answer {
                 facts.response.done = true;
             }
             // A kind of output that is new to us.
-            kind => output.other = kind.ends_with(".delta") && says(event),
+            kind => output.other = kind.ends_with(".delta") && show_other(event, facts),
         }
         output
     }
@@ -89,23 +104,31 @@ impl Answer {
     }
 }
 
-/// Adds an event's delta to a length; says whether it had any.
-fn count(
-    event: Value<'_>,
-    facts: &mut Facts,
-    length: impl FnOnce(&mut Facts) -> &mut Option<u64>,
-) -> bool {
+/// Shows an event's delta; says whether it had any.
+fn say<'a>(event: Value<'a>, kind: fn(Words<'a>) -> Part<'a>, facts: &mut Facts) -> bool {
     let delta = typed(event.get("delta"), &mut facts.problems, Value::as_text);
-    delta.is_some_and(|delta| add(length(facts), delta.chars()))
+    delta.is_some_and(|delta| facts.say(0, kind, delta))
 }
 
-fn says(event: Value<'_>) -> bool {
-    event
-        .get("delta")
-        .is_some_and(|delta| match delta.as_text() {
-            Some(text) => !text.is_empty(),
-            None => !delta.is_null(),
-        })
+/// Shows a stretch of sound.
+fn show_sound(sound: Text<'_>, facts: &mut Facts) {
+    let part = Binary {
+        medium: Medium::Audio,
+        source: Source::Inline(sound.into()),
+        format: None,
+    };
+    facts.show(0, &Part::Binary(part));
+}
+
+/// Shows a delta of which the kind is not known; says whether there is any.
+fn show_other(event: Value<'_>, facts: &mut Facts) -> bool {
+    let delta = event.get("delta").filter(|delta| match delta.as_text() {
+        Some(text) => !text.is_empty(),
+        None => !delta.is_null(),
+    });
+    let part = delta.map(Part::Other);
+    part.iter().for_each(|part| facts.show(0, part));
+    part.is_some()
 }
 
 /// Reads the object that the first and the last event of a response have.
@@ -130,7 +153,8 @@ fn read_response(event: Value<'_>, facts: &mut Facts) {
     kept.id = kept.id.take().or_else(|| id.map(keep));
     kept.model = model.map(keep).or(kept.model.take());
     kept.service_tier = tier.map(keep).or(kept.service_tier.take());
-    usage::merge(reported, &mut facts.usage, problems);
+    usage::merge(reported, facts);
+    let problems = &mut facts.problems;
     let details = typed(details, problems, member::object);
     let incomplete = typed(incomplete, problems, member::object).or(details);
     let reason = incomplete
@@ -142,7 +166,11 @@ fn read_response(event: Value<'_>, facts: &mut Facts) {
     let said = said
         .or_else(|| details?.get("error"))
         .and_then(error::from_member);
-    facts.response.error = facts.response.error.take().or(said);
+    note_error(said, facts);
+    if status.is_some_and(|status| status.is("failed")) {
+        // Without an error object the status is all that is said of it.
+        note_error(Some(error::of_kind("failed".to_owned())), facts);
+    }
 }
 
 /// How a response ended, as a finish reason: `stop` where all is well, as chat says it; why it is incomplete; else the status.

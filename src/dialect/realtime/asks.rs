@@ -19,7 +19,7 @@ const ALREADY_ACTIVE: &str = "conversation_already_has_active_response";
 pub(super) struct Asks {
     explicit: VecDeque<Ask>,
     /// When the server last said that there was something to answer.
-    heard: Option<Duration>,
+    answerable: Option<Duration>,
 }
 
 /// A response that was asked for.
@@ -42,15 +42,15 @@ impl Asks {
         self.explicit.push_back(ask);
     }
 
-    /// The server has heard something that it may answer.
-    pub(super) fn heard(&mut self, at: Duration) {
-        self.heard = Some(at);
+    /// The server has something that it may answer.
+    pub(super) fn note_answerable(&mut self, at: Duration) {
+        self.answerable = Some(at);
     }
 
     /// A response begins: what it answers, or else when it was asked for.
     pub(super) fn answered(&mut self, at: Duration) -> Result<Ask, Duration> {
-        let heard = self.heard.take();
-        self.explicit.pop_front().ok_or(heard.unwrap_or(at))
+        let answerable = self.answerable.take();
+        self.explicit.pop_front().ok_or(answerable.unwrap_or(at))
     }
 
     /// The oldest request.

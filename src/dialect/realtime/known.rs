@@ -1,6 +1,6 @@
 //! Types of the events of a response that are known of the Realtime API, in its present names and those of its beta.
 
-use crate::dialect::unknown::Known;
+use crate::dialect::kit::unknown::Known;
 
 /// Sorted; `response.created`, by which a response begins, is none of those that go on with one.
 pub(super) const EVENTS: &[Known] = &[

@@ -17,17 +17,18 @@ mod tests;
 
 use std::time::Duration;
 
-use self::answer::Answer;
+use self::answer::SessionResponse;
 use self::asks::{Ask, Asks};
-use self::settings::Settings;
-use super::member::{self, decode, typed};
-use super::openai::error;
-use super::openai_responses;
-use super::session::{Session, SessionDialect, Step, Turn};
-use super::unknown::check_name;
-use super::{Facts, Output, path};
-use crate::exchange::{ApiError, Call, Limited, Problems, Quirk, RateLimit, Request};
-use crate::json::{self, Kind, Value};
+use self::settings::SessionSettings;
+use crate::dialect::contract::{Facts, Output};
+use crate::dialect::fold::{AnswerFolds, Texts};
+use crate::dialect::kit::member::{self, decode, typed};
+use crate::dialect::kit::unknown::check_name;
+use crate::dialect::kit::{error, path};
+use crate::dialect::openai_responses;
+use crate::dialect::session::{Session, SessionDialect, Step, Turn};
+use crate::exchange::{ApiError, Limited, Operation, Problems, Quirk, RateLimit, Request};
+use crate::parse::json::{self, Kind, Value};
 
 /// Most responses of one session that are followed at a time. The API has one in the conversation and few beside it; beyond
 /// it the oldest is given up.
@@ -37,29 +38,29 @@ const OPEN_MAX: usize = 16;
 const LIMITS_MAX: usize = 8;
 
 /// `…/realtime`.
-pub(super) static REALTIME: Api = Api {
-    call: Call::Realtime,
+pub(super) static REALTIME: SessionApi = SessionApi {
+    operation: Operation::Realtime,
     route: "/v1/realtime",
     tail: "realtime",
 };
 
 /// `…/responses` in its WebSocket mode.
-pub(super) static RESPONSES: Api = Api {
-    call: Call::Responses,
+pub(super) static RESPONSES: SessionApi = SessionApi {
+    operation: Operation::Responses,
     route: "/v1/responses",
     tail: "responses",
 };
 
 /// One of the two APIs.
-pub(super) struct Api {
-    call: Call,
+pub(super) struct SessionApi {
+    operation: Operation,
     route: &'static str,
     tail: &'static str,
 }
 
-impl SessionDialect for Api {
-    fn call(&self) -> Call {
-        self.call
+impl SessionDialect for SessionApi {
+    fn operation(&self) -> Operation {
+        self.operation
     }
 
     fn route(&self) -> &'static str {
@@ -71,9 +72,9 @@ impl SessionDialect for Api {
     }
 
     fn session(&self, query: Option<&str>) -> Box<dyn Session> {
-        Box::new(Conversation {
-            one_at_a_time: self.call == Call::Responses,
-            settings: Settings::of_query(query),
+        Box::new(ResponseSession {
+            one_at_a_time: self.operation == Operation::Responses,
+            settings: SessionSettings::of_query(query),
             asks: Asks::default(),
             asked_last: None,
             open: Vec::new(),
@@ -83,28 +84,30 @@ impl SessionDialect for Api {
 }
 
 /// One session.
-struct Conversation {
+struct ResponseSession {
     /// Responses never overlap, and events do not say whose they are (the Responses API).
     one_at_a_time: bool,
-    settings: Settings,
+    settings: SessionSettings,
     asks: Asks,
     /// What a response inherits that follows another of the server's own accord, as one that is steered does (the Responses
     /// API).
     asked_last: Option<Request>,
     /// Responses in progress, oldest first.
-    open: Vec<Open>,
+    open: Vec<OpenResponse>,
     /// Number of the response that began last.
     last: u64,
 }
 
 /// A response in progress.
-struct Open {
+struct OpenResponse {
     number: u64,
-    answer: Answer,
+    /// When it was asked for, from which its times count.
+    asked: Duration,
+    answer: SessionResponse,
     turn: Box<Turn>,
 }
 
-impl Session for Conversation {
+impl Session for ResponseSession {
     fn client(&mut self, at: Duration, message: &[u8], problems: &mut Problems) {
         let text = decode(message);
         let Some((kind, event)) = event_of(&text, problems) else {
@@ -140,12 +143,12 @@ impl Session for Conversation {
         match &*kind {
             "session.created" | "session.updated" => self.settings.told(event, problems),
             "input_audio_buffer.speech_stopped" | "input_audio_buffer.timeout_triggered" => {
-                self.asks.heard(at);
+                self.asks.note_answerable(at);
             }
             "response.created" => self.begin(at, event, each),
             "rate_limits.updated" => self.limits_told(event),
             "error" => self.failed(event, each),
-            kind if kind.starts_with("response.") => self.went_on(kind, event, each),
+            kind if kind.starts_with("response.") => self.went_on(at, kind, event, each),
             _ => {}
         }
     }
@@ -160,11 +163,11 @@ impl Session for Conversation {
     }
 }
 
-impl Conversation {
+impl ResponseSession {
     /// The server begins a response.
     fn begin(&mut self, at: Duration, event: Value<'_>, each: &mut dyn FnMut(Step)) {
-        let ask = self.asks.answered(at).unwrap_or_else(|heard| Ask {
-            at: heard,
+        let ask = self.asks.answered(at).unwrap_or_else(|answerable| Ask {
+            at: answerable,
             event_id: None,
             request: match &self.asked_last {
                 Some(asked) => asked.clone(),
@@ -182,7 +185,7 @@ impl Conversation {
     }
 
     /// Follows a response from here on.
-    fn open(&mut self, ask: Ask, each: &mut dyn FnMut(Step)) -> &mut Open {
+    fn open(&mut self, ask: Ask, each: &mut dyn FnMut(Step)) -> &mut OpenResponse {
         if self.open.len() == OPEN_MAX {
             // Its end must have been in a message that was passed over.
             let mut oldest = self.open.remove(0);
@@ -190,7 +193,10 @@ impl Conversation {
             oldest.end(each);
         }
         self.last += 1;
-        let mut facts = Facts::default();
+        let mut facts = Facts {
+            folds: AnswerFolds::gathering(Texts::for_history()),
+            ..Facts::default()
+        };
         facts.response.streamed = true;
         facts.response.model.clone_from(&self.settings.model_told);
         each(Step::Began {
@@ -202,24 +208,26 @@ impl Conversation {
             facts,
             rate_limits: Vec::new(),
         };
-        self.open.push(Open {
+        self.open.push(OpenResponse {
             number: self.last,
-            answer: Answer::default(),
+            asked: ask.at,
+            answer: SessionResponse::default(),
             turn: Box::new(turn),
         });
         self.open.last_mut().expect("one was pushed just now")
     }
 
     /// An event of a response in progress; of one that is not followed it says nothing.
-    fn went_on(&mut self, kind: &str, event: Value<'_>, each: &mut dyn FnMut(Step)) {
-        let Some(at) = self.place_of(event) else {
+    fn went_on(&mut self, at: Duration, kind: &str, event: Value<'_>, each: &mut dyn FnMut(Step)) {
+        let Some(place) = self.place_of(event) else {
             return;
         };
         let known = match self.one_at_a_time {
             true => openai_responses::EVENTS,
             false => known::EVENTS,
         };
-        let open = &mut self.open[at];
+        let open = &mut self.open[place];
+        open.turn.facts.at = at.saturating_sub(open.asked);
         let unknown = (Quirk::UnknownEvent, "");
         check_name(kind, known, unknown, &mut open.turn.facts);
         let output = open.answer.read(kind, event, &mut open.turn.facts);
@@ -228,7 +236,7 @@ impl Conversation {
             output,
         });
         if open.turn.facts.response.done {
-            self.open.remove(at).end(each);
+            self.open.remove(place).end(each);
         }
     }
 
@@ -290,7 +298,7 @@ impl Conversation {
     }
 }
 
-impl Open {
+impl OpenResponse {
     fn end(self, each: &mut dyn FnMut(Step)) {
         each(Step::Ended {
             number: self.number,

@@ -2,19 +2,19 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::dialect::member::{self, keep, typed};
+use crate::dialect::kit::member::{self, keep, typed};
 use crate::exchange::{OutputType, Problems, Request};
-use crate::json::Value;
+use crate::parse::json::Value;
 
 /// What stands for a whole session.
 #[derive(Debug, Default)]
-pub(super) struct Settings {
+pub(super) struct SessionSettings {
     request: Request,
     /// The model that the server says it has taken.
     pub(super) model_told: Option<String>,
 }
 
-impl Settings {
+impl SessionSettings {
     /// What the query asks for: `model`, or Azure's `deployment`.
     pub(super) fn of_query(query: Option<&str>) -> Self {
         let parameter = |name: &str| {

@@ -145,16 +145,16 @@ fn sessions_read_as_expected() {
 
 #[test]
 fn sessions_are_known_by_the_tail_of_their_path() {
-    let call = |method, path| for_session(method, path).map(SessionDialect::call);
+    let call = |method, path| for_session(method, path).map(SessionDialect::operation);
     for path in [
         "/v1/realtime",
         "/openai/realtime/",
         "/openai/v1/realtime",
         "/realtime",
     ] {
-        assert_eq!(call("GET", path), Some(Call::Realtime), "{path}");
+        assert_eq!(call("GET", path), Some(Operation::Realtime), "{path}");
     }
-    assert_eq!(call("GET", "/v1/responses"), Some(Call::Responses));
+    assert_eq!(call("GET", "/v1/responses"), Some(Operation::Responses));
     for (method, path) in [
         ("POST", "/v1/realtime"),
         ("POST", "/v1/realtime/calls"),
@@ -195,6 +195,25 @@ fn tool_calls_beyond_the_bound_are_not_kept() {
     reading.finish();
     let response = &reading.ended[0].1.facts.response;
     assert_eq!((response.tool_calls.len(), response.truncated), (128, true));
+}
+
+#[test]
+fn the_arguments_of_a_call_end_so_long_after_it_was_asked_for() {
+    let mut reading = Reading::new(&REALTIME, None);
+    reading.client(r#"{"type":"session.update","session":{}}"#);
+    reading.client(r#"{"type":"response.create"}"#);
+    for event in [
+        r#"{"type":"response.created","response":{"id":"r"}}"#,
+        r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","call_id":"c","name":"gauge"}}"#,
+        r#"{"type":"response.function_call_arguments.delta","output_index":0,"delta":"{}"}"#,
+        r#"{"type":"response.function_call_arguments.done","output_index":0,"arguments":"{}"}"#,
+        r#"{"type":"response.done","response":{"id":"r","status":"completed"}}"#,
+    ] {
+        reading.server(event);
+    }
+    let (_, turn) = reading.ended.remove(0);
+    let end = turn.facts.response.tool_calls[0].arguments_end;
+    assert_eq!(end, Some(Duration::from_millis(4 - 1)));
 }
 
 /// Messages of which any member may have any type.

@@ -4,17 +4,17 @@ use super::*;
 
 #[test]
 fn chat_fixtures_read_as_expected_at_any_cut() {
-    check_fixtures("chat", &openai_chat::OpenAiChat);
+    check_fixtures("chat", &openai::chat::OpenAiChat);
 }
 
 #[test]
 fn completions_fixtures_read_as_expected_at_any_cut() {
-    check_fixtures("completions", &openai_completions::OpenAiCompletions);
+    check_fixtures("completions", &openai::completions::OpenAiCompletions);
 }
 
 #[test]
 fn requests_are_known_by_the_tail_of_their_path() {
-    let call = |method, path| for_request(method, path).map(Dialect::call);
+    let call = |method, path| for_request(method, path).map(Dialect::operation);
     for path in [
         "/v1/chat/completions",
         "/chat/completions",
@@ -23,14 +23,18 @@ fn requests_are_known_by_the_tail_of_their_path() {
         "/openai/deployments/gpt/chat/completions",
         "/api/v1/chat/completions",
     ] {
-        assert_eq!(call("POST", path), Some(Call::ChatCompletions), "{path}");
+        assert_eq!(
+            call("POST", path),
+            Some(Operation::ChatCompletions),
+            "{path}"
+        );
     }
     for path in [
         "/v1/completions",
         "/openai/deployments/chat-gpt/completions/",
         "/completions",
     ] {
-        assert_eq!(call("POST", path), Some(Call::Completions), "{path}");
+        assert_eq!(call("POST", path), Some(Operation::Completions), "{path}");
     }
     for path in [
         "/v1/chat",
@@ -52,7 +56,7 @@ fn a_chat_request_is_read_whole() {
         "messages":[{"role":"system","content":"é😀"},{"role":"user","content":[{"type":"text","text":"abc"},
         {"type":"image_url","image_url":{"url":"data:..."}}]},{"role":"assistant","content":null},{"role":"tool"}],
         "unknown":{"stream":false}}"#;
-    let (request, problems) = read_request(&openai_chat::OpenAiChat, body);
+    let (request, problems) = read_request(&openai::chat::OpenAiChat, body);
     let expected = Request {
         model: Some("m".into()),
         stream: Some(true),
@@ -76,9 +80,25 @@ fn a_chat_request_is_read_whole() {
 }
 
 #[test]
+fn a_conversation_is_known_by_the_names_of_gateways() {
+    for (body, expected) in [
+        (r#"{"model":"m","session_id":"a"}"#, Some("a")),
+        (r#"{"model":"m","litellm_session_id":"b"}"#, Some("b")),
+        (
+            r#"{"litellm_session_id":"b","model":"m","session_id":"a"}"#,
+            Some("a"),
+        ),
+        (r#"{"model":"m","metadata":{"session_id":"a"}}"#, None),
+    ] {
+        let (request, _) = read_request(&openai::chat::OpenAiChat, body);
+        assert_eq!(request.conversation_id.as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
 fn members_of_a_wrong_type_are_absent_and_counted() {
     let (request, problems) = read_request(
-        &openai_chat::OpenAiChat,
+        &openai::chat::OpenAiChat,
         r#"{"model":5,"stream":"true","n":1.5,"temperature":"warm","stop":[1],"top_p":null,"seed":12.0}"#,
     );
     let expected = Request {
@@ -92,7 +112,7 @@ fn members_of_a_wrong_type_are_absent_and_counted() {
 #[test]
 fn a_body_that_is_no_object_is_malformed() {
     for body in ["", "[]", "{", "\u{feff}{}"] {
-        let (request, problems) = read_request(&openai_chat::OpenAiChat, body);
+        let (request, problems) = read_request(&openai::chat::OpenAiChat, body);
         assert_eq!(
             (request, problems.malformed),
             (Request::default(), 1),
@@ -103,9 +123,8 @@ fn a_body_that_is_no_object_is_malformed() {
 
 #[test]
 fn a_request_with_a_broken_character_is_still_read() {
-    let (mut request, mut problems) = (Request::default(), Problems::default());
     let body = b"{\"model\":\"m\",\"messages\":[{\"content\":\"a\xff\"}]}";
-    openai_chat::OpenAiChat.request(body, &mut request, &mut problems);
+    let (request, _) = read_request(&openai::chat::OpenAiChat, body);
     assert_eq!(
         (request.model.as_deref(), request.prompt_chars),
         (Some("m"), Some(2))
@@ -114,7 +133,7 @@ fn a_request_with_a_broken_character_is_still_read() {
 
 #[test]
 fn sound_asked_for_is_the_output_type() {
-    let output_type = |body| read_request(&openai_chat::OpenAiChat, body).0.output_type;
+    let output_type = |body| read_request(&openai::chat::OpenAiChat, body).0.output_type;
     assert_eq!(
         output_type(r#"{"modalities":["text","audio"]}"#),
         Some(OutputType::Speech)
@@ -128,7 +147,7 @@ fn sound_asked_for_is_the_output_type() {
 
 #[test]
 fn a_completion_prompt_may_be_text_texts_or_tokens() {
-    let chars = |body| read_request(&openai_completions::OpenAiCompletions, body);
+    let chars = |body| read_request(&openai::completions::OpenAiCompletions, body);
     assert_eq!(chars(r#"{"prompt":"ab"}"#).0.prompt_chars, Some(2));
     assert_eq!(
         chars(r#"{"prompt":["ab","c"],"stop":"x"}"#).0.prompt_chars,
@@ -144,7 +163,7 @@ fn choices_beyond_the_bound_are_not_kept() {
         format!("data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"a\"}}}}]}}\n\n")
     };
     let stream: String = (0..200).map(chunk).collect();
-    let seen = read_stream(&openai_chat::OpenAiChat, [stream.as_bytes()]);
+    let seen = read_stream(&openai::chat::OpenAiChat, [stream.as_bytes()]);
     assert_eq!(seen.facts.response.choices.len(), 128);
     assert!(seen.facts.response.truncated);
     assert_eq!(seen.facts.response.content_chars, Some(200));
@@ -162,7 +181,7 @@ fn tool_calls_beyond_the_bound_are_not_kept() {
         "data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{}]}}}}]}}\n\n",
         calls.join(",")
     );
-    let seen = read_stream(&openai_chat::OpenAiChat, [stream.as_bytes()]);
+    let seen = read_stream(&openai::chat::OpenAiChat, [stream.as_bytes()]);
     assert_eq!(seen.facts.response.tool_calls.len(), 128);
     assert!(seen.facts.response.truncated);
 }
@@ -173,7 +192,10 @@ fn a_very_long_event_is_skipped_and_the_next_one_read() {
     let stream = format!(
         "data: {{\"choices\":[{{\"delta\":{{\"images\":[\"{image}\"]}}}}]}}\n\ndata: {{\"choices\":[],\"usage\":{{\"total_tokens\":4}}}}\n\n"
     );
-    let seen = read_stream(&openai_chat::OpenAiChat, stream.as_bytes().chunks(16 << 10));
+    let seen = read_stream(
+        &openai::chat::OpenAiChat,
+        stream.as_bytes().chunks(16 << 10),
+    );
     assert_eq!(
         (seen.outputs.len(), seen.facts.usage.total_tokens),
         (2, Some(4))
@@ -184,7 +206,7 @@ fn a_very_long_event_is_skipped_and_the_next_one_read() {
 fn texts_that_are_kept_are_bounded() {
     let model = "é".repeat(5000);
     let seen = read_body(
-        &openai_chat::OpenAiChat,
+        &openai::chat::OpenAiChat,
         200,
         format!("{{\"model\":\"{model}\"}}").as_bytes(),
     );
@@ -215,7 +237,7 @@ fn choices_of_one_answer_are_folded_when_one_was_asked_for() {
     };
     let settled = |request: &Request| {
         let mut response = split.clone();
-        openai_chat::OpenAiChat.settle(request, &mut response);
+        openai::chat::OpenAiChat.settle(request, &mut response);
         response
     };
     assert_eq!(settled(&one).choices, [choice(0, Some("tool_calls"))]);
@@ -250,14 +272,14 @@ const CHAT_MEMBERS: &[&str] = &[
 proptest! {
     #[test]
     fn members_of_any_type_are_survived(stream in odd_stream(CHAT_MEMBERS, &[])) {
-        let seen = read_stream(&openai_chat::OpenAiChat, [stream.as_bytes()]);
+        let seen = read_stream(&openai::chat::OpenAiChat, [stream.as_bytes()]);
         prop_assert!(seen.facts.problems.malformed <= seen.outputs.len() as u64);
     }
 
     #[test]
     fn arbitrary_bytes_are_survived(body in prop::collection::vec(any::<u8>(), 0..200), status in 200_u16..600) {
-        let seen = read_body(&openai_chat::OpenAiChat, status, &body);
+        let seen = read_body(&openai::chat::OpenAiChat, status, &body);
         prop_assert!(seen.facts.response.id.is_none());
-        read_stream(&openai_chat::OpenAiChat, [body.as_slice()]);
+        read_stream(&openai::chat::OpenAiChat, [body.as_slice()]);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::facts;
 use crate::dialect::{Dialect, Facts, Framing, Output, framing_quirks};
 use crate::exchange::Quirk;
-use crate::sse;
+use crate::parse::sse;
 
 /// What a response came to: its facts, and the output of each event.
 #[derive(Default)]

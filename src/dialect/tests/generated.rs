@@ -7,14 +7,15 @@ use openai_responses::OpenAiResponses;
 /// The text that these events generated.
 fn generated(dialect: &dyn Dialect, events: &[&str]) -> Option<String> {
     let mut facts = Facts {
-        generated: Generated::begin(),
+        folds: AnswerFolds::gathering(Texts::default()),
         ..Facts::default()
     };
     let mut reader = dialect.reader();
     for event in events {
         reader.event(b"", event.as_bytes(), &mut facts);
     }
-    facts.generated.into_texts().map(|texts| texts.concat())
+    let texts = facts.folds.texts.and_then(Texts::into_texts);
+    texts.map(|texts| texts.concat())
 }
 
 #[test]
@@ -103,5 +104,5 @@ fn a_line_of_ollama_generates_its_text_and_its_thinking() {
         r#"{"message":{"content":"Three","tool_calls":[{"function":{"name":"gauge","arguments":{}}}]},"done":false}"#,
     ];
     let said = generated(&crate::dialect::ollama::CHAT, &chat);
-    assert_eq!(said.as_deref(), Some("Look.Three{}gauge"));
+    assert_eq!(said.as_deref(), Some("Look.Threegauge{}"));
 }

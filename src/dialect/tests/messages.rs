@@ -10,14 +10,14 @@ fn messages_fixtures_read_as_expected_at_any_cut() {
 
 #[test]
 fn messages_are_known_by_the_tail_of_their_path() {
-    let call = |method, path| for_request(method, path).map(Dialect::call);
+    let call = |method, path| for_request(method, path).map(Dialect::operation);
     for path in [
         "/v1/messages",
         "/messages/",
         "/anthropic/v1/messages",
         "/api/v1/messages",
     ] {
-        assert_eq!(call("POST", path), Some(Call::Messages), "{path}");
+        assert_eq!(call("POST", path), Some(Operation::Messages), "{path}");
     }
     for path in [
         "/v1/messages/count_tokens",

@@ -13,18 +13,18 @@ fn ollama_fixtures_read_as_expected() {
 #[test]
 fn ollamas_own_paths_are_told_from_openais_under_the_same_prefix() {
     for (path, call) in [
-        ("/api/chat", Some(Call::OllamaChat)),
-        ("/ollama/api/chat/", Some(Call::OllamaChat)),
-        ("/api/generate", Some(Call::OllamaGenerate)),
-        ("/api/embed", Some(Call::OllamaEmbed)),
-        ("/api/embeddings", Some(Call::OllamaEmbed)),
-        ("/api/chat/completions", Some(Call::ChatCompletions)),
-        ("/api/v1/chat/completions", Some(Call::ChatCompletions)),
+        ("/api/chat", Some(Operation::OllamaChat)),
+        ("/ollama/api/chat/", Some(Operation::OllamaChat)),
+        ("/api/generate", Some(Operation::OllamaGenerate)),
+        ("/api/embed", Some(Operation::OllamaEmbed)),
+        ("/api/embeddings", Some(Operation::OllamaEmbed)),
+        ("/api/chat/completions", Some(Operation::ChatCompletions)),
+        ("/api/v1/chat/completions", Some(Operation::ChatCompletions)),
         ("/api/v1/chat", None),
         ("/api/tags", None),
         ("/generate", None),
     ] {
-        let known = for_request("POST", path).map(Dialect::call);
+        let known = for_request("POST", path).map(Dialect::operation);
         assert_eq!(known, call, "{path}");
     }
 }

@@ -17,22 +17,22 @@ fn fetched_responses_read_as_expected_at_any_cut() {
 fn responses_are_created_fetched_and_cancelled() {
     let found = |method: &str, path: &str| {
         let dialect = for_request(method, path)?;
-        Some((dialect.call(), dialect.route()))
+        Some((dialect.operation(), dialect.route()))
     };
     for prefix in ["/v1", "", "/openai/v1", "/openai", "/api/v1", "/team/v1"] {
         let path = |tail: &str| format!("{prefix}/responses{tail}");
         for (method, path, expected) in [
-            ("POST", path(""), (Call::Responses, "/v1/responses")),
-            ("POST", path("/"), (Call::Responses, "/v1/responses")),
+            ("POST", path(""), (Operation::Responses, "/v1/responses")),
+            ("POST", path("/"), (Operation::Responses, "/v1/responses")),
             (
                 "GET",
                 path("/resp_1"),
-                (Call::FetchResponse, "/v1/responses/{id}"),
+                (Operation::FetchResponse, "/v1/responses/{id}"),
             ),
             (
                 "POST",
                 path("/resp_1/cancel"),
-                (Call::FetchResponse, "/v1/responses/{id}/cancel"),
+                (Operation::FetchResponse, "/v1/responses/{id}/cancel"),
             ),
         ] {
             assert_eq!(found(method, &path), Some(expected), "{method} {path}");

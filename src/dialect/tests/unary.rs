@@ -19,37 +19,40 @@ fn fixtures_of_bodies_read_as_expected() {
 #[test]
 fn each_call_is_known_by_method_and_the_tail_of_its_path() {
     for (path, call, route) in [
-        ("/v1/embeddings", Call::Embeddings, "/v1/embeddings"),
+        ("/v1/embeddings", Operation::Embeddings, "/v1/embeddings"),
         (
             "/openai/deployments/ada/embeddings",
-            Call::Embeddings,
+            Operation::Embeddings,
             "/v1/embeddings",
         ),
         (
             "/gateway//v1/embeddings/",
-            Call::Embeddings,
+            Operation::Embeddings,
             "/v1/embeddings",
         ),
-        ("/v1/moderations", Call::Moderation, "/v1/moderations"),
-        ("/rerank", Call::Rerank, "/v1/rerank"),
-        ("/v2/rerank", Call::Rerank, "/v1/rerank"),
-        ("/v1/reranking", Call::Rerank, "/v1/rerank"),
-        ("/score", Call::Score, "/v1/score"),
-        ("/tokenize", Call::Tokenize, "/tokenize"),
-        ("/detokenize", Call::Tokenize, "/detokenize"),
+        ("/v1/moderations", Operation::Moderation, "/v1/moderations"),
+        ("/rerank", Operation::Rerank, "/v1/rerank"),
+        ("/v2/rerank", Operation::Rerank, "/v1/rerank"),
+        ("/v1/reranking", Operation::Rerank, "/v1/rerank"),
+        ("/score", Operation::Score, "/v1/score"),
+        ("/tokenize", Operation::Tokenize, "/tokenize"),
+        ("/detokenize", Operation::Tokenize, "/detokenize"),
         (
             "/openai/v1/vector_stores/vs_1/search",
-            Call::Retrieval,
+            Operation::Retrieval,
             "/v1/vector_stores/{vector_store_id}/search",
         ),
     ] {
         let dialect = for_request("POST", path);
-        let known = dialect.map(|dialect| (dialect.call(), dialect.route()));
+        let known = dialect.map(|dialect| (dialect.operation(), dialect.route()));
         assert_eq!(known, Some((call, route)), "{path}");
         assert!(for_request("GET", path).is_none(), "GET {path}");
     }
     let of_ollama = for_request("POST", "/api/embeddings");
-    assert_ne!(of_ollama.map(Dialect::call), Some(Call::Embeddings));
+    assert_ne!(
+        of_ollama.map(Dialect::operation),
+        Some(Operation::Embeddings)
+    );
 }
 
 #[test]
@@ -221,8 +224,7 @@ proptest! {
     #[test]
     fn arbitrary_answers_are_survived(body in prop::collection::vec(any::<u8>(), 0..200), status in 200_u16..600) {
         for dialect in [&OpenAiEmbeddings as &dyn Dialect, &Rerank, &tokenize::TOKENIZE] {
-            let (mut request, mut problems) = (Request::default(), Problems::default());
-            dialect.request(&body, &mut request, &mut problems);
+            let (request, _) = read_request(dialect, &body);
             prop_assert!(request.model.is_none());
             let seen = read_body(dialect, status, &body);
             prop_assert!(seen.facts.usage.input_tokens.is_none());
