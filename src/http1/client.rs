@@ -1,76 +1,119 @@
-//! The side of a connection that asks.
+//! The side of a connection that asks: one exchange after another.
 
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Method, StatusCode, Version};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderName, Method, StatusCode, Version};
+use http_body::SizeHint;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::coding::{Decoder, Encoder, Framing, cut, names};
+use super::connection::Connection;
 use super::head::{self, HeadError};
-use super::outgoing::{Outgoing, State};
+use super::outgoing::{Outgoing, OutgoingState};
 use super::output::Output;
 use super::pool::Pool;
 use super::upgrade::Upgraded;
 use super::wire::Wire;
-use crate::message::{Request, Response};
+use crate::message::{Body, Fields, Polled, Request, Response};
 
-/// A connection between exchanges. Boxed, as it goes into the pool and out of it.
-#[derive(Debug)]
-pub struct Connection<T>(Box<Wire<T>>);
+/// Most interim responses (1xx) before a response. One that says every few seconds that it takes longer stays below.
+const INTERIM_MAX: usize = 256;
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<T> {
-    /// Makes a connection of a stream. Sends nothing yet.
-    pub fn new(io: T) -> Self {
-        Self(Box::new(Wire::new(io)))
-    }
-
-    /// Whether another request can be sent: nothing has come that nobody asked for, not even the end.
-    pub fn is_idle(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.0.input().is_empty() && self.0.poll_fill(&mut cx).is_pending()
-    }
-
-    /// Sends a request and waits for the head of the response, which may come before the request is over: then the
-    /// response's body sends the rest. Interim responses other than `101` are left out.
-    ///
-    /// # Errors
-    /// When the connection broke, or what came is no response.
-    ///
-    /// # Cancel safety
-    /// Dropping the future closes the connection.
+    /// Begins to send a request. `keeps_body` keeps its body until the response begins, to be given back where the
+    /// connection breaks before that.
     pub fn send<B>(
         self,
         mut request: Box<Request<B>>,
         pool: &Arc<Pool<T>>,
-    ) -> impl Future<Output = io::Result<Response<ResponseBody<T, B>>>> + use<T, B>
+        keeps_body: bool,
+    ) -> Sent<T, B>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body,
     {
         let encoder = encoder(&mut request);
+        let has_body = encoder != Encoder::Length(0);
         let mut output = Output::new();
         head::write_request(
             &request.method,
-            &request.uri,
+            &request.target,
             &request.fields,
             output.text(),
         );
         // Boxed, and all of the request gone: what waits for the response is moved, and lies in every future around it.
-        let mut exchange = Some(Box::new(Exchange {
-            wire: self.0,
+        Sent(Some(Box::new(Exchange {
+            wire: self.wire,
+            rested: self.rested,
             to_head: request.method == Method::HEAD,
+            has_body,
+            interim: 0,
+            status: StatusCode::OK,
             upload: Some(Outgoing::new(output, request.body, Some(encoder))),
+            uploading: None,
+            keeps_body,
+            sent: None,
             decoder: Decoder::Closed,
             pool: Arc::clone(pool),
             reusable: true,
-        }));
-        poll_fn(move |cx| Exchange::poll_response(&mut exchange, cx))
+            closes_after: None,
+        })))
+    }
+}
+
+/// A request on its way.
+///
+/// # Cancel safety
+/// Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Sent<T, B>(Option<Box<Exchange<T, B>>>);
+
+/// What came for a request.
+type Answered<T, B> = Result<Response<ResponseBody<T, B>>, Unanswered<B>>;
+
+/// A request for which no response came.
+#[derive(Debug)]
+pub struct Unanswered<B> {
+    /// The connection broke, or what came is no response.
+    pub error: io::Error,
+    /// Its body, where that was kept and not a byte of a response came.
+    pub body: Option<B>,
+}
+
+impl<T, B> Sent<T, B>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Body,
+{
+    /// Sends what there is to be sent. Resolves with the head of the response, which may come before the request is over:
+    /// then the response's body has the rest of it to be sent ([`ResponseBody::unsent`]). Interim responses other than `101` are left out; there may be
+    /// `INTERIM_MAX`.
+    ///
+    /// # Errors
+    /// When the connection broke, or what came is no response.
+    pub fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Answered<T, B>> {
+        let Some(exchange) = &mut self.0 else {
+            let (error, body) = (cut(), None);
+            return Poll::Ready(Err(Unanswered { error, body }));
+        };
+        let response = match ready!(exchange.poll_response(cx)) {
+            Ok(response) => response,
+            Err(error) => {
+                let exchange = self.0.take();
+                let body = exchange.and_then(|exchange| exchange.into_unanswered());
+                return Poll::Ready(Err(Unanswered { error, body }));
+            }
+        };
+        let mut body = ResponseBody(self.0.take().map_or(Answer::Over, Answer::Own));
+        if response.status != StatusCode::SWITCHING_PROTOCOLS {
+            body.finish_if_done();
+        }
+        Poll::Ready(Ok(response.map(|()| body)))
     }
 }
 
@@ -88,21 +131,37 @@ fn encoder<B: Body>(request: &mut Request<B>) -> Encoder {
 #[derive(Debug)]
 struct Exchange<T, B> {
     wire: Box<Wire<T>>,
+    /// How long the connection had been at rest, where it had been used before; only until something comes.
+    rested: Option<Duration>,
     /// Whether the request was a `HEAD`.
     to_head: bool,
+    /// Whether it had a body, which the server may not have read.
+    has_body: bool,
+    /// How many interim responses there were.
+    interim: usize,
+    /// Of the response.
+    status: StatusCode,
     /// Until the request has been sent.
     upload: Option<Outgoing<B>>,
+    /// The task that sends it, where the response has come before.
+    uploading: Option<Waker>,
+    /// Whether its body is kept; only until something comes.
+    keeps_body: bool,
+    /// That body, once it has been sent.
+    sent: Option<B>,
     /// Of the response.
     decoder: Decoder,
     pool: Arc<Pool<T>>,
     /// Whether the connection can carry another exchange after this one.
     reusable: bool,
+    /// After which time the server says that it closes an unused connection.
+    closes_after: Option<Duration>,
 }
 
 impl<T, B> Exchange<T, B>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    B: Body<Data = Bytes> + Unpin,
+    B: Body,
 {
     /// Sends what there is to be sent of the request.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -111,12 +170,13 @@ where
         };
         loop {
             let waits = upload.gather(cx);
-            if upload.state() == State::Broken {
-                return Poll::Ready(Err(io::Error::other("the request's body broke off")));
+            if upload.state() == OutgoingState::Broken {
+                return Poll::Ready(Err(io::Error::other("the request body ended early")));
             }
             ready!(upload.poll_write(self.wire.io(), cx))?;
-            if upload.state() == State::Over {
-                self.upload = None;
+            if upload.state() == OutgoingState::Over {
+                let sent = self.upload.take().filter(|_| self.keeps_body);
+                self.sent = sent.map(Outgoing::into_body);
                 return Poll::Ready(Ok(()));
             }
             if waits {
@@ -125,37 +185,48 @@ where
         }
     }
 
-    /// The response, whose body takes the exchange over.
-    fn poll_response(
-        exchange: &mut Option<Box<Self>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Response<ResponseBody<T, B>>>> {
-        let Some(this) = exchange else {
-            return Poll::Ready(Err(cut()));
-        };
+    /// The connection has died: the body of a request for which nothing has come, where it is kept.
+    fn into_unanswered(self) -> Option<B> {
+        if let Some(rested) = self.rested {
+            self.pool.trust().ended(rested);
+        }
+        let unsent = self.upload.map(Outgoing::into_body);
+        unsent.or(self.sent).filter(|_| self.keeps_body)
+    }
+
+    /// Whether both the request and the response are over.
+    fn is_over(&self) -> bool {
+        self.upload.is_none() && self.decoder.is_done()
+    }
+
+    /// The next frame of the response.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<io::Error> {
+        self.wire.poll_frame(cx, &mut self.decoder)
+    }
+
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
         // A server may answer and close without having read everything; then its answer counts.
-        let failure = match this.poll_upload(cx) {
-            Poll::Ready(Err(error)) if this.upload.as_ref().is_some_and(is_broken) => {
+        let failure = match self.poll_upload(cx) {
+            Poll::Ready(Err(error)) if self.upload.as_ref().is_some_and(is_broken) => {
+                (self.keeps_body, self.rested) = (false, None);
                 return Poll::Ready(Err(error));
             }
             Poll::Ready(Err(error)) => Some(error),
             _ => None,
         };
         loop {
-            match head::parse_response(this.wire.input())? {
+            match head::parse_response(self.wire.input())? {
                 Some((mut response, version)) if is_last(response.status) => {
-                    this.begin(&mut response, version)?;
-                    let mut body = ResponseBody(exchange.take());
-                    if response.status != StatusCode::SWITCHING_PROTOCOLS {
-                        body.finish_if_done();
-                    }
-                    return Poll::Ready(Ok(response.map(|()| body)));
+                    self.begin(&mut response, version)?;
+                    return Poll::Ready(Ok(response));
                 }
-                Some(_) => {}
+                Some(_) if self.interim < INTERIM_MAX => self.interim += 1,
+                Some(_) => return Poll::Ready(Err(too_many())),
                 None => {
-                    if ready!(this.wire.poll_fill(cx))? == 0 {
+                    if ready!(self.wire.poll_fill(cx))? == 0 {
                         return Poll::Ready(Err(failure.unwrap_or_else(cut)));
                     }
+                    (self.keeps_body, self.sent, self.rested) = (false, None, None);
                 }
             }
         }
@@ -174,10 +245,27 @@ where
             Version::HTTP_10 => names(fields, "keep-alive"),
             _ => !names(fields, "close"),
         };
-        self.reusable = persistent && framing != Framing::UntilClose;
+        // Of a request that is answered before it is over nobody knows how much was read.
+        // Chunks are none of HTTP/1.0's: where its message ends is not to be relied on (RFC 9112 §6.1).
+        let faulty = version == Version::HTTP_10 && framing == Framing::Chunked;
+        self.reusable =
+            persistent && !faulty && framing != Framing::UntilClose && self.upload.is_none();
+        self.closes_after = keep_alive_timeout(fields);
+        self.status = status;
         self.decoder = Decoder::new(framing);
         Ok(())
     }
+}
+
+/// How long a server says that it keeps an unused connection (RFC 2068 §19.7.1.1, as servers still write it).
+fn keep_alive_timeout(fields: &Fields) -> Option<Duration> {
+    let parameters = fields.text(&KEEP_ALIVE)?.split(',');
+    let mut seconds = parameters.filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_timeout = name.trim().eq_ignore_ascii_case("timeout");
+        is_timeout.then(|| value.trim().trim_matches('"').parse().ok())?
+    });
+    seconds.next().map(Duration::from_secs)
 }
 
 /// Whether no other response follows.
@@ -185,36 +273,84 @@ fn is_last(status: StatusCode) -> bool {
     !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
-fn is_broken<B: Body<Data = Bytes> + Unpin>(upload: &Outgoing<B>) -> bool {
-    upload.state() == State::Broken
+fn too_many() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("more than {INTERIM_MAX} interim (1xx) responses came before the response"),
+    )
+}
+
+fn is_broken<B: Body>(upload: &Outgoing<B>) -> bool {
+    upload.state() == OutgoingState::Broken
 }
 
 /// The body of a response, read from its connection as it is asked for. Read to its end it gives the connection to the
 /// pool; dropped before, it closes it.
-///
-/// The exchange is gone when the body is over. Boxed: a response is moved through several futures on its way.
 #[derive(Debug)]
-pub struct ResponseBody<T, B>(Option<Box<Exchange<T, B>>>);
+pub struct ResponseBody<T, B>(Answer<T, B>);
+
+/// How a response's body has its connection. The exchange is gone when the body is over. Boxed: a response is moved through
+/// several futures on its way.
+#[derive(Debug)]
+enum Answer<T, B> {
+    Own(Box<Exchange<T, B>>),
+    /// The rest of the request is sent by another task.
+    Shared(Arc<Mutex<Exchange<T, B>>>),
+    Over,
+}
+
+/// A poisoned lock still holds a whole exchange: nothing in a critical section can panic half-way through a change of it.
+fn lock<T, B>(exchange: &Mutex<Exchange<T, B>>) -> MutexGuard<'_, Exchange<T, B>> {
+    exchange.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl<T, B> ResponseBody<T, B>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    B: Body<Data = Bytes> + Unpin,
+    B: Body,
 {
-    /// The connection after a `101`, which is no HTTP any more.
-    pub fn into_upgraded(self) -> Option<Upgraded>
-    where
-        T: Send + 'static,
-    {
-        self.0.map(|exchange| Upgraded::new(*exchange.wire))
+    /// The connection after a `101`, which is no HTTP any more; once. `None` where that came before the request was over: what
+    /// is sent next would be the rest of its body for the server.
+    pub fn upgraded(&mut self) -> Option<Upgraded> {
+        match std::mem::replace(&mut self.0, Answer::Over) {
+            Answer::Own(exchange) if exchange.upload.is_none() => {
+                Some(Upgraded::new(*exchange.wire))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is left of the request, where the response has come before all of it was sent; once. It has to be sent by
+    /// somebody, and apart from the response: a client may read no response before it has sent everything.
+    pub fn unsent(&mut self) -> Option<Unsent<T, B>> {
+        match std::mem::replace(&mut self.0, Answer::Over) {
+            Answer::Own(exchange) if exchange.upload.is_some() => {
+                let shared = Arc::new(Mutex::new(*exchange));
+                self.0 = Answer::Shared(Arc::clone(&shared));
+                Some(Unsent(shared))
+            }
+            answer => {
+                self.0 = answer;
+                None
+            }
+        }
     }
 
     fn finish_if_done(&mut self) {
-        if let Some(exchange) = self.0.take_if(|exchange| exchange.decoder.is_done())
-            && exchange.reusable
-            && exchange.upload.is_none()
-        {
-            exchange.pool.put(Connection(exchange.wire));
+        match std::mem::replace(&mut self.0, Answer::Over) {
+            Answer::Own(exchange) if exchange.is_over() => {
+                if exchange.reusable {
+                    let Exchange { wire, pool, .. } = *exchange;
+                    let to_body = exchange.has_body.then_some(exchange.status);
+                    pool.put(Connection::of(wire), to_body, exchange.closes_after);
+                }
+            }
+            Answer::Shared(exchange) if lock(&exchange).decoder.is_done() => {
+                // The rest of the request goes on; from now on what the server says is for who sends that.
+                let uploading = lock(&exchange).uploading.take();
+                uploading.into_iter().for_each(Waker::wake);
+            }
+            answer => self.0 = answer,
         }
     }
 }
@@ -222,40 +358,76 @@ where
 impl<T, B> Body for ResponseBody<T, B>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    B: Body<Data = Bytes> + Unpin,
+    B: Body,
 {
-    type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let Some(exchange) = &mut self.0 else {
-            return Poll::Ready(None);
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<io::Error> {
+        let frame = match &mut self.0 {
+            Answer::Own(exchange) => ready!(exchange.poll_frame(cx)),
+            Answer::Shared(exchange) => ready!(lock(exchange).poll_frame(cx)),
+            Answer::Over => return Poll::Ready(None),
         };
-        if let Poll::Ready(Err(_)) = exchange.poll_upload(cx) {
-            // The server has stopped to listen, or the client to send; the answer may still be whole.
-            exchange.upload = None;
-            exchange.reusable = false;
-        }
-        let Exchange { wire, decoder, .. } = &mut **exchange;
-        let frame = ready!(wire.poll_frame(cx, decoder));
         match &frame {
-            Some(Err(_)) => self.0 = None,
+            Some(Err(_)) => self.0 = Answer::Over,
             _ => self.finish_if_done(),
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        let exchange = self.0.as_ref();
-        exchange.is_none_or(|exchange| exchange.decoder.is_done())
+        match &self.0 {
+            Answer::Own(exchange) => exchange.decoder.is_done(),
+            Answer::Shared(exchange) => lock(exchange).decoder.is_done(),
+            Answer::Over => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let nothing = || SizeHint::with_exact(0);
-        let exchange = self.0.as_ref();
-        exchange.map_or_else(nothing, |exchange| exchange.decoder.size_hint())
+        match &self.0 {
+            Answer::Own(exchange) => exchange.decoder.size_hint(),
+            Answer::Shared(exchange) => lock(exchange).decoder.size_hint(),
+            Answer::Over => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// What is left of a request whose response has begun.
+///
+/// # Cancel safety
+/// Dropping it leaves the rest unsent.
+#[derive(Debug)]
+pub struct Unsent<T, B>(Arc<Mutex<Exchange<T, B>>>);
+
+impl<T, B> Unsent<T, B>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Body,
+{
+    /// Resolves when all of it has been sent, the client's part has broken off, or the server has closed the connection.
+    pub fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut exchange = lock(&self.0);
+        if exchange.poll_upload(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if exchange.decoder.is_done() {
+            // Whatever the server still says, it is no answer to anything.
+            return exchange.wire.poll_fill(cx).map(drop);
+        }
+        exchange.uploading = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// How much the server has taken, while it has to take more; `None` while the client is waited for.
+    #[must_use]
+    pub fn taken(&self) -> Option<u64> {
+        lock(&self.0).upload.as_ref().and_then(Outgoing::taken)
+    }
+}
+
+impl<T, B> Drop for Unsent<T, B> {
+    fn drop(&mut self) {
+        // Whoever waits for the client's part learns that nobody reads it any more, while the response may go on.
+        lock(&self.0).upload = None;
     }
 }

@@ -6,13 +6,13 @@ use std::io;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode, Version};
-use http_body::{Body, SizeHint};
+use http::{StatusCode, Version};
+use http_body::SizeHint;
 
 use self::chunked::Chunked;
 use super::head::HeadError;
 use super::output::Output;
-use crate::message::Fields;
+use crate::message::{Body, Fields};
 
 const LINE_END: &[u8] = b"\r\n";
 
@@ -32,16 +32,16 @@ impl Framing {
     ///
     /// # Errors
     /// Where two recipients could differ on where the body ends, which is how requests are smuggled (§11.2).
-    pub(super) fn of_request(version: Version, fields: &Fields) -> Result<Self, HeadError> {
-        let length = content_length(fields)?;
+    pub(super) fn of_request(version: Version, fields: &mut Fields) -> Result<Self, HeadError> {
+        let length = one_length(fields)?;
         match (is_chunked(fields), length) {
             (Ok(false), length) => Ok(Self::Length(length.unwrap_or(0))),
             (_, Some(_)) => Err(HeadError::Malformed(
-                "it has both Content-Length and Transfer-Encoding",
+                "both Content-Length and Transfer-Encoding are set; send one of them",
             )),
-            _ if version == Version::HTTP_10 => {
-                Err(HeadError::Malformed("HTTP/1.0 has no Transfer-Encoding"))
-            }
+            _ if version == Version::HTTP_10 => Err(HeadError::Malformed(
+                "Transfer-Encoding is not supported in HTTP/1.0; send Content-Length",
+            )),
             (chunked, None) => chunked.map(|_| Self::Chunked),
         }
     }
@@ -53,7 +53,7 @@ impl Framing {
     pub(super) fn of_response(
         to_head: bool,
         status: StatusCode,
-        fields: &Fields,
+        fields: &mut Fields,
     ) -> Result<Self, HeadError> {
         if !has_body(to_head, status) {
             return Ok(Self::Length(0));
@@ -61,7 +61,7 @@ impl Framing {
         if is_chunked(fields)? {
             return Ok(Self::Chunked);
         }
-        Ok(content_length(fields)?.map_or(Self::UntilClose, Self::Length))
+        Ok(one_length(fields)?.map_or(Self::UntilClose, Self::Length))
     }
 }
 
@@ -74,18 +74,40 @@ pub(super) fn has_body(to_head: bool, status: StatusCode) -> bool {
     !none
 }
 
+/// The length that the `Content-Length` fields agree on, which from then on is one field with one value: the next recipient
+/// may read a repeated one in another way (RFC 9112 §6.3).
+fn one_length(fields: &mut Fields) -> Result<Option<u64>, HeadError> {
+    let agreed = content_length(fields)?;
+    if let Some(Agreed {
+        length,
+        repeated: true,
+    }) = agreed
+    {
+        fields.set(CONTENT_LENGTH, length.to_string());
+    }
+    Ok(agreed.map(|agreed| agreed.length))
+}
+
 /// The one length that the `Content-Length` fields agree on.
-pub(super) fn content_length(fields: &Fields) -> Result<Option<u64>, HeadError> {
-    let mut agreed = None;
+pub(super) struct Agreed {
+    pub(super) length: u64,
+    /// It was said more than once, in one field or in several.
+    repeated: bool,
+}
+
+/// See [`Agreed`].
+pub(super) fn content_length(fields: &Fields) -> Result<Option<Agreed>, HeadError> {
+    let mut agreed: Option<Agreed> = None;
     for value in fields.all(CONTENT_LENGTH) {
         for part in value.split(|byte| *byte == b',') {
             let length = digits(part.trim_ascii())
-                .ok_or(HeadError::Malformed("Content-Length is no number"))?;
-            if agreed
-                .replace(length)
-                .is_some_and(|agreed| agreed != length)
-            {
-                return Err(HeadError::Malformed("its Content-Lengths differ"));
+                .ok_or(HeadError::Malformed("Content-Length is not a number"))?;
+            let before = agreed.replace(Agreed {
+                length,
+                repeated: agreed.is_some(),
+            });
+            if before.is_some_and(|before| before.length != length) {
+                return Err(HeadError::Malformed("the values of Content-Length differ"));
             }
         }
     }
@@ -118,7 +140,9 @@ fn is_chunked(fields: &Fields) -> Result<bool, HeadError> {
     match (values.next(), values.next()) {
         (None, _) => Ok(false),
         (Some(only), None) if only.trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(true),
-        _ => Err(HeadError::Malformed("its Transfer-Encoding is not chunked")),
+        _ => Err(HeadError::Malformed(
+            "Transfer-Encoding has a value other than chunked, which is not supported",
+        )),
     }
 }
 
@@ -191,7 +215,7 @@ impl Decoder {
     }
 
     /// The trailers of a body that is over; once.
-    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
+    pub(super) fn take_trailers(&mut self) -> Option<Box<Fields>> {
         match self {
             Self::Chunked(chunked) => chunked.take_trailers(),
             _ => None,
@@ -247,6 +271,9 @@ pub struct Unchunked {
 pub fn unchunk(mut text: Vec<u8>) -> io::Result<Unchunked> {
     let mut chunked = Chunked::default();
     let Decoded { payload, used } = chunked.decode(&mut text)?;
+    if used < text.len() && !chunked.is_over() {
+        chunked.decode(&mut text[used..])?;
+    }
     text.truncate(payload);
     Ok(Unchunked {
         data: text,
@@ -259,7 +286,7 @@ pub fn unchunk(mut text: Vec<u8>) -> io::Result<Unchunked> {
 pub(super) fn cut() -> io::Error {
     io::Error::new(
         io::ErrorKind::UnexpectedEof,
-        "the connection closed before the message was whole",
+        "the connection closed before the message was complete",
     )
 }
 
@@ -293,6 +320,7 @@ impl Encoder {
     /// How a body is to be framed; its fields say so from then on. What chunks they announced is left where it stood.
     pub(super) fn of(fields: &mut Fields, body: &impl Body, reads_chunks: bool) -> Self {
         let declared = content_length(fields).ok().flatten();
+        let declared = declared.map(|agreed| agreed.length);
         let length = declared.or_else(|| body.size_hint().exact());
         if length.is_some() || !reads_chunks {
             fields.remove(TRANSFER_ENCODING);
@@ -326,9 +354,9 @@ impl Encoder {
         let mut line = SIZE_LINE;
         let (before, after): (&[u8], &[u8]) = match self {
             Self::Length(left) => {
-                *left = left
-                    .checked_sub(data.len() as u64)
-                    .ok_or_else(|| io::Error::other("a body longer than its Content-Length"))?;
+                *left = left.checked_sub(data.len() as u64).ok_or_else(|| {
+                    io::Error::other("the body is longer than its Content-Length")
+                })?;
                 (b"", b"")
             }
             Self::Chunked => (size_line(data.len(), &mut line), LINE_END),
@@ -342,30 +370,24 @@ impl Encoder {
     ///
     /// # Errors
     /// When the body is shorter than its length.
-    pub(super) fn end(self, trailers: Option<&HeaderMap>, out: &mut Output) -> io::Result<()> {
+    pub(super) fn end(self, trailers: Option<&Fields>, out: &mut Output) -> io::Result<()> {
         match self {
             Self::Length(0) | Self::UntilClose => {}
             Self::Length(_) => {
-                return Err(io::Error::other("a body shorter than its Content-Length"));
+                return Err(io::Error::other(
+                    "the body is shorter than its Content-Length",
+                ));
             }
             Self::Chunked => {
                 let out = out.text();
                 out.extend_from_slice(b"0\r\n");
                 if let Some(trailers) = trailers {
-                    write_trailers(trailers, out);
+                    trailers.write(out);
                 }
                 out.extend_from_slice(LINE_END);
             }
         }
         Ok(())
-    }
-}
-
-fn write_trailers(trailers: &HeaderMap, out: &mut Vec<u8>) {
-    for (name, value) in trailers {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), LINE_END] {
-            out.extend_from_slice(part);
-        }
     }
 }
 

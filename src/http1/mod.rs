@@ -10,17 +10,26 @@
 
 mod client;
 mod coding;
+mod connection;
 pub mod head;
+mod occupancy;
 mod outgoing;
 mod output;
+mod patience;
+mod peer;
 mod pool;
 mod server;
+mod trust;
 mod upgrade;
 mod wire;
 
-pub use client::{Connection, ResponseBody};
+pub use client::{ResponseBody, Sent, Unanswered, Unsent};
 pub use coding::{Unchunked, unchunk};
+pub use connection::Connection;
 pub use head::HeadError;
-pub use pool::Pool;
-pub use server::{RequestBody, Service, serve};
+pub use occupancy::{IdleSince, Occupancy};
+pub use peer::Peer;
+pub use pool::{Keep, Pool};
+pub use server::{RefusedHead, RequestBody, Service, serve};
+pub use trust::Trust;
 pub use upgrade::{OnUpgrade, Upgraded};

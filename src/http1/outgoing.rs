@@ -1,16 +1,14 @@
 //! A body on its way into a connection: what either side sends.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http_body::Body;
 use tokio::io::AsyncWrite;
 
 use super::coding::Encoder;
 use super::output::Output;
+use crate::message::{Body, Fields, Frame};
 
 /// Reads a body, frames it, and writes it.
 #[derive(Debug)]
@@ -19,13 +17,13 @@ pub(super) struct Outgoing<B> {
     /// `None` for a message that has no body, whatever `body` says.
     encoder: Option<Encoder>,
     /// Boxed: they are rare, and as large as the rest.
-    trailers: Option<Box<HeaderMap>>,
-    state: State,
+    trailers: Option<Box<Fields>>,
+    state: OutgoingState,
     output: Output,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum OutgoingState {
     /// Frames are still to come.
     Body,
     /// There are none left, though some may still have to be written.
@@ -34,7 +32,7 @@ pub(super) enum State {
     Broken,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
+impl<B: Body> Outgoing<B> {
     /// What goes out before the body is in `output`.
     pub(super) const fn new(output: Output, body: B, encoder: Option<Encoder>) -> Self {
         Self {
@@ -42,29 +40,32 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             body,
             encoder,
             trailers: None,
-            state: State::Body,
+            state: OutgoingState::Body,
         }
     }
 
-    pub(super) const fn state(&self) -> State {
+    pub(super) const fn state(&self) -> OutgoingState {
         self.state
+    }
+
+    /// The body, whatever is left of it.
+    pub(super) fn into_body(self) -> B {
+        self.body
     }
 
     /// Takes what frames there are, as many as are worth a write. Says whether the body has to be waited for.
     pub(super) fn gather(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.state == State::Body && !self.output.is_full() {
+        while self.state == OutgoingState::Body && !self.output.is_full() {
             if self.body.is_end_stream() {
                 self.end();
                 break;
             }
-            match Pin::new(&mut self.body).poll_frame(cx) {
+            match self.body.poll_frame(cx) {
                 Poll::Pending => return true,
                 Poll::Ready(None) => self.end(),
-                Poll::Ready(Some(Err(_))) => self.state = State::Broken,
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => self.data(data),
-                    Err(frame) => self.trailers = frame.into_trailers().ok().map(Box::new),
-                },
+                Poll::Ready(Some(Err(_))) => self.state = OutgoingState::Broken,
+                Poll::Ready(Some(Ok(Frame::Data(data)))) => self.data(data),
+                Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) => self.trailers = Some(trailers),
             }
         }
         false
@@ -79,11 +80,16 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
         self.output.poll_write(io, cx)
     }
 
+    /// How much has been written, while there is more to be written; `None` while the body is waited for.
+    pub(super) fn taken(&self) -> Option<u64> {
+        self.output.taken()
+    }
+
     fn data(&mut self, data: Bytes) {
         if let Some(encoder) = &mut self.encoder
             && encoder.data(data, &mut self.output).is_err()
         {
-            self.state = State::Broken;
+            self.state = OutgoingState::Broken;
         }
     }
 
@@ -93,8 +99,8 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             None => Ok(()),
         };
         self.state = match ended {
-            Ok(()) => State::Over,
-            Err(_) => State::Broken,
+            Ok(()) => OutgoingState::Over,
+            Err(_) => OutgoingState::Broken,
         };
     }
 }

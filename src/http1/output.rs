@@ -25,6 +25,8 @@ pub(super) struct Output {
     text: Vec<u8>,
     /// So much of the text has been written.
     written: usize,
+    /// So much has been written in all.
+    taken: u64,
     /// What is long and stays where it lies, each with the length of the text before it. A few at most.
     long: Vec<(usize, Bytes)>,
 }
@@ -35,6 +37,7 @@ impl Output {
         Self {
             text: Vec::with_capacity(TOGETHER_BYTES),
             written: 0,
+            taken: 0,
             long: Vec::new(),
         }
     }
@@ -43,6 +46,11 @@ impl Output {
     pub(super) fn is_full(&self) -> bool {
         let long: usize = self.long.iter().map(|(_, long)| long.len()).sum();
         self.text.len() + long >= WRITE_BYTES || self.long.len() >= LONG_MAX
+    }
+
+    /// How much has been written in all, where something waits to be written.
+    pub(super) fn taken(&self) -> Option<u64> {
+        (!self.is_empty()).then_some(self.taken)
     }
 
     fn is_empty(&self) -> bool {
@@ -108,6 +116,7 @@ impl Output {
 
     /// Takes off what has been written.
     fn take_off(&mut self, mut written: usize) {
+        self.taken += written as u64;
         while let Some((at, long)) = self.long.first_mut() {
             let before = *at - self.written;
             if written < before {

@@ -9,25 +9,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::StatusCode;
-use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use self::incoming::{Call, NoCall, Shared};
-use self::sending::{Asked, Sending};
-use super::head::HeadError;
+use self::incoming::{Asked, NoRequest, ReceivedRequest, SharedConnection};
+use self::sending::Sending;
+use super::head::{HEAD_TIME_MAX, HEAD_TIME_MAX_STOPPING, HeadError};
+use super::occupancy::Occupancy;
+use super::peer::Peer;
 use super::upgrade::Upgraded;
-use crate::message::{Request, Response};
+use super::wire::Wire;
+use crate::message::{Body, Request, Response};
 
 pub use incoming::RequestBody;
 
-/// Limit for a head, from its first byte on. A connection may be idle for longer.
-const HEAD: Duration = Duration::from_secs(30);
-/// The same once the server is to stop.
-const HEAD_WHEN_STOPPING: Duration = Duration::from_secs(1);
 /// How long a client that is still sending is listened to after its answer: closed at once, the connection would be reset,
 /// and the answer lost with it (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
@@ -35,7 +32,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Answers requests.
 pub trait Service: Sync {
     /// The body of an answer. An error breaks the connection off, after everything that came before it.
-    type Body: Body<Data = Bytes> + Unpin + Send;
+    type Body: Body + Send;
 
     /// Answers one request. Dropped where the client leaves before there is an answer.
     fn call(
@@ -44,30 +41,51 @@ pub trait Service: Sync {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Answers what is no request.
-    fn refuse(&self, error: HeadError) -> Response<Self::Body>;
+    fn refuse(&self, refused: RefusedHead) -> Response<Self::Body>;
 }
 
-/// Serves a connection until either side closes it, or until `stop` says true and no request is in flight. A client that
-/// begins with HTTP/2 gets the connection given back.
+/// Something that came in place of a request, or a request that is none by what its head says.
+#[derive(Debug)]
+pub struct RefusedHead {
+    /// What is wrong with it.
+    pub error: HeadError,
+    /// When it began to come.
+    pub since: Instant,
+    /// Its head, where that could be read.
+    pub request: Option<Box<Request<()>>>,
+}
+
+/// Serves a connection until either side closes it, or until `stop` says true or it is dismissed, and no request is in
+/// flight. A client that begins with HTTP/2 gets the connection given back. It is in use but for the waits for requests.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
-pub async fn serve<T, S>(io: T, service: &S, stop: watch::Receiver<bool>) -> Option<Upgraded>
+pub async fn serve<T, S>(
+    io: T,
+    service: &S,
+    occupancy: &Occupancy,
+    stop: watch::Receiver<bool>,
+) -> Option<Upgraded>
 where
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Peer + Send + Unpin + 'static,
     S: Service,
 {
-    let shared = Shared::new(io);
+    let serving = Serving(SharedConnection::new(io));
+    let shared = &serving.0;
     // Made once: made for each request, it was entered into the watch's list and taken out of it again each time.
-    let mut stopped = pin!(stopped(stop.clone()));
-    while poll_fn(|cx| poll_input(&shared, stopped.as_mut(), cx)).await {
+    let mut stopped = pin!(stopped(stop.clone(), occupancy));
+    loop {
+        occupancy.leave();
+        if !poll_fn(|cx| poll_input(shared, stopped.as_mut(), cx)).await || !occupancy.enter() {
+            return None;
+        }
         // Boxed, what leads to the response is gone when that begins; inline it would stay for as long as the connection.
-        let (mut sending, upgrade) = match Box::pin(begin(&shared, service, &stop)).await {
+        let (mut sending, upgrade) = match Box::pin(begin(shared, service, &stop)).await {
             Begun::Response(sending, upgrade) => (sending, upgrade),
             Begun::Http2 => return shared.take().map(Upgraded::new),
             Begun::Nothing => return None,
         };
-        if poll_fn(|cx| sending.poll(&shared, cx)).await.is_err() {
+        if poll_fn(|cx| sending.poll(shared, cx)).await.is_err() {
             return None;
         }
         if let Some(upgrade) = upgrade {
@@ -77,22 +95,35 @@ where
             }
             return None;
         }
-        if !sending.persistent() || !shared.is_read() {
-            close(&shared).await;
+        // An answer may come before the request is over, which then goes on.
+        if !sending.persistent() || !poll_fn(|cx| shared.poll_read_through(cx)).await {
+            close(shared).await;
             return None;
         }
+        shared.end_request();
     }
-    None
 }
 
-/// Resolves when the server is to stop. A sender that is gone stops too.
-async fn stopped(mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+/// A connection that is served; dropped, it is over. A body that an upstream still holds would keep it open.
+struct Serving<T>(Arc<SharedConnection<T>>);
+
+impl<T> Drop for Serving<T> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Resolves when the connection is to end: with the server, of which a sender that is gone says the same, or by itself.
+async fn stopped(mut stop: watch::Receiver<bool>, occupancy: &Occupancy) {
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = occupancy.dismissed() => {}
+    }
 }
 
 /// Resolves with whether a request comes: not where the connection is over, or is to stop while it waits.
 fn poll_input<T>(
-    shared: &Shared<T>,
+    shared: &SharedConnection<T>,
     stopped: Pin<&mut impl Future<Output = ()>>,
     cx: &mut Context<'_>,
 ) -> Poll<bool>
@@ -117,25 +148,34 @@ enum Begun<B> {
 
 /// Reads a request and has it answered, unless the client leaves before.
 async fn begin<T, S>(
-    shared: &Arc<Shared<T>>,
+    shared: &Arc<SharedConnection<T>>,
     service: &S,
     stop: &watch::Receiver<bool>,
 ) -> Begun<S::Body>
 where
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Peer + Send + Unpin + 'static,
     S: Service,
 {
+    let mut since = None;
     let call = match shared.call() {
         // Boxed: heads mostly come whole.
-        Ok(None) => Box::pin(rest_of_head(shared, stop)).await,
+        Ok(None) => {
+            let since = *since.insert(Instant::now());
+            Box::pin(rest_of_head(shared, since, stop)).await
+        }
         call => call,
     };
     let call = match call {
         Ok(Some(call)) => call,
         Ok(None) => return Begun::Nothing,
-        Err(NoCall::Http2) => return Begun::Http2,
-        Err(NoCall::Head(error)) => {
-            Box::pin(refuse(shared, service.refuse(error))).await;
+        Err(NoRequest::Http2) => return Begun::Http2,
+        Err(NoRequest::Head(error, request)) => {
+            let refused = RefusedHead {
+                error,
+                since: since.unwrap_or_else(Instant::now),
+                request,
+            };
+            Box::pin(refuse(shared, service.refuse(refused))).await;
             return Begun::Nothing;
         }
     };
@@ -149,24 +189,26 @@ where
         return Begun::Nothing;
     };
     let changes = response.status == StatusCode::SWITCHING_PROTOCOLS;
-    asked.persistent &= !changes && !*stop.borrow();
+    // Of a body that nobody reads to its end the connection is full: it is closed after the answer, which says so.
+    asked.persistent &= !changes && !*stop.borrow() && shared.is_read();
     Begun::Response(Sending::new(response, asked), upgrade.filter(|_| changes))
 }
 
-/// Waits for a head that did not come at once; `None` where the connection ended before it.
+/// Waits for a head that has come in part since then; `None` where the connection ended before it.
 async fn rest_of_head<T>(
-    shared: &Arc<Shared<T>>,
+    shared: &Arc<SharedConnection<T>>,
+    since: Instant,
     stop: &watch::Receiver<bool>,
-) -> Result<Option<Call>, NoCall>
+) -> Result<Option<ReceivedRequest>, NoRequest>
 where
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Peer + Send + Unpin + 'static,
 {
     let mut stop = stop.clone();
-    let mut limit = Instant::now() + HEAD;
+    let mut limit = since + HEAD_TIME_MAX;
     loop {
         let stopping = *stop.borrow();
         if stopping {
-            limit = limit.min(Instant::now() + HEAD_WHEN_STOPPING);
+            limit = limit.min(Instant::now() + HEAD_TIME_MAX_STOPPING);
         }
         let fill = poll_fn(|cx| shared.poll_fill(cx));
         tokio::select! {
@@ -183,10 +225,10 @@ where
     }
 }
 
-async fn refuse<T, B>(shared: &Arc<Shared<T>>, response: Response<B>)
+async fn refuse<T, B>(shared: &Arc<SharedConnection<T>>, response: Response<B>)
 where
-    T: AsyncRead + AsyncWrite + Send + Unpin,
-    B: Body<Data = Bytes> + Unpin,
+    T: AsyncRead + AsyncWrite + Peer + Send + Unpin + 'static,
+    B: Body,
 {
     let asked = Asked {
         to_head: false,
@@ -200,15 +242,30 @@ where
     }
 }
 
-/// Closes a connection of which everything has been written.
-async fn close<T>(shared: &Arc<Shared<T>>)
+/// Closes a connection of which everything has been written, behind the end of the request.
+async fn close<T>(shared: &Arc<SharedConnection<T>>)
 where
-    T: AsyncRead + AsyncWrite + Send + Unpin,
+    T: AsyncRead + AsyncWrite + Peer + Send + Unpin + 'static,
 {
-    let unread = !shared.is_read();
-    if poll_fn(|cx| shared.poll_shutdown(cx)).await.is_err() || !unread {
+    if poll_fn(|cx| shared.poll_shutdown(cx)).await.is_err()
+        || poll_fn(|cx| shared.poll_read_through(cx)).await
+    {
         return;
     }
-    let rest = async { while let Ok(1..) = poll_fn(|cx| shared.poll_discard(cx)).await {} };
+    // By itself: a server that stops need not wait for it.
+    shared.take().map(|wire| tokio::spawn(linger(wire)));
+}
+
+/// Reads and forgets what still comes of a client that nobody listens to.
+async fn linger<T: AsyncRead + Unpin>(mut wire: Wire<T>) {
+    let rest = async {
+        while let Ok(1..) = poll_fn(|cx| wire.poll_fill(cx)).await {
+            wire.input().clear();
+        }
+    };
+    // Whether it ends in time makes no difference.
     let _ = tokio::time::timeout(LINGER, rest).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,14 @@ pub struct Upgraded {
 }
 
 impl Upgraded {
+    /// Of a stream of which nothing has been read yet.
+    pub fn of(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self {
+            read: Bytes::new(),
+            io: Box::new(io),
+        }
+    }
+
     pub(super) fn new<T>(wire: Wire<T>) -> Self
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,

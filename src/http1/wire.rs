@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::coding::Decoder;
+use crate::message::{Frame, Polled};
 
 /// Most bytes of one read. One buffer serves all connections of a thread: a connection that waits has none.
 const READ_BYTES: usize = 64 << 10;
@@ -93,10 +93,10 @@ impl<T: AsyncRead + Unpin> Wire<T> {
         &mut self,
         cx: &mut Context<'_>,
         decoder: &mut Decoder,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    ) -> Polled<io::Error> {
         loop {
             if let Some(trailers) = decoder.take_trailers() {
-                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                return Poll::Ready(Some(Ok(Frame::Trailers(trailers))));
             }
             if decoder.is_over() {
                 return Poll::Ready(None);
@@ -109,7 +109,7 @@ impl<T: AsyncRead + Unpin> Wire<T> {
             };
             match data {
                 Ok(data) if data.is_empty() => {}
-                Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Ok(data) => return Poll::Ready(Some(Ok(Frame::Data(data)))),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }

@@ -17,25 +17,26 @@ pub struct Fields {
     head: Bytes,
     /// What was added since. Its places are counted from the end of the head.
     added: Vec<u8>,
-    places: Vec<Place>,
+    places: Vec<FieldPlace>,
 }
 
 /// Where a field lies. Nothing but the colon and white space stands between its name and its value.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct FieldPlace {
     name: usize,
-    name_end: usize,
+    /// Kept as it is asked for: of every field, each time that one is looked up.
+    name_len: usize,
     value: usize,
     value_end: usize,
 }
 
-impl Place {
+impl FieldPlace {
     /// Where in a head a name lies, and its value.
     #[must_use]
     pub const fn new(name: Range<usize>, value: Range<usize>) -> Self {
         Self {
             name: name.start,
-            name_end: name.end,
+            name_len: name.end - name.start,
             value: value.start,
             value_end: value.end,
         }
@@ -54,7 +55,7 @@ impl<'a> Field<'a> {
     /// Whether it has this name, however that is spelled.
     #[must_use]
     pub fn is(self, name: impl AsRef<str>) -> bool {
-        self.name.eq_ignore_ascii_case(name.as_ref().as_bytes())
+        same_name(self.name, name.as_ref().as_bytes())
     }
 
     /// Its name, as it was spelled.
@@ -72,14 +73,23 @@ impl<'a> Field<'a> {
 }
 
 fn text(value: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(value).ok();
-    text.filter(|text| text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')))
+    // Of every byte, as the compiler looks at many at once where none of them ends the search.
+    let visible = |all: bool, byte: &u8| all & matches!(byte, b'\t' | b' '..=b'~');
+    let is_visible = value.iter().fold(true, visible);
+    std::str::from_utf8(value).ok().filter(|_| is_visible)
+}
+
+/// Whether two names are the same but for their case. Lengths first, as most names differ in that, and then all letters at
+/// once, as most are spelled alike: one by one they take ten times as long.
+#[inline]
+fn same_name(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && (one == other || one.eq_ignore_ascii_case(other))
 }
 
 impl Fields {
     /// The fields of a head that has been read, and where in it each lies.
     #[must_use]
-    pub const fn of_head(head: Bytes, places: Vec<Place>) -> Self {
+    pub const fn of_head(head: Bytes, places: Vec<FieldPlace>) -> Self {
         Self {
             head,
             added: Vec::new(),
@@ -217,12 +227,9 @@ impl Fields {
     #[inline(never)]
     fn find(&self, from: usize, name: &str) -> Option<usize> {
         let name = name.as_bytes();
-        let of_name = |place: &Place| {
-            // The lengths first: most names differ in that.
-            place.name_end - place.name == name.len()
-                && self
-                    .slice(place.name..place.name_end)
-                    .eq_ignore_ascii_case(name)
+        let of_name = |place: &FieldPlace| {
+            // Most need not be looked at.
+            place.name_len == name.len() && same_name(self.name(place), name)
         };
         let found = self.places.get(from..)?.iter().position(of_name)?;
         Some(from + found)
@@ -249,7 +256,7 @@ impl Fields {
                 .added
                 .extend_from_slice(&self.head[old.name..old.value]),
         }
-        self.places[at] = self.add(start, old.name_end - old.name, value);
+        self.places[at] = self.add(start, old.name_len, value);
         self.remove_from(at + 1, name);
     }
 
@@ -275,21 +282,26 @@ impl Fields {
     }
 
     /// Adds a value to its name, which has been added from `name` on and is so long.
-    fn add(&mut self, name: usize, length: usize, value: &[u8]) -> Place {
+    fn add(&mut self, name: usize, length: usize, value: &[u8]) -> FieldPlace {
         let at = self.end();
         self.added.extend_from_slice(value);
-        Place {
+        FieldPlace {
             name,
-            name_end: name + length,
+            name_len: length,
             value: at,
             value_end: self.end(),
         }
     }
 
     #[inline]
-    fn field(&self, place: Place) -> Field<'_> {
+    fn name(&self, place: &FieldPlace) -> &[u8] {
+        self.slice(place.name..place.name + place.name_len)
+    }
+
+    #[inline]
+    fn field(&self, place: FieldPlace) -> Field<'_> {
         Field {
-            name: self.slice(place.name..place.name_end),
+            name: self.name(&place),
             value: self.slice(place.value..place.value_end),
         }
     }
@@ -356,7 +368,7 @@ mod tests {
                 line.find(value).unwrap()
             };
             let value = start + at..start + at + value.len();
-            places.push(Place::new(start..start + colon, value));
+            places.push(FieldPlace::new(start..start + colon, value));
             start += line.len();
         }
         Fields::of_head(Bytes::from_static(text.as_bytes()), places)

@@ -3,12 +3,16 @@
 //! Both versions of HTTP meet here. It knows the shape of a message and no field by name; which fields pass is the proxy's
 //! business, how a message is written that of its version. RFC 9110 §6.
 
+mod body;
 mod fields;
+mod target;
 
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
-pub use fields::{Field, Fields, Place};
+pub use body::{Body, Frame, HttpBody, Polled};
+pub use fields::{Field, FieldPlace, Fields};
+pub use target::{Target, TargetError};
 
 /// A request.
 #[derive(Debug)]
@@ -16,7 +20,7 @@ pub struct Request<B> {
     /// Its method.
     pub method: Method,
     /// Its target.
-    pub uri: Uri,
+    pub target: Target,
     /// The version of HTTP it came by.
     pub version: Version,
     /// Its header fields.
@@ -30,7 +34,7 @@ impl<B> Request<B> {
     pub fn map<C>(self, change: impl FnOnce(B) -> C) -> Request<C> {
         Request {
             method: self.method,
-            uri: self.uri,
+            target: self.target,
             version: self.version,
             fields: self.fields,
             body: change(self.body),
@@ -43,7 +47,7 @@ impl<B> From<http::Request<B>> for Request<B> {
         let (parts, body) = request.into_parts();
         Self {
             method: parts.method,
-            uri: parts.uri,
+            target: Target::from(&parts.uri),
             version: parts.version,
             fields: Fields::from(&parts.headers),
             body,

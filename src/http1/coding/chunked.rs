@@ -2,28 +2,27 @@
 
 use std::io;
 
-use http::HeaderMap;
-
 use super::{Decoded, LINE_END};
-use crate::http1::head::parse_trailers;
+use crate::http1::head::{HEAD_BYTES_MAX, TRAILERS_TOO_LONG, parse_trailers};
+use crate::message::Fields;
 
-/// Most bytes of all chunk extensions of a body, and of its trailers: nobody needs them, and nobody may fill memory.
-const EXTRAS_MAX: usize = 16 << 10;
+/// Most bytes of the extensions of a chunk.
+const EXTENSION_MAX: usize = 16 << 10;
 
 /// Reads a body in chunks, however it is cut.
 #[derive(Debug, Default)]
 pub(in crate::http1) struct Chunked {
-    state: State,
-    /// Bytes of extensions and trailers so far.
-    extras: usize,
+    state: ChunkState,
+    /// Bytes of the extensions of this chunk so far.
+    extension: usize,
     /// The trailer section so far.
     section: Vec<u8>,
     /// Boxed: they are rare, and larger than all the rest.
-    trailers: Option<Box<HeaderMap>>,
+    trailers: Option<Box<Fields>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ChunkState {
     /// In a size; whether it has a digit yet.
     Size {
         size: u64,
@@ -47,15 +46,17 @@ enum State {
         line_start: bool,
     },
     Over,
+    /// What came is no chunk; nothing behind it is one.
+    Broken(&'static str),
 }
 
-impl Default for State {
+impl Default for ChunkState {
     fn default() -> Self {
         Self::START
     }
 }
 
-impl State {
+impl ChunkState {
     const START: Self = Self::Size {
         size: 0,
         digits: false,
@@ -72,22 +73,23 @@ impl State {
 
 impl Chunked {
     pub(super) fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.state == ChunkState::Over
     }
 
     pub(super) const fn has_trailers(&self) -> bool {
         self.trailers.is_some()
     }
 
-    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
-        self.trailers.take().map(|trailers| *trailers)
+    pub(super) const fn take_trailers(&mut self) -> Option<Box<Fields>> {
+        self.trailers.take()
     }
 
-    /// Moves the data of the chunks in `bytes` together at its front.
+    /// Moves the data of the chunks in `bytes` together at its front. What is no chunk ends it for good: data before it is
+    /// given first, and the error when it is asked again.
     pub(super) fn decode(&mut self, bytes: &mut [u8]) -> io::Result<Decoded> {
         let (mut payload, mut used) = (0, 0);
-        while used < bytes.len() && self.state != State::Over {
-            if let State::Data(left) = self.state {
+        while used < bytes.len() && self.state != ChunkState::Over {
+            if let ChunkState::Data(left) = self.state {
                 let there = bytes.len() - used;
                 let length = usize::try_from(left).map_or(there, |left| left.min(there));
                 bytes.copy_within(used..used + length, payload);
@@ -95,14 +97,20 @@ impl Chunked {
                 used += length;
                 let left = left - length as u64;
                 self.state = if left == 0 {
-                    State::DataCr
+                    ChunkState::DataCr
                 } else {
-                    State::Data(left)
+                    ChunkState::Data(left)
                 };
             } else if let Some(length) = self.leap(&bytes[used..]) {
                 used += length;
             } else {
-                self.state = self.step(bytes[used])?;
+                self.state = self.step(bytes[used]).unwrap_or_else(ChunkState::Broken);
+                if let ChunkState::Broken(why) = self.state {
+                    if payload > 0 {
+                        break;
+                    }
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
                 used += 1;
             }
         }
@@ -114,78 +122,84 @@ impl Chunked {
     fn leap(&mut self, bytes: &[u8]) -> Option<usize> {
         let ends = bytes.starts_with(LINE_END);
         let line_end = match self.state {
-            State::DataCr if ends => LINE_END.len(),
-            State::START => 0,
-            State::Trailers { line_start: true } if ends && self.section.is_empty() => {
-                self.state = State::Over;
+            ChunkState::DataCr if ends => LINE_END.len(),
+            ChunkState::START => 0,
+            ChunkState::Trailers { line_start: true } if ends && self.section.is_empty() => {
+                self.state = ChunkState::Over;
                 return Some(LINE_END.len());
             }
             _ => return None,
         };
-        self.state = State::START;
+        self.state = ChunkState::START;
         let Some((size, length)) = size_line(&bytes[line_end..]) else {
             return (line_end > 0).then_some(line_end);
         };
-        self.state = State::after(size);
+        self.state = ChunkState::after(size);
         Some(line_end + length)
     }
 
     /// One byte of what is not data.
-    fn step(&mut self, byte: u8) -> io::Result<State> {
-        if let State::Size { size, .. } = self.state
+    ///
+    /// # Errors
+    /// Why it is no part of a chunk.
+    fn step(&mut self, byte: u8) -> Result<ChunkState, &'static str> {
+        if let ChunkState::Size { size, .. } = self.state
             && let Some(digit) = hexadecimal(byte)
         {
-            return Ok(State::Size {
+            return Ok(ChunkState::Size {
                 size: grown(size, digit)?,
                 digits: true,
             });
         }
         Ok(match (self.state, byte) {
-            (State::Size { size, digits: true }, b'\r') => State::SizeEnd { size },
-            (State::Size { size, digits: true }, b';' | b' ' | b'\t') => State::Extension { size },
-            (State::Extension { size }, b'\r') => State::SizeEnd { size },
-            (State::Extension { size }, byte) if byte != b'\n' => {
-                self.extra()?;
-                State::Extension { size }
+            (ChunkState::Size { size, digits: true }, b'\r') => ChunkState::SizeEnd { size },
+            (ChunkState::Size { size, digits: true }, b';' | b' ' | b'\t') => {
+                ChunkState::Extension { size }
             }
-            (State::SizeEnd { size }, b'\n') => State::after(size),
-            (State::DataCr, b'\r') => State::DataLf,
-            (State::DataLf, b'\n') => State::START,
-            (State::Trailers { line_start }, byte) => self.trailer_byte(line_start, byte)?,
-            (State::SizeEnd { .. } | State::Extension { .. }, _) => {
-                return Err(malformed("a chunk's size line does not end in CR LF"));
+            (ChunkState::Extension { size }, b'\r') => ChunkState::SizeEnd { size },
+            (ChunkState::Extension { size }, byte) if byte != b'\n' => {
+                self.extension += 1;
+                if self.extension > EXTENSION_MAX {
+                    return Err("chunk extensions are too long");
+                }
+                ChunkState::Extension { size }
             }
-            (State::DataCr | State::DataLf, _) => {
-                return Err(malformed("a chunk is longer than its size"));
+            (ChunkState::SizeEnd { size }, b'\n') => {
+                self.extension = 0;
+                ChunkState::after(size)
             }
-            _ => return Err(malformed("a chunk's size is no hexadecimal number")),
+            (ChunkState::DataCr, b'\r') => ChunkState::DataLf,
+            (ChunkState::DataLf, b'\n') => ChunkState::START,
+            (ChunkState::Trailers { line_start }, byte) => self.trailer_byte(line_start, byte)?,
+            (ChunkState::SizeEnd { .. } | ChunkState::Extension { .. }, _) => {
+                return Err("the size line of a chunk does not end with CR LF");
+            }
+            (ChunkState::DataCr | ChunkState::DataLf, _) => {
+                return Err("a chunk is longer than its size line says");
+            }
+            (ChunkState::Broken(why), _) => return Err(why),
+            _ => return Err("the size of a chunk is not a hexadecimal number"),
         })
     }
 
     /// The section ends with the first line that is empty.
-    fn trailer_byte(&mut self, line_start: bool, byte: u8) -> io::Result<State> {
-        self.extra()?;
+    fn trailer_byte(&mut self, line_start: bool, byte: u8) -> Result<ChunkState, &'static str> {
+        if self.section.len() == HEAD_BYTES_MAX {
+            return Err(TRAILERS_TOO_LONG);
+        }
         self.section.push(byte);
         if byte != b'\n' {
-            return Ok(State::Trailers {
+            return Ok(ChunkState::Trailers {
                 line_start: line_start && byte == b'\r',
             });
         }
         if !line_start {
-            return Ok(State::Trailers { line_start: true });
+            return Ok(ChunkState::Trailers { line_start: true });
         }
         let section = std::mem::take(&mut self.section);
         let trailers = parse_trailers(section)?;
         self.trailers = (!trailers.is_empty()).then(|| Box::new(trailers));
-        Ok(State::Over)
-    }
-
-    fn extra(&mut self) -> io::Result<()> {
-        self.extras += 1;
-        if self.extras > EXTRAS_MAX {
-            return Err(malformed("its chunk extensions or trailers are too long"));
-        }
-        Ok(())
+        Ok(ChunkState::Over)
     }
 }
 
@@ -214,12 +228,8 @@ fn hexadecimal(digit: u8) -> Option<u64> {
 }
 
 /// A size with another digit.
-fn grown(size: u64, digit: u64) -> io::Result<u64> {
+fn grown(size: u64, digit: u64) -> Result<u64, &'static str> {
     size.checked_mul(16)
         .and_then(|size| size.checked_add(digit))
-        .ok_or_else(|| malformed("a chunk's size is too large"))
-}
-
-fn malformed(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
+        .ok_or("the size of a chunk is too large")
 }

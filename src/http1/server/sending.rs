@@ -3,27 +3,17 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONNECTION, TRANSFER_ENCODING};
-use http_body::Body;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::incoming::Shared;
-use crate::http1::coding::{Encoder, has_body};
+use super::incoming::{Asked, SharedConnection};
+use crate::http1::coding::{Encoder, has_body, names};
 use crate::http1::head;
-use crate::http1::outgoing::{Outgoing, State};
+use crate::http1::outgoing::{Outgoing, OutgoingState};
 use crate::http1::output::Output;
-use crate::message::Response;
-
-/// What of a request decides about how it is answered.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) to_head: bool,
-    pub(super) http11: bool,
-    /// Whether the connection could go on after the answer.
-    pub(super) persistent: bool,
-}
+use crate::http1::peer::Peer;
+use crate::message::{Body, Response};
 
 /// Writes a response: its head with the first frames of its body, then what comes, as it comes.
 pub(super) struct Sending<B> {
@@ -31,7 +21,7 @@ pub(super) struct Sending<B> {
     persistent: bool,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
+impl<B: Body> Sending<B> {
     /// Boxed, as it has several futures to leave before it is waited for.
     pub(super) fn new(response: Response<B>, asked: Asked) -> Box<Self> {
         let (status, mut fields) = (response.status, response.fields);
@@ -40,9 +30,15 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         if encoder.is_none() {
             fields.remove(TRANSFER_ENCODING);
         }
-        let persistent = asked.persistent && encoder != Some(Encoder::UntilClose);
+        if status == StatusCode::NO_CONTENT {
+            // It may have none (RFC 9110 §8.6).
+            fields.remove(CONTENT_LENGTH);
+        }
+        let says_close = names(&fields, "close");
+        let persistent = asked.persistent && !says_close && encoder != Some(Encoder::UntilClose);
         if status != StatusCode::SWITCHING_PROTOCOLS {
             match (persistent, asked.http11) {
+                (false, _) if says_close => {}
                 (false, _) => fields.append(CONNECTION, "close"),
                 (true, false) => fields.append(CONNECTION, "keep-alive"),
                 (true, true) => {}
@@ -65,20 +61,20 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
     /// broke off and everything before that has been written.
     pub(super) fn poll<T>(
         &mut self,
-        shared: &Shared<T>,
+        shared: &SharedConnection<T>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>>
     where
-        T: AsyncRead + AsyncWrite + Unpin,
+        T: AsyncRead + AsyncWrite + Peer + Unpin,
     {
         loop {
             // The connection is not locked here: the body may have to read from it.
             let waits = self.body.gather(cx);
             let flushed = shared.poll_write(cx, &mut self.body)?.is_ready();
             match self.body.state() {
-                State::Over if flushed => return Poll::Ready(Ok(())),
-                State::Broken if flushed => break,
-                State::Body if flushed && !waits => {}
+                OutgoingState::Over if flushed => return Poll::Ready(Ok(())),
+                OutgoingState::Broken if flushed => break,
+                OutgoingState::Body if flushed && !waits => {}
                 _ => {
                     ready!(shared.poll_departed(cx));
                     break;
