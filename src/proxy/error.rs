@@ -3,14 +3,18 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, StatusCode};
 
+use super::client::BodyTimeout;
 use crate::http1::HeadError;
 use crate::message::Response;
-use crate::tee::{Fault, FaultClass};
+use crate::tap::{Fault, FaultClass};
+use crate::upstream::{UpstreamError, io_error};
 
 /// Marks an answer as ours; its value is the kind of error.
 pub static MARKER: HeaderName = HeaderName::from_static("x-streamgauge-error");
@@ -18,76 +22,65 @@ pub static MARKER: HeaderName = HeaderName::from_static("x-streamgauge-error");
 /// Why the proxy answers itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    /// Nobody listens at the upstream's address.
-    #[error("upstream {upstream} refused the connection: {cause}")]
-    ConnectionRefused {
-        /// Its name.
-        upstream: String,
-        /// What the transport said.
-        cause: String,
-    },
-    /// The upstream could not be reached for another reason: name resolution, TLS, network.
-    #[error("upstream {upstream} could not be reached: {cause}")]
-    ConnectFailed {
-        /// Its name.
-        upstream: String,
-        /// What the transport said.
-        cause: String,
-    },
-    /// Connecting took too long.
-    #[error("upstream {upstream} could not be connected to in time")]
-    ConnectTimeout {
-        /// Its name.
-        upstream: String,
-    },
-    /// No response head came in time.
-    #[error("upstream {upstream} sent no response in time")]
-    FirstByteTimeout {
-        /// Its name.
-        upstream: String,
-    },
-    /// The connection broke before a response head came.
-    #[error("upstream {upstream} broke the connection: {cause}")]
-    Broken {
-        /// Its name.
-        upstream: String,
-        /// What the transport said.
-        cause: String,
-    },
+    /// The upstream was not reached, or did not answer.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// No route takes the request.
     #[error(
-        "no route takes this request; the configuration's routes decide by path, model and header"
+        "no route matches this request; the routes in the configuration decide by {decides}; change the request, or add \
+         a [[route]] without conditions for all others"
     )]
-    NoRoute,
+    NoRoute {
+        /// What the routes look at.
+        decides: Arc<str>,
+    },
     /// The request's own body broke off or is malformed.
     #[error("the request body could not be read: {cause}")]
     RequestBody {
         /// What the transport said.
         cause: String,
     },
+    /// The client sent nothing of the request's body for too long.
+    #[error(
+        "the request body did not arrive: nothing of it was received for {limit:?}; if clients need longer, raise \
+         limits.client_body"
+    )]
+    BodyTimeout {
+        /// The limit that is set.
+        limit: Duration,
+    },
     /// The client went away before its request was read to the end. Nobody reads this answer.
-    #[error("the client went away before its request was whole")]
+    #[error("the client closed the connection before its request was complete")]
     ClientLeft,
-    /// What came is no request.
+    /// The bytes are not a request.
     #[error("the request could not be read: {0}")]
     Head(HeadError),
-    /// The process may open no further connection.
-    #[error(
-        "streamgauge has no file descriptor or port left for a connection to upstream {upstream}"
-    )]
-    LimitReached {
-        /// Its name.
-        upstream: String,
-    },
     /// `CONNECT` asks for a forward proxy.
-    #[error("CONNECT is for forward proxies; send requests to this address as to the API itself")]
+    #[error(
+        "CONNECT is not supported: streamgauge is not a forward proxy; set OPENAI_BASE_URL to this address, and do not \
+         set HTTPS_PROXY to it"
+    )]
     Connect,
+    /// A browser sent it for a page of another site, and it would get a key of ours.
+    #[error(
+        "the request was sent by a browser for a web page of another site, and would use a key of the proxy; if that page may \
+         use it, add its origin to allow.origins"
+    )]
+    CrossSite,
+    /// It is for a host that is not allowed.
+    #[error(
+        "the host of the request is not allowed; send the request to a name that allow.hosts lists, or add this one"
+    )]
+    Host,
 }
 
 impl ProxyError {
-    /// Why a client's request body broke off: the client went away, or broke the rules of HTTP.
+    /// Why a client's request body broke off: the client went away, was too slow, or broke the rules of HTTP.
     #[must_use]
     pub fn of_request_body(error: &(dyn StdError + 'static)) -> Self {
+        if let Some(BodyTimeout(limit)) = error.downcast_ref() {
+            return Self::BodyTimeout { limit: *limit };
+        }
         match io_error(error) {
             Some(cause)
                 if matches!(
@@ -108,17 +101,16 @@ impl ProxyError {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::ConnectionRefused { .. } => "connection_refused",
-            Self::ConnectFailed { .. } => "connection_failed",
-            Self::ConnectTimeout { .. } => "connect_timeout",
-            Self::FirstByteTimeout { .. } => "timeout",
-            Self::Broken { .. } => "connection_broken",
-            Self::NoRoute => "no_route",
+            Self::Upstream(error) => error.kind(),
+            Self::NoRoute { .. } => "no_route",
             Self::RequestBody { .. } => "request_body",
+            Self::BodyTimeout { .. } => "body_timeout",
             Self::ClientLeft => "client_left",
-            Self::LimitReached { .. } => "limit_reached",
             Self::Connect => "method_not_allowed",
-            Self::Head(HeadError::Malformed(_)) => "bad_request",
+            Self::Head(HeadError::Malformed(_) | HeadError::Target(_)) => "bad_request",
+            Self::Head(HeadError::TargetTooLong) => "target_too_long",
+            Self::CrossSite => "cross_site",
+            Self::Host => "host_not_allowed",
             Self::Head(HeadError::TooLarge) => "head_too_large",
             Self::Head(HeadError::Timeout) => "head_timeout",
         }
@@ -128,19 +120,27 @@ impl ProxyError {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::ConnectionRefused { .. } | Self::ConnectFailed { .. } | Self::Broken { .. } => {
-                StatusCode::BAD_GATEWAY
-            }
-            Self::ConnectTimeout { .. } | Self::FirstByteTimeout { .. } => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
-            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Upstream(error) => match error {
+                UpstreamError::ConnectionRefused { .. }
+                | UpstreamError::ConnectFailed { .. }
+                | UpstreamError::CertificateRefused { .. }
+                | UpstreamError::Broken { .. } => StatusCode::BAD_GATEWAY,
+                UpstreamError::ConnectTimeout { .. }
+                | UpstreamError::SendTimeout { .. }
+                | UpstreamError::FirstByteTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+                UpstreamError::LimitReached { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::RequestBody { .. } | Self::ClientLeft => StatusCode::BAD_REQUEST,
-            Self::LimitReached { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Head(HeadError::Malformed(_)) => StatusCode::BAD_REQUEST,
+            Self::Head(HeadError::Malformed(_) | HeadError::Target(_)) => StatusCode::BAD_REQUEST,
+            Self::Head(HeadError::TargetTooLong) => StatusCode::URI_TOO_LONG,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::Head(HeadError::TooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Head(HeadError::Timeout) => StatusCode::REQUEST_TIMEOUT,
+            Self::Head(HeadError::Timeout) | Self::BodyTimeout { .. } => {
+                StatusCode::REQUEST_TIMEOUT
+            }
         }
     }
 
@@ -148,15 +148,15 @@ impl ProxyError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         let class = match self {
-            Self::ConnectionRefused { .. } | Self::ConnectFailed { .. } => FaultClass::Refused,
-            Self::ConnectTimeout { .. } | Self::FirstByteTimeout { .. } => FaultClass::Timeout,
-            Self::Broken { .. } => FaultClass::Cut,
-            Self::NoRoute
+            Self::Upstream(error) => error.fault_class(),
+            Self::NoRoute { .. }
             | Self::RequestBody { .. }
+            | Self::BodyTimeout { .. }
             | Self::ClientLeft
-            | Self::LimitReached { .. }
             | Self::Head(_)
-            | Self::Connect => FaultClass::Rejected,
+            | Self::Connect
+            | Self::CrossSite
+            | Self::Host => FaultClass::Rejected,
         };
         Fault {
             class,
@@ -186,37 +186,26 @@ impl ProxyError {
     }
 }
 
-/// The first error of the system's among the causes of an error.
-pub(super) fn io_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
-    causes(error).find_map(|cause| cause.downcast_ref())
-}
-
-/// An error, and what caused it, down to the innermost cause.
-pub(super) fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
-        (*error).source()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_answer_of_ours_has_the_openai_shape_and_the_marker() {
-        let response = ProxyError::ConnectTimeout {
+        let error = UpstreamError::ConnectTimeout {
             upstream: "vllm".into(),
-        }
-        .response();
+            address: "10.0.0.1:8000".into(),
+            limit: std::time::Duration::from_secs(10),
+        };
+        let response = ProxyError::from(error).response();
         assert_eq!(response.status, StatusCode::GATEWAY_TIMEOUT);
         assert_eq!(response.fields.text(&MARKER), Some("connect_timeout"));
         let body: serde_json::Value = serde_json::from_slice(&response.body).expect("it is JSON");
         assert_eq!(
             body,
             serde_json::json!({"error": {
-                "message": "upstream vllm could not be connected to in time",
+                "message": "cannot connect to upstream vllm at 10.0.0.1:8000 in time (upstream.timeouts.connect is 10s); \
+                    check that its URL (upstream.url) is right and that no firewall drops the connection",
                 "type": "upstream_error", "param": null, "code": "connect_timeout"
             }})
         );

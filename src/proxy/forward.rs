@@ -2,32 +2,46 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, UPGRADE};
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, ORIGIN, UPGRADE,
+};
 use http::{Method, StatusCode, Version};
-use http_body::Body as _;
 
-use super::body::{ClientBody, Outgoing};
-use super::carrier::Inbound;
+use super::client::ClientUpgrade;
 use super::error::ProxyError;
-use super::route::Target;
-use super::upgrade::{Ends, Tunnels};
-use super::{Call, Proxy, headers, usage};
-use crate::http1::OnUpgrade;
-use crate::json::Text;
-use crate::message::{Fields, Request, Response};
-use crate::tee::{Event, Instant, RequestHead, ResponseTee, Tap};
+use super::request_body::Outgoing;
+use super::reread::{Ahead, Reread};
+use super::response_body::ClientBody;
+use super::route::Destination;
+use super::trace_context::{self, BodyContext};
+use super::tunnel::{Ends, Tunnels};
+use super::usage::{Cause, Key, Lesson, Plan, Role};
+use super::{InFlight, Proxy, headers, usage};
+use crate::allow::{Hosts, Site};
+use crate::message::{Body as _, Fields, Request, Response};
+use crate::tap::{Event, Forwarded, Instant, RequestHead, Tap, TraceHeaders, Why};
+use crate::tee::ResponseTee;
+use crate::upstream;
+
+/// How long the body of a refusal is waited for: it comes with its head, as a rule.
+const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
 /// An upstream's answer, ready to be handed to the client.
-pub(super) struct Answer {
-    response: Inbound,
-    /// Whether the usage that was asked for is to be taken out again.
-    edited: bool,
+pub(super) struct UpstreamResponse {
+    response: upstream::Inbound<Box<Outgoing>>,
+    /// What was read of its body already.
+    ahead: Option<Box<Ahead<upstream::BodyError>>>,
+    /// What is done with the body, where it does not just pass.
+    reading: Option<usage::Reading>,
+    /// Which time of those that the request was sent is answered, from 0.
+    attempt: usize,
     /// The client's side of a connection whose protocol it has asked to change.
-    client: Option<OnUpgrade>,
+    client: Option<ClientUpgrade>,
 }
 
-impl Answer {
+impl UpstreamResponse {
     /// Sends the body through the tee, which ends the exchange; after a `101` the end of the tunnel does.
     pub(super) fn into_response(self, tap: Tap, tunnels: &Tunnels) -> Response<ClientBody> {
         let Response {
@@ -43,7 +57,10 @@ impl Answer {
             }
             ClientBody::Own(None)
         } else {
-            let edit = self.edited.then(usage::Filter::default);
+            let (body, edit) = (
+                Reread::new(self.ahead, body),
+                self.reading.map(usage::Reading::begin),
+            );
             ClientBody::Upstream(Box::new(ResponseTee::new(body, tap, status, edit)))
         };
         Response {
@@ -53,6 +70,23 @@ impl Answer {
             body,
         }
     }
+
+    /// What was wrong with the request, as far as the answer says so; what is read of it for that is kept for the client.
+    async fn cause(&mut self) -> Cause {
+        if usage::is_coded(&self.response.fields) {
+            return Cause::Unclear;
+        }
+        let body = &mut self.response.body;
+        let mut ahead = Box::new(Ahead::of(body));
+        let read = ahead.read(body, usage::REFUSAL_BYTES);
+        // Whether all of it came in time shows in what was read.
+        let _ = tokio::time::timeout(REFUSAL_WAIT, read).await;
+        let cause = ahead
+            .whole()
+            .map_or(Cause::Unclear, |body| Cause::of(&body));
+        self.ahead = Some(ahead);
+        cause
+    }
 }
 
 impl Proxy {
@@ -60,54 +94,113 @@ impl Proxy {
     /// side of a connection whose protocol it asks to change.
     pub(super) async fn forward(
         &self,
-        call: &Call,
+        call: &InFlight,
         mut body: Box<Outgoing>,
-        client: Option<OnUpgrade>,
-    ) -> Result<Answer, Box<ProxyError>> {
+        client: Option<ClientUpgrade>,
+    ) -> Result<UpstreamResponse, Box<ProxyError>> {
         let head = &*call.head;
         if head.method == Method::CONNECT {
             return Err(ProxyError::Connect.into());
         }
-        let completes = usage::is_completion(&head.method, head.uri.path());
-        if self.reads_ahead(head, completes, &body) {
-            let read = body.read_ahead(self.inspect_bytes).await;
+        if self.allowed_hosts != Hosts::Any && !self.may_be_for(head) {
+            return Err(ProxyError::Host.into());
+        }
+        let completion = usage::completion(&head.method, &head.target.path());
+        if self.reads_ahead(head, completion.is_some(), &body) {
+            let read = body.read_ahead(self.inspect_bytes, &self.memory).await;
             read.map_err(|error| ProxyError::of_request_body(&*error))?;
         }
-        let inspected = body.whole().map(usage::Inspected::of).unwrap_or_default();
-        let target = self.target(head, inspected.model)?;
-        let splice = inspected
-            .splice
-            .filter(|_| completes && target.usage.asks() && !head.fields.contains(UPGRADE));
-        let original = splice.map(|splice| {
-            let original = body.original();
-            body.put_in(splice);
-            original
+        let joined = self.join(call, &mut body);
+        let inspect = if self.routes.by_model() {
+            usage::Inspected::of
+        } else {
+            usage::Inspected::at_a_glance
+        };
+        let inspected = body.whole().map(inspect).unwrap_or_default();
+        let target = self.target(head, inspected.model.as_deref())?;
+        if target.has_own_key && site(head).is_foreign(&self.allowed_origins) {
+            return Err(ProxyError::CrossSite.into());
+        }
+        let completion = completion.filter(|_| !head.fields.contains(UPGRADE));
+        let key = completion.and_then(|kind| target.usage.key(kind, inspected.model.as_deref()));
+        let plan = key.map_or(Plan::Leave, |key| {
+            target.usage.plan(key, inspected.wish, head.received)
         });
-        let outbound = Outbound { target, call };
-        let mut answer = outbound.send(body, original.is_some()).await?;
+        let original = match plan {
+            Plan::Ask(splice) => {
+                let original = body.original();
+                body.put_in(splice);
+                Some(original)
+            }
+            Plan::Leave | Plan::Watch(_) => None,
+        };
+        let outbound = Outbound {
+            target,
+            call,
+            trace_headers: joined.as_ref().or(call.trace_headers.as_ref()),
+            key,
+        };
+        let first = outbound.send(body, Why::First, plan.into());
+        let mut answer = first.await?;
         answer.client = client;
         match original {
             Some(original) if is_refusal(answer.response.status) => {
                 // Boxed: it is rare, and as large as the first.
-                Ok(Box::pin(outbound.repeat(original, answer)).await)
+                Ok(Box::pin(outbound.refused(original, answer)).await)
             }
             _ => Ok(answer),
         }
     }
 
+    /// Has an exchange move into the trace that its body names, whose headers are then these. What stands in the body for
+    /// that alone is not sent.
+    fn join(&self, call: &InFlight, body: &mut Outgoing) -> Option<TraceHeaders> {
+        let found = match self.body_context {
+            BodyContext::Off => None,
+            BodyContext::Held | BodyContext::All => body.whole().and_then(trace_context::find),
+        }?;
+        if let Some(bytes) = found.left_out {
+            body.leave_out(bytes);
+        }
+        let tap = call.exchange.tap();
+        self.open.join(call.joins?, &found.context, tap)
+    }
+
+    /// Whether its host is one that requests may be for. What names none is no browser's.
+    fn may_be_for(&self, head: &RequestHead) -> bool {
+        head.host()
+            .is_none_or(|host| self.allowed_hosts.allow(host))
+    }
+
     /// Where a request for this model goes.
-    fn target(&self, head: &RequestHead, model: Option<Text<'_>>) -> Result<&Target, ProxyError> {
-        let model = model.filter(|_| self.routes.by_model()).map(Text::decode);
-        let target = self.routes.find(&head.uri, &head.fields, model.as_deref());
-        target.ok_or(ProxyError::NoRoute)
+    fn target(&self, head: &RequestHead, model: Option<&str>) -> Result<&Destination, ProxyError> {
+        let target = self.routes.find(&head.target, &head.fields, model);
+        target.ok_or_else(|| ProxyError::NoRoute {
+            decides: self.routes.decides(),
+        })
     }
 
     /// Whether something in the body decides, which then is to be read ahead.
     fn reads_ahead(&self, head: &RequestHead, completes: bool, body: &Outgoing) -> bool {
-        let decides = completes || (head.method == Method::POST && self.routes.by_model());
+        let is_asked = || self.routes.by_model() || self.may_name_trace(head);
+        let decides = completes || (head.method == Method::POST && is_asked());
         let readable = !head.fields.contains(CONTENT_ENCODING);
-        let small = body.size_hint().lower() <= self.inspect_bytes as u64;
+        let small = body.length().lower() <= self.inspect_bytes as u64;
         decides && readable && small
+    }
+
+    /// Whether its body is read for nothing but the trace that it may name.
+    fn may_name_trace(&self, head: &RequestHead) -> bool {
+        self.body_context == BodyContext::All && usage::is_of(&head.fields, usage::JSON)
+    }
+}
+
+/// What it says of the page that it was made for.
+fn site(head: &RequestHead) -> Site<'_> {
+    Site {
+        fetch_site: head.fields.text("sec-fetch-site"),
+        origin: head.fields.text(ORIGIN),
+        host: head.host(),
     }
 }
 
@@ -119,95 +212,159 @@ fn is_refusal(status: StatusCode) -> bool {
     )
 }
 
+/// A request that was sent and not answered.
+type Unanswered = Box<upstream::Unanswered<Box<Outgoing>, ProxyError>>;
+
 /// A request that knows where it goes.
 struct Outbound<'a> {
-    target: &'a Target,
-    call: &'a Call,
+    target: &'a Destination,
+    call: &'a InFlight,
+    /// Which go in place of the client's, if any do.
+    trace_headers: Option<&'a TraceHeaders>,
+    /// Under which what is known of usage stands, of a completion.
+    key: Option<Key>,
 }
 
 impl Outbound<'_> {
-    /// The client's fields as they go to the upstream; of an edited body, its length now.
-    fn fields(&self, edited: Option<usize>) -> Fields {
-        let mut fields = self.target.upstream.fields(&self.call.head);
-        if let Some(context) = &self.call.trace_context {
-            headers::set_trace_context(&mut fields, context);
+    /// The client's fields as they go to the upstream with this body.
+    fn fields(&self, body: &Outgoing, usage_asked: bool) -> Fields {
+        let (head, upstream) = (&self.call.head, &self.target.upstream);
+        let mut fields = headers::to_upstream(&head.fields, head.version, upstream.host());
+        headers::set_own(&mut fields, &upstream.config);
+        if let Some(context) = self.trace_headers {
+            headers::set_trace_headers(&mut fields, context);
         }
-        if let Some(length) = edited {
-            if fields.contains(CONTENT_LENGTH) {
-                fields.set(CONTENT_LENGTH, length.to_string());
-            }
+        if body.is_edited() && fields.contains(CONTENT_LENGTH) {
+            fields.set(CONTENT_LENGTH, body.bytes_ahead().to_string());
+        }
+        if usage_asked {
             // The event that the edit adds can be taken out only where it can be read.
             fields.set(ACCEPT_ENCODING, "identity");
         }
         fields
     }
 
-    /// An upstream that was asked for usage has answered that it does not understand: the original goes out once, and if
-    /// that succeeds the upstream is not asked again.
-    async fn repeat(&self, original: Box<Outgoing>, refusal: Answer) -> Answer {
-        let Ok(answer) = self.send(original, false).await else {
+    /// An upstream that was asked for usage has answered that something is wrong. If that may be the question, the original
+    /// goes out once, and if it succeeds the upstream is not asked again.
+    async fn refused(
+        &self,
+        original: Box<Outgoing>,
+        mut refusal: UpstreamResponse,
+    ) -> UpstreamResponse {
+        let asking = &self.target.usage;
+        let accepted = self.key.is_some_and(|key| asking.has_accepted(key));
+        let again = match refusal.cause().await {
+            Cause::Asking => true,
+            Cause::Another => false,
+            Cause::Unclear => !accepted,
+        };
+        if !again {
+            return refusal;
+        }
+        let original = original.as_attempt(refusal.attempt + 1);
+        let Ok(answer) = self.send(original, Why::UsageRefused, Role::Passed).await else {
             // The upstream has answered; that the repeat did not reach it is no news for the client.
             return refusal;
         };
-        if answer.response.status.is_success() && self.target.usage.refused() {
-            let upstream = &*self.target.upstream.config.name;
-            tracing::info!(
-                upstream,
-                "the upstream does not take stream_options; it is not asked for usage again"
-            );
+        if answer.response.status.is_success() {
+            asking.learn(self.key, Lesson::Refused);
         }
         answer
     }
 
-    /// Sends a request and waits for the head of the answer. The future has no more in it than the waiting needs.
-    fn send(
+    /// Sends a request and waits for the head of the answer. Where the upstream has not processed it, or may do so twice, it
+    /// is sent once more.
+    async fn send(
+        &self,
+        body: Box<Outgoing>,
+        why: Why,
+        role: Role,
+    ) -> Result<UpstreamResponse, Box<ProxyError>> {
+        let unanswered = match self.attempt(body, why, role).await {
+            Ok(answer) => return Ok(answer),
+            Err(unanswered) => *unanswered,
+        };
+        let again = unanswered
+            .again
+            .and_then(|(body, why)| Some((body.rewind()?, why)));
+        let Some((body, why)) = again else {
+            return Err(Box::new(unanswered.error));
+        };
+        // Boxed: it is rare, and as large as the first.
+        let repeated = Box::pin(self.attempt(body, why, role)).await;
+        repeated.map_err(|unanswered| Box::new(unanswered.error))
+    }
+
+    /// Sends a request once and waits for the head of the answer. The future has no more in it than the waiting needs.
+    fn attempt(
         &self,
         mut body: Box<Outgoing>,
-        usage_asked: bool,
-    ) -> impl Future<Output = Result<Answer, Box<ProxyError>>> + Send {
+        why: Why,
+        role: Role,
+    ) -> impl Future<Output = Result<UpstreamResponse, Unanswered>> + Send {
         let upstream = &self.target.upstream;
         let tap = self.call.exchange.tap();
-        let fields = self.fields(usage_asked.then(|| body.bytes_ahead()));
+        let usage_asked = role == Role::Asked;
+        let fields = self.fields(&body, usage_asked);
+        let (asking, key) = (&self.target.usage, self.key);
         let upload = body.upload();
+        let attempt = body.attempt();
+        // A connection that is as old as the one that closed may be about to close too.
+        let fresh = matches!(why, Why::Unprocessed | Why::ConnectionClosed);
         let at = Instant::now();
-        let uri = upstream.target(&self.call.head.uri);
-        tap.show(Event::Forwarded {
+        let target = upstream.target(&self.call.head.target);
+        tracing::debug!(
+            peer = self.call.head.peer.map(tracing::field::display),
+            method = self.call.head.method.as_str(),
+            upstream = &*upstream.name.name,
+            ?why,
+            usage_asked,
+            "a request goes to the upstream"
+        );
+        tap.show(Event::Forwarded(Forwarded {
             at,
             upstream: Arc::clone(&upstream.name),
-            uri: Box::new(uri.clone()),
+            target: Box::new(target.clone()),
+            why,
             usage_asked,
-        });
+        }));
         if body.is_end_stream() {
             // A connection never polls an empty body, so this is the nearest instant there is.
-            tap.show(Event::Sent(at));
+            body.show_sent(Some(at));
         }
         let request = Box::new(Request {
             method: self.call.head.method.clone(),
-            uri,
+            target,
             version: Version::HTTP_11,
             fields,
             body,
         });
         async move {
-            let answered = upstream.call(request, upload).await;
-            let mut response = answered.inspect_err(|error| {
-                if **error != ProxyError::ClientLeft {
-                    tap.show(Event::Unanswered(Instant::now(), error.kind()));
+            let answered = upstream.call(request, upload, fresh).await;
+            let mut response = answered.inspect_err(|unanswered: &Unanswered| {
+                if unanswered.error != ProxyError::ClientLeft {
+                    tap.show(Event::Unanswered(Instant::now(), unanswered.error.kind()));
                 }
             })?;
             let at = Instant::now();
             let status = response.status;
-            let edited =
-                usage_asked && !is_refusal(status) && usage::Filter::can_read(&response.fields);
-            let passing = passing(status, &response.fields, edited);
+            let reading = usage::answered(asking, key, role, status, &response.fields);
+            let shortened = reading.as_ref().is_some_and(usage::Reading::shortens);
+            let mut passing = passing(status, &response.fields, shortened);
+            if response.body.is_early() && headers::says_close(&response.fields) {
+                // It will not read the rest of the request, which the client then need not send.
+                passing.append(CONNECTION, "close");
+            }
             tap.show(Event::ResponseHead {
                 at,
                 status,
                 fields: std::mem::replace(&mut response.fields, passing),
             });
-            Ok(Answer {
+            Ok(UpstreamResponse {
                 response,
-                edited,
+                ahead: None,
+                reading,
+                attempt,
                 client: None,
             })
         }
@@ -215,13 +372,13 @@ impl Outbound<'_> {
 }
 
 /// The fields of an answer that go to the client.
-fn passing(status: StatusCode, upstream: &Fields, edited: bool) -> Fields {
+fn passing(status: StatusCode, upstream: &Fields, shortened: bool) -> Fields {
     if status == StatusCode::SWITCHING_PROTOCOLS {
         // They all belong to the change it answers.
         return upstream.clone();
     }
     let mut fields = headers::to_client(upstream);
-    if edited {
+    if shortened {
         // How long the body will be is not known any more.
         fields.remove(CONTENT_LENGTH);
     }

@@ -1,10 +1,16 @@
 //! Which header fields cross the proxy, as pure functions (RFC 9110 §7.6.1). Those that do keep their order.
 
-use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TE, UPGRADE};
+use http::header::{
+    self, AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, HeaderName, TE, UPGRADE,
+};
 use http::{HeaderValue, Version};
 
-use crate::message::{Field, Fields};
-use crate::tee::TraceContext;
+use crate::message::{Field, Fields, Frame};
+use crate::tap::TraceHeaders;
+use crate::upstream::{Key, UpstreamConfig};
+
+/// The field for a key that Azure reads.
+const API_KEY: &str = "api-key";
 
 /// Room for what a request gains on its way: another host, a trace context, another key.
 const MORE_FIELDS: usize = 4;
@@ -39,11 +45,39 @@ fn join_cookies(fields: &mut Fields) {
     }
 }
 
+/// Puts in what is configured for an upstream: its key, and its headers.
+pub fn set_own(fields: &mut Fields, upstream: &UpstreamConfig) {
+    set_key(fields, &upstream.key);
+    for (name, value) in &upstream.headers {
+        fields.set(name, value);
+    }
+}
+
+/// Puts our key in the place of the client's, where the upstream is to see ours.
+fn set_key(fields: &mut Fields, key: &Key) {
+    if let Key::Own(credential) = key {
+        for other in [AUTHORIZATION.as_str(), API_KEY] {
+            if credential.header != other {
+                fields.remove(other);
+            }
+        }
+        fields.set(&credential.header, &credential.value);
+    }
+}
+
 /// Puts this trace context in place of the client's.
-pub fn set_trace_context(fields: &mut Fields, context: &TraceContext) {
-    fields.set("traceparent", context.traceparent);
-    if !context.keep_tracestate {
-        fields.remove("tracestate");
+pub fn set_trace_headers(fields: &mut Fields, context: &TraceHeaders) {
+    if let Some(w3c) = &context.w3c {
+        fields.set("traceparent", w3c.traceparent);
+        if !w3c.keep_tracestate {
+            fields.remove("tracestate");
+        }
+    }
+    for (name, value) in &context.others {
+        match value {
+            Some(value) => fields.set(name, value),
+            None => fields.remove(name),
+        }
     }
 }
 
@@ -52,6 +86,14 @@ pub fn set_trace_context(fields: &mut Fields, context: &TraceContext) {
 pub fn to_client(upstream: &Fields) -> Fields {
     // At most it gains a field that says how it is framed.
     end_to_end(upstream, 1, 0)
+}
+
+/// Whether a server says that it closes the connection.
+#[must_use]
+pub fn says_close(fields: &Fields) -> bool {
+    let is_close = |option: &str| option.trim().eq_ignore_ascii_case("close");
+    let mut values = fields.texts(CONNECTION);
+    values.any(|value| value.split(',').any(is_close))
 }
 
 /// The fields that do not end here, with room for more. A change of protocol that is passed on is said anew, for this
@@ -68,6 +110,51 @@ fn end_to_end(fields: &Fields, more_fields: usize, more_bytes: usize) -> Fields 
         passing.set(CONNECTION, "Upgrade");
     }
     passing
+}
+
+/// Trailer fields that say something of how a message is framed, where it goes, who asks and what its content is. Read in a
+/// trailer they come too late, or get past those who have looked at the head (RFC 9110 §6.5.1).
+const NOT_IN_TRAILERS: [HeaderName; 30] = [
+    header::ACCEPT_ENCODING,
+    header::AGE,
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::DATE,
+    header::EXPECT,
+    header::EXPIRES,
+    header::HOST,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+    header::LOCATION,
+    header::MAX_FORWARDS,
+    header::PRAGMA,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::RANGE,
+    header::RETRY_AFTER,
+    header::SET_COOKIE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::VARY,
+    header::WWW_AUTHENTICATE,
+];
+
+/// A frame of a body as it crosses the proxy: data as it is, of trailers those that may be trailers.
+#[must_use]
+pub fn crossing(mut frame: Frame) -> Frame {
+    if let Frame::Trailers(trailers) = &mut frame {
+        let belongs_in_head = |field: Field<'_>| NOT_IN_TRAILERS.iter().any(|name| field.is(name));
+        trailers.retain(|field| !belongs_in_head(field) && !is_hop_by_hop(field));
+    }
+    frame
 }
 
 /// Whether the client says that it reads trailers.
@@ -130,6 +217,7 @@ impl<'a> Named<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tap::W3cHeaders;
 
     fn fields(fields: &[(&str, &str)]) -> Fields {
         fields.iter().copied().collect()
@@ -240,6 +328,25 @@ mod tests {
     }
 
     #[test]
+    fn of_trailers_those_pass_that_say_nothing_of_the_message_itself() {
+        let fields = fields(&[
+            ("X-Sum", "1"),
+            ("Content-Length", "5"),
+            ("connection", "x-sum"),
+            ("authorization", "Bearer x"),
+            ("x-Sum", "2"),
+            ("transfer-encoding", "chunked"),
+            ("host", "other"),
+        ]);
+        let Frame::Trailers(crossed) = crossing(Frame::Trailers(Box::new(fields))) else {
+            unreachable!("they are trailers")
+        };
+        assert_eq!(list(&crossed), [("X-Sum", "1"), ("x-Sum", "2")]);
+        let data = crossing(Frame::Data("host".into()));
+        assert_eq!(data.data().expect("it is data"), "host");
+    }
+
+    #[test]
     fn cookies_split_by_http_2_are_joined() {
         let headers = fields(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]);
         let sent = to_upstream(&headers, Version::HTTP_2, &HeaderValue::from_static("up"));
@@ -252,7 +359,7 @@ mod tests {
     const OURS: [u8; 55] = *b"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
 
     #[test]
-    fn our_trace_context_stands_where_the_clients_stood() {
+    fn our_trace_headers_stands_where_the_clients_stood() {
         let client = [
             ("a", "1"),
             ("tracestate", "one=1"),
@@ -264,11 +371,14 @@ mod tests {
         let ours = std::str::from_utf8(&OURS).expect("it is ASCII");
         let traced = |keep_tracestate| {
             let mut traced = fields(&client);
-            let context = TraceContext {
-                traceparent: OURS,
-                keep_tracestate,
+            let context = TraceHeaders {
+                w3c: Some(W3cHeaders {
+                    traceparent: OURS,
+                    keep_tracestate,
+                }),
+                others: Vec::new(),
             };
-            set_trace_context(&mut traced, &context);
+            set_trace_headers(&mut traced, &context);
             traced
         };
         let kept = traced(true);
@@ -291,6 +401,34 @@ mod tests {
                 ("traceparent", ours),
                 ("baggage", "user=7"),
                 ("b", "2")
+            ]
+        );
+    }
+
+    #[test]
+    fn other_formats_stand_where_the_clients_stood_and_those_that_go_are_gone() {
+        let mut traced = fields(&[
+            ("a", "1"),
+            ("X-B3-TraceId", "theirs"),
+            ("traceparent", "theirs"),
+            ("x-b3-flags", "1"),
+        ]);
+        let context = TraceHeaders {
+            w3c: None,
+            others: vec![
+                ("x-b3-traceid", Some("ours".to_owned())),
+                ("x-b3-flags", None),
+                ("b3", Some("ours".to_owned())),
+            ],
+        };
+        set_trace_headers(&mut traced, &context);
+        assert_eq!(
+            list(&traced),
+            [
+                ("a", "1"),
+                ("X-B3-TraceId", "ours"),
+                ("traceparent", "theirs"),
+                ("b3", "ours")
             ]
         );
     }

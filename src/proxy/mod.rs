@@ -1,57 +1,56 @@
 //! Request in, upstream call, response out.
 //!
 //! The byte path. It knows frames and time; what they mean is the observer's business. Nothing here is re-serialised;
-//! the one edit is in [`usage`]. A client that goes away drops the future that serves it, and with it the upstream call.
+//! what is edited is in [`usage`] and [`trace_context`]. A client that goes away drops the future that serves it, and with it the upstream call.
 
-mod base_url;
-pub mod body;
-mod carrier;
-pub mod config;
-mod connector;
+mod client;
+mod config;
 pub mod error;
-pub mod flush;
 mod forward;
 pub mod headers;
-pub mod listen;
-mod provider;
+mod object;
+mod request_body;
+mod reread;
+mod response_body;
 pub mod route;
-mod silence;
-mod stream;
-pub mod upgrade;
-pub mod upstream;
+pub mod trace_context;
+mod tunnel;
 pub mod usage;
-mod workers;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
-use http_body_util::Either;
 
-use self::body::{ClientBody, Outgoing, RequestBody};
+use self::client::ClientUpgrade;
 use self::error::ProxyError;
+use self::request_body::Outgoing;
 use self::route::Routes;
-use self::upgrade::Tunnels;
-use crate::http1::OnUpgrade;
+use self::trace_context::BodyContext;
+use crate::allow::{Hosts, Patterns};
+use crate::http1;
+use crate::memory::Memory;
 use crate::message::{Request, Response};
-use crate::tee::{Close, Closing, Instant, Open, RequestHead, Tap, TraceContext};
+use crate::tap::{
+    Close, Closing, Instant, Joins, Open, Opened, RefusedRequest, RequestHead, Tap, TraceHeaders,
+};
 
-/// The connection a request came by.
-#[derive(Debug, Clone, Copy)]
-pub struct Via {
-    /// The client's end.
-    pub peer: SocketAddr,
-    /// `http` or `https`.
-    pub scheme: &'static str,
-}
+pub use client::{Peer, RequestBody};
+pub use config::{ProxyConfig, Route};
+pub use response_body::ClientBody;
+pub use tunnel::Tunnels;
 
 /// Takes requests, sends them on, and answers.
 pub struct Proxy {
     routes: Routes,
     inspect_bytes: usize,
+    body_context: BodyContext,
+    memory: Memory,
+    client_body: Option<Duration>,
+    allowed_origins: Patterns,
+    allowed_hosts: Hosts,
     open: Arc<dyn Open>,
     tunnels: Tunnels,
 }
@@ -60,10 +59,15 @@ impl Proxy {
     /// A proxy for these upstreams, whose exchanges `open` observes.
     ///
     /// # Errors
-    /// When an upstream cannot be set up, see [`upstream::Upstream::new`].
-    pub fn new(config: config::Config, open: Arc<dyn Open>) -> io::Result<Self> {
+    /// When an upstream cannot be set up, see [`Upstream::new`](crate::upstream::Upstream::new).
+    pub fn new(mut config: ProxyConfig, open: Arc<dyn Open>) -> io::Result<Self> {
         Ok(Self {
             inspect_bytes: config.inspect_bytes,
+            body_context: config.body_context,
+            memory: config.memory.clone(),
+            client_body: config.client_body,
+            allowed_origins: std::mem::take(&mut config.allowed_origins),
+            allowed_hosts: std::mem::replace(&mut config.allowed_hosts, Hosts::Any),
             routes: Routes::new(config)?,
             open,
             tunnels: Tunnels::default(),
@@ -76,6 +80,26 @@ impl Proxy {
         &self.tunnels
     }
 
+    /// Whether an upstream has certificates from files.
+    #[must_use]
+    pub fn has_certificates(&self) -> bool {
+        let mut upstreams = self.routes.upstreams();
+        upstreams.any(|upstream| upstream.config.tls.has_files())
+    }
+
+    /// Reads the certificates' files of upstreams again, for connections to come. Gives the name of each upstream that has any,
+    /// and what became of it; those that cannot be read leave everything as it was.
+    /// Blocks while it reads.
+    pub fn renew_certificates(&self) -> Vec<(Arc<str>, io::Result<()>)> {
+        let upstreams = self.routes.upstreams();
+        let with_files = upstreams.filter(|upstream| upstream.config.tls.has_files());
+        let renewed = with_files.map(|upstream| {
+            let name = Arc::clone(&upstream.config.name);
+            (name, upstream.renew_certificates())
+        });
+        renewed.collect()
+    }
+
     /// Serves one request.
     ///
     /// # Cancel safety
@@ -83,9 +107,9 @@ impl Proxy {
     pub fn handle(
         &self,
         request: Request<RequestBody>,
-        via: Via,
+        peer: Peer,
     ) -> impl Future<Output = Response<ClientBody>> + Send + use<'_> {
-        let (call, body, upgrade) = self.begin(request, via);
+        let (call, body, upgrade) = self.begin(request, peer);
         async move {
             match self.forward(&call, body, upgrade).await {
                 Ok(answer) => answer.into_response(call.exchange.into_tap(), &self.tunnels),
@@ -102,38 +126,76 @@ impl Proxy {
     fn begin(
         &self,
         request: Request<RequestBody>,
-        via: Via,
-    ) -> (Call, Box<Outgoing>, Option<OnUpgrade>) {
-        let received = Instant::now();
-        let mut body = request.body;
-        let upgrade = match &mut body {
-            Either::Left(body) => body.on_upgrade(),
-            Either::Right(_) => None,
-        };
-        let head = Arc::new(RequestHead {
-            received,
-            received_at: SystemTime::now(),
-            method: request.method,
-            uri: request.uri,
-            version: request.version,
-            fields: request.fields,
-            scheme: via.scheme,
-            peer: Some(via.peer),
-        });
-        let opened = self.open.open(&head);
-        let call = Call {
+        peer: Peer,
+    ) -> (InFlight, Box<Outgoing>, Option<ClientUpgrade>) {
+        let (head, mut body) = apart(request, peer);
+        body.limit(self.client_body);
+        let upgrade = body.on_upgrade();
+        let received = head.received;
+        let call = self.call(head);
+        let tap = call.exchange.tap().clone();
+        (call, Outgoing::new(body, tap, received), upgrade)
+    }
+
+    fn call(&self, head: Arc<RequestHead>) -> InFlight {
+        let Opened {
+            tap,
+            trace_headers,
+            joins,
+        } = self.open.open(&head);
+        InFlight {
             head,
-            trace_context: opened.trace_context,
-            exchange: Pending(Some(opened.tap.clone())),
-        };
-        (call, Outgoing::new(body, opened.tap, received), upgrade)
+            trace_headers,
+            joins,
+            exchange: Pending(Some(tap)),
+        }
+    }
+
+    /// Answers what is no request, or none that may be passed on. It is an exchange like any other.
+    #[must_use]
+    pub fn refuse(&self, refused: http1::RefusedHead, peer: Peer) -> Response<ClientBody> {
+        let error = ProxyError::Head(refused.error);
+        match refused.request {
+            Some(request) => {
+                let (head, ()) = apart(*request, peer);
+                self.call(head).exchange.fail(&error);
+            }
+            None => {
+                let (now, since) = (SystemTime::now(), refused.since.elapsed());
+                self.open.refuse(RefusedRequest {
+                    received: refused.since,
+                    received_at: now.checked_sub(since).unwrap_or(now),
+                    scheme: peer.scheme,
+                    peer: peer.address,
+                    closing: closing(Close::Failed(error.fault()), Some(error.status())),
+                });
+            }
+        }
+        error.response().map(ClientBody::from)
     }
 }
 
+/// The head of a request that has just come, and its body.
+fn apart<B>(request: Request<B>, peer: Peer) -> (Arc<RequestHead>, B) {
+    let head = Arc::new(RequestHead {
+        received: Instant::now(),
+        received_at: SystemTime::now(),
+        method: request.method,
+        target: request.target,
+        version: request.version,
+        fields: request.fields,
+        scheme: peer.scheme,
+        peer: peer.address,
+    });
+    (head, request.body)
+}
+
 /// What is known of a request on its way.
-struct Call {
+struct InFlight {
     head: Arc<RequestHead>,
-    trace_context: Option<TraceContext>,
+    trace_headers: Option<TraceHeaders>,
+    /// There where its body may name the trace that it belongs to.
+    joins: Option<Joins>,
     exchange: Pending,
 }
 
@@ -157,30 +219,28 @@ impl Pending {
         if *error == ProxyError::ClientLeft {
             return;
         }
-        close(
-            &self.into_tap(),
-            Close::Failed(error.fault()),
-            Some(error.status()),
-        );
+        let failed = Close::Failed(error.fault());
+        self.into_tap().close(closing(failed, Some(error.status())));
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(tap) = self.0.take() {
-            close(&tap, Close::Dropped, None);
+            tap.close(closing(Close::Dropped, None));
         }
     }
 }
 
-/// Closes an exchange that had no response body.
-fn close(tap: &Tap, close: Close, status: Option<StatusCode>) {
-    tap.close(Closing {
+/// The end of an exchange that had no response body, now.
+fn closing(close: Close, status: Option<StatusCode>) -> Closing {
+    Closing {
         at: Instant::now(),
         close,
         status,
         response_bytes: 0,
-        held: std::time::Duration::ZERO,
+        held: Duration::ZERO,
         verdict: None,
-    });
+        moved: Vec::new(),
+    }
 }

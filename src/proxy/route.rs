@@ -1,30 +1,32 @@
 //! Which upstream a request goes to: by path, model and header; the first route that matches wins.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use http::Uri;
-
-use super::config::{Config, Route};
-use super::upstream::Upstream;
+use super::config::{ProxyConfig, Route};
 use super::usage;
-use crate::message::Fields;
+use crate::message::{Fields, Target};
+use crate::upstream::Upstream;
 
 /// The routes of a proxy, and its upstreams behind them.
 #[derive(Debug)]
 pub struct Routes {
     /// In order; never empty.
-    routes: Vec<(Route, Arc<Target>)>,
+    routes: Vec<(Route, Arc<Destination>)>,
     by_model: bool,
+    decides: Arc<str>,
 }
 
 /// An upstream with what is remembered of it.
 #[derive(Debug)]
-pub struct Target {
+pub struct Destination {
     /// The upstream.
     pub upstream: Upstream,
-    /// Whether streamed completions ask it for usage, and whether it has refused to be asked.
-    pub usage: usage::Asking,
+    /// Whether it is sent a credential of ours, which not every page may use that a browser shows.
+    pub has_own_key: bool,
+    /// Whether streamed completions ask it for usage, and what is known of its answers.
+    pub usage: Arc<usage::Asking>,
 }
 
 impl Routes {
@@ -32,13 +34,17 @@ impl Routes {
     ///
     /// # Errors
     /// When an upstream cannot be set up, or a route names none of them.
-    pub fn new(config: Config) -> io::Result<Self> {
+    pub fn new(config: ProxyConfig) -> io::Result<Self> {
         let mut targets = Vec::new();
         for upstream in config.upstreams {
-            let asking = usage::Asking::new(upstream.inject_usage.unwrap_or(config.inject_usage));
-            targets.push(Arc::new(Target {
+            let has_own_key = upstream.credentials().next().is_some();
+            let wanted = upstream.inject_usage.unwrap_or(config.inject_usage);
+            let name = Arc::clone(&upstream.name);
+            let asking = usage::Asking::new(name, wanted, config.recheck_usage);
+            targets.push(Arc::new(Destination {
                 upstream: Upstream::new(upstream)?,
-                usage: asking,
+                usage: Arc::new(asking),
+                has_own_key,
             }));
         }
         let everything = |name| Route {
@@ -56,6 +62,7 @@ impl Routes {
             );
         }
         let by_model = routes.iter().any(|route| route.model.is_some());
+        let decides = decides(&routes).into();
         let routes = routes
             .into_iter()
             .map(|route| {
@@ -63,15 +70,35 @@ impl Routes {
                     .iter()
                     .find(|target| target.upstream.config.name == route.upstream);
                 let target = target.ok_or_else(|| {
+                    let known: Vec<&str> = targets
+                        .iter()
+                        .map(|target| &*target.upstream.config.name)
+                        .collect();
                     io::Error::other(format!(
-                        "a route names the upstream {:?}, which does not exist",
-                        route.upstream
+                        "a route names the unknown upstream {}, expected one of {}",
+                        route.upstream,
+                        known.join(", ")
                     ))
                 })?;
                 Ok((route, Arc::clone(target)))
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { routes, by_model })
+        Ok(Self {
+            routes,
+            by_model,
+            decides,
+        })
+    }
+
+    /// Every upstream that a route leads to, once.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        let all = self.routes.iter().map(|(_, target)| target);
+        let is_first = |(at, target): &(usize, &Arc<Destination>)| {
+            let before = &self.routes[..*at];
+            !before.iter().any(|(_, other)| Arc::ptr_eq(other, target))
+        };
+        let once = all.enumerate().filter(is_first);
+        once.map(|(_, target)| &target.upstream)
     }
 
     /// Whether the model decides about any request.
@@ -80,21 +107,44 @@ impl Routes {
         self.by_model
     }
 
+    /// What the routes look at, in words.
+    #[must_use]
+    pub fn decides(&self) -> Arc<str> {
+        Arc::clone(&self.decides)
+    }
+
     /// The upstream for a request; `None` where no route matches.
     #[must_use]
-    pub fn find(&self, uri: &Uri, fields: &Fields, model: Option<&str>) -> Option<&Target> {
+    pub fn find(
+        &self,
+        target: &Target,
+        fields: &Fields,
+        model: Option<&str>,
+    ) -> Option<&Destination> {
         self.routes
             .iter()
-            .find(|(route, _)| matches(route, uri, fields, model))
+            .find(|(route, _)| matches(route, target, fields, model))
             .map(|(_, target)| &**target)
     }
 }
 
-fn matches(route: &Route, uri: &Uri, fields: &Fields, model: Option<&str>) -> bool {
+/// What any of the routes looks at: `path`, `model` and the names of header fields, each once.
+fn decides(routes: &[Route]) -> String {
+    let path = routes.iter().any(|route| route.path.is_some());
+    let model = routes.iter().any(|route| route.model.is_some());
+    let headers = routes.iter().filter_map(|route| route.header.as_ref());
+    let headers: BTreeSet<String> = headers.map(|(name, _)| format!("header {name}")).collect();
+    let conditions = [(path, "path"), (model, "model")];
+    let named = conditions.into_iter().filter(|(used, _)| *used);
+    let named = named.map(|(_, name)| name.to_owned());
+    named.chain(headers).collect::<Vec<_>>().join(", ")
+}
+
+fn matches(route: &Route, target: &Target, fields: &Fields, model: Option<&str>) -> bool {
     let path = route
         .path
         .as_deref()
-        .is_none_or(|prefix| uri.path().starts_with(prefix));
+        .is_none_or(|prefix| target.path().starts_with(prefix));
     let model = route
         .model
         .as_ref()

@@ -7,9 +7,12 @@
 use http::StatusCode;
 use tokio::sync::watch;
 
-use super::body::ResponseBody;
-use crate::http1::{OnUpgrade, Upgraded};
-use crate::tee::{Close, Side, Tap, TunnelTee};
+use super::client::ClientUpgrade;
+use super::request_body::Outgoing;
+use crate::http1::Upgraded;
+use crate::tap::{Close, Side, Tap};
+use crate::tee::TunnelTee;
+use crate::upstream::ResponseBody;
 
 /// The tunnels that are open, to be waited for.
 #[derive(Debug, Default)]
@@ -30,8 +33,7 @@ impl Tunnels {
             tap,
         };
         tokio::spawn(async move {
-            // An error: the `101` did not get as far as the client.
-            if let Ok(client) = client.await {
+            if let Some(client) = client.connection().await {
                 let tee = |io, side| TunnelTee::new(io, side, ending.tap.clone());
                 let mut client = tee(client, Side::Client);
                 let mut upstream = tee(upstream, Side::Upstream);
@@ -53,7 +55,7 @@ struct Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         let switched = Some(StatusCode::SWITCHING_PROTOCOLS);
-        super::close(&self.tap, self.close.clone(), switched);
+        self.tap.close(super::closing(self.close.clone(), switched));
     }
 }
 
@@ -61,16 +63,19 @@ impl Drop for Ending {
 #[derive(Debug)]
 pub(super) struct Ends {
     /// Towards the client.
-    client: OnUpgrade,
+    client: ClientUpgrade,
     /// Towards the upstream.
     upstream: Upgraded,
 }
 
 impl Ends {
     /// The ends, where both are connections that can change.
-    pub(super) fn of(client: Option<OnUpgrade>, upstream: ResponseBody) -> Option<Self> {
+    pub(super) fn of(
+        client: Option<ClientUpgrade>,
+        mut upstream: ResponseBody<Box<Outgoing>>,
+    ) -> Option<Self> {
         client
-            .zip(upstream.into_upgraded())
+            .zip(upstream.upgraded())
             .map(|(client, upstream)| Self { client, upstream })
     }
 }
