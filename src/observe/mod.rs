@@ -1,114 +1,166 @@
 //! Opens an observer for each exchange.
 //!
 //! Implements the seam by which the byte path finds its observer: picks a dialect by method and path, has the trace
-//! begun, and returns the tap. It knows nothing of the proxy, and of sinks only that they exist.
+//! begun, and returns the tap. It knows nothing of the proxy, and of what happens to a finished exchange only that a pipeline takes it.
 
+mod books;
 mod clock;
-pub mod decode;
-pub mod estimate;
+mod conversation;
 pub mod gaps;
-mod kept;
-mod lines;
-mod multipart;
 pub mod observer;
 mod opening;
-mod outline;
 mod quirks;
 mod reading;
-pub mod redact;
+mod refused;
+mod response_headers;
 pub mod secrets;
 mod session;
-mod settle;
+pub mod told;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::Version;
-use http::header::{HOST, UPGRADE, USER_AGENT};
+use http::header::{UPGRADE, USER_AGENT};
+use http::{Method, Version};
 
-use self::estimate::Estimates;
 use self::observer::ExchangeObserver;
 use self::opening::{Observation, Opening};
+use self::refused::RefusedObserver;
 use self::secrets::Secrets;
+use self::told::{Annotation, Source};
 use crate::dialect::{self, Dialect};
-use crate::exchange::{Exchange, Headers, Http, Trace};
+use crate::exchange::{Exchange, Headers, Http, Trace, trace_id};
+use crate::memory::Memory;
 use crate::message::Fields;
-use crate::sink::{ExchangeId, Sink, Started};
-use crate::tee::{Counters, Open, Opened, RequestHead, Taps, TraceContext};
+use crate::pipeline::Pipeline;
+use crate::redact;
+use crate::sink::ExchangeId;
+use crate::tap::{
+    CarriedContext, Counters, Event, Joined, Joins, Open, Opened, RefusedRequest, RequestHead, Tap,
+    Taps, TraceHeaders,
+};
 
 /// What the observer can be told.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct ObserveConfig {
     /// A gap between two events with output that is longer than this is a stall. Default 1 s.
     pub stall_threshold: Duration,
     /// Most bytes of one exchange that wait to be observed; beyond it frames are passed on unseen and counted. A request
     /// body that is read whole is one frame, so `inspect_bytes` should be less.
     /// Default 16 MiB.
     pub queue_bytes: usize,
+    /// Bounds what waits to be observed of all exchanges, and the bodies that observers keep until they are whole; beyond it
+    /// frames are passed on unseen and counted.
+    pub memory: Memory,
     /// Longest event or body that is read for facts, in bytes, after decoding. Default 8 MiB.
     pub inspect_bytes: usize,
-    /// Whether tokens are counted where the upstream reports none. Default true.
-    pub estimate_tokens: bool,
+    /// What a client tells of a call that becomes attributes of its spans. Default none.
+    pub annotations: Vec<Annotation>,
+    /// Where a client names the conversation, in order. Default [`told::conversations`].
+    pub conversations: Vec<Source>,
 }
 
-impl Default for Config {
+impl ObserveConfig {
+    /// Whether the value of this header field may be told.
+    fn tells(&self, name: &str) -> bool {
+        let annotations = self.annotations.iter().map(|listed| &listed.source);
+        let mut sources = annotations.chain(&self.conversations);
+        sources.any(|source| match source {
+            Source::Header(listed) => name.eq_ignore_ascii_case(listed.as_str()),
+            Source::Baggage(_) => false,
+        })
+    }
+}
+
+impl Default for ObserveConfig {
     fn default() -> Self {
         Self {
             stall_threshold: Duration::from_secs(1),
             queue_bytes: 16 << 20,
+            memory: Memory::default(),
             inspect_bytes: 8 << 20,
-            estimate_tokens: true,
+            annotations: Vec::new(),
+            conversations: told::conversations(),
         }
     }
 }
 
-/// Begins a trace for a request with these headers; `None` when traces are off.
-pub type BeginTrace = dyn Fn(&Fields) -> Option<Trace> + Send + Sync;
+/// Gives exchanges their traces.
+pub trait Tracer: Send + Sync {
+    /// Begins the trace of a request with these header fields.
+    fn begin(&self, fields: &Fields) -> Trace;
 
-/// Opens exchanges for the byte path and gives what was observed to the sinks.
+    /// Moves a trace that has just begun into that which a body names. Says whether it named one.
+    fn join(&self, trace: &mut Trace, context: &CarriedContext) -> bool;
+
+    /// What makes a span of it the parent of the upstream's.
+    fn headers(&self, trace: &Trace, span_id: u64) -> TraceHeaders;
+}
+
+/// Opens exchanges for the byte path and gives what was observed to the pipeline.
 pub struct Observe {
     shared: Arc<Shared>,
-    begin_trace: Box<BeginTrace>,
+    /// `None` when traces are off.
+    tracer: Option<Box<dyn Tracer>>,
     /// Whether our trace context goes upstream.
     propagate: bool,
     taps: Taps,
-    estimating: Arc<AtomicU64>,
+}
+
+/// How often it is looked whether everything is over, while a shutdown waits for it.
+const DRAIN_POLL: Duration = Duration::from_millis(5);
+
+/// What was left when the time to drain was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the last exchanges were not delivered in time: {in_flight} in flight, {unobserved} not observed, {undelivered} not \
+     delivered"
+)]
+pub struct Undrained {
+    /// Exchanges that were not over.
+    pub in_flight: u64,
+    /// Exchanges that were over and not observed to their end.
+    pub unobserved: u64,
+    /// Exchanges that were observed, and that no sink was given.
+    pub undelivered: usize,
 }
 
 /// What all observers need.
 #[derive(Clone)]
 struct Shared {
-    config: Config,
-    sinks: Arc<[Arc<dyn Sink>]>,
+    config: ObserveConfig,
+    pipeline: Arc<Pipeline>,
     /// Credentials of our own, a line each.
     ours: Arc<str>,
     next_id: Arc<AtomicU64>,
-    estimates: Option<Estimates>,
+}
+
+impl Shared {
+    fn next_id(&self) -> ExchangeId {
+        ExchangeId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl Observe {
-    /// An opener whose observers report to `sinks`. Starts the thread they run on.
+    /// An opener whose observers report to `pipeline`. Starts the thread they run on.
     #[must_use]
     pub fn new(
-        config: Config,
-        sinks: Arc<[Arc<dyn Sink>]>,
-        begin_trace: Box<BeginTrace>,
+        config: ObserveConfig,
+        pipeline: Arc<Pipeline>,
+        tracer: Option<Box<dyn Tracer>>,
         propagate: bool,
     ) -> Self {
-        let estimating = Arc::<AtomicU64>::default();
-        let start = || Estimates::start(Arc::clone(&estimating));
         Self {
-            taps: Taps::new(config.queue_bytes),
+            taps: Taps::new(config.queue_bytes, config.memory.clone()),
             shared: Arc::new(Shared {
-                estimates: config.estimate_tokens.then(start),
                 config,
-                sinks,
+                pipeline,
                 ours: Arc::default(),
                 next_id: Arc::new(AtomicU64::new(1)),
             }),
-            estimating,
-            begin_trace,
+            tracer,
             propagate,
         }
     }
@@ -120,10 +172,34 @@ impl Observe {
         self
     }
 
-    /// How many exchanges are over and wait for their tokens to be counted, before the sinks hear of them.
-    #[must_use]
-    pub fn estimating(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.estimating)
+    /// Has every open exchange reported to the sinks, as far as it has come: that it has begun, and its progress.
+    pub async fn look(&self) {
+        self.taps.look().await;
+    }
+
+    /// Waits until every exchange is over, observed and delivered, and has the sinks hand on what they hold. Takes nothing
+    /// more. Says what was still missing when the time was over. Blocks.
+    ///
+    /// # Errors
+    /// What was left.
+    pub fn drained(&self, within: Duration) -> Result<(), Undrained> {
+        let until = std::time::Instant::now() + within;
+        let counters = self.taps.counters();
+        let left = || until.saturating_duration_since(std::time::Instant::now());
+        while counters.in_flight() + counters.unsettled() > 0 && !left().is_zero() {
+            std::thread::sleep(DRAIN_POLL);
+        }
+        let delivered = self.shared.pipeline.drained(left());
+        let undrained = Undrained {
+            in_flight: counters.in_flight(),
+            unobserved: counters.unsettled(),
+            undelivered: self.shared.pipeline.waiting(),
+        };
+        if delivered && undrained.in_flight + undrained.unobserved == 0 {
+            Ok(())
+        } else {
+            Err(undrained)
+        }
     }
 
     /// Counts over all exchanges.
@@ -132,37 +208,39 @@ impl Observe {
         self.taps.counters()
     }
 
-    /// The context for the upstream: of the inference span where there is one, else of the SERVER span.
-    fn trace_context(
-        &self,
-        trace: Option<&Trace>,
-        dialect: Option<&dyn Dialect>,
-    ) -> Option<TraceContext> {
-        let trace = trace.filter(|_| self.propagate)?;
-        let span = if dialect.is_some() {
-            trace.client_span_id
-        } else {
-            trace.server_span_id
-        };
-        Some(TraceContext {
-            traceparent: trace.traceparent(span),
-            keep_tracestate: trace.parent_span_id.is_some(),
-        })
+    /// What names a span of ours to the upstream, if anything does.
+    fn trace_headers(&self, trace: &Trace, span_id: u64) -> Option<TraceHeaders> {
+        let tracer = self.tracer.as_ref().filter(|_| self.propagate)?;
+        Some(tracer.headers(trace, span_id))
+    }
+
+    fn begin_trace(&self, fields: &Fields) -> Option<Trace> {
+        self.tracer.as_ref().map(|tracer| tracer.begin(fields))
     }
 }
 
 impl Open for Observe {
     fn open(&self, head: &Arc<RequestHead>) -> Opened {
-        let id = ExchangeId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
-        let (method, path) = (head.method.as_str(), head.uri.path());
-        let dialect = dialect::for_request(method, path);
+        let id = self.shared.next_id();
+        let (method, path) = (head.method.as_str(), head.target.path());
+        let dialect = dialect::for_request(method, &path);
         let may_switch = dialect.is_none() && head.fields.contains(UPGRADE);
-        let session = may_switch.then(|| dialect::for_session(method, path));
-        let trace = (self.begin_trace)(&head.fields);
-        let trace_context = self.trace_context(trace.as_ref(), dialect);
-        for sink in self.shared.sinks.iter() {
-            sink.started(&Started { id, method, path });
-        }
+        let session = may_switch.then(|| dialect::for_session(method, &path));
+        let trace = self.begin_trace(&head.fields);
+        // The context for the upstream is of the inference span where there is one, else of the SERVER span.
+        let span_id = |trace: &Trace| match dialect {
+            Some(_) => trace.client_span_id,
+            None => trace.server_span_id,
+        };
+        let trace_headers = trace
+            .as_ref()
+            .and_then(|trace| self.trace_headers(trace, span_id(trace)));
+        let unnamed = trace
+            .as_ref()
+            .filter(|trace| trace.parent_span_id.is_none());
+        let joins = unnamed.map(|trace| Joins {
+            span_id: span_id(trace),
+        });
         let observation = Observation::of(Opening {
             id,
             head: Arc::clone(head),
@@ -172,7 +250,39 @@ impl Open for Observe {
             shared: Arc::clone(&self.shared),
         });
         let tap = self.taps.open(Box::new(observation));
-        Opened { tap, trace_context }
+        Opened {
+            tap,
+            trace_headers,
+            joins,
+        }
+    }
+
+    fn join(&self, joins: Joins, context: &CarriedContext, tap: &Tap) -> Option<TraceHeaders> {
+        let mut trace = Trace::of_span(joins.span_id);
+        if !self.tracer.as_ref()?.join(&mut trace, context) {
+            return None;
+        }
+        let mut headers = self.trace_headers(&trace, joins.span_id);
+        if let Some(headers) = headers.as_mut().filter(|headers| headers.w3c.is_some()) {
+            // What the client has in its headers came without a parent.
+            let state = ("tracestate", trace.tracestate.clone());
+            headers.others.push(state);
+        }
+        tap.show(Event::Joined(Box::new(Joined {
+            trace_id: trace.trace_id,
+            parent_span_id: trace.parent_span_id,
+            sampled: trace.sampled,
+            random: trace.random,
+            tracestate: trace.tracestate,
+        })));
+        headers
+    }
+
+    fn refuse(&self, refused: RefusedRequest) {
+        let trace = self.begin_trace(&Fields::default());
+        let pipeline = Arc::clone(&self.shared.pipeline);
+        let observer = RefusedObserver::new(self.shared.next_id(), &refused, trace, pipeline);
+        self.taps.open(Box::new(observer)).close(refused.closing);
     }
 }
 
@@ -184,49 +294,66 @@ pub fn observer(
     head: &RequestHead,
     dialect: Option<&'static dyn Dialect>,
     trace: Option<Trace>,
-    config: &Config,
+    config: &ObserveConfig,
     ours: Arc<str>,
-    sinks: Arc<[Arc<dyn Sink>]>,
+    pipeline: Arc<Pipeline>,
 ) -> Box<ExchangeObserver> {
-    let mut exchange = Box::new(Exchange {
-        call: dialect.map(Dialect::call),
-        http: http_facts(head, dialect.map(Dialect::route)),
-        trace,
-        ..Exchange::begin(head.received_at)
-    });
-    if let (Some(dialect), Some(query)) = (dialect, head.uri.query()) {
-        dialect.query(query, &mut exchange.request);
+    // Filled in where it lies: it is large.
+    let mut exchange = Box::new(Exchange::begin(head.received_at));
+    exchange.operation = dialect.map(Dialect::operation);
+    exchange.http = http_facts(head, dialect.map(Dialect::route));
+    exchange.trace = trace;
+    if let (Some(dialect), Some(query)) = (dialect, head.target.query()) {
+        dialect.query(&query, &mut exchange.request);
     }
-    let secrets = Secrets::of(head, ours);
-    ExchangeObserver::new(id, head, exchange, dialect, config, secrets, sinks)
+    exchange.annotations = annotations(config, &head.fields);
+    let named = |source: &Source| source.value(&head.fields);
+    exchange.named_conversation = config.conversations.iter().find_map(named);
+    let secrets = Secrets::of(head, ours, |name| config.tells(name));
+    ExchangeObserver::new(id, head, exchange, dialect, config, secrets, pipeline)
+}
+
+fn annotations(config: &ObserveConfig, fields: &Fields) -> Vec<(Arc<str>, String)> {
+    let listed = config.annotations.iter();
+    let told = listed.filter_map(|it| Some((Arc::clone(&it.name), it.source.value(fields)?)));
+    told.collect()
 }
 
 fn http_facts(head: &RequestHead, route: Option<&'static str>) -> Http {
     Http {
-        method: head.method.as_str().to_owned(),
+        method: method(&head.method),
         scheme: head.scheme,
-        path: head.uri.path().to_owned(),
-        query: head.uri.query().map(redact::query),
+        path: head.target.path().into(),
+        query: head.target.query().map(|query| redact::query(&query)),
         route,
         version: match head.version {
             Version::HTTP_2 => "2",
             Version::HTTP_10 => "1.0",
             _ => "1.1",
         },
-        host: host(head),
+        host: head.host().map(|host| redact::host(host).to_owned()),
         user_agent: head.fields.text(USER_AGENT).map(str::to_owned),
+        trace_id: traceparent(&head.fields).and_then(trace_id),
         peer: head.peer,
         status: None,
         response_headers: Headers::default(),
-        request_bytes: 0,
+        request_bytes: None,
         response_bytes: 0,
         tunnel: None,
     }
 }
 
-/// The host that was asked for; a request target may carry user and password before it.
-fn host(head: &RequestHead) -> Option<String> {
-    let field = head.fields.text(HOST);
-    let asked = field.or_else(|| head.uri.authority().map(|authority| authority.as_str()));
-    asked.map(|asked| redact::host(asked).to_owned())
+/// The client's `traceparent`, where there is one and no other.
+fn traceparent(fields: &Fields) -> Option<&str> {
+    let mut parents = fields.texts("traceparent");
+    parents.next().filter(|_| parents.next().is_none())
+}
+
+/// The method as it was sent. The usual ones need no memory.
+fn method(method: &Method) -> Cow<'static, str> {
+    match *method {
+        Method::POST => Cow::Borrowed("POST"),
+        Method::GET => Cow::Borrowed("GET"),
+        _ => Cow::Owned(method.as_str().to_owned()),
+    }
 }

@@ -7,26 +7,32 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{StatusCode, Uri};
 
-use super::Config;
+use super::ObserveConfig;
+use super::books::{Entries, close_books};
 use super::clock::OutputClock;
-use super::estimate::{Countable, Estimates, Finished};
-use super::kept;
-use super::quirks;
-use super::reading::{RequestReading, ResponseReading};
-use super::redact;
+use super::conversation::credential;
+use super::reading::{Gathers, RequestReading, ResponseReading};
+use super::response_headers;
 use super::secrets::Secrets;
 use super::session::SessionReading;
-use super::settle;
 use crate::dialect::{
-    Dialect, Generated, SessionDialect, TEXT_MAX, deployment, headers, vector_store,
+    Asked, Dialect, PromptTokens, SessionDialect, TEXT_MAX, Texts, deployment, headers, provider,
+    vector_store,
 };
-use crate::exchange::{Attempt, Call, Exchange, Headers, Problems, Quirk, Upstream, UsageSource};
+use crate::exchange::{
+    Attempt, Digest, Endpoint, Exchange, Headers, Operation, Problems, Quirk, Request, Upstream,
+    UsageSource, Why,
+};
 use crate::message::Fields;
-use crate::sink::{ExchangeId, Sink};
-use crate::tee::{Closing, Event, Instant, Observer, RequestHead, Side, UpstreamName};
+use crate::pipeline::{Finished, Pipeline, PromptTexts, Uncounted};
+use crate::redact;
+use crate::sink::{ExchangeId, Progress};
+use crate::tap::{
+    self, Close, Closing, Event, Forwarded, Instant, Joined, Observer, RequestHead, Side,
+};
 
 /// The observer of one exchange.
 pub struct ExchangeObserver {
@@ -39,15 +45,20 @@ pub struct ExchangeObserver {
     session: Option<Box<SessionReading>>,
     dialect: Option<&'static dyn Dialect>,
     clock: OutputClock,
+    /// Bytes of the request's body so far; `None` where some of it passed unseen.
+    uploaded: Option<u64>,
     /// When the last frame came, of the response or of the tunnel that it began.
     last_byte: Option<Duration>,
-    /// Usage was asked for on the client's behalf, and the response is coded, so the answer stayed in.
-    usage_asked: bool,
+    /// The response is coded, so usage that was asked for on the client's behalf stays in.
     coded: bool,
+    /// The response does not say that it is a stream, so such usage may stay in.
+    untold: bool,
+    /// Whose server the head of the response says that it is.
+    provider: Option<&'static str>,
     secrets: Secrets,
-    sinks: Arc<[Arc<dyn Sink>]>,
-    /// Where tokens are counted that nobody reports; `None` where they are not to be.
-    estimates: Option<Estimates>,
+    /// The client's credentials, where they tell one conversation from another.
+    credential: Option<Digest>,
+    pipeline: Arc<Pipeline>,
     /// The decoded request, kept for its prompt until usage is reported.
     body: Option<Bytes>,
 }
@@ -61,9 +72,9 @@ impl ExchangeObserver {
         head: &RequestHead,
         mut exchange: Box<Exchange>,
         dialect: Option<&'static dyn Dialect>,
-        config: &Config,
+        config: &ObserveConfig,
         secrets: Secrets,
-        sinks: Arc<[Arc<dyn Sink>]>,
+        pipeline: Arc<Pipeline>,
     ) -> Box<Self> {
         let coding = head
             .fields
@@ -73,21 +84,34 @@ impl ExchangeObserver {
         let compressed = dialect.is_some() && is_coded(coding);
         exchange.quirks.insert_if(compressed, Quirk::CodedRequest);
         let content_type = head.fields.get(CONTENT_TYPE).unwrap_or_default();
+        let mut request = RequestReading::new(
+            dialect,
+            coding,
+            content_type,
+            config.inspect_bytes,
+            config.memory.clone(),
+        );
+        let wants_history = dialect.is_some() && pipeline.wants_history();
+        if wants_history {
+            request.gather_history();
+        }
         Box::new(Self {
             id,
             received: head.received,
             exchange,
-            request: RequestReading::new(dialect, coding, content_type, config.inspect_bytes),
-            response: ResponseReading::new(dialect, config.inspect_bytes),
+            request,
+            credential: wants_history.then(|| credential(head)),
+            response: ResponseReading::new(dialect, config.inspect_bytes, config.memory.clone()),
             session: None,
             dialect,
             clock: OutputClock::new(config.stall_threshold),
+            uploaded: Some(0),
             last_byte: None,
-            usage_asked: false,
             coded: false,
+            untold: false,
+            provider: None,
             secrets,
-            sinks,
-            estimates: None,
+            pipeline,
             body: None,
         })
     }
@@ -98,19 +122,12 @@ impl ExchangeObserver {
         mut self: Box<Self>,
         dialect: &dyn SessionDialect,
         head: &RequestHead,
-        config: &Config,
+        config: &ObserveConfig,
         ids: Arc<AtomicU64>,
     ) -> Box<Self> {
         self.exchange.http.route = Some(dialect.route());
-        let session = SessionReading::new(dialect, head.uri.query(), config, ids);
+        let session = SessionReading::new(dialect, head.target.query().as_deref(), config, ids);
         self.session = Some(Box::new(session));
-        self
-    }
-
-    /// The same, with the tokens counted that nobody reports.
-    #[must_use]
-    pub fn with_estimates(mut self: Box<Self>, estimates: Option<Estimates>) -> Box<Self> {
-        self.estimates = estimates;
         self
     }
 
@@ -118,52 +135,93 @@ impl ExchangeObserver {
         at.saturating_duration_since(self.received)
     }
 
-    fn forwarded(&mut self, at: Instant, upstream: &UpstreamName, uri: &Uri, usage_asked: bool) {
-        let at = self.since(at);
-        self.usage_asked = usage_asked;
-        // What counts is the request that was answered, and that is the last.
-        self.exchange.request.usage_injected = usage_asked;
+    fn forwarded(&mut self, forwarded: &Forwarded) {
+        let at = self.since(forwarded.at);
+        let to = &*forwarded.upstream;
         self.exchange.times.forwarded.get_or_insert(at);
+        let (path, query) = (forwarded.target.path(), forwarded.target.query());
         self.exchange.attempts.push(Attempt {
-            url: redact::url(uri),
-            started: at,
-            ended: None,
+            upstream: Upstream {
+                name: Arc::clone(&to.name),
+                provider: to.provider.clone(),
+            },
+            endpoint: Endpoint {
+                address: Arc::clone(&to.address),
+                port: to.port,
+            },
+            url: redact::url(&to.origin, &path, query.as_deref()),
+            why: match forwarded.why {
+                tap::Why::First => Why::First,
+                tap::Why::UsageRefused => Why::UsageRefused,
+                tap::Why::Unprocessed => Why::Unprocessed,
+                tap::Why::ConnectionClosed => Why::ConnectionClosed,
+            },
+            usage_asked: forwarded.usage_asked,
+            issued: at,
+            waited: None,
+            sent: None,
+            head: None,
             status: None,
             error: None,
+            end: None,
         });
-        self.exchange.upstream = Some(Upstream {
-            name: Arc::clone(&upstream.name),
-            provider: Arc::clone(&upstream.provider),
-            address: Arc::clone(&upstream.address),
-            port: upstream.port,
-        });
+        self.exchange.follow_attempt();
+    }
+
+    fn joined(&mut self, joined: Joined) {
+        if let Some(trace) = &mut self.exchange.trace {
+            trace.trace_id = joined.trace_id;
+            trace.parent_span_id = joined.parent_span_id;
+            trace.sampled = joined.sampled;
+            trace.random = joined.random;
+            trace.tracestate = joined.tracestate;
+        }
+    }
+
+    fn waited(&mut self, time: Duration, attempt: usize) {
+        if let Some(attempt) = self.exchange.attempts.get_mut(attempt) {
+            *attempt.waited.get_or_insert_default() += time;
+        }
+    }
+
+    fn sent(&mut self, at: Instant, attempt: usize) {
+        let at = self.since(at);
+        self.exchange.times.sent.get_or_insert(at);
+        if let Some(attempt) = self.exchange.attempts.get_mut(attempt) {
+            attempt.sent = Some(at);
+        }
     }
 
     fn unanswered(&mut self, at: Instant, error: &'static str) {
         let at = self.since(at);
         if let Some(attempt) = self.exchange.attempts.last_mut() {
-            attempt.ended = Some(at);
+            attempt.end = Some(at);
             attempt.error = Some(error);
         }
+        self.exchange.follow_attempt();
     }
 
     fn response_head(&mut self, at: Instant, status: StatusCode, fields: &Fields) {
         let at = self.since(at);
-        let lines = self.secrets.hide_in(kept::lines(fields, &headers::KEPT));
-        let kept = Headers::from_lines(lines);
+        let clear = |value: &str| self.secrets.clear_len(value);
+        let kept = Headers::from_lines(response_headers::lines(fields, &headers::KEPT, clear));
+        self.provider = provider::of_head(|name| fields.text(name));
         self.exchange.times.response_head = Some(at);
         if let Some(attempt) = self.exchange.attempts.last_mut() {
-            attempt.ended = Some(at);
+            attempt.head = Some(at);
             attempt.status = Some(status.as_u16());
         }
+        self.exchange.follow_attempt();
         let coding = kept.first(headers::CODING).unwrap_or_default().trim();
         self.coded = is_coded(coding);
         let content_type = kept.first(headers::CONTENT_TYPE);
         let says_events = content_type.map(headers::announces_events);
+        self.untold = says_events != Some(true);
         self.response.begin(status, coding, says_events);
-        if self.estimates.is_some() {
-            self.response.gather();
-        }
+        self.response.gather(Gathers {
+            for_tokens: self.pipeline.wants_texts(),
+            for_history: self.pipeline.wants_history() && self.has_messages(),
+        });
         self.exchange.rate_limits = headers::rate_limits(&kept);
         self.exchange.http.response_headers = kept;
     }
@@ -178,8 +236,8 @@ impl ExchangeObserver {
             &mut self.clock,
         );
         self.response
-            .push(bytes, |heard| clock.note(at, heard, times, flow));
-        if self.estimates.is_some() && self.response.has_usage() {
+            .push(at, bytes, |heard| clock.note(at, heard, times, flow));
+        if self.body.is_some() && self.response.has_usage() {
             self.body = None;
         }
     }
@@ -188,82 +246,96 @@ impl ExchangeObserver {
     fn read_request(&mut self) {
         let exchange = &mut *self.exchange;
         let body = self.request.finish(&mut exchange.request);
-        let kept = body.filter(|body| self.estimates.is_some() && body.len() <= TEXT_MAX);
+        if let Some(history) = self.request.take_history() {
+            exchange.history = Some(history);
+        }
+        let wanted = self.pipeline.wants_texts();
+        let kept = body.filter(|body| wanted && body.len() <= TEXT_MAX);
         self.body = kept.or(self.body.take());
-        if exchange.call.is_some() && exchange.request.model.is_none() {
+        match self.request.asked() {
+            Asked::This => {}
+            Asked::Other(dialect) => {
+                exchange.operation = Some(dialect.operation());
+                self.dialect = Some(dialect);
+                self.response.change(self.dialect);
+            }
+            Asked::Nothing => {
+                exchange.operation = None;
+                exchange.http.route = None;
+                exchange.mistaken = true;
+                self.dialect = None;
+                self.response.change(None);
+            }
+        }
+        if exchange.operation.is_some() && exchange.request.model.is_none() {
             exchange.request.model = deployment(&exchange.http.path).map(str::to_owned);
         }
-        if exchange.call == Some(Call::Retrieval) {
+        if exchange.operation == Some(Operation::Retrieval) {
             exchange.request.data_source = vector_store(&exchange.http.path).map(str::to_owned);
         }
     }
 
-    /// Settles what is known only at the end. Says where tokens are to be counted, and in what, where they are.
-    fn finish(
-        mut self: Box<Self>,
-        closing: &Closing,
-    ) -> (Finished, Option<(Estimates, Countable)>) {
-        let end = self.since(closing.at);
-        self.read_request();
-        let times = &mut self.exchange.times;
-        let (flow, clock) = (&mut self.exchange.flow, &mut self.clock);
-        // An event without its blank line came with the last frame, not with the end.
-        let last = self.last_byte.unwrap_or(end);
-        let complete = closing.close == crate::tee::Close::Complete;
-        self.response
-            .finish(complete, |heard| clock.note(last, heard, times, flow));
-        times.end = end;
-        times.held = closing.held;
-        clock.settle(flow);
-        let facts = self.response.settle(&self.exchange.request);
-        self.exchange.response = facts.response;
-        if let Some(error) = &mut self.exchange.response.error {
-            self.secrets.hide_in_error(error);
-        }
-        self.exchange.usage = facts.usage;
-        self.exchange.problems = facts.problems;
-        self.exchange.problems.add(self.request.problems());
-        self.exchange.quirks |= facts.quirks;
-        self.exchange.unknown = facts.unknown;
-        self.exchange.http.response_bytes = closing.response_bytes;
-        self.exchange.http.status = closing.status.map(|status| status.as_u16());
-        if !self.exchange.response.streamed {
-            self.exchange.times.first_chunk = self.exchange.times.first_byte;
-        }
-        let usage_left = self.usage_asked && self.coded && self.exchange.response.streamed;
-        let of_session = self.finish_session(end, closing);
-        self.exchange.problems.add(&of_session);
-        settle::settle(
-            &mut self.exchange,
-            &closing.close,
-            closing.verdict,
-            usage_left,
-        );
-        self.exchange.quirks |= quirks::of_whole(&self.exchange);
-        let countable = self.countable(facts.generated);
-        let finished = Finished {
-            id: self.id,
-            exchange: self.exchange,
-            sinks: self.sinks,
-        };
-        (finished, self.estimates.zip(countable))
+    /// Whether the request repeats a conversation, as far as is known.
+    fn has_messages(&self) -> bool {
+        let operation = self.exchange.operation;
+        operation.is_some_and(Operation::has_messages)
     }
 
-    /// What the tokens are counted in, where the answer was a good one that reports none. What passed unseen would be
-    /// missing in an estimate, so then there is none.
-    fn countable(&mut self, generated: Generated) -> Option<Countable> {
-        let (exchange, dialect) = (&self.exchange, self.dialect?);
-        let answered = exchange
-            .http
-            .status
-            .is_some_and(|status| (200..300).contains(&status));
-        let missing = exchange.usage_source() == Some(UsageSource::Missing);
-        let wanted = answered && missing && !exchange.problems.is_partial();
-        wanted.then(|| Countable {
-            dialect,
-            body: self.body.take(),
-            generated: generated.into_texts(),
-        })
+    /// Closes the books.
+    fn finish(mut self: Box<Self>, closing: &Closing) {
+        let end = self.since(closing.at);
+        self.read_request();
+        let of_session = self.finish_session(end, closing);
+        let exchange = &mut *self.exchange;
+        let (times, flow, clock) = (&mut exchange.times, &mut exchange.flow, &mut self.clock);
+        // An event without its blank line came with the last frame, not with the end.
+        let last = self.last_byte.unwrap_or(end);
+        let complete = closing.close == Close::Complete;
+        self.response
+            .finish(complete, last, |heard| clock.note(last, heard, times, flow));
+        times.end = end;
+        times.held = closing.held;
+        let mut facts = self.response.settle(&exchange.request);
+        let generated = facts.folds.texts.take();
+        exchange.problems.add(self.request.problems());
+        exchange.problems.add(&of_session);
+        let came = self.uploaded.filter(|bytes| *bytes > 0);
+        exchange.http.request_bytes = exchange.http.request_bytes.or(came);
+        exchange.http.response_bytes = closing.response_bytes;
+        exchange.moved.clone_from(&closing.moved);
+        exchange.http.status = closing.status.map(|status| status.as_u16());
+        if !facts.response.streamed {
+            times.first_chunk = times.first_byte;
+        }
+        let reported = facts.usage.input_tokens.or(facts.usage.output_tokens);
+        let usage_left = exchange.request.usage_injected
+            && facts.response.streamed
+            && (self.coded || (self.untold && reported.is_some()));
+        let entries = Entries {
+            facts,
+            clock: self.clock,
+            secrets: &self.secrets,
+            close: &closing.close,
+            verdict: closing.verdict,
+            usage_left,
+            texts: generated.as_ref(),
+            credential: self.credential,
+        };
+        close_books(exchange, entries);
+        let fingerprint = exchange.response.system_fingerprint.as_deref();
+        let told = self
+            .provider
+            .or_else(|| provider::of_fingerprint(fingerprint?));
+        exchange.response.provider = told;
+        let uncounted = match self.pipeline.wants_texts() {
+            true => uncounted(&self.exchange, self.dialect, self.body, generated),
+            false => None,
+        };
+        self.pipeline.finish(Finished {
+            id: self.id,
+            exchange: self.exchange,
+            uncounted,
+        });
     }
 
     /// Reports the responses of the session that are over.
@@ -272,10 +344,11 @@ impl ExchangeObserver {
             return;
         };
         for (id, response) in session.take_over(&self.exchange, &self.secrets) {
-            let response = Arc::new(response);
-            self.sinks
-                .iter()
-                .for_each(|sink| sink.finished(id, &response));
+            self.pipeline.finish(Finished {
+                id,
+                exchange: Box::new(response),
+                uncounted: None,
+            });
         }
     }
 
@@ -300,6 +373,7 @@ impl ExchangeObserver {
     }
 
     fn missed(&mut self, frames: u64) {
+        self.uploaded = None;
         self.request.missed();
         let at = self.last_byte.unwrap_or_default();
         let session = self.session.as_mut();
@@ -326,23 +400,20 @@ impl Observer for ExchangeObserver {
 
     fn observe(&mut self, event: Event) {
         match event {
-            Event::RequestFrame(_, bytes) => self.request.push(bytes),
+            Event::RequestFrame(_, bytes) => {
+                self.uploaded = self.uploaded.map(|before| before + bytes.len() as u64);
+                self.request.push(bytes);
+            }
             Event::RequestEnd(at, bytes) => {
                 self.exchange.times.request_end = Some(self.since(at));
-                self.exchange.http.request_bytes = bytes;
+                self.exchange.http.request_bytes = Some(bytes);
                 self.read_request();
             }
-            Event::Forwarded {
-                at,
-                upstream,
-                uri,
-                usage_asked,
-            } => self.forwarded(at, &upstream, &uri, usage_asked),
+            Event::Joined(joined) => self.joined(*joined),
+            Event::Forwarded(forwarded) => self.forwarded(&forwarded),
             Event::Unanswered(at, error) => self.unanswered(at, error),
-            Event::Sent(at) => {
-                let at = self.since(at);
-                self.exchange.times.sent.get_or_insert(at);
-            }
+            Event::Waited { time, attempt } => self.waited(time, attempt),
+            Event::Sent { at, attempt } => self.sent(at, attempt),
             Event::ResponseHead { at, status, fields } => self.response_head(at, status, &fields),
             Event::ResponseFrame(at, bytes) => self.response_frame(at, &bytes),
             Event::Switched(fields) => {
@@ -356,12 +427,77 @@ impl Observer for ExchangeObserver {
         }
     }
 
-    fn close(self: Box<Self>, closing: Closing) {
-        match self.finish(&closing) {
-            (finished, Some((estimates, countable))) => estimates.submit(finished, countable),
-            (finished, None) => finished.deliver(),
-        }
+    fn look(&mut self) {
+        let (exchange, times) = (&self.exchange, &self.exchange.times);
+        let model = exchange.request.model.as_deref();
+        let model = model.map(|model| self.secrets.hide(model));
+        self.pipeline.in_flight(&Progress {
+            id: self.id,
+            method: &exchange.http.method,
+            path: &self.secrets.hide(&exchange.http.path),
+            model: model.as_deref(),
+            upstream: exchange.upstream.as_ref().map(|upstream| &*upstream.name),
+            received: self.received.into_std(),
+            answered: times.response_head.is_some(),
+            chunks: exchange.flow.chunks,
+            // Whether it is a stream is settled at the end; what came before it came as a stream.
+            time_to_first_token: times
+                .first_token
+                .and_then(|first| exchange.since_request(first)),
+            last_output: times.last_token.map(|at| (self.received + at).into_std()),
+        });
     }
+
+    fn close(self: Box<Self>, closing: Closing) {
+        self.finish(&closing);
+    }
+}
+
+/// What the tokens are counted in, where there was a good answer, or the beginning of one, that reports none. What passed
+/// unseen would be missing in an estimate, so then there is none.
+fn uncounted(
+    exchange: &Exchange,
+    dialect: Option<&dyn Dialect>,
+    body: Option<Bytes>,
+    generated: Option<Texts>,
+) -> Option<Box<Uncounted>> {
+    let dialect = dialect?;
+    let status = exchange.http.status?;
+    let missing = exchange.usage_source() == Some(UsageSource::Missing);
+    let good = (200..300).contains(&status) && exchange.failure.is_none() && answered(exchange);
+    let wanted = good && missing && !exchange.problems.is_partial();
+    wanted.then(|| {
+        let prompt = body.and_then(|body| prompt_texts(dialect, &body));
+        let generated = generated.and_then(Texts::into_texts);
+        Box::new(Uncounted { prompt, generated })
+    })
+}
+
+/// Whether anything of an answer came. An empty body and a `null` are none; where a model generates, a choice begins, or
+/// output comes.
+fn answered(exchange: &Exchange) -> bool {
+    if exchange.operation.is_some_and(Operation::generates_text) {
+        return exchange.began_to_answer();
+    }
+    let unread = exchange.problems.malformed > 0
+        || exchange
+            .quirks
+            .iter()
+            .any(|quirk| quirk == Quirk::EmptyBody);
+    exchange.times.first_byte.is_some() && !unread
+}
+
+/// The texts of a prompt. The body is read again for them: most exchanges report their tokens.
+fn prompt_texts(dialect: &dyn Dialect, body: &[u8]) -> Option<PromptTexts> {
+    let (mut request, mut problems) = (Request::default(), Problems::default());
+    let mut texts = Vec::new();
+    let mut framing = PromptTokens::new(|text: &str| {
+        texts.push(text.to_owned());
+        Some(0)
+    });
+    dialect.request(body, &mut request, &mut problems, &mut framing);
+    let tokens = framing.tokens()?;
+    Some(PromptTexts { texts, tokens })
 }
 
 fn is_coded(coding: &str) -> bool {

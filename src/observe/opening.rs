@@ -1,7 +1,6 @@
 //! Exchanges that have been opened: their observer is made when it is first shown something.
 //!
-//! That is on the observers' thread. On the byte path, where an exchange is opened, only what the upstream and the live page
-//! are to be told is made.
+//! That is on the observers' thread. On the byte path, where an exchange is opened, only what the upstream is to be told is made.
 
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use super::{Shared, observer};
 use crate::dialect::{Dialect, SessionDialect};
 use crate::exchange::Trace;
 use crate::sink::ExchangeId;
-use crate::tee::{Closing, Event, Observer, RequestHead};
+use crate::tap::{Closing, Event, Observer, RequestHead};
 
 /// What opening an exchange leaves to its observer.
 pub(super) struct Opening {
@@ -26,12 +25,11 @@ impl Opening {
     fn observer(self) -> Box<ExchangeObserver> {
         let Shared {
             config,
-            sinks,
+            pipeline,
             ours,
             next_id,
-            estimates,
         } = &*self.shared;
-        let (ours, sinks) = (Arc::clone(ours), Arc::clone(sinks));
+        let (ours, pipeline) = (Arc::clone(ours), Arc::clone(pipeline));
         let observer = observer(
             self.id,
             &self.head,
@@ -39,9 +37,8 @@ impl Opening {
             self.trace,
             config,
             ours,
-            sinks,
+            pipeline,
         );
-        let observer = observer.with_estimates(estimates.clone());
         match self.session {
             Some(session) => {
                 observer.with_session(session, &self.head, config, Arc::clone(next_id))
@@ -87,6 +84,10 @@ impl Observer for Observation {
 
     fn observe(&mut self, event: Event) {
         self.observer().observe(event);
+    }
+
+    fn look(&mut self) {
+        self.observer().look();
     }
 
     fn close(mut self: Box<Self>, closing: Closing) {

@@ -1,22 +1,22 @@
 //! Quirks that only a whole exchange shows: request beside response, and how it ended.
 
-use crate::exchange::{Call, End, Exchange, Quirk, Quirks, UsageSource};
+use crate::exchange::{End, Exchange, Operation, Quirk, Quirks, UsageSource, Why};
 
 /// The quirks that its settled facts show.
 pub(super) fn of_whole(exchange: &Exchange) -> Quirks {
     let response = &exchange.response;
     let ended = exchange.end == End::Done;
-    let cut = exchange.end == End::Cut && exchange.times.response_head.is_some();
+    let cut = matches!(exchange.end, End::Cut | End::Unfinished);
+    let broken = cut && exchange.times.response_head.is_some();
     let unsent = exchange.request.usage_injected
         && response.streamed
         && ended
         && exchange.usage_source() == Some(UsageSource::Missing);
     Quirks::seen([
         (not_as_asked(exchange), Quirk::NotAsAsked),
-        (cut, Quirk::Broken),
+        (broken, Quirk::Broken),
         (unsent, Quirk::UsageNotSent),
-        // A request is sent again only where the upstream refused what was asked on the client's behalf.
-        (exchange.attempts.len() > 1, Quirk::UsageRefused),
+        (usage_refused(exchange), Quirk::UsageRefused),
         (sums_differ(exchange), Quirk::UsageSums),
         (ended && is_thought_only(exchange), Quirk::NoAnswer),
         (calls_unannounced(exchange), Quirk::CallsUnannounced),
@@ -30,15 +30,31 @@ pub(super) fn of_whole(exchange: &Exchange) -> Quirks {
 /// API has other ways to ask.
 fn not_as_asked(exchange: &Exchange) -> bool {
     let asks_by_member = matches!(
-        exchange.call,
-        Some(Call::ChatCompletions | Call::Completions | Call::Responses | Call::Messages)
+        exchange.operation,
+        Some(
+            Operation::ChatCompletions
+                | Operation::Completions
+                | Operation::Responses
+                | Operation::Messages
+        )
     );
     let problems = &exchange.problems;
-    let known = asks_by_member && problems.malformed == 0 && !problems.is_partial();
+    let request = &exchange.request;
+    let read = request.prompt_chars.is_some() || request.stream.is_some();
+    let known = asks_by_member && read && problems.malformed == 0 && !problems.is_partial();
     let answered = exchange.http.status.is_some_and(|status| status < 300)
         && exchange.times.first_byte.is_some();
-    let asked = exchange.request.stream == Some(true);
+    let asked = request.stream == Some(true);
     known && answered && exchange.response.error.is_none() && asked != exchange.response.streamed
+}
+
+/// Whether the request succeeded only without what it asked for on the client's behalf. A repeat that fails as well says that
+/// the request was wrong in itself, and repeats for other reasons say nothing of the API.
+fn usage_refused(exchange: &Exchange) -> bool {
+    let succeeded = |status: u16| (200..300).contains(&status);
+    let mut attempts = exchange.attempts.iter();
+    attempts
+        .any(|attempt| attempt.why == Why::UsageRefused && attempt.status.is_some_and(succeeded))
 }
 
 /// Whether the counts contradict each other: the total is no sum, or a part is more than its whole.
@@ -69,6 +85,6 @@ fn calls_unannounced(exchange: &Exchange) -> bool {
         choices
             .any(|choice| choice.index == index && choice.finish_reason.as_deref() == Some("stop"))
     };
-    exchange.call == Some(Call::ChatCompletions)
+    exchange.operation == Some(Operation::ChatCompletions)
         && response.tool_calls.iter().any(|call| stopped(call.choice))
 }

@@ -2,24 +2,33 @@
 
 mod request;
 
+use std::time::Duration;
+
 use http::StatusCode;
 
-use super::decode::Decoder;
-use super::lines::{Line, Lines};
-use super::outline::Outline;
-use crate::dialect::{Dialect, Facts, Framing, Generated, Output, Reader, framing_quirks};
-use crate::exchange::{Call, Quirk, Request};
-use crate::sse::{Parser, Sniff, sniff};
+use crate::dialect::{AnswerFolds, Dialect, Facts, Framing, Output, Reader, Texts, framing_quirks};
+use crate::exchange::{Operation, Quirk, Request};
+use crate::memory::{Memory, Share};
+use crate::parse::coding::Decoder;
+use crate::parse::lines::{Line, Lines};
+use crate::parse::outline::Outline;
+use crate::parse::sse::{Parser, Sniff, sniff};
 
 pub(super) use request::RequestReading;
 
 /// Most bytes that may tell nothing of a body's form.
 const UNDECIDED_MAX: usize = 1024;
 
+/// A body that is kept until it is whole takes no share of the process's memory up to so much. Few answers are longer.
+const UNCOUNTED_BYTES: usize = 64 << 10;
+
 /// A response body, read as it comes.
 pub(super) struct ResponseReading {
     dialect: Option<&'static dyn Dialect>,
     limit: usize,
+    memory: Memory,
+    /// What is held of a body that is long and kept until it is whole.
+    share: Option<Share>,
     status: StatusCode,
     /// Whether the content type says that events come; `None` where there is none.
     says_events: Option<bool>,
@@ -27,8 +36,33 @@ pub(super) struct ResponseReading {
     blank_before: bool,
     decoder: Option<Decoder>,
     decoded: Vec<u8>,
-    form: Form,
+    /// What is generated is to be gathered, and what for.
+    gathers: Gathers,
+    form: BodyForm,
     facts: Facts,
+}
+
+/// What the texts that a model generates are gathered for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Gathers {
+    /// For their tokens to be counted, in case that no usage is reported.
+    pub(super) for_tokens: bool,
+    /// For what the next request repeats of them.
+    pub(super) for_history: bool,
+}
+
+impl Gathers {
+    fn texts(self) -> Option<Texts> {
+        match self {
+            Self {
+                for_history: true, ..
+            } => Some(Texts::for_history()),
+            Self {
+                for_tokens: true, ..
+            } => Some(Texts::default()),
+            _ => None,
+        }
+    }
 }
 
 /// What a piece of a response carried.
@@ -41,7 +75,7 @@ pub(super) enum Heard {
 }
 
 /// What a body turned out to be.
-enum Form {
+enum BodyForm {
     /// Nothing is to be read, or nothing more.
     Ignored,
     /// Too little has come to tell.
@@ -59,16 +93,19 @@ enum Form {
 }
 
 impl ResponseReading {
-    pub(super) fn new(dialect: Option<&'static dyn Dialect>, limit: usize) -> Self {
+    pub(super) fn new(dialect: Option<&'static dyn Dialect>, limit: usize, memory: Memory) -> Self {
         Self {
             dialect,
             limit,
+            memory,
+            share: None,
             status: StatusCode::OK,
             says_events: None,
             blank_before: false,
             decoder: None,
             decoded: Vec::new(),
-            form: Form::Ignored,
+            gathers: Gathers::default(),
+            form: BodyForm::Ignored,
             facts: Facts::default(),
         }
     }
@@ -81,27 +118,38 @@ impl ResponseReading {
         self.status = status;
         self.says_events = says_events;
         self.blank_before = false;
-        self.form = Form::Undecided(Vec::new());
+        self.form = BodyForm::Undecided(Vec::new());
         match Decoder::for_coding(coding, self.limit) {
             Ok(decoder) => self.decoder = Some(decoder).filter(|decoder| !decoder.is_identity()),
             Err(_) => self.undecodable(),
         }
     }
 
-    /// Gathers what is generated, in case that no usage is reported. Called when the head of a response came.
-    pub(super) fn gather(&mut self) {
-        let countable = self.dialect.is_some_and(Dialect::is_countable);
-        if countable && self.status.is_success() {
-            self.facts.generated = Generated::begin();
+    /// The request proved to be of another dialect, or of none. What was read of its response as that of the first is
+    /// forgotten.
+    pub(super) fn change(&mut self, dialect: Option<&'static dyn Dialect>) {
+        self.dialect = dialect;
+        if dialect.is_none() {
+            self.form = BodyForm::Ignored;
+            self.facts = Facts::default();
         }
     }
 
-    /// Whether usage has been reported; what was gathered for want of it is let go.
+    /// Gathers what is generated. Called when the head of a response came.
+    pub(super) fn gather(&mut self, gathers: Gathers) {
+        let generates = self
+            .dialect
+            .is_some_and(|it| it.operation().generates_text());
+        if generates && self.status.is_success() {
+            self.gathers = gathers;
+        }
+    }
+
+    /// Whether usage has been reported; what was gathered only for want of it is let go.
     pub(super) fn has_usage(&mut self) -> bool {
-        let usage = &self.facts.usage;
-        let reported = usage.input_tokens.or(usage.output_tokens).is_some();
-        if reported {
-            self.facts.generated.give_up();
+        let reported = has_usage(&self.facts);
+        if reported && !self.gathers.for_history {
+            self.facts.folds.texts = None;
         }
         reported
     }
@@ -109,12 +157,13 @@ impl ResponseReading {
     fn undecodable(&mut self) {
         self.facts.problems.undecodable += 1;
         self.facts.quirks.insert(Quirk::Undecodable);
-        self.form = Form::Ignored;
+        self.form = BodyForm::Ignored;
     }
 
-    /// Takes the next bytes; `on_heard` learns what they carried.
-    pub(super) fn push(&mut self, bytes: &[u8], on_heard: impl FnMut(Heard)) {
-        if matches!(self.form, Form::Ignored) {
+    /// Takes the next bytes, which came `at` so long after the exchange began; `on_heard` learns what they carried.
+    pub(super) fn push(&mut self, at: Duration, bytes: &[u8], on_heard: impl FnMut(Heard)) {
+        self.facts.at = at;
+        if matches!(self.form, BodyForm::Ignored) {
             return;
         }
         let Some(decoder) = &mut self.decoder else {
@@ -132,8 +181,8 @@ impl ResponseReading {
 
     fn read(&mut self, bytes: &[u8], mut on_heard: impl FnMut(Heard)) {
         match &mut self.form {
-            Form::Ignored => {}
-            Form::Undecided(beginning) => {
+            BodyForm::Ignored => {}
+            BodyForm::Undecided(beginning) => {
                 // White space says nothing, however much of it comes to keep a connection warm.
                 let said = if beginning.is_empty() {
                     bytes.trim_ascii_start()
@@ -149,7 +198,7 @@ impl ResponseReading {
                     self.decide(&kept, false, on_heard);
                 }
             }
-            Form::Stream(stream) => {
+            BodyForm::Stream(stream) => {
                 let (parser, reader) = &mut **stream;
                 let facts = &mut self.facts;
                 parser.push(bytes, |event| {
@@ -163,25 +212,43 @@ impl ResponseReading {
                     on_heard(Heard::Event(output));
                 });
             }
-            Form::Lines(lines, reader) => {
+            BodyForm::Lines(lines, reader) => {
                 let facts = &mut self.facts;
                 lines.push(bytes, |line| {
                     read_line(line, &mut **reader, facts, &mut on_heard)
                 });
             }
-            Form::Raw => on_heard(Heard::Bytes),
-            Form::Whole(body, _) if body.len() + bytes.len() > self.limit => {
+            BodyForm::Raw => on_heard(Heard::Bytes),
+            BodyForm::Whole(body, _) if body.len() + bytes.len() > self.limit => {
                 self.facts.problems.oversized += 1;
-                self.form = Form::Ignored;
+                self.form = BodyForm::Ignored;
             }
-            Form::Whole(body, _) => body.extend_from_slice(bytes),
-            Form::Outline(outline, kept, _) => {
+            BodyForm::Whole(body, _) => body.extend_from_slice(bytes),
+            BodyForm::Outline(outline, kept, _) => {
                 outline.push(bytes, kept);
                 if kept.len() > self.limit {
                     self.facts.problems.oversized += 1;
-                    self.form = Form::Ignored;
+                    self.form = BodyForm::Ignored;
                 }
             }
+        }
+        self.hold();
+    }
+
+    /// Has what is kept held, or nothing kept any more.
+    fn hold(&mut self) {
+        let room = match &self.form {
+            BodyForm::Whole(body, _) | BodyForm::Outline(_, body, _) => body.capacity(),
+            _ => 0,
+        };
+        if room <= UNCOUNTED_BYTES {
+            self.share = None;
+            return;
+        }
+        let share = self.share.get_or_insert_with(|| self.memory.share());
+        if !share.grow(room.saturating_sub(share.bytes())) {
+            self.share = None;
+            self.missed(1);
         }
     }
 
@@ -202,20 +269,25 @@ impl ResponseReading {
         };
         self.form = match (sniffed, framing) {
             (Sniff::Undecided, _) if !over && beginning.len() <= UNDECIDED_MAX => {
-                self.form = Form::Undecided(beginning.to_vec());
+                self.form = BodyForm::Undecided(beginning.to_vec());
                 return;
             }
             (Sniff::Stream, _) => {
                 self.facts.response.streamed = true;
-                Form::Stream(Box::new((Parser::new(self.limit), dialect.reader())))
+                BodyForm::Stream(Box::new((Parser::new(self.limit), dialect.reader())))
             }
             (_, Framing::Events) => whole(dialect.reader(), self.status),
-            (_, Framing::Lines) => Form::Lines(Lines::new(self.limit), dialect.reader()),
+            (_, Framing::Lines) => BodyForm::Lines(Lines::new(self.limit), dialect.reader()),
             (_, Framing::Raw) => {
                 self.facts.response.raw = true;
-                Form::Raw
+                BodyForm::Raw
             }
         };
+        // Most whole answers report their usage; those that do not are read once more.
+        let is_whole = !matches!(self.form, BodyForm::Stream(_) | BodyForm::Lines(..));
+        if self.gathers.for_history || !is_whole {
+            self.facts.folds.texts = self.gathers.texts();
+        }
         self.note_form(sniffed == Sniff::Stream, beginning);
         self.read(beginning, on_heard);
     }
@@ -223,7 +295,7 @@ impl ResponseReading {
     /// Notes where head and body contradict each other.
     fn note_form(&mut self, stream: bool, beginning: &[u8]) {
         let quirks = &mut self.facts.quirks;
-        let whole = matches!(self.form, Form::Whole(..) | Form::Outline(..));
+        let whole = matches!(self.form, BodyForm::Whole(..) | BodyForm::Outline(..));
         let is_json = matches!(beginning.first(), Some(b'{' | b'['));
         let blank = is_json && self.blank_before;
         quirks.insert_if(blank && whole, Quirk::BlankBeforeBody);
@@ -241,16 +313,17 @@ impl ResponseReading {
     pub(super) fn missed(&mut self, frames: u64) {
         self.facts.problems.missed_frames += frames;
         match &mut self.form {
-            Form::Stream(stream) if self.decoder.is_none() => stream.0.resync(),
-            Form::Lines(lines, _) if self.decoder.is_none() => lines.resync(),
-            Form::Raw => {}
-            _ => self.form = Form::Ignored,
+            BodyForm::Stream(stream) if self.decoder.is_none() => stream.0.resync(),
+            BodyForm::Lines(lines, _) if self.decoder.is_none() => lines.resync(),
+            BodyForm::Raw => {}
+            _ => self.form = BodyForm::Ignored,
         }
     }
 
-    /// The body is over; `complete` if it was seen to its end.
-    pub(super) fn finish(&mut self, complete: bool, mut on_heard: impl FnMut(Heard)) {
-        if let Form::Undecided(beginning) = &mut self.form
+    /// The body is over; `complete` if it was seen to its end, the last of which came `at`.
+    pub(super) fn finish(&mut self, complete: bool, at: Duration, mut on_heard: impl FnMut(Heard)) {
+        self.facts.at = at;
+        if let BodyForm::Undecided(beginning) = &mut self.form
             && complete
             && !beginning.is_empty()
         {
@@ -259,12 +332,14 @@ impl ResponseReading {
         }
         let due = self.status == StatusCode::OK && self.dialect.is_some_and(is_never_empty);
         let facts = &mut self.facts;
-        match std::mem::replace(&mut self.form, Form::Ignored) {
-            Form::Stream(mut stream) => {
+        match std::mem::replace(&mut self.form, BodyForm::Ignored) {
+            BodyForm::Stream(mut stream) => {
                 let (parser, reader) = &mut *stream;
                 parser.finish(|event| {
                     // Half an event of a broken stream says nothing; a whole one lacks only its blank line.
-                    if !event.oversized && (complete || crate::json::parse(event.data).is_ok()) {
+                    if !event.oversized
+                        && (complete || crate::parse::json::parse(event.data).is_ok())
+                    {
                         on_heard(Heard::Event(reader.event(event.name, event.data, facts)));
                     }
                 });
@@ -274,21 +349,27 @@ impl ResponseReading {
                 facts.quirks.insert_if(unended, Quirk::NoLastBlankLine);
             }
             // Half a line of a broken stream says nothing.
-            Form::Lines(mut lines, mut reader) if complete => {
+            BodyForm::Lines(mut lines, mut reader) if complete => {
                 lines.end(|line| read_line(line, &mut *reader, facts, &mut on_heard));
             }
-            Form::Whole(body, mut reader) | Form::Outline(_, body, mut reader) if complete => {
+            BodyForm::Whole(body, mut reader) | BodyForm::Outline(_, body, mut reader)
+                if complete =>
+            {
                 let nothing = matches!(body.trim_ascii(), b"" | b"null");
                 facts.quirks.insert_if(nothing && due, Quirk::EmptyBody);
-                reader.body(self.status.as_u16(), &body, facts);
+                let status = self.status.as_u16();
+                reader.body(status, &body, facts);
+                if self.gathers.for_tokens && facts.folds.texts.is_none() && !has_usage(facts) {
+                    facts.folds.texts = self.dialect.and_then(|it| texts_of(it, status, &body));
+                }
             }
-            Form::Undecided(_) if complete => facts.quirks.insert_if(due, Quirk::EmptyBody),
-            Form::Lines(..)
-            | Form::Raw
-            | Form::Whole(..)
-            | Form::Outline(..)
-            | Form::Undecided(_)
-            | Form::Ignored => {}
+            BodyForm::Undecided(_) if complete => facts.quirks.insert_if(due, Quirk::EmptyBody),
+            BodyForm::Lines(..)
+            | BodyForm::Raw
+            | BodyForm::Whole(..)
+            | BodyForm::Outline(..)
+            | BodyForm::Undecided(_)
+            | BodyForm::Ignored => {}
         }
     }
 
@@ -306,18 +387,38 @@ impl ResponseReading {
     }
 }
 
+/// Whether usage has been reported.
+fn has_usage(facts: &Facts) -> bool {
+    let counts = [facts.usage.input_tokens, facts.usage.output_tokens];
+    // Zeros may stand for want of a count.
+    counts.into_iter().flatten().any(|count| count > 0)
+}
+
+/// The texts that a model generated for a whole answer.
+fn texts_of(dialect: &dyn Dialect, status: u16, body: &[u8]) -> Option<Texts> {
+    let mut facts = Facts {
+        folds: AnswerFolds::gathering(Texts::default()),
+        ..Facts::default()
+    };
+    dialect.reader().body(status, body, &mut facts);
+    facts.folds.texts
+}
+
 /// How a body is kept that is read when it is whole. An error is small, and its lists may say what is wrong.
-fn whole(reader: Box<dyn Reader>, status: StatusCode) -> Form {
+fn whole(reader: Box<dyn Reader>, status: StatusCode) -> BodyForm {
     if status.is_success() && !reader.reads_lists() {
-        Form::Outline(Outline::default(), Vec::new(), reader)
+        BodyForm::Outline(Outline::default(), Vec::new(), reader)
     } else {
-        Form::Whole(Vec::new(), reader)
+        BodyForm::Whole(Vec::new(), reader)
     }
 }
 
 /// Whether an answer is never empty: all but the transcript of silence.
 fn is_never_empty(dialect: &dyn Dialect) -> bool {
-    !matches!(dialect.call(), Call::Transcription | Call::Translation)
+    !matches!(
+        dialect.operation(),
+        Operation::Transcription | Operation::Translation
+    )
 }
 
 /// Reads a line, and says so where it is one of a stream: a single line may be a whole answer.

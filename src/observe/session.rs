@@ -9,22 +9,21 @@ use std::time::Duration;
 
 use http::header::{SEC_WEBSOCKET_EXTENSIONS, UPGRADE};
 
-use super::Config;
+use super::ObserveConfig;
+use super::books::{Entries, close_books};
 use super::clock::OutputClock;
-use super::quirks;
 use super::reading::Heard;
 use super::secrets::Secrets;
-use super::settle;
 use crate::dialect::{Output, Session, SessionDialect, Step, Turn};
-use crate::exchange::{Call, Exchange, Flow, Http, Problems, Times};
+use crate::exchange::{Exchange, Flow, Http, Operation, Problems, Times};
 use crate::message::Fields;
+use crate::parse::websocket::{End, Extensions, Message, Reader};
 use crate::sink::ExchangeId;
-use crate::tee::{Close, Fault, FaultClass, Side};
-use crate::websocket::{End, Extensions, Message, Reader};
+use crate::tap::{Close, Fault, FaultClass, Side};
 
 /// Reads a session, if the connection changes to one.
 pub(super) struct SessionReading {
-    call: Call,
+    operation: Operation,
     session: Box<dyn Session>,
     limit: usize,
     ids: Arc<AtomicU64>,
@@ -46,11 +45,11 @@ impl SessionReading {
     pub(super) fn new(
         dialect: &dyn SessionDialect,
         query: Option<&str>,
-        config: &Config,
+        config: &ObserveConfig,
         ids: Arc<AtomicU64>,
     ) -> Self {
         Self {
-            call: dialect.call(),
+            operation: dialect.operation(),
             session: dialect.session(query),
             limit: config.inspect_bytes,
             ids,
@@ -172,7 +171,7 @@ impl SessionReading {
         let over = std::mem::take(&mut self.responses.over).into_iter();
         over.map(|over| {
             let id = ExchangeId(self.ids.fetch_add(1, Ordering::Relaxed));
-            (id, over.exchange(self.call, session, secrets))
+            (id, over.exchange(self.operation, session, secrets))
         })
         .collect()
     }
@@ -241,43 +240,49 @@ impl Open {
 
 impl Over {
     /// The exchange that this response is.
-    fn exchange(self, call: Call, session: &Exchange, secrets: &Secrets) -> Exchange {
-        let (mut open, mut facts) = (self.open, self.turn.facts);
-        if let Some(error) = &mut facts.response.error {
-            secrets.hide_in_error(error);
-        }
+    fn exchange(self, operation: Operation, session: &Exchange, secrets: &Secrets) -> Exchange {
+        let mut open = self.open;
         // What is asked over an open connection is at the upstream as soon as it is asked.
         let asked = Some(Duration::ZERO);
         open.times.request_end = asked;
         open.times.forwarded = asked;
         open.times.sent = asked;
-        open.clock.settle(&mut open.flow);
         let trace = session.trace.as_ref();
         let mut exchange = Exchange {
-            call: Some(call),
+            operation: Some(operation),
             of_session: true,
+            mistaken: false,
             http: Http {
                 status: None,
-                request_bytes: 0,
+                request_bytes: None,
                 response_bytes: 0,
                 tunnel: None,
                 ..session.http.clone()
             },
+            annotations: session.annotations.clone(),
+            named_conversation: session.named_conversation.clone(),
             trace: trace.map(|trace| trace.of_response(open.number)),
             upstream: session.upstream.clone(),
+            endpoint: session.endpoint.clone(),
             request: self.turn.request,
-            response: facts.response,
-            usage: facts.usage,
             rate_limits: self.turn.rate_limits,
-            problems: facts.problems,
-            quirks: facts.quirks,
-            unknown: facts.unknown,
             times: open.times,
             flow: open.flow,
             ..Exchange::begin(session.started_at + open.asked)
         };
-        settle::settle(&mut exchange, &self.close, None, false);
-        exchange.quirks |= quirks::of_whole(&exchange);
+        let mut facts = self.turn.facts;
+        let texts = facts.folds.texts.take();
+        let entries = Entries {
+            facts,
+            clock: open.clock,
+            secrets,
+            close: &self.close,
+            verdict: None,
+            usage_left: false,
+            texts: texts.as_ref(),
+            credential: None,
+        };
+        close_books(&mut exchange, entries);
         exchange
     }
 }
@@ -287,18 +292,20 @@ mod tests {
     use std::time::SystemTime;
 
     use http::header::AUTHORIZATION;
-    use http::{Method, Uri, Version};
+    use http::{Method, Version};
 
     use super::*;
     use crate::dialect::for_session;
     use crate::exchange::End as Ending;
-    use crate::tee::{Instant, RequestHead};
+    use crate::message::Target;
+    use crate::tap::{Instant, RequestHead};
 
     const AT: Duration = Duration::from_secs(1);
 
     fn session() -> SessionReading {
         let dialect = for_session("GET", "/v1/realtime").unwrap();
-        let mut session = SessionReading::new(dialect, None, &Config::default(), Arc::default());
+        let mut session =
+            SessionReading::new(dialect, None, &ObserveConfig::default(), Arc::default());
         session.switch(&Fields::from_iter([(UPGRADE, "WebSocket")]));
         session
     }
@@ -316,13 +323,13 @@ mod tests {
             received: Instant::now(),
             received_at: SystemTime::UNIX_EPOCH,
             method: Method::GET,
-            uri: Uri::from_static("/v1/realtime"),
+            target: Target::of_path("/v1/realtime".into()),
             version: Version::HTTP_11,
             fields: Fields::from_iter([key]),
             scheme: "http",
             peer: None,
         };
-        let secrets = Secrets::of(&head, Arc::default());
+        let secrets = Secrets::of(&head, Arc::default(), |_| false);
         let own = Exchange::begin(SystemTime::UNIX_EPOCH);
         let over = session.take_over(&own, &secrets).into_iter();
         over.map(|(_, exchange)| exchange).collect()

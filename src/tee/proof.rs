@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 
 use bytes::{Buf as _, Bytes};
 
+use crate::tap::Verdict;
+
 /// Compares both sides of one response body.
 #[derive(Debug, Default)]
 pub struct Proof {
@@ -19,19 +21,6 @@ pub struct Proof {
     taken_bytes: u64,
     removed: bool,
     different: bool,
-}
-
-/// What the comparison says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The same bytes.
-    Equal,
-    /// The same bytes as far as the client took them.
-    Prefix,
-    /// The same bytes but for what the edit took out.
-    Removed,
-    /// Other bytes.
-    Different,
 }
 
 impl Proof {

@@ -1,14 +1,14 @@
 //! The request body on its way to the upstream: passed on, shown, counted.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http_body::{Body, Frame, SizeHint};
+use http_body::SizeHint;
 
-use super::{Event, Instant, Tap};
+use crate::memory::{Memory, Share};
+use crate::message::{Body, Fields, Frame, Polled};
+use crate::tap::{Event, Instant, Tap};
 
 /// Passes a request body on and shows its frames.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct RequestTee<B> {
 
 impl<B> RequestTee<B>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body,
 {
     /// Wraps a request body. A body that is empty from the start has ended here and now.
     pub fn new(body: B, tap: Tap, received: Instant) -> Self {
@@ -37,42 +37,44 @@ where
         tee
     }
 
-    /// Reads until the body is over or more than `limit` bytes have come. The observer is shown in one frame what the
-    /// caller gets, so that a large body is put together once for both (80 µs less for a megabyte).
+    /// Reads until the body is over, more than `limit` bytes have come, or no more memory may be held. The observer is shown
+    /// in one frame what the caller gets, so that a large body is put together once for both (80 µs less for a megabyte),
+    /// and held once.
     ///
     /// # Errors
     /// When the body breaks off.
-    pub async fn read_ahead(&mut self, limit: usize) -> Result<Ahead, B::Error> {
+    pub async fn read_ahead(&mut self, limit: usize, memory: &Memory) -> Result<Ahead, B::Error> {
         let mut gathered = Gathered::default();
+        let mut held = true;
         let mut trailers = None;
         let mut over = self.body.is_end_stream();
-        while !over && gathered.len() <= limit {
+        while !over && gathered.len() <= limit && held {
             // Whoever has something already is about to put it together with more.
             let announced = match gathered.len() {
                 0 => 0,
                 _ => usize::try_from(self.body.size_hint().lower()).unwrap_or(limit),
             };
-            let frame = match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
+            let frame = match poll_fn(|cx| self.body.poll_frame(cx)).await {
                 None => {
                     over = true;
                     break;
                 }
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
-                    self.show(Instant::now(), &gathered.whole());
+                    self.show_gathered(Instant::now(), gathered);
                     return Err(error);
                 }
             };
-            match frame.into_data() {
-                Ok(bytes) => gathered.push(bytes, announced.min(limit)),
-                Err(frame) => trailers = frame.into_trailers().ok().map(Box::new),
+            match frame {
+                Frame::Data(bytes) => gathered.push(bytes, announced.min(limit)),
+                Frame::Trailers(fields) => trailers = Some(fields),
             }
             over = self.body.is_end_stream();
+            // What came in one read is not held: it goes on at once.
+            held = over || gathered.hold(memory);
         }
-        let (at, bytes) = (Instant::now(), gathered.whole());
-        if !bytes.is_empty() {
-            self.show(at, &bytes);
-        }
+        let at = Instant::now();
+        let bytes = self.show_gathered(at, gathered);
         if over {
             self.end(at);
         }
@@ -81,6 +83,19 @@ where
             trailers,
             over,
         })
+    }
+
+    /// Shows what has been gathered, if anything has, in one piece.
+    fn show_gathered(&mut self, at: Instant, gathered: Gathered) -> Bytes {
+        let joined = gathered.first.is_empty();
+        let bytes = gathered.whole();
+        self.bytes += bytes.len() as u64;
+        match (bytes.is_empty(), joined) {
+            (true, _) => {}
+            (false, true) => self.tap.show_held_request(at, &bytes),
+            (false, false) => self.tap.show_request(at, &bytes),
+        }
+        bytes
     }
 
     fn show(&mut self, at: Instant, bytes: &Bytes) {
@@ -102,7 +117,7 @@ pub struct Ahead {
     /// Its bytes, in one piece.
     pub bytes: Bytes,
     /// Its trailers.
-    pub trailers: Option<Box<HeaderMap>>,
+    pub trailers: Option<Box<Fields>>,
     /// Whether that is all of it.
     pub over: bool,
 }
@@ -112,9 +127,18 @@ pub struct Ahead {
 struct Gathered {
     first: Bytes,
     all: BytesMut,
+    /// There where it has had to be waited for more.
+    share: Option<Share>,
 }
 
 impl Gathered {
+    /// Counts what has come as held; false where that is too much.
+    fn hold(&mut self, memory: &Memory) -> bool {
+        let length = self.len();
+        let share = self.share.get_or_insert_with(|| memory.share());
+        share.grow(length - share.bytes())
+    }
+
     fn len(&self) -> usize {
         self.first.len() + self.all.len()
     }
@@ -133,39 +157,32 @@ impl Gathered {
     }
 
     fn whole(self) -> Bytes {
-        if self.all.is_empty() {
-            self.first
-        } else {
-            self.all.freeze()
+        match self.share {
+            _ if self.all.is_empty() => self.first,
+            Some(share) => share.of(self.all.freeze()),
+            None => self.all.freeze(),
         }
     }
 }
 
 impl<B> Body for RequestTee<B>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body,
 {
-    type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = &mut *self;
-        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<B::Error> {
+        let Poll::Ready(frame) = self.body.poll_frame(cx) else {
             return Poll::Pending;
         };
         let at = Instant::now();
-        if let Some(Ok(frame)) = &frame
-            && let Some(bytes) = frame.data_ref()
-        {
-            this.show(at, bytes);
+        if let Some(Ok(Frame::Data(bytes))) = &frame {
+            self.show(at, bytes);
         }
         // The caller may not poll again after the last frame, so the end is looked for here.
         let failed = matches!(&frame, Some(Err(_)));
-        if !failed && (frame.is_none() || this.body.is_end_stream()) {
-            this.end(at);
+        if !failed && (frame.is_none() || self.body.is_end_stream()) {
+            self.end(at);
         }
         Poll::Ready(frame)
     }

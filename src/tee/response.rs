@@ -1,16 +1,16 @@
 //! The response body on its way to the client: shown as it was read, edited where it must be, proven, ended once.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http::StatusCode;
+use http_body::SizeHint;
 
 use super::proof::Proof;
-use super::{Close, Closing, Fault, Instant, Tap};
+use crate::message::{Body, Fields, Frame, Polled};
+use crate::tap::{Close, Closing, Describe, Instant, Tap, Verdict};
 
 /// The one edit of a response's bytes, between what is observed and what the client gets.
 pub trait Edit: Send + 'static {
@@ -18,8 +18,18 @@ pub trait Edit: Send + 'static {
     /// about stay with it.
     fn push(&mut self, bytes: Bytes, out: &mut VecDeque<Piece>);
 
-    /// The body is over: decides about what is left.
-    fn finish(&mut self, out: &mut VecDeque<Piece>);
+    /// Nothing more comes: decides about what is left. `whole` says that the body has come to its end. May be called again,
+    /// with nothing left.
+    fn finish(&mut self, whole: bool, out: &mut VecDeque<Piece>);
+
+    /// Whether it may take anything out, so that how long the body will be is not known before its end.
+    fn shortens(&self) -> bool;
+
+    /// Whether something passed that was to be taken out.
+    fn has_left_any(&mut self) -> bool;
+
+    /// Names of what went along with what was taken out.
+    fn moved(&mut self) -> Vec<&'static str>;
 }
 
 /// Decided bytes.
@@ -29,12 +39,6 @@ pub enum Piece {
     Pass(Bytes),
     /// Are taken out.
     Remove(Bytes),
-}
-
-/// Errors of an upstream's body, as far as the tee cares.
-pub trait Describe {
-    /// The failure to report.
-    fn fault(&self) -> Fault;
 }
 
 /// Passes a response body on, shows its frames, and ends the exchange.
@@ -58,19 +62,23 @@ pub struct ResponseTee<B: Body, E: Edit> {
 struct Edited<E> {
     edit: E,
     decided: VecDeque<Piece>,
-    trailers: Option<Box<HeaderMap>>,
+    trailers: Option<Box<Fields>>,
     read_at: Instant,
     /// Whether the upstream's body is over.
     over: bool,
 }
 
-type Polled<B> = Poll<Option<Result<Frame<Bytes>, <B as Body>::Error>>>;
+impl<E> Edited<E> {
+    /// Whether the body is over, and all of it has been handed over.
+    fn is_spent(&self) -> bool {
+        self.over && self.decided.is_empty() && self.trailers.is_none()
+    }
+}
 
 impl<B, E> ResponseTee<B, E>
 where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Describe + Unpin,
-    E: Edit + Unpin,
+    B: Body<Error: Describe>,
+    E: Edit,
 {
     /// Wraps the body of a response with this status. An empty body is complete at once.
     pub fn new(body: B, tap: Tap, status: StatusCode, edit: Option<E>) -> Self {
@@ -99,14 +107,14 @@ where
     }
 
     /// The way without an edit: a frame read is a frame handed over.
-    fn poll_plain(&mut self, cx: &mut Context<'_>) -> Polled<B> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+    fn poll_plain(&mut self, cx: &mut Context<'_>) -> Polled<B::Error> {
+        let frame = ready!(self.body.poll_frame(cx));
         let at = Instant::now();
         let over = match &frame {
             None => Some(Close::Complete),
             Some(Err(error)) => Some(Close::Failed(error.fault())),
             Some(Ok(frame)) => {
-                if let Some(bytes) = frame.data_ref() {
+                if let Frame::Data(bytes) = frame {
                     self.proof.read(bytes);
                     self.tap.show_response(at, bytes);
                     self.proof.taken(bytes);
@@ -122,9 +130,13 @@ where
     }
 
     /// The way through the edit. A failure waits until what came before it has been handed over.
-    fn poll_edited(&mut self, cx: &mut Context<'_>) -> Polled<B> {
+    fn poll_edited(&mut self, cx: &mut Context<'_>) -> Polled<B::Error> {
         loop {
             if let Some(frame) = self.next_decided() {
+                // The caller may not poll again after the last frame, so the end is looked for here.
+                if self.failure.is_none() && self.edit.as_ref().is_some_and(Edited::is_spent) {
+                    self.close(Instant::now(), Close::Complete);
+                }
                 return Poll::Ready(Some(Ok(frame)));
             }
             if let Some((at, error)) = self.failure.take() {
@@ -135,13 +147,13 @@ where
                 self.close(Instant::now(), Close::Complete);
                 return Poll::Ready(None);
             }
-            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            let frame = ready!(self.body.poll_frame(cx));
             self.decide(Instant::now(), frame);
         }
     }
 
     /// Shows what was read, and has the edit decide about it.
-    fn decide(&mut self, at: Instant, frame: Option<Result<Frame<Bytes>, B::Error>>) {
+    fn decide(&mut self, at: Instant, frame: Option<Result<Frame, B::Error>>) {
         let Some(edited) = &mut self.edit else { return };
         let mut finish = true;
         match frame {
@@ -149,37 +161,42 @@ where
             Some(Err(error)) => self.failure = Some((at, error)),
             Some(Ok(frame)) => {
                 (edited.read_at, edited.over) = (at, self.body.is_end_stream());
-                match frame.into_data() {
-                    Ok(bytes) => {
+                match frame {
+                    Frame::Data(bytes) => {
                         self.proof.read(&bytes);
                         self.tap.show_response(at, &bytes);
                         edited.edit.push(bytes, &mut edited.decided);
                         finish = edited.over;
                     }
-                    Err(frame) => edited.trailers = frame.into_trailers().ok().map(Box::new),
+                    Frame::Trailers(trailers) => edited.trailers = Some(trailers),
                 }
             }
         }
         if finish {
-            edited.edit.finish(&mut edited.decided);
+            let whole = self.failure.is_none();
+            edited.edit.finish(whole, &mut edited.decided);
         }
     }
 
-    /// The next frame for the client among what the edit has decided.
-    fn next_decided(&mut self) -> Option<Frame<Bytes>> {
+    /// The next frame for the client among what the edit has decided. What is taken out behind it goes with it.
+    fn next_decided(&mut self) -> Option<Frame> {
         let edited = self.edit.as_mut()?;
+        let mut next = None;
         while let Some(piece) = edited.decided.pop_front() {
             match piece {
                 Piece::Remove(bytes) => self.proof.removed(&bytes),
-                Piece::Pass(bytes) => {
+                Piece::Pass(bytes) if next.is_none() => {
                     self.proof.taken(&bytes);
                     self.held += edited.read_at.elapsed();
-                    return Some(Frame::data(bytes));
+                    next = Some(Frame::Data(bytes));
+                }
+                pass @ Piece::Pass(_) => {
+                    edited.decided.push_front(pass);
+                    break;
                 }
             }
         }
-        let trailers = edited.trailers.take()?;
-        Some(Frame::trailers(*trailers))
+        next.or_else(|| edited.trailers.take().map(Frame::Trailers))
     }
 }
 
@@ -190,8 +207,13 @@ impl<B: Body, E: Edit> ResponseTee<B, E> {
             return;
         }
         self.closed = true;
+        let (mut has_left_any, mut moved) = (false, Vec::new());
         let left = self.edit.as_mut().map(|edited| {
-            edited.edit.finish(&mut edited.decided);
+            edited
+                .edit
+                .finish(close == Close::Complete, &mut edited.decided);
+            has_left_any = edited.edit.has_left_any();
+            moved = edited.edit.moved();
             edited.decided.iter()
         });
         let left = left.into_iter().flatten();
@@ -202,7 +224,11 @@ impl<B: Body, E: Edit> ResponseTee<B, E> {
             status: Some(self.status),
             response_bytes: self.proof.read_bytes(),
             held: self.held,
-            verdict: Some(self.proof.verdict(left)),
+            verdict: Some(match self.proof.verdict(left) {
+                Verdict::Equal if has_left_any => Verdict::Left,
+                verdict => verdict,
+            }),
+            moved,
         });
     }
 }
@@ -215,14 +241,12 @@ impl<B: Body, E: Edit> Drop for ResponseTee<B, E> {
 
 impl<B, E> Body for ResponseTee<B, E>
 where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Describe + Unpin,
-    E: Edit + Unpin,
+    B: Body<Error: Describe>,
+    E: Edit,
 {
-    type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<B::Error> {
         match self.edit {
             Some(_) => self.poll_edited(cx),
             None => self.poll_plain(cx),
@@ -234,10 +258,9 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.edit {
-            // How much an edit takes out is not known before the end.
-            Some(_) => SizeHint::default(),
-            None => self.body.size_hint(),
+        match &self.edit {
+            Some(edited) if edited.edit.shortens() => SizeHint::default(),
+            _ => self.body.size_hint(),
         }
     }
 }

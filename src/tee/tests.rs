@@ -12,6 +12,9 @@ use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::memory::Memory;
+use crate::message::HttpBody;
+use crate::tap::*;
 
 /// What an observer saw: frames in order, `Missed` as `-n`, and the closing.
 #[derive(Debug, Default)]
@@ -61,7 +64,7 @@ fn open(limit_bytes: usize, panic_at: Option<&'static [u8]>) -> Opened {
         panic_at,
         done: Some(sender),
     };
-    let taps = Taps::new(limit_bytes);
+    let taps = Taps::new(limit_bytes, Memory::default());
     Opened {
         tap: taps.open(Box::new(observer)),
         counters: taps.counters(),
@@ -81,6 +84,7 @@ fn dropped() -> Closing {
         response_bytes: 0,
         held: Duration::ZERO,
         verdict: None,
+        moved: Vec::new(),
     }
 }
 
@@ -90,7 +94,7 @@ struct Script(VecDeque<Option<Result<Frame<Bytes>, Broken>>>);
 #[derive(Debug, PartialEq)]
 struct Broken;
 
-impl response::Describe for Broken {
+impl Describe for Broken {
     fn fault(&self) -> Fault {
         Fault {
             class: FaultClass::Cut,
@@ -129,7 +133,7 @@ struct TakeOutX(Bytes);
 
 impl Edit for TakeOutX {
     fn push(&mut self, bytes: Bytes, out: &mut VecDeque<Piece>) {
-        self.finish(out);
+        self.finish(false, out);
         let last = bytes.len() - 1;
         self.0 = bytes.slice(last..);
         for at in 0..last {
@@ -137,9 +141,21 @@ impl Edit for TakeOutX {
         }
     }
 
-    fn finish(&mut self, out: &mut VecDeque<Piece>) {
+    fn finish(&mut self, _: bool, out: &mut VecDeque<Piece>) {
         let held = std::mem::take(&mut self.0);
         out.extend((!held.is_empty()).then(|| decide(held)));
+    }
+
+    fn shortens(&self) -> bool {
+        true
+    }
+
+    fn has_left_any(&mut self) -> bool {
+        false
+    }
+
+    fn moved(&mut self) -> Vec<&'static str> {
+        Vec::new()
     }
 }
 
@@ -160,10 +176,9 @@ fn tee(
     ResponseTee::new(body, tap, StatusCode::OK, edit.then(TakeOutX::default))
 }
 
-async fn read(
-    mut body: ResponseTee<Script, TakeOutX>,
-) -> (String, Option<HeaderMap>, Option<Broken>) {
+async fn read(body: ResponseTee<Script, TakeOutX>) -> (String, Option<HeaderMap>, Option<Broken>) {
     let (mut text, mut trailers, mut broken) = (String::new(), None, None);
+    let mut body = HttpBody(body);
     while let Some(frame) = body.frame().await {
         match frame.map(Frame::into_data) {
             Ok(Ok(bytes)) => {
@@ -228,20 +243,156 @@ impl Observer for Stuck {
 
 #[test]
 fn frames_that_wait_are_bounded_in_number_too() {
-    let taps = Taps::new(100 << 10);
-    let (release, stuck) = std::sync::mpsc::channel();
-    let busy = taps.open(Box::new(Stuck(stuck)));
-    busy.show(Event::Sent(Instant::now()));
-    busy.close(dropped());
-    let (done, _seen) = oneshot::channel();
-    let behind = taps.open(Box::new(Recorder {
-        seen: Seen::default(),
-        panic_at: None,
-        done: Some(done),
-    }));
+    let taps = Taps::new(100 << 10, Memory::default());
+    let (behind, release, _seen) = behind(&taps);
     (0..1000).for_each(|_| show(&behind, "x"));
     assert_eq!(taps.counters().missed.load(Ordering::Relaxed), 1000 - 400);
     drop(release);
+}
+
+/// A recorder that is behind an observer that is stuck, both of these taps.
+fn behind(
+    taps: &Taps,
+) -> (
+    Tap,
+    std::sync::mpsc::Sender<()>,
+    oneshot::Receiver<(Seen, Closing)>,
+) {
+    let (release, stuck) = std::sync::mpsc::channel();
+    let busy = taps.open(Box::new(Stuck(stuck)));
+    busy.show(Event::Sent {
+        at: Instant::now(),
+        attempt: 0,
+    });
+    busy.close(dropped());
+    let (sender, done) = oneshot::channel();
+    let behind = taps.open(Box::new(Recorder {
+        seen: Seen::default(),
+        panic_at: None,
+        done: Some(sender),
+    }));
+    (behind, release, done)
+}
+
+#[tokio::test]
+async fn what_waits_of_all_exchanges_is_bounded() {
+    const FRAME: &[u8] = &[b'x'; 10 << 10];
+    let memory = Memory::new(100 << 10);
+    let taps = Taps::new(1 << 20, memory.clone());
+    let (first, release, first_done) = behind(&taps);
+    let (second, second_release, second_done) = behind(&taps);
+    for tap in [&first, &second] {
+        for _ in 0..8 {
+            tap.show_response(Instant::now(), &Bytes::from_static(FRAME));
+        }
+        tap.close(dropped());
+    }
+    // Each may have a little that is not counted.
+    assert_eq!(taps.counters().missed.load(Ordering::Relaxed), 6);
+    assert!(!memory.take(100 << 10));
+    drop((release, second_release));
+    let (first, second) = (first_done.await.unwrap().0, second_done.await.unwrap().0);
+    assert_eq!((first.frames.len(), first.missed), (8, 0));
+    assert_eq!((second.frames.len(), second.missed), (2, 6));
+    while taps.counters().unsettled() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(memory.take(100 << 10), "all is given back");
+}
+
+/// An observer that takes its time for each frame, until another exchange is over.
+struct Slow {
+    frames: usize,
+    other: std::sync::mpsc::Receiver<()>,
+    done: Option<oneshot::Sender<usize>>,
+}
+
+impl Observer for Slow {
+    fn observe(&mut self, _: Event) {
+        self.frames += 1;
+        // As long as a turn may take.
+        let _ = self.other.recv_timeout(Duration::from_millis(10));
+    }
+
+    fn close(mut self: Box<Self>, _: Closing) {
+        let _ = self
+            .done
+            .take()
+            .expect("an exchange closes once")
+            .send(self.frames);
+    }
+}
+
+#[tokio::test]
+async fn an_observer_that_takes_long_does_not_hold_up_the_others() {
+    let taps = Taps::new(1 << 20, Memory::default());
+    let (over, other) = std::sync::mpsc::channel();
+    let (sender, mut slow_done) = oneshot::channel();
+    let slow = taps.open(Box::new(Slow {
+        frames: 0,
+        other,
+        done: Some(sender),
+    }));
+    (0..500).for_each(|_| show(&slow, "slow"));
+    slow.close(dropped());
+    let (sender, done) = oneshot::channel();
+    let quick = taps.open(Box::new(Recorder {
+        seen: Seen::default(),
+        panic_at: None,
+        done: Some(sender),
+    }));
+    show(&quick, "quick");
+    quick.close(dropped());
+    let (seen, _) = done.await.expect("the observer closes");
+    assert_eq!(seen.frames, ["quick"]);
+    assert!(slow_done.try_recv().is_err(), "it is not over");
+    drop(over);
+    assert_eq!(slow_done.await.expect("the observer closes"), 500);
+}
+
+/// Says its name when its exchange is over. One that gets a receiver is held up at each frame until that says so.
+struct Named {
+    name: &'static str,
+    held_up: Option<std::sync::mpsc::Receiver<()>>,
+    over: std::sync::mpsc::Sender<&'static str>,
+}
+
+impl Observer for Named {
+    fn observe(&mut self, _: Event) {
+        if let Some(held_up) = &self.held_up {
+            let _ = held_up.recv();
+            // As if the machine had given the core to others for that long.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn close(self: Box<Self>, _: Closing) {
+        let _ = self.over.send(self.name);
+    }
+}
+
+#[tokio::test]
+async fn short_exchanges_are_over_for_observers_in_the_order_of_their_ends() {
+    let taps = Taps::new(1 << 20, Memory::default());
+    let (over, names) = std::sync::mpsc::channel();
+    let (go_on, held_up) = std::sync::mpsc::channel();
+    let open = |name, held_up| {
+        let over = over.clone();
+        let named = Named {
+            name,
+            held_up,
+            over,
+        };
+        taps.open(Box::new(named))
+    };
+    let (first, second) = (open("first", Some(held_up)), open("second", None));
+    for tap in [first, second] {
+        (0..3).for_each(|_| show(&tap, "frame"));
+        tap.close(dropped());
+    }
+    drop((go_on, over));
+    let names = tokio::task::spawn_blocking(move || [names.recv(), names.recv()]);
+    assert_eq!(names.await.unwrap(), [Ok("first"), Ok("second")]);
 }
 
 #[tokio::test]
@@ -282,7 +433,7 @@ async fn a_whole_body_closes_as_complete_and_equal() {
 #[tokio::test]
 async fn a_body_dropped_before_its_end_closes_as_dropped() {
     let Opened { tap, done, .. } = open(1 << 20, None);
-    let mut body = tee([data("ab"), data("c")], tap, false);
+    let mut body = HttpBody(tee([data("ab"), data("c")], tap, false));
     body.frame()
         .await
         .expect("a frame")
@@ -321,7 +472,7 @@ async fn what_is_observed_comes_before_the_edit_and_what_is_taken_after() {
 #[tokio::test]
 async fn bytes_the_edit_still_holds_when_the_client_leaves_make_a_prefix() {
     let Opened { tap, done, .. } = open(1 << 20, None);
-    let mut body = tee([data("ab")], tap, true);
+    let mut body = HttpBody(tee([data("ab")], tap, true));
     body.frame()
         .await
         .expect("a frame")
@@ -345,10 +496,7 @@ async fn a_broken_upstream_breaks_the_body_after_everything_that_came() {
             "edit: {edit}"
         );
         let (_, closing) = done.await.expect("the observer closes");
-        assert_eq!(
-            closing.close,
-            Close::Failed(response::Describe::fault(&Broken))
-        );
+        assert_eq!(closing.close, Close::Failed(Describe::fault(&Broken)));
         assert_eq!(closing.verdict, Some(Verdict::Equal));
     }
 }
@@ -368,7 +516,7 @@ async fn an_empty_request_ends_when_its_head_was_read() {
         fn close(self: Box<Self>, _: Closing) {}
     }
     let ends = Arc::new(Mutex::new(Vec::new()));
-    let taps = Taps::new(1);
+    let taps = Taps::new(1, Memory::default());
     let (tap, counters) = (
         taps.open(Box::new(Ends(Arc::clone(&ends)))),
         taps.counters(),
@@ -389,12 +537,13 @@ async fn an_empty_request_ends_when_its_head_was_read() {
 /// A request body that plays a script, read ahead; what was read, what is left of it, and what the observer saw.
 async fn read_ahead(
     limit: usize,
+    memory: &Memory,
     script: Vec<Option<Result<Frame<Bytes>, Broken>>>,
 ) -> (Result<request::Ahead, Broken>, Vec<Bytes>, Vec<Bytes>) {
     let Opened { tap, done, .. } = open(1 << 20, None);
     let mut body = RequestTee::new(Script(script.into()), tap.clone(), Instant::now());
-    let ahead = body.read_ahead(limit).await;
-    let mut rest = Vec::new();
+    let ahead = body.read_ahead(limit, memory).await;
+    let (mut body, mut rest) = (HttpBody(body), Vec::new());
     while let Some(Ok(frame)) = body.frame().await {
         rest.extend(frame.into_data());
     }
@@ -410,7 +559,7 @@ async fn a_body_read_ahead_is_one_frame_for_the_caller_and_the_observer() {
         vec![data("one "), None, data("two "), data("three")],
         vec![None, data(""), data("one two three"), data("")],
     ] {
-        let (ahead, rest, seen) = read_ahead(100, script).await;
+        let (ahead, rest, seen) = read_ahead(100, &Memory::default(), script).await;
         let ahead = ahead.expect("the script is whole");
         assert!(ahead.over && rest.is_empty());
         assert_eq!(ahead.bytes, "one two three");
@@ -422,7 +571,7 @@ async fn a_body_read_ahead_is_one_frame_for_the_caller_and_the_observer() {
 #[tokio::test]
 async fn beyond_the_limit_the_rest_of_a_body_is_left_to_be_read() {
     let script = vec![data("one "), data("two "), data("three")];
-    let (ahead, rest, seen) = read_ahead(7, script).await;
+    let (ahead, rest, seen) = read_ahead(7, &Memory::default(), script).await;
     let ahead = ahead.expect("the script is whole");
     assert!(!ahead.over);
     assert_eq!(ahead.bytes, "one two ");
@@ -431,21 +580,39 @@ async fn beyond_the_limit_the_rest_of_a_body_is_left_to_be_read() {
 }
 
 #[tokio::test]
+async fn a_body_is_read_ahead_as_far_as_memory_may_be_held() {
+    let memory = Memory::new(8);
+    let script = || vec![data("one "), data("two "), data("three"), data(" four")];
+    let (ahead, rest, seen) = read_ahead(100, &memory, script()).await;
+    let ahead = ahead.expect("the script is whole");
+    assert!(!ahead.over);
+    assert_eq!(ahead.bytes, "one two three");
+    assert_eq!(rest, [" four"]);
+    assert_eq!(seen, ["one two three", " four"]);
+    // It is held for as long as anybody has it.
+    let mut share = memory.share();
+    assert!(!share.grow(1));
+    drop((ahead, seen));
+    assert!(share.grow(8));
+}
+
+#[tokio::test]
 async fn trailers_are_read_ahead_and_an_empty_body_is_not_shown() {
     let trailers =
         HeaderMap::from_iter([(http::header::ETAG, http::HeaderValue::from_static("x"))]);
     let script = vec![Some(Ok(Frame::trailers(trailers.clone())))];
-    let (ahead, _, seen) = read_ahead(7, script).await;
+    let (ahead, _, seen) = read_ahead(7, &Memory::default(), script).await;
     let ahead = ahead.expect("the script is whole");
     assert_eq!(
-        (ahead.trailers, ahead.over),
-        (Some(Box::new(trailers)), true)
+        (ahead.trailers.map(|fields| fields.to_map()), ahead.over),
+        (Some(trailers), true)
     );
     assert!(ahead.bytes.is_empty() && seen.is_empty());
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_while_it_is_read_ahead_says_so() {
-    let (ahead, ..) = read_ahead(100, vec![data("one "), Some(Err(Broken))]).await;
+    let script = vec![data("one "), Some(Err(Broken))];
+    let (ahead, ..) = read_ahead(100, &Memory::default(), script).await;
     assert_eq!(ahead.map(|ahead| ahead.bytes), Err(Broken));
 }

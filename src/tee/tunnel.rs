@@ -9,16 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Event, Instant, Tap};
-
-/// A side of a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// Who asked for it.
-    Client,
-    /// Who was asked.
-    Upstream,
-}
+use crate::tap::{Event, Instant, Side, Tap};
 
 /// Passes on what one side sends and is sent.
 #[derive(Debug)]
@@ -137,7 +128,8 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
     use super::*;
-    use crate::tee::{Closing, Observer, Taps};
+    use crate::memory::Memory;
+    use crate::tap::{Closing, Observer, Taps};
 
     /// What an observer was shown, a line an event.
     #[derive(Clone, Default)]
@@ -182,7 +174,7 @@ mod tests {
             seen: seen.clone(),
             wants,
         };
-        let tap = Taps::new(1 << 20).open(Box::new(observer));
+        let tap = Taps::new(1 << 20, Memory::default()).open(Box::new(observer));
         let (peer, io) = duplex(64);
         (
             peer,

@@ -4,8 +4,10 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 
+use super::AT;
 use crate::dialect::for_request;
 use crate::exchange::Problems;
+use crate::memory::Memory;
 use crate::observe::reading::*;
 
 const LIMIT: usize = 1 << 20;
@@ -20,13 +22,13 @@ fn read<'a>(
     status: u16,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Facts, Vec<Heard>) {
-    let mut reading = ResponseReading::new(dialect(path), LIMIT);
+    let mut reading = ResponseReading::new(dialect(path), LIMIT, Memory::default());
     let mut heard = Vec::new();
     reading.begin(StatusCode::from_u16(status).unwrap(), "", None);
     for piece in pieces {
-        reading.push(piece, |one| heard.push(one));
+        reading.push(AT, piece, |one| heard.push(one));
     }
-    reading.finish(true, |one| heard.push(one));
+    reading.finish(true, AT, |one| heard.push(one));
     (reading.settle(&Request::default()), heard)
 }
 
@@ -106,7 +108,7 @@ fn form(file: usize) -> Vec<u8> {
 fn ask(coding: &str, body: &[u8], frame: usize) -> (Option<String>, Problems) {
     let content_type = b"multipart/form-data; boundary=b";
     let path = dialect("/v1/audio/transcriptions");
-    let mut reading = RequestReading::new(path, coding, content_type, LIMIT);
+    let mut reading = RequestReading::new(path, coding, content_type, LIMIT, Memory::default());
     for frame in body.chunks(frame) {
         reading.push(Bytes::copy_from_slice(frame));
     }
@@ -152,8 +154,13 @@ fn a_form_that_breaks_off_is_malformed_and_an_absent_one_is_not() {
 fn frames_that_were_missed_cost_a_form_only_the_part_they_were_in() {
     let whole = form(100);
     let content_type = b"multipart/form-data; boundary=b";
-    let mut reading =
-        RequestReading::new(dialect("/v1/audio/translations"), "", content_type, LIMIT);
+    let mut reading = RequestReading::new(
+        dialect("/v1/audio/translations"),
+        "",
+        content_type,
+        LIMIT,
+        Memory::default(),
+    );
     reading.push(Bytes::copy_from_slice(&whole[..20]));
     reading.missed();
     reading.push(Bytes::copy_from_slice(&whole[90..whole.len() - 2]));

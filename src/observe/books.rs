@@ -1,7 +1,55 @@
-//! What an exchange's ending means: how it ended, whether that is a failure, and what the comparison of its bytes proves.
+//! The books of an exchange are closed here, of one by itself and of a response of a session alike: facts that were read go
+//! in, and what its ending means is settled; after that nobody changes a fact that was observed.
 
-use crate::exchange::{ApiError, Call, End, Exchange, Failure, Integrity};
-use crate::tee::{Close, Fault, FaultClass, Verdict};
+use super::clock::OutputClock;
+use super::conversation;
+use super::quirks;
+use super::secrets::Secrets;
+use crate::dialect::{Facts, Texts};
+use crate::exchange::{ApiError, Digest, End, Exchange, Failure, Integrity, Operation};
+use crate::tap::{Close, Fault, FaultClass, Verdict};
+
+/// What goes into the books at the end.
+pub(super) struct Entries<'a> {
+    /// What the dialect read. What its folds came to has been taken out.
+    pub(super) facts: Facts,
+    /// When output came.
+    pub(super) clock: OutputClock,
+    /// What must not be told.
+    pub(super) secrets: &'a Secrets,
+    /// How it closed.
+    pub(super) close: &'a Close,
+    /// What comparing the bytes of the response says; `None` where none were passed on.
+    pub(super) verdict: Option<Verdict>,
+    /// A usage event of ours could not be taken out.
+    pub(super) usage_left: bool,
+    /// What the model generated, where it was gathered.
+    pub(super) texts: Option<&'a Texts>,
+    /// The hash of the client's credentials, where its conversations are told apart.
+    pub(super) credential: Option<Digest>,
+}
+
+/// Closes the books of an exchange whose times, sizes and status are in.
+pub(super) fn close_books(exchange: &mut Exchange, mut entries: Entries<'_>) {
+    let facts = &mut entries.facts;
+    facts.settle(&exchange.request);
+    let mut response = std::mem::take(&mut facts.response);
+    if let Some(error) = &mut response.error {
+        entries.secrets.hide_in_error(error);
+    }
+    entries.clock.settle(&mut exchange.flow);
+    exchange.end_attempts();
+    exchange.response = response;
+    exchange.usage = std::mem::take(&mut facts.usage);
+    exchange.problems.add(&facts.problems);
+    exchange.quirks |= facts.quirks;
+    exchange.unknown = std::mem::take(&mut facts.unknown);
+    settle(exchange, entries.close, entries.verdict, entries.usage_left);
+    let item_ids = &entries.facts.folds.item_ids;
+    conversation::close(exchange, entries.texts, item_ids, entries.credential);
+    exchange.quirks |= quirks::of_whole(exchange);
+    entries.secrets.hide_in(exchange);
+}
 
 /// Sets `end`, `failure` and `integrity`. `usage_left` says that a usage event of ours could not be taken out.
 pub(super) fn settle(
@@ -21,7 +69,7 @@ pub(super) fn settle(
         Close::Dropped | Close::Complete if status >= 400 => {
             let nothing = ApiError::default();
             (
-                End::Done,
+                End::HttpError,
                 Some(api_failure(error.unwrap_or(&nothing), Some(status))),
             )
         }
@@ -32,6 +80,7 @@ pub(super) fn settle(
         _ if exchange.end == End::ClientLeft => Integrity::Prefix,
         Verdict::Prefix => Integrity::Prefix,
         Verdict::Removed => Integrity::UsageRemoved,
+        Verdict::Left => Integrity::UsageLeft,
         Verdict::Equal if usage_left => Integrity::UsageLeft,
         Verdict::Equal => Integrity::Equal,
     });
@@ -51,7 +100,7 @@ fn all_finished(exchange: &Exchange) -> bool {
 fn complete(exchange: &Exchange) -> (End, Option<Failure>) {
     let response = &exchange.response;
     // Only text has a reason to end.
-    let finished = !exchange.call.is_some_and(Call::is_inference)
+    let finished = !exchange.operation.is_some_and(Operation::generates_text)
         || response
             .choices
             .iter()
@@ -69,7 +118,7 @@ fn complete(exchange: &Exchange) -> (End, Option<Failure>) {
         // The transport closed in good order, but the stream had not come to an end.
         let message = "the stream ended without a finish reason and without its last event";
         (
-            End::Cut,
+            End::Unfinished,
             Some(Failure {
                 kind: "stream_truncated".into(),
                 message: message.into(),
