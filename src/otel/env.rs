@@ -1,4 +1,4 @@
-//! Reading variables: one value at a time, with every mistake kept.
+//! Reading variables: one value at a time, with every mistake kept, and every value that is right and of no use here.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -15,10 +15,33 @@ pub struct Error {
     pub expected: String,
 }
 
+/// A value that the specification allows, and for which there is nothing here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} has {value:?}: {instead}")]
+pub struct Warning {
+    /// The variable's name.
+    pub variable: String,
+    /// The value, or the one of its list.
+    pub value: String,
+    /// What happens instead.
+    pub instead: &'static str,
+}
+
+/// The names that a variable may have.
+pub(super) struct Names {
+    /// Those that mean something here.
+    pub(super) used: &'static [&'static str],
+    /// The others that the specification has.
+    pub(super) others: &'static [&'static str],
+    /// What happens instead of those.
+    pub(super) instead: &'static str,
+}
+
 /// Looks variables up and collects what is wrong with them.
 pub(super) struct Reader<L> {
     lookup: L,
     pub(super) errors: Vec<Error>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
@@ -26,6 +49,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Self {
             lookup,
             errors: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -80,6 +104,45 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         parsed
     }
 
+    /// One of the names; `None` where none is set, or one for which there is nothing here.
+    pub(super) fn name(&mut self, variables: &[&str], names: &Names) -> Option<&'static str> {
+        let (variable, value) = self.first(variables)?;
+        self.known(variable, &value, names)
+    }
+
+    /// Those of the names that stand in a list, with commas between them; `None` where it is not set or wrong.
+    pub(super) fn names(&mut self, variable: &str, names: &Names) -> Option<Vec<&'static str>> {
+        let list = self.text(variable)?;
+        let mistakes = self.errors.len();
+        let entries = list
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty());
+        let known = entries
+            .filter_map(|entry| self.known(variable, entry, names))
+            .collect();
+        (self.errors.len() == mistakes).then_some(known)
+    }
+
+    fn known(&mut self, variable: &str, value: &str, names: &Names) -> Option<&'static str> {
+        if let Some(name) = names.used.iter().find(|name| **name == value) {
+            return Some(name);
+        }
+        if !names.others.contains(&value) {
+            self.wrong(variable, value, one_of(names.used));
+            return None;
+        }
+        let warning = Warning {
+            variable: variable.to_owned(),
+            value: value.to_owned(),
+            instead: names.instead,
+        };
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+        None
+    }
+
     /// A whole number above zero.
     pub(super) fn count(&mut self, variable: &str) -> Option<usize> {
         let positive = |value: &str| value.parse().ok().filter(|count| *count > 0);
@@ -105,6 +168,15 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
+/// `a, b or c`.
+fn one_of(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [names @ .., last] => format!("{} or {last}", names.join(", ")),
+    }
+}
+
 /// Splits `key=value,key=value`; values stay percent-encoded. `None` where an entry has no key or no `=`.
 pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let entries = text
@@ -120,7 +192,7 @@ pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
 }
 
 /// Undoes percent-encoding. `None` for a broken escape or what is no UTF-8.
-pub(super) fn percent_decode(text: &str) -> Option<String> {
+pub fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [byte, tail @ ..] = rest {

@@ -51,7 +51,8 @@ pub(super) fn read(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Vec<
 }
 
 /// The SDK's form of it, with the SDK's own name.
-pub(super) fn build(attributes: &[(String, String)]) -> Resource {
+#[must_use]
+pub fn build(attributes: &[(String, String)]) -> Resource {
     let attributes = attributes
         .iter()
         .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));

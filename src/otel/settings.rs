@@ -5,30 +5,52 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
-use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::Sampler;
 
-use super::env::{Error, Reader, pairs, percent_decode};
+use super::env::{Error, Names, Reader, Warning, pairs, percent_decode};
+use super::propagation::Propagator;
 use super::resource;
+use crate::outbound::{self, BadVariable, ForwardProxy, proxy_for};
 
 /// What the `OTEL_*` variables say.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Attributes of the resource, complete: with a service name, a version and an instance id.
     pub resource: Vec<(String, String)>,
-    /// Where spans go; `None` without an endpoint, with `OTEL_TRACES_EXPORTER=none` or `OTEL_SDK_DISABLED=true`.
-    pub traces: Option<Otlp>,
-    /// Where metrics are pushed; `None` likewise.
-    pub metrics: Option<Otlp>,
+    /// Where spans go, or why nowhere.
+    pub traces: Result<Otlp, NotPushed>,
+    /// Where metrics are pushed, or why nowhere.
+    pub metrics: Result<Otlp, NotPushed>,
     /// How often metrics are pushed (`OTEL_METRIC_EXPORT_INTERVAL`). Default 60 s.
     pub metric_interval: Duration,
     /// How spans are batched (`OTEL_BSP_*`).
     pub batch: Batch,
     /// `OTEL_TRACES_SAMPLER` and its argument. Default `parentbased_always_on`.
     pub sampler: Sampler,
-    /// Whether `OTEL_PROPAGATORS` has `tracecontext`, as it has by default: then a client's context is our parent and
-    /// ours goes upstream.
-    pub propagate: bool,
+    /// In which formats a client's context is read and ours goes upstream, in the order of `OTEL_PROPAGATORS`. Default W3C
+    /// Trace Context; none where every exchange is a trace of its own.
+    pub propagators: Vec<Propagator>,
+    /// Values that the specification allows and that do nothing here.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why a signal is not pushed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotPushed {
+    /// Nothing is pushed.
+    #[error("OTEL_SDK_DISABLED is true")]
+    Disabled,
+    /// The signal's exporter is another one, or none.
+    #[error("{variable} is {value}")]
+    Exporter {
+        /// The variable that names it.
+        variable: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// It is to be pushed, and nothing says whither.
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT is not set")]
+    NoEndpoint,
 }
 
 /// Where one signal goes, and how.
@@ -46,8 +68,40 @@ pub struct Otlp {
     pub gzip: bool,
     /// Certificates.
     pub tls: Tls,
+    /// By which proxy the receiver is reached; `None` for direct connections.
+    pub proxy: Option<ForwardProxy>,
     /// Whether metrics are pushed as totals or as differences.
     pub temporality: Temporality,
+    /// Which buckets distributions are pushed with (`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`); `None` where that
+    /// is not said.
+    pub buckets: Option<Buckets>,
+    /// How its variables are spelled.
+    pub variables: Variables,
+}
+
+/// How the variables of a signal are spelled, for those who tell people to change one: the signal's own form where that is set,
+/// or where the endpoint is the signal's own, which the others have nothing to do with; else the form that all signals share.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Variables {
+    prefix: &'static str,
+    /// What is set in the signal's own form.
+    own: Vec<&'static str>,
+}
+
+impl Variables {
+    fn of(reader: &Reader<impl Fn(&str) -> Option<String>>, prefix: &'static str) -> Self {
+        let is_own = |name: &&str| reader.text(&format!("{prefix}{name}")).is_some();
+        let own = SPELLED_TWICE.into_iter().filter(is_own).collect();
+        Self { prefix, own }
+    }
+
+    /// The whole name of one, such as `PROTOCOL`.
+    #[must_use]
+    pub fn spelled(&self, name: &str) -> String {
+        let is_own = self.own.contains(&name) || self.own.contains(&ENDPOINT);
+        let prefix = if is_own { self.prefix } else { COMMON };
+        format!("{prefix}{name}")
+    }
 }
 
 impl Otlp {
@@ -69,6 +123,40 @@ pub enum Protocol {
     Grpc,
     /// OTLP over HTTP, in protobuf.
     HttpProtobuf,
+}
+
+impl fmt::Display for Protocol {
+    /// As `OTEL_EXPORTER_OTLP_PROTOCOL` spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+        })
+    }
+}
+
+/// What numbers a receiver wants to be pushed (`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`).
+///
+/// <https://opentelemetry.io/docs/specs/otel/metrics/sdk_exporters/otlp/#additional-environment-variable-configuration>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Temporality {
+    /// Totals.
+    #[default]
+    Cumulative,
+    /// Differences since the last push.
+    Delta,
+    /// Differences of what is recorded, totals of what is observed.
+    LowMemory,
+}
+
+/// Over which buckets distributions are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Buckets {
+    /// Those of the metric, with bounds that are known beforehand.
+    #[default]
+    Explicit,
+    /// Those of each series, which grow by a factor and adapt to its samples.
+    Exponential,
 }
 
 /// PEM files for exporting over TLS.
@@ -94,11 +182,11 @@ pub struct Batch {
 }
 
 impl fmt::Debug for Otlp {
-    /// Without the values of headers.
+    /// Without the values of headers, and what else may be a credential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("Otlp")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &self.shown_endpoint())
             .field("protocol", &self.protocol)
             .field("headers", &headers)
             .field("gzip", &self.gzip)
@@ -114,18 +202,27 @@ impl Settings {
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Error>> {
         let mut reader = Reader::new(lookup);
         let disabled = reader.flag(&["OTEL_SDK_DISABLED"]);
-        let traces = otlp(&mut reader, &TRACES).filter(|_| !disabled);
-        let metrics = otlp(&mut reader, &METRICS).filter(|_| !disabled);
+        let enabled = |pushed| {
+            if disabled {
+                Err(NotPushed::Disabled)
+            } else {
+                pushed
+            }
+        };
+        let traces = enabled(otlp(&mut reader, &TRACES));
+        let metrics = enabled(otlp(&mut reader, &METRICS));
         let interval = reader.millis(&["OTEL_METRIC_EXPORT_INTERVAL"]);
-        let settings = Self {
+        let mut settings = Self {
             resource: resource::read(&mut reader),
             traces,
             metrics,
             metric_interval: interval.unwrap_or(Duration::from_secs(60)),
             batch: batch(&mut reader),
             sampler: sampler(&mut reader),
-            propagate: propagators(&mut reader),
+            propagators: propagators(&mut reader),
+            warnings: Vec::new(),
         };
+        settings.warnings = std::mem::take(&mut reader.warnings);
         if reader.errors.is_empty() {
             Ok(settings)
         } else {
@@ -137,46 +234,96 @@ impl Settings {
 /// How one signal's variables are spelled.
 struct Signal {
     exporter: &'static str,
+    exporters: Names,
     prefix: &'static str,
     path: &'static str,
-    /// Spans have none.
+    /// Spans have none, nor the next.
     temporality: Option<&'static str>,
+    buckets: Option<&'static str>,
 }
 
 const TRACES: Signal = Signal {
     exporter: "OTEL_TRACES_EXPORTER",
+    exporters: Names {
+        used: &["otlp", "none"],
+        others: &["console", "logging", "zipkin", "jaeger"],
+        instead: "there is no such exporter here; spans are exported by OTLP",
+    },
     prefix: "OTEL_EXPORTER_OTLP_TRACES_",
     path: "/v1/traces",
     temporality: None,
+    buckets: None,
 };
 const METRICS: Signal = Signal {
     exporter: "OTEL_METRICS_EXPORTER",
+    exporters: Names {
+        // The admin port serves `/metrics` in any case.
+        used: &["otlp", "prometheus", "none"],
+        others: &["console", "logging"],
+        instead: "there is no such exporter here; metrics are pushed by OTLP and read from /metrics",
+    },
     prefix: "OTEL_EXPORTER_OTLP_METRICS_",
     path: "/v1/metrics",
     temporality: Some("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"),
+    buckets: Some("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"),
+};
+
+const PROTOCOLS: Names = Names {
+    used: &["grpc", "http/protobuf"],
+    others: &["http/json"],
+    instead: "it is not spoken here; http/protobuf is, to the same endpoint",
+};
+const PROPAGATORS: Names = Names {
+    used: &[
+        "tracecontext",
+        "baggage",
+        "b3",
+        "b3multi",
+        "jaeger",
+        "xray",
+        "none",
+    ],
+    others: &["ottrace"],
+    instead: "it is neither read nor written here; such headers pass as the client sent them",
+};
+const SAMPLERS: Names = Names {
+    used: &[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ],
+    others: &["jaeger_remote", "parentbased_jaeger_remote", "xray"],
+    instead: "there is no such sampler here; parentbased_always_on decides",
 };
 
 /// What all signals share.
 const COMMON: &str = "OTEL_EXPORTER_OTLP_";
+const ENDPOINT: &str = "ENDPOINT";
+/// Variables that a signal can have for itself, and that somebody may be told to change.
+const SPELLED_TWICE: [&str; 7] = [
+    ENDPOINT,
+    "PROTOCOL",
+    "HEADERS",
+    "INSECURE",
+    "CERTIFICATE",
+    "CLIENT_CERTIFICATE",
+    "CLIENT_KEY",
+];
 
-fn otlp(reader: &mut Reader<impl Fn(&str) -> Option<String>>, signal: &Signal) -> Option<Otlp> {
-    let exporter = reader.parsed(&[signal.exporter], "otlp or none", |value| match value {
-        "otlp" => Some(true),
-        "none" => Some(false),
-        _ => None,
-    });
+fn otlp(
+    reader: &mut Reader<impl Fn(&str) -> Option<String>>,
+    signal: &Signal,
+) -> Result<Otlp, NotPushed> {
+    let exporters = reader.names(signal.exporter, &signal.exporters);
     let own = |name: &str| format!("{}{name}", signal.prefix);
     let common = |name: &str| format!("{COMMON}{name}");
-    let protocol = reader.parsed(
-        &[&own("PROTOCOL"), &common("PROTOCOL")],
-        "grpc or http/protobuf",
-        |value| match value {
-            "grpc" => Some(Protocol::Grpc),
-            "http/protobuf" => Some(Protocol::HttpProtobuf),
-            _ => None,
-        },
-    );
-    let protocol = protocol.unwrap_or(Protocol::HttpProtobuf);
+    let protocol = match reader.name(&[&own("PROTOCOL"), &common("PROTOCOL")], &PROTOCOLS) {
+        Some("grpc") => Protocol::Grpc,
+        _ => Protocol::HttpProtobuf,
+    };
     let gzip = reader.parsed(
         &[&own("COMPRESSION"), &common("COMPRESSION")],
         "gzip or none",
@@ -190,16 +337,28 @@ fn otlp(reader: &mut Reader<impl Fn(&str) -> Option<String>>, signal: &Signal) -
     let headers = headers(reader, &[&own("HEADERS"), &common("HEADERS")]);
     let tls = tls(reader, &own, &common);
     let temporality = temporality(reader, signal);
+    let buckets = buckets(reader, signal);
     let insecure = reader.flag(&[&own("INSECURE"), &common("INSECURE")]);
-    let endpoint = endpoint(reader, signal, protocol, insecure)?;
-    exporter.unwrap_or(true).then(|| Otlp {
+    let endpoint = endpoint(reader, signal, protocol, insecure);
+    if let Some(exporters) = exporters.filter(|exporters| !exporters.contains(&"otlp")) {
+        return Err(NotPushed::Exporter {
+            variable: signal.exporter,
+            value: exporters.join(","),
+        });
+    }
+    let endpoint = endpoint.ok_or(NotPushed::NoEndpoint)?;
+    let proxy = proxy(reader, &endpoint);
+    Ok(Otlp {
         endpoint,
         protocol,
         headers,
         timeout: timeout.unwrap_or(Duration::from_secs(10)),
         gzip: gzip.unwrap_or(false),
         tls,
+        proxy,
         temporality,
+        buckets,
+        variables: Variables::of(reader, signal.prefix),
     })
 }
 
@@ -232,10 +391,25 @@ fn endpoint(
         return None;
     }
     if variable == common && protocol == Protocol::HttpProtobuf {
-        url.truncate(url.trim_end_matches('/').len());
-        url.push_str(signal.path);
+        let (base, rest) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+        url = [base.trim_end_matches('/'), signal.path, rest].concat();
     }
     Some(url)
+}
+
+/// The proxy by which an endpoint is reached, by the variables that other programs read too.
+fn proxy(
+    reader: &mut Reader<impl Fn(&str) -> Option<String>>,
+    endpoint: &str,
+) -> Option<ForwardProxy> {
+    let url = endpoint.parse().ok()?;
+    match proxy_for(&url, |name| reader.text(name)) {
+        Ok(proxy) => proxy,
+        Err(BadVariable { variable }) => {
+            reader.wrong_secret(variable, outbound::EXPECTED);
+            None
+        }
+    }
 }
 
 fn headers(
@@ -314,6 +488,21 @@ fn temporality(
     preference.unwrap_or_default()
 }
 
+fn buckets(
+    reader: &mut Reader<impl Fn(&str) -> Option<String>>,
+    signal: &Signal,
+) -> Option<Buckets> {
+    reader.parsed(
+        &[signal.buckets?],
+        "explicit_bucket_histogram or base2_exponential_bucket_histogram",
+        |value| match value.to_ascii_lowercase().as_str() {
+            "explicit_bucket_histogram" => Some(Buckets::Explicit),
+            "base2_exponential_bucket_histogram" => Some(Buckets::Exponential),
+            _ => None,
+        },
+    )
+}
+
 fn batch(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Batch {
     const SIZE: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
     let queue = reader.count("OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2_048);
@@ -347,42 +536,40 @@ fn sampler(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Sampler {
     let ratio = reader
         .parsed(&["OTEL_TRACES_SAMPLER_ARG"], "a number from 0 to 1", ratio)
         .unwrap_or(1.0);
-    let expected = "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or \
-                    parentbased_traceidratio";
-    let sampler = reader.parsed(&["OTEL_TRACES_SAMPLER"], expected, |value| {
-        let (parent_based, root) = match value.strip_prefix("parentbased_") {
-            Some(root) => (true, root),
-            None => (false, value),
-        };
-        let root = match root {
-            "always_on" => Sampler::AlwaysOn,
-            "always_off" => Sampler::AlwaysOff,
-            "traceidratio" => Sampler::TraceIdRatioBased(ratio),
-            _ => return None,
-        };
-        Some(if parent_based {
-            Sampler::ParentBased(Box::new(root))
-        } else {
-            root
-        })
-    });
-    sampler.unwrap_or_else(|| Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+    let name = reader
+        .name(&["OTEL_TRACES_SAMPLER"], &SAMPLERS)
+        .unwrap_or("parentbased_always_on");
+    let (parent_based, root) = match name.strip_prefix("parentbased_") {
+        Some(root) => (true, root),
+        None => (false, name),
+    };
+    let root = match root {
+        "always_off" => Sampler::AlwaysOff,
+        "traceidratio" => Sampler::TraceIdRatioBased(ratio),
+        _ => Sampler::AlwaysOn,
+    };
+    if parent_based {
+        Sampler::ParentBased(Box::new(root))
+    } else {
+        root
+    }
 }
 
-/// Whether trace context is propagated. Baggage passes as any header does, named or not.
-fn propagators(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> bool {
-    let propagate = reader.parsed(
-        &["OTEL_PROPAGATORS"],
-        "tracecontext, baggage or none",
-        |value| {
-            let names: Vec<_> = value.split(',').map(str::trim).collect();
-            let known = names
-                .iter()
-                .all(|name| ["tracecontext", "baggage", "none"].contains(name));
-            known.then(|| names.contains(&"tracecontext"))
-        },
-    );
-    propagate.unwrap_or(true)
+/// Those that carry a trace. Baggage passes as any header does, named or not.
+fn propagators(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Vec<Propagator> {
+    let names = reader.names("OTEL_PROPAGATORS", &PROPAGATORS);
+    let names = names.unwrap_or_else(|| vec!["tracecontext"]);
+    let carries_trace = |name| {
+        Some(match name {
+            "tracecontext" => Propagator::TraceContext,
+            "b3" => Propagator::B3,
+            "b3multi" => Propagator::B3Multi,
+            "jaeger" => Propagator::Jaeger,
+            "xray" => Propagator::XRay,
+            _ => return None,
+        })
+    };
+    names.into_iter().filter_map(carries_trace).collect()
 }
 
 #[cfg(test)]

@@ -3,20 +3,21 @@
 //! It keeps facts for a screen, never a body, a header or a query, and is bounded on every side: strings a client
 //! chooses are cut, and the rows are a ring. It knows no other sink and nothing of HTTP or JSON.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::exchange::{End, Exchange};
 
-use super::{ExchangeId, Sink, Started};
+use super::{ExchangeId, Progress, Sink};
 
 /// Longest text of a row, in characters; model names and paths are the client's to choose.
 const TEXT_CHARS: usize = 120;
 /// In-flight exchanges a snapshot shows one by one.
 const IN_FLIGHT_SHOWN: usize = 200;
 
-/// An exchange that has begun and not ended.
+/// An exchange that has begun and not ended. Every `None` is "not yet" or "does not apply".
 #[derive(Debug, Clone)]
 pub struct InFlight {
     /// Its identity.
@@ -25,8 +26,20 @@ pub struct InFlight {
     pub method: Box<str>,
     /// Request path, cut where it is long.
     pub path: Box<str>,
+    /// The requested model.
+    pub model: Option<Box<str>>,
+    /// Name of the upstream.
+    pub upstream: Option<Box<str>>,
     /// How long it has been in flight, when the snapshot was taken.
     pub age: Duration,
+    /// Whether the upstream has answered.
+    pub answered: bool,
+    /// SSE events with generated output so far.
+    pub chunks: Option<u64>,
+    /// Time to first token.
+    pub time_to_first_token: Option<Duration>,
+    /// How long ago output came last.
+    pub since_last_output: Option<Duration>,
 }
 
 /// A finished exchange, in brief. Every `None` is "not observed" or "does not apply".
@@ -37,9 +50,9 @@ pub struct Row {
     /// When it began.
     pub started_at: SystemTime,
     /// Request method.
-    pub method: Box<str>,
+    pub method: Cow<'static, str>,
     /// Request path, cut where it is long.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     /// Whether it was an inference call.
     pub inference: bool,
     /// The requested model, else the one that answered.
@@ -87,21 +100,31 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Live {
     keep: usize,
-    state: Mutex<State>,
+    rows: Mutex<Rows>,
+    /// One look at a time.
+    looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    in_flight: BTreeMap<ExchangeId, Began>,
+struct Rows {
+    /// Those that the last look has found.
+    in_flight: BTreeMap<ExchangeId, Seen>,
     finished_count: u64,
     recent: VecDeque<Row>,
 }
 
+/// What a look has seen of an exchange.
 #[derive(Debug)]
-struct Began {
+struct Seen {
     method: Box<str>,
     path: Box<str>,
-    at: Instant,
+    model: Option<Box<str>>,
+    upstream: Option<Box<str>>,
+    received: Instant,
+    answered: bool,
+    chunks: Option<u64>,
+    time_to_first_token: Option<Duration>,
+    last_output: Option<Instant>,
 }
 
 impl Default for Live {
@@ -117,81 +140,101 @@ impl Live {
     pub fn new(keep: usize) -> Self {
         Self {
             keep,
-            state: Mutex::default(),
+            rows: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Everything a screen shows.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let now = Instant::now();
-        let state = self.state();
-        let shown = state.in_flight.iter().take(IN_FLIGHT_SHOWN);
-        Snapshot {
-            in_flight_count: state.in_flight.len(),
-            in_flight: shown
-                .map(|(id, began)| InFlight {
-                    id: *id,
-                    method: began.method.clone(),
-                    path: began.path.clone(),
-                    age: now.saturating_duration_since(began.at),
-                })
-                .collect(),
-            finished_count: state.finished_count,
-            recent: state.recent.iter().rev().cloned().collect(),
-        }
-    }
-
-    /// How many exchanges are in flight.
-    #[must_use]
-    pub fn in_flight_count(&self) -> usize {
-        self.state().in_flight.len()
+    /// Everything a screen shows. `look` has what is in flight shown to the sinks, and resolves when that is done.
+    pub async fn snapshot(&self, look: impl Future<Output = ()>) -> Snapshot {
+        let _one = self.looking.lock().await;
+        // What the last look has found and this one does not is over, or its observer has given up.
+        self.rows().in_flight.clear();
+        look.await;
+        self.rows().snapshot(Instant::now())
     }
 
     /// The kept rows after a [`Row::sequence`], oldest first; from 0 all of them.
     #[must_use]
     pub fn finished_since(&self, sequence: u64) -> Vec<Row> {
-        let state = self.state();
-        let new = state.finished_count.saturating_sub(sequence);
-        let skip = state
+        let rows = self.rows();
+        let new = rows.finished_count.saturating_sub(sequence);
+        let skip = rows
             .recent
             .len()
             .saturating_sub(usize::try_from(new).unwrap_or(usize::MAX));
-        state.recent.iter().skip(skip).cloned().collect()
+        rows.recent.iter().skip(skip).cloned().collect()
     }
 
     /// No code of ours can panic while it holds the lock half way through a change.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rows {
+    fn snapshot(&self, now: Instant) -> Snapshot {
+        let ago = |at| now.saturating_duration_since(at);
+        let shown = self.in_flight.iter().take(IN_FLIGHT_SHOWN);
+        Snapshot {
+            in_flight_count: self.in_flight.len(),
+            in_flight: shown
+                .map(|(id, seen)| InFlight {
+                    id: *id,
+                    method: seen.method.clone(),
+                    path: seen.path.clone(),
+                    model: seen.model.clone(),
+                    upstream: seen.upstream.clone(),
+                    age: ago(seen.received),
+                    answered: seen.answered,
+                    chunks: seen.chunks,
+                    time_to_first_token: seen.time_to_first_token,
+                    since_last_output: seen.last_output.map(ago),
+                })
+                .collect(),
+            finished_count: self.finished_count,
+            recent: self.recent.iter().rev().cloned().collect(),
+        }
     }
 }
 
 impl Sink for Live {
-    fn started(&self, exchange: &Started<'_>) {
-        let began = Began {
-            method: cut(exchange.method),
-            path: cut(exchange.path),
-            at: Instant::now(),
-        };
-        self.state().in_flight.insert(exchange.id, began);
+    fn name(&self) -> &'static str {
+        "live"
     }
 
-    fn finished(&self, id: ExchangeId, exchange: &Arc<Exchange>) {
+    fn in_flight(&self, progress: &Progress<'_>) {
+        let seen = Seen {
+            method: cut(progress.method),
+            path: cut(progress.path),
+            model: progress.model.map(cut),
+            upstream: progress.upstream.map(cut),
+            received: progress.received,
+            answered: progress.answered,
+            chunks: progress.chunks,
+            time_to_first_token: progress.time_to_first_token,
+            last_output: progress.last_output,
+        };
+        self.rows().in_flight.insert(progress.id, seen);
+    }
+
+    fn finished(&self, id: ExchangeId, exchange: &Exchange) {
         let mut row = row(exchange);
-        let mut state = self.state();
-        state.in_flight.remove(&id);
-        state.finished_count += 1;
-        row.sequence = state.finished_count;
-        if state.recent.len() >= self.keep {
-            state.recent.pop_front();
+        let mut rows = self.rows();
+        rows.in_flight.remove(&id);
+        rows.finished_count += 1;
+        row.sequence = rows.finished_count;
+        if rows.recent.len() >= self.keep {
+            rows.recent.pop_front();
         }
         if self.keep > 0 {
-            state.recent.push_back(row);
+            rows.recent.push_back(row);
         }
     }
 }
 
 fn row(exchange: &Exchange) -> Row {
+    let (method, path) = (&exchange.http.method, &exchange.http.path);
     let model = exchange
         .request
         .model
@@ -200,9 +243,9 @@ fn row(exchange: &Exchange) -> Row {
     Row {
         sequence: 0,
         started_at: exchange.started_at,
-        method: cut(&exchange.http.method),
-        path: cut(&exchange.http.path),
-        inference: exchange.call.is_some(),
+        method: shortened(method).map_or_else(|| method.clone(), Cow::Owned),
+        path: shortened(path).map_or_else(|| Arc::clone(path), Arc::from),
+        inference: exchange.operation.is_some(),
         model: model.map(|model| cut(model)),
         upstream: exchange
             .upstream
@@ -218,20 +261,23 @@ fn row(exchange: &Exchange) -> Row {
         chunks: exchange.flow.chunks,
         input_tokens: exchange.reported_input_tokens(),
         output_tokens: exchange.reported_output_tokens(),
-        tool_calls: exchange.response.tool_calls.len() as u64,
+        tool_calls: exchange.response.client_calls().count() as u64,
     }
 }
 
-/// A text cut to what a row holds, an ellipsis in place of the rest.
+/// A text cut to what a row holds.
 fn cut(text: &str) -> Box<str> {
+    shortened(text).map_or_else(|| text.into(), String::into_boxed_str)
+}
+
+/// A text that a row does not hold whole, an ellipsis in place of the rest.
+fn shortened(text: &str) -> Option<String> {
     // A character has at least a byte: most texts need no counting.
     if text.len() <= TEXT_CHARS {
-        return text.into();
+        return None;
     }
-    match text.char_indices().nth(TEXT_CHARS) {
-        None => text.into(),
-        Some((at, _)) => format!("{}…", &text[..at]).into(),
-    }
+    let (at, _) = text.char_indices().nth(TEXT_CHARS)?;
+    Some(format!("{}…", &text[..at]))
 }
 
 #[cfg(test)]
@@ -241,18 +287,22 @@ mod tests {
         Flow, Http, Problems, Quirks, Request, Response, Times, Unknowns, Usage,
     };
 
-    fn exchange(model: &str) -> Arc<Exchange> {
-        Arc::new(Exchange {
+    fn exchange(model: &str) -> Exchange {
+        Exchange {
             started_at: SystemTime::UNIX_EPOCH,
-            call: None,
+            operation: None,
             of_session: false,
+            mistaken: false,
             http: Http {
                 status: Some(200),
                 ..Http::default()
             },
+            annotations: Vec::new(),
+            named_conversation: None,
             trace: None,
             attempts: Vec::new(),
             upstream: None,
+            endpoint: None,
             request: Request {
                 model: Some(model.to_owned()),
                 ..Request::default()
@@ -275,30 +325,49 @@ mod tests {
             end: End::Done,
             failure: None,
             integrity: None,
+            history: None,
+            conversation: None,
+            price: None,
+            moved: Vec::new(),
             problems: Problems::default(),
             quirks: Quirks::default(),
             unknown: Unknowns::default(),
-        })
+        }
     }
 
-    fn begin(live: &Live, id: u64) {
-        live.started(&Started {
+    fn see(live: &Live, id: u64) {
+        live.in_flight(&Progress {
             id: ExchangeId(id),
             method: "POST",
             path: "/v1/chat/completions",
+            model: Some("m"),
+            upstream: None,
+            received: Instant::now(),
+            answered: true,
+            chunks: Some(7),
+            time_to_first_token: Some(Duration::from_millis(5)),
+            last_output: None,
         });
     }
 
-    #[test]
-    fn an_exchange_is_in_flight_until_it_has_finished() {
+    #[tokio::test]
+    async fn what_a_look_finds_is_shown_until_it_has_finished_or_a_look_finds_it_no_more() {
         let live = Live::default();
-        begin(&live, 1);
-        begin(&live, 2);
+        let look = async { (1..=3).for_each(|id| see(&live, id)) };
+        let snapshot = live.snapshot(look).await;
+        assert_eq!(snapshot.in_flight_count, 3);
+        let first = &snapshot.in_flight[0];
+        assert_eq!((first.id, first.chunks), (ExchangeId(1), Some(7)));
         live.finished(ExchangeId(1), &exchange("m"));
-        let snapshot = live.snapshot();
-        assert_eq!(snapshot.in_flight_count, 1);
-        assert_eq!(snapshot.in_flight[0].id, ExchangeId(2));
-        assert_eq!(snapshot.recent.len(), 1);
+        let look = async {
+            see(&live, 2);
+            see(&live, 4);
+            live.finished(ExchangeId(4), &exchange("m"));
+        };
+        let snapshot = live.snapshot(look).await;
+        let ids: Vec<_> = snapshot.in_flight.iter().map(|row| row.id).collect();
+        assert_eq!(ids, [ExchangeId(2)]);
+        assert_eq!(snapshot.recent.len(), 2);
     }
 
     #[test]
@@ -307,7 +376,7 @@ mod tests {
         for id in 1..=5 {
             live.finished(ExchangeId(id), &exchange("m"));
         }
-        let snapshot = live.snapshot();
+        let snapshot = live.rows().snapshot(Instant::now());
         let sequences: Vec<_> = snapshot.recent.iter().map(|row| row.sequence).collect();
         assert_eq!(sequences, [5, 4, 3]);
         assert_eq!(snapshot.finished_count, 5);
@@ -331,13 +400,12 @@ mod tests {
         assert_eq!(since(9), [] as [u64; 0]);
     }
 
-    #[test]
-    fn in_flight_exchanges_are_counted_beyond_those_shown() {
+    #[tokio::test]
+    async fn in_flight_exchanges_are_counted_beyond_those_shown() {
         let live = Live::default();
-        for id in 0..IN_FLIGHT_SHOWN as u64 + 5 {
-            begin(&live, id);
-        }
-        let snapshot = live.snapshot();
+        let all = IN_FLIGHT_SHOWN as u64 + 5;
+        let look = async { (0..all).for_each(|id| see(&live, id)) };
+        let snapshot = live.snapshot(look).await;
         assert_eq!(snapshot.in_flight.len(), IN_FLIGHT_SHOWN);
         assert_eq!(snapshot.in_flight_count, IN_FLIGHT_SHOWN + 5);
     }

@@ -5,47 +5,40 @@
 //! protocol's types, an exchange cost four times as much. Names and attributes are the vocabularies' business; the
 //! shape of the spans (kinds, parents, status) follows the OpenTelemetry HTTP and GenAI conventions.
 
-mod queue;
-mod span;
-
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::RandomIdGenerator;
 
-use self::queue::Queue;
-use super::envelope::Envelope;
-use super::limited::Limited;
-use super::{ExchangeId, ExportError, Sink};
+use super::{ExchangeId, Sink};
 use crate::exchange::Exchange;
+use crate::log::LogLimit;
+use crate::otel::{Batch, Spans, ToolSpans};
+use crate::otlp::envelope::Envelope;
+use crate::otlp::queue::Queue;
+use crate::otlp::{Exported, span};
 use crate::semconv::{self, Vocabulary};
 
 /// What the traces sink can be told.
-pub struct Config {
+pub struct TracesConfig {
     /// Vocabularies in order; HTTP and our own come on top.
     pub vocabularies: Vec<&'static dyn Vocabulary>,
+    /// Which spans a call has.
+    pub spans: Spans,
+    /// What the waits for tools are called.
+    pub tools: ToolSpans,
     /// How spans are put together for export.
-    pub batching: Batching,
-}
-
-/// How spans are put together for export (`OTEL_BSP_*`).
-#[derive(Debug, Clone, Copy)]
-pub struct Batching {
-    /// Most spans that wait to be exported.
-    pub queue: usize,
-    /// Most spans of one export.
-    pub size: usize,
-    /// Longest time a span waits for others.
-    pub delay: Duration,
+    pub batching: Batch,
 }
 
 /// The traces sink.
 pub struct Traces {
     vocabularies: Vec<&'static dyn Vocabulary>,
-    queue: Arc<Queue>,
-    full: Limited,
+    spans: Spans,
+    tools: ToolSpans,
+    queue: Queue,
+    full: LogLimit,
     /// Ids of spans whose context goes nowhere, so that they need none before the end.
     ids: RandomIdGenerator,
 }
@@ -54,12 +47,12 @@ impl Traces {
     /// Starts the thread that exports. `export` sends one `ExportTraceServiceRequest` and may block.
     #[must_use]
     pub fn new(
-        config: Config,
+        config: TracesConfig,
         resource: &Resource,
-        export: impl Fn(Vec<u8>) -> Result<(), ExportError> + Send + 'static,
+        export: impl Fn(Vec<u8>) -> Exported + Send + 'static,
     ) -> Self {
         let envelope = Envelope::new(resource);
-        let queue = Queue::start(config.batching, move |batch| {
+        let queue = Queue::start(&config.batching, move |batch| {
             export(envelope.around(&batch.bytes))
         });
         let vocabularies = config
@@ -70,13 +63,15 @@ impl Traces {
             .collect();
         Self {
             vocabularies,
+            spans: config.spans,
+            tools: config.tools,
             queue,
-            full: Limited::per_minute(),
+            full: LogLimit::per_minute(),
             ids: RandomIdGenerator::default(),
         }
     }
 
-    /// Spans lost so far: the queue was full, or their export failed.
+    /// Spans lost so far: the queue was full, their export failed, or the receiver rejected them.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.queue.dropped()
@@ -91,13 +86,13 @@ impl Traces {
     /// What [`dropped`](Self::dropped) and [`export_failures`](Self::export_failures) read, for an observed metric.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health(Arc::clone(&self.queue))
+        Health(self.queue.clone())
     }
 }
 
 /// Counts of a traces sink, apart from it.
 #[derive(Debug, Clone)]
-pub struct Health(Arc<Queue>);
+pub struct Health(Queue);
 
 impl Health {
     /// Spans lost so far.
@@ -114,33 +109,41 @@ impl Health {
 }
 
 impl Sink for Traces {
-    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
+    fn name(&self) -> &'static str {
+        "traces"
+    }
+
+    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
         let Some(trace) = exchange.trace.as_ref().filter(|trace| trace.sampled) else {
             return;
         };
-        // All or none: half an exchange would be a trace with a hole.
-        if !self.queue.enter(span::Draft::count(exchange)) {
-            if let Some(held_back) = self.full.pass() {
-                tracing::warn!(
-                    dropped = self.queue.dropped(),
-                    held_back,
-                    "spans were dropped: the export queue is full"
-                );
-            }
-            return;
-        }
         let draft = span::Draft {
             exchange,
             trace,
             vocabularies: &self.vocabularies,
+            spans: self.spans,
+            tools: self.tools,
         };
-        draft.write(&self.ids, |span| self.queue.push(span));
+        let (spans, count) = draft.write(&self.ids);
+        // All or none: half an exchange would be a trace with a hole.
+        if self.queue.push(spans, count).is_err()
+            && let Some(held_back) = self.full.pass()
+        {
+            tracing::warn!(
+                dropped = self.queue.dropped(),
+                held_back,
+                "spans were dropped: the export queue is full (OTEL_BSP_MAX_QUEUE_SIZE)"
+            );
+        }
     }
 
     fn flush(&self, within: Duration) {
         if !self.queue.end(within) {
-            let waiting = self.queue.waiting();
-            tracing::warn!(waiting, "the last spans were not exported in time");
+            let unexported = self.queue.unexported();
+            tracing::warn!(
+                unexported,
+                "the last spans were not exported before the shutdown deadline"
+            );
         }
     }
 }

@@ -1,25 +1,27 @@
-//! Metrics as text: OpenMetrics 1.0 with exemplars, and the classic Prometheus format 0.0.4.
+//! Metrics as a scraper gets them: Prometheus's protobuf, OpenMetrics 1.0 with exemplars, and the classic text format 0.0.4.
 //!
 //! Names by the OpenTelemetry rules for Prometheus: dots become underscores, the unit becomes a suffix, counters end in
 //! `_total`. The resource is `target_info`. There is one instrumentation scope, so its labels are left out.
 //! <https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/>
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fmt::{Display, Write};
-use std::rc::Rc;
-use std::time::UNIX_EPOCH;
+mod delimited;
+mod text;
 
-use foldhash::fast::RandomState;
-use opentelemetry::KeyValue;
+use std::fmt::Write as _;
+
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Histogram, Metric, MetricData};
 
-use super::series::{Exemplar, Exemplars};
+use self::delimited::Delimited;
+use self::text::Text;
+use super::family::{Collected, Series};
+use super::labels;
+use crate::semconv::{Kind, Metric};
 
-/// A text format.
+/// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
+    /// `io.prometheus.client.MetricFamily`, each with its length before it. The only one with exponential buckets.
+    Protobuf,
     /// OpenMetrics 1.0.
     OpenMetrics,
     /// Prometheus text 0.0.4.
@@ -27,12 +29,20 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The format that the value of an `Accept` header prefers; classic where it names neither.
+    /// The format that the value of an `Accept` header prefers; classic where it names none.
     pub(super) fn negotiate(accept: Option<&str>) -> Self {
-        let (mut open, mut classic) = (0.0, 0.0);
+        let (mut protobuf, mut open, mut classic) = (0.0, 0.0, 0.0);
         for range in accept.unwrap_or_default().split(',') {
             let mut parts = range.split(';').map(str::trim);
-            let best = match parts.next().map(str::to_ascii_lowercase).as_deref() {
+            let kind = parts.next().map(str::to_ascii_lowercase);
+            let has = |parameter| range.split(';').any(|part| part.trim() == parameter);
+            let best = match kind.as_deref() {
+                Some("application/vnd.google.protobuf")
+                    if has("proto=io.prometheus.client.MetricFamily")
+                        && has("encoding=delimited") =>
+                {
+                    &mut protobuf
+                }
                 Some("application/openmetrics-text") => &mut open,
                 Some("text/plain" | "text/*" | "*/*") => &mut classic,
                 _ => continue,
@@ -42,7 +52,9 @@ impl Format {
                 .map_or(Some(1.0), |q| q.parse().ok());
             *best = f64::max(*best, weight.unwrap_or(0.0));
         }
-        if open > 0.0 && open >= classic {
+        if protobuf > 0.0 && protobuf >= f64::max(open, classic) {
+            Self::Protobuf
+        } else if open > 0.0 && open >= classic {
             Self::OpenMetrics
         } else {
             Self::Classic
@@ -52,251 +64,67 @@ impl Format {
     /// Value of the `Content-Type` header.
     pub(super) const fn content_type(self) -> &'static str {
         match self {
+            Self::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
         }
     }
 }
 
-/// Length at which a piece of the text is done, in bytes.
+/// Length at which a piece of a page is done, in bytes.
 const PIECE: usize = 64 << 10;
 
-/// The text while it is written.
-pub(super) struct Text<'t> {
-    format: Format,
-    exemplars: &'t Exemplars,
-    /// Told of each small step of the work.
-    step: &'t mut dyn FnMut(),
-    names: Names,
-    /// Those that are done.
-    pieces: Vec<String>,
-    /// The one that is written.
-    out: String,
+/// What the resource is called, and what it is.
+const TARGET_INFO: &str = "target_info";
+const TARGET_HELP: &str = "Resource that the metrics come from.";
+
+/// A page while it is written.
+pub(super) enum Page {
+    Delimited(Delimited),
+    Text(Text),
 }
 
-impl<'t> Text<'t> {
+impl Page {
     /// Begins with the resource.
-    pub(super) fn begin(
-        format: Format,
-        resource: &Resource,
-        exemplars: &'t Exemplars,
-        step: &'t mut dyn FnMut(),
-    ) -> Self {
-        let mut text = Self {
-            format,
-            exemplars,
-            step,
-            names: Names::default(),
-            pieces: Vec::new(),
-            out: String::new(),
-        };
-        text.target_info(resource);
-        text
+    pub(super) fn begin(format: Format, resource: &Resource) -> Self {
+        match format {
+            Format::Protobuf => Self::Delimited(Delimited::begin(resource)),
+            Format::OpenMetrics | Format::Classic => Self::Text(Text::begin(format, resource)),
+        }
     }
 
     /// Adds a metric with all its points.
-    pub(super) fn metric(&mut self, metric: &Metric) {
-        // Collecting it was one.
-        (self.step)();
-        match metric.data() {
-            AggregatedMetrics::F64(data) => self.data(metric, data),
-            AggregatedMetrics::U64(data) => self.data(metric, data),
-            AggregatedMetrics::I64(data) => self.data(metric, data),
+    pub(super) fn metric(&mut self, collected: &Collected) {
+        match self {
+            Self::Delimited(page) => page.metric(collected),
+            Self::Text(page) => page.metric(collected),
         }
     }
 
     /// Ends it; its pieces in order.
-    pub(super) fn finish(mut self) -> Vec<String> {
-        if self.format == Format::OpenMetrics {
-            self.out.push_str("# EOF\n");
-        }
-        self.pieces.push(self.out);
-        self.pieces
-    }
-
-    fn target_info(&mut self, resource: &Resource) {
-        if resource.is_empty() {
-            return;
-        }
-        let labels = self.names.labels(
-            resource
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str())),
-        );
-        match self.format {
-            Format::OpenMetrics => self.header(
-                "target",
-                "info",
-                "Resource that the metrics come from.",
-                None,
-            ),
-            Format::Classic => self.header(
-                "target_info",
-                "gauge",
-                "Resource that the metrics come from.",
-                None,
-            ),
-        }
-        self.sample("target_info", "", &labels, "", 1, None);
-    }
-
-    fn data<T: Copy + Display>(&mut self, metric: &Metric, data: &MetricData<T>) {
-        match data {
-            MetricData::Sum(sum) => {
-                let kind = if sum.is_monotonic() {
-                    "counter"
-                } else {
-                    "gauge"
-                };
-                let points = sum.data_points();
-                let points = points.map(|point| (point.attributes(), point.value()));
-                self.numbers(metric, kind, points);
-            }
-            MetricData::Gauge(gauge) => {
-                let points = gauge.data_points();
-                let points = points.map(|point| (point.attributes(), point.value()));
-                self.numbers(metric, "gauge", points);
-            }
-            MetricData::Histogram(histogram) => self.histogram(metric, histogram),
-            // No instrument of ours aggregates so, and neither text format has a shape for it.
-            MetricData::ExponentialHistogram(_) => {}
+    pub(super) fn finish(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Delimited(page) => page.finish(),
+            Self::Text(page) => page.finish(),
         }
     }
+}
 
-    fn numbers<'a, T: Display>(
-        &mut self,
-        metric: &Metric,
-        kind: &str,
-        points: impl Iterator<Item = (impl Iterator<Item = &'a KeyValue>, T)>,
-    ) {
-        let points = self.labelled(points);
-        let (name, unit) = family(metric, kind);
-        let total = if kind == "counter" { "_total" } else { "" };
-        // The classic format names a counter's family as its samples, OpenMetrics without the suffix.
-        match self.format {
-            Format::OpenMetrics => self.header(&name, kind, metric.description(), unit),
-            Format::Classic => {
-                self.header(&format!("{name}{total}"), kind, metric.description(), unit)
-            }
-        }
-        for (labels, value) in points {
-            self.sample(&name, total, &labels, "", value, None);
-            self.end_point();
-        }
-    }
-
-    fn histogram<T: Copy + Display>(&mut self, metric: &Metric, histogram: &Histogram<T>) {
-        let (name, unit) = family(metric, "histogram");
-        self.header(&name, "histogram", metric.description(), unit);
-        let kept = self.exemplars.get(metric.name());
-        let points = histogram.data_points();
-        let points = self.labelled(points.map(|point| (point.attributes(), point)));
-        // The bounds belong to the metric, and so all its points have the same.
-        let bounds = points.first().map(|(_, point)| self.bounds(point.bounds()));
-        let bounds = bounds.unwrap_or_default();
-        for (labels, point) in points {
-            let kept = kept.and_then(|kept| {
-                let key: Vec<KeyValue> = point.attributes().cloned().collect();
-                kept.get(key.as_slice())
-            });
-            let mut below = 0;
-            for (bucket, (bound, count)) in bounds.iter().zip(point.bucket_counts()).enumerate() {
-                below += count;
-                let exemplar = kept.and_then(|kept| kept.get(bucket).copied().flatten());
-                self.sample(&name, "_bucket", &labels, bound, below, exemplar);
-            }
-            self.sample(&name, "_sum", &labels, "", point.sum(), None);
-            self.sample(&name, "_count", &labels, "", point.count(), None);
-            self.end_point();
-        }
-    }
-
-    /// Points with the text of their labels, in the order of it.
-    fn labelled<'a, P>(
-        &mut self,
-        points: impl Iterator<Item = (impl Iterator<Item = &'a KeyValue>, P)>,
-    ) -> Vec<(String, P)> {
-        let mut labelled = Vec::new();
-        for (attributes, point) in points {
-            labelled.push((self.names.labels_of(attributes), point));
-            (self.step)();
-        }
-        labelled.sort_by(|(one, _), (other, _)| one.cmp(other));
-        labelled
-    }
-
-    /// All lines of a point are written.
-    fn end_point(&mut self) {
-        if self.out.len() >= PIECE {
-            let next = String::with_capacity(self.out.capacity());
-            self.pieces.push(std::mem::replace(&mut self.out, next));
-        }
-        (self.step)();
-    }
-
-    fn header(&mut self, name: &str, kind: &str, help: &str, unit: Option<&str>) {
-        // OpenMetrics escapes quotes in help texts as well.
-        let quoted = self.format == Format::OpenMetrics;
-        let _ = writeln!(self.out, "# HELP {name} {}", escape(help, quoted));
-        let _ = writeln!(self.out, "# TYPE {name} {kind}");
-        if let (Format::OpenMetrics, Some(unit)) = (self.format, unit) {
-            let _ = writeln!(self.out, "# UNIT {name} {unit}");
-        }
-    }
-
-    /// The labels of all buckets; OpenMetrics wants every bound to look like a float.
-    fn bounds(&self, bounds: impl Iterator<Item = f64>) -> Vec<String> {
-        let finite = bounds.map(|bound| match self.format {
-            Format::OpenMetrics => format!("le=\"{bound:?}\""),
-            Format::Classic => format!("le=\"{bound}\""),
-        });
-        finite.chain(["le=\"+Inf\"".to_owned()]).collect()
-    }
-
-    /// One line. Written piece by piece: of thousands, a format string would take most of a scrape's time.
-    fn sample(
-        &mut self,
-        name: &str,
-        suffix: &str,
-        labels: &str,
-        extra: &str,
-        value: impl Display,
-        exemplar: Option<Exemplar>,
-    ) {
-        let out = &mut self.out;
-        out.push_str(name);
-        out.push_str(suffix);
-        if !(labels.is_empty() && extra.is_empty()) {
-            out.push('{');
-            out.push_str(labels);
-            if !(labels.is_empty() || extra.is_empty()) {
-                out.push(',');
-            }
-            out.push_str(extra);
-            out.push('}');
-        }
-        let _ = write!(out, " {value}");
-        if let (Format::OpenMetrics, Some(exemplar)) = (self.format, exemplar) {
-            let origin = exemplar.origin;
-            let at = origin.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let _ = write!(
-                out,
-                " # {{trace_id=\"{:032x}\",span_id=\"{:016x}\"}} {} {}.{:03}",
-                origin.trace_id,
-                origin.span_id,
-                exemplar.value,
-                at.as_secs(),
-                at.subsec_millis(),
-            );
-        }
-        out.push('\n');
+/// What a metric is to Prometheus.
+const fn kind(metric: &Metric) -> &'static str {
+    match metric.kind {
+        Kind::Counter | Kind::Cost | Kind::ObservedCounter | Kind::ObservedSeconds => "counter",
+        Kind::Gauge | Kind::ObservedGauge | Kind::WindowMean => "gauge",
+        Kind::Histogram(_) => "histogram",
     }
 }
 
 /// Name of a metric's family without `_total`, and its unit in words where it has one.
 fn family(metric: &Metric, kind: &str) -> (String, Option<&'static str>) {
-    let mut name = sanitize(metric.name(), ':');
-    let unit = match metric.unit() {
+    let mut name = labels::name(metric.name, ':');
+    let unit = match metric.unit {
         "s" => Some("seconds"),
         "By" => Some("bytes"),
         "1" if kind == "gauge" => Some("ratio"),
@@ -311,78 +139,11 @@ fn family(metric: &Metric, kind: &str) -> (String, Option<&'static str>) {
     (name, unit)
 }
 
-/// Names of labels by the keys they are made of, of which a scrape has few and writes each thousands of times.
-#[derive(Default)]
-struct Names(HashMap<String, Rc<str>, RandomState>);
-
-impl Names {
-    fn of(&mut self, key: &str) -> Rc<str> {
-        if let Some(name) = self.0.get(key) {
-            return Rc::clone(name);
-        }
-        let name = Rc::from(sanitize(key, '_'));
-        self.0.insert(key.to_owned(), Rc::clone(&name));
-        name
-    }
-
-    fn labels_of<'a>(&mut self, attributes: impl Iterator<Item = &'a KeyValue>) -> String {
-        self.labels(attributes.map(|attribute| (attribute.key.as_str(), attribute.value.as_str())))
-    }
-
-    /// Labels in the order of their names. Keys that become the same name share it, their values joined by `;`.
-    fn labels<'a>(&mut self, attributes: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> String {
-        let mut sorted: Vec<_> = attributes
-            .map(|(key, value)| (self.of(key), value))
-            .collect();
-        sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let mut text = String::with_capacity(256);
-        for shared in sorted.chunk_by(|(one, _), (other, _)| one == other) {
-            let (name, _) = &shared[0];
-            if !text.is_empty() {
-                text.push(',');
-            }
-            text.push_str(name);
-            text.push_str("=\"");
-            for (index, (_, value)) in shared.iter().enumerate() {
-                if index > 0 {
-                    text.push(';');
-                }
-                text.push_str(&escape(value, true));
-            }
-            text.push('"');
-        }
-        text
-    }
-}
-
-/// A name of letters, digits, underscores and `also`, that begins with no digit and has no two underscores in a row.
-fn sanitize(name: &str, also: char) -> String {
-    let mut clean = String::with_capacity(name.len() + 1);
-    for letter in name.chars() {
-        match letter {
-            letter if letter.is_ascii_alphanumeric() || letter == also && also != '_' => {
-                if clean.is_empty() && letter.is_ascii_digit() {
-                    clean.push('_');
-                }
-                clean.push(letter);
-            }
-            _ if clean.ends_with('_') => {}
-            _ => clean.push('_'),
-        }
-    }
-    clean
-}
-
-fn escape(text: &str, quotes: bool) -> Cow<'_, str> {
-    if !text.contains(['\\', '\n', '"']) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = text.replace('\\', "\\\\").replace('\n', "\\n");
-    Cow::Owned(if quotes {
-        escaped.replace('"', "\\\"")
-    } else {
-        escaped
-    })
+/// The places of series, in the order of their labels' text.
+fn in_order(series: &[Series]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..series.len()).collect();
+    places.sort_unstable_by_key(|place| series[*place].labels.text());
+    places
 }
 
 #[cfg(test)]

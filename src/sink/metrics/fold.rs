@@ -15,7 +15,11 @@ const OTHER: &str = "_other";
 #[derive(Debug)]
 pub(super) struct Folds {
     limit: usize,
+    /// Those that were known beforehand, which do not count.
+    known: HashMap<&'static str, HashSet<String>>,
     seen: HashMap<&'static str, HashSet<String>>,
+    /// Attributes of which it was said that they fold.
+    told: HashSet<&'static str>,
 }
 
 impl Folds {
@@ -23,7 +27,19 @@ impl Folds {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
+            known: HashMap::new(),
             seen: HashMap::new(),
+            told: HashSet::new(),
+        }
+    }
+
+    /// Keeps these texts beside those that are seen.
+    pub(super) fn know(&mut self, attributes: &[Attribute<'_>]) {
+        for (key, value) in attributes {
+            if let Value::Str(text) = value {
+                let known = self.known.entry(key).or_default();
+                known.insert(text.clone().into_owned());
+            }
         }
     }
 
@@ -32,6 +48,10 @@ impl Folds {
         let mut folded = false;
         for (key, value) in attributes {
             let Value::Str(text) = value else { continue };
+            let known = self.known.get(key);
+            if known.is_some_and(|known| known.contains(&**text)) {
+                continue;
+            }
             let seen = self.seen.entry(key).or_default();
             if seen.contains(&**text) {
                 continue;
@@ -41,6 +61,13 @@ impl Folds {
             } else {
                 *text = Cow::Borrowed(OTHER);
                 folded = true;
+                if self.told.insert(key) {
+                    tracing::warn!(
+                        label = key,
+                        values = self.limit,
+                        "a label of metrics has as many values as it may have (limits.label_values); further values become _other"
+                    );
+                }
             }
         }
         folded
@@ -72,6 +99,15 @@ mod tests {
         let mut folds = Folds::new(1);
         fold(&mut folds, "model", "a");
         assert_eq!(fold(&mut folds, "tool", "b"), "b".into());
+    }
+
+    #[test]
+    fn what_is_known_beforehand_takes_no_place() {
+        let mut folds = Folds::new(1);
+        folds.know(&[("upstream", "a".into()), ("upstream", "b".into())]);
+        assert_eq!(fold(&mut folds, "upstream", "c"), "c".into());
+        assert_eq!(fold(&mut folds, "upstream", "d"), "_other".into());
+        assert_eq!(fold(&mut folds, "upstream", "b"), "b".into());
     }
 
     #[test]

@@ -1,58 +1,64 @@
 //! Metrics: the one place where a fact becomes a sample.
 //!
-//! Each sample is recorded once, into one aggregate of the OpenTelemetry SDK, which both the OTLP push and `/metrics` read;
-//! so the two agree. Labels are bounded here. This file knows no metric by name: what is recorded, and under which
-//! names, is the vocabularies' business.
+//! Each sample is recorded once, into one aggregate, which both the OTLP push and `/metrics` read; so the two agree. The
+//! aggregates are our own: labels of an exchange are found once for all its samples, exemplars are kept, and one lock is
+//! taken for an exchange. The tests hold them against those of the OpenTelemetry SDK. Labels are bounded here. This file
+//! knows no metric by name: what is recorded, and under which names, is the vocabularies' business.
 
-mod aggregates;
 mod bundle;
+mod exponential;
 mod exposition;
+mod family;
 mod fold;
+mod labels;
+mod observed;
+mod otlp;
+mod points;
 mod push;
-mod series;
+mod registry;
 mod window;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::Temporality;
 
 pub use self::push::Pushing;
 
-use self::aggregates::{Aggregates, For};
-use self::bundle::Opened;
+use self::family::{For, Told};
+use self::points::{Moment, Origin};
 use self::push::Pusher;
-use self::series::{Exemplars, Origin, Table};
-use self::window::Windows;
-use super::unhurried::Unhurried;
-use super::{ExchangeId, ExportError, Sink};
+use self::registry::{Bounds, Registry};
+use self::window::Clock;
+use super::{ExchangeId, Sink};
 use crate::exchange::{Exchange, Trace};
-use crate::semconv::{
-    self, Attribute, Facets, Kind, Label, Labels, Metric, Record, Sample, Vocabulary,
-};
+use crate::otel::Buckets;
+use crate::otlp::Exported;
+use crate::semconv::{self, Attribute, Facets, Metric, Vocabulary};
 
 /// What the metrics sink can be told.
-pub struct Config {
+pub struct MetricsConfig {
     /// Vocabularies in order; HTTP and our own come on top.
     pub vocabularies: Vec<&'static dyn Vocabulary>,
-    /// Different values an attribute may have before the rest fold into `_other`. Default 200.
+    /// Different values an attribute may have before the rest fold into `_other`. Default 100.
     pub label_values: usize,
     /// Window of `llm.error.rate`. Default 5 min.
     pub error_window: Duration,
+    /// Names of the upstreams, whose counters begin at zero. Default none.
+    pub upstreams: Vec<String>,
+    /// The buckets of distributions in a scrape that can have either. Default explicit.
+    pub buckets: Buckets,
 }
 
-impl Default for Config {
+impl Default for MetricsConfig {
     fn default() -> Self {
         Self {
-            vocabularies: semconv::DEFAULTS
-                .into_iter()
-                .filter_map(semconv::named)
-                .collect(),
-            label_values: 200,
+            vocabularies: semconv::all_named(semconv::DEFAULT_METRICS),
+            label_values: 100,
             error_window: Duration::from_secs(300),
+            upstreams: Vec::new(),
+            buckets: Buckets::Explicit,
         }
     }
 }
@@ -60,9 +66,8 @@ impl Default for Config {
 /// The metrics sink.
 pub struct Metrics {
     vocabularies: Vec<&'static dyn Vocabulary>,
-    table: Table,
     resource: Resource,
-    aggregates: Arc<Aggregates>,
+    registry: Arc<Registry>,
     /// `None` where metrics are only scraped.
     pusher: Option<Pusher>,
 }
@@ -70,50 +75,60 @@ pub struct Metrics {
 impl Metrics {
     /// Metrics that are only read through [`render`](Self::render).
     #[must_use]
-    pub fn new(config: &Config, resource: Resource) -> Self {
-        Self::aggregated(config, resource, Temporality::Cumulative)
+    pub fn new(config: &MetricsConfig, resource: Resource) -> Self {
+        let told = Told {
+            scraped: config.buckets,
+            ..Told::default()
+        };
+        Self::aggregated(config, resource, told)
     }
 
     /// Metrics that are also pushed, every so often and on [`flush`](Sink::flush). Starts a thread.
     #[must_use]
-    pub fn pushing<E>(config: &Config, resource: Resource, pushing: Pushing<E>) -> Self
+    pub fn pushing<E>(config: &MetricsConfig, resource: Resource, pushing: Pushing<E>) -> Self
     where
-        E: Fn(Vec<u8>) -> Result<(), ExportError> + Send + 'static,
+        E: Fn(Vec<u8>) -> Exported + Send + 'static,
     {
-        let metrics = Self::aggregated(config, resource, pushing.temporality);
-        let aggregates = Arc::clone(&metrics.aggregates);
-        let pusher = Pusher::start(pushing, &metrics.resource, aggregates);
+        let told = Told {
+            temporality: pushing.temporality,
+            scraped: config.buckets,
+            pushed: pushing.buckets,
+        };
+        let metrics = Self::aggregated(config, resource, told);
+        let registry = Arc::clone(&metrics.registry);
+        let pusher = Pusher::start(pushing, &metrics.resource, registry);
         Self {
             pusher: Some(pusher),
             ..metrics
         }
     }
 
-    fn aggregated(config: &Config, resource: Resource, pushed: Temporality) -> Self {
+    fn aggregated(config: &MetricsConfig, resource: Resource, told: Told) -> Self {
         let vocabularies: Vec<_> = config
             .vocabularies
             .iter()
             .chain(&semconv::ALWAYS)
             .copied()
             .collect();
-        let series = series_per_metric(config.label_values);
-        let aggregates = Arc::new(Aggregates::new(series, pushed));
-        let windows = Arc::new(Windows::new(config.error_window, Instant::now()));
-        let metrics = || {
-            vocabularies
-                .iter()
-                .flat_map(|vocabulary| vocabulary.metrics())
+        let metrics = vocabularies
+            .iter()
+            .flat_map(|vocabulary| vocabulary.metrics().iter().copied());
+        let bounds = Bounds {
+            label_values: config.label_values,
+            series: series_per_metric(config.label_values),
         };
-        let (labels, capacity) = (config.label_values, 4 * series);
-        let table = Table::new(&aggregates, metrics(), &windows, labels, capacity);
-        for metric in metrics().filter(|metric| metric.kind == Kind::WindowMean) {
-            observe_window(&aggregates, metric, Arc::clone(&windows));
+        let clock = Clock::new(config.error_window, Instant::now());
+        let registry = Registry::new(metrics, bounds, told, clock);
+        let from_zero = vocabularies
+            .iter()
+            .flat_map(|vocabulary| vocabulary.begin_at_zero());
+        for row in from_zero {
+            registry.open().begin(row, &config.upstreams);
         }
         Self {
             vocabularies,
-            table,
             resource,
-            aggregates,
+            registry: Arc::new(registry),
             pusher: None,
         }
     }
@@ -126,89 +141,59 @@ impl Metrics {
         attributes: &[(&'static str, &'static str)],
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        let labels: Vec<KeyValue> = attributes
+        let labels = attributes
             .iter()
-            .map(|(key, value)| KeyValue::new(*key, *value))
-            .collect();
-        let (name, unit, description) = (metric.name, metric.unit, metric.description);
-        let meter = self.aggregates.meter(name);
-        match metric.kind {
-            Kind::ObservedCounter => {
-                let builder = meter
-                    .u64_observable_counter(name)
-                    .with_unit(unit)
-                    .with_description(description);
-                builder
-                    .with_callback(move |point| point.observe(read(), &labels))
-                    .build();
-            }
-            Kind::ObservedGauge => {
-                let builder = meter
-                    .u64_observable_gauge(name)
-                    .with_unit(unit)
-                    .with_description(description);
-                builder
-                    .with_callback(move |point| point.observe(read(), &labels))
-                    .build();
-            }
-            _ => debug_assert!(false, "{name} is recorded, not observed"),
-        }
+            .map(|(key, value)| (*key, (*value).into()));
+        let labels: Vec<Attribute<'_>> = labels.collect();
+        let known = self.registry.open().watch(metric, &labels, Arc::new(read));
+        debug_assert!(known, "{} is recorded, not observed", metric.name);
     }
 
-    /// Pushes that failed, retries included in one.
+    /// Requests of pushes that failed, retries included in one.
     #[must_use]
     pub fn export_failures(&self) -> u64 {
         self.pusher.as_ref().map_or(0, Pusher::failures)
     }
 
-    /// All metrics as text for the value of a scrape's `Accept` header: OpenMetrics with exemplars where the scraper prefers
-    /// it, else the classic Prometheus format. Blocks, and takes its time over thousands of series.
+    /// Points that no receiver took. A total comes again with the next push, a difference does not.
+    #[must_use]
+    pub fn lost_points(&self) -> u64 {
+        self.pusher.as_ref().map_or(0, Pusher::lost_points)
+    }
+
+    /// All metrics for the value of a scrape's `Accept` header: Prometheus's protobuf, OpenMetrics with exemplars, or the classic
+    /// Prometheus format, by what the scraper prefers.
     #[must_use]
     pub fn render(&self, accept: Option<&str>) -> Scrape {
         let format = exposition::Format::negotiate(accept);
-        let exemplars = match format {
-            exposition::Format::OpenMetrics => self.table.exemplars(),
-            exposition::Format::Classic => Exemplars::default(),
-        };
-        let mut turn = Unhurried::begin();
-        let mut step = || turn.step();
-        let mut text = exposition::Text::begin(format, &self.resource, &exemplars, &mut step);
-        self.aggregates
-            .read(For::Pull, |metric| text.metric(metric));
-        let pieces = text.finish();
+        let mut page = exposition::Page::begin(format, &self.resource);
+        self.registry
+            .collect(For::Scrape, |metric| page.metric(metric));
         Scrape {
             content_type: format.content_type(),
-            pieces,
+            pieces: page.finish(),
         }
     }
 }
 
-/// All metrics as text.
+/// All metrics as a scraper gets them.
 #[derive(Debug)]
 pub struct Scrape {
     /// Value of the `Content-Type` header.
     pub content_type: &'static str,
-    /// The text, cut between samples into pieces of some 64 KiB.
-    pub pieces: Vec<String>,
+    /// The body, cut between samples into pieces of some 64 KiB.
+    pub pieces: Vec<Vec<u8>>,
 }
 
 impl Sink for Metrics {
-    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
-        let origin = exchange
-            .trace
-            .as_ref()
-            .filter(|trace| trace.sampled)
-            .map(|trace| origin(trace, exchange));
-        let times = &exchange.times;
-        let facets = Facets::of(exchange);
-        let bundle = self.table.bundle(&facets);
-        let mut recorder = Recorder {
-            metrics: self,
-            bundle: bundle.open(),
-            facets,
-            seen_at: exchange.started_at + times.response_head.unwrap_or(times.end),
-            origin,
-        };
+    fn name(&self) -> &'static str {
+        "metrics"
+    }
+
+    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+        let (facets, moment) = (Facets::of(exchange), moment(exchange));
+        let mut registry = self.registry.open();
+        let mut recorder = registry.recorder(&facets, moment, &self.vocabularies);
         for vocabulary in &self.vocabularies {
             vocabulary.samples(exchange, &mut recorder);
         }
@@ -220,7 +205,7 @@ impl Sink for Metrics {
             .as_ref()
             .is_some_and(|pusher| !pusher.end(within))
         {
-            tracing::warn!("the last metrics were not pushed in time");
+            tracing::warn!("the last metrics were not exported before the shutdown deadline");
         }
     }
 }
@@ -231,42 +216,19 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// Records the samples of one exchange.
-struct Recorder<'e> {
-    metrics: &'e Metrics,
-    facets: Facets<'e>,
-    bundle: Opened<'e>,
-    seen_at: SystemTime,
-    origin: Option<Origin>,
-}
-
-impl Record for Recorder<'_> {
-    fn record(&mut self, labels: &'static Labels, by: Option<Label>, samples: &[Option<Sample>]) {
-        if samples.iter().all(Option::is_none) {
-            return;
-        }
-        let (table, facets) = (&self.metrics.table, &self.facets);
-        let find = || table.series(&labels.of(facets, by));
-        let series = self.bundle.series(labels, by, find);
-        series.record(table, samples, self.seen_at, self.origin);
-    }
-
-    fn record_under(&mut self, labels: &[Attribute<'_>], samples: &[Option<Sample>]) {
-        if samples.iter().any(Option::is_some) {
-            let table = &self.metrics.table;
-            let series = table.series(labels);
-            series.record(table, samples, self.seen_at, self.origin);
-        }
-    }
-
-    fn hears(&self, vocabulary: &str) -> bool {
-        let mut spoken = self.metrics.vocabularies.iter();
-        spoken.any(|spoken| spoken.name() == vocabulary)
+/// When the samples of an exchange were taken, and in which trace.
+fn moment(exchange: &Exchange) -> Moment {
+    let times = &exchange.times;
+    let trace = exchange.trace.as_ref().filter(|trace| trace.sampled);
+    Moment {
+        seen_at: exchange.started_at + times.response_head.unwrap_or(times.end),
+        ended_at: exchange.started_at + times.end,
+        origin: trace.map(|trace| origin(trace, exchange)),
     }
 }
 
 fn origin(trace: &Trace, exchange: &Exchange) -> Origin {
-    let span_id = if exchange.inference().is_some() {
+    let span_id = if exchange.model_call().is_some() {
         trace.client_span_id
     } else {
         trace.server_span_id
@@ -274,26 +236,10 @@ fn origin(trace: &Trace, exchange: &Exchange) -> Origin {
     Origin {
         trace_id: trace.trace_id,
         span_id,
-        at: exchange.started_at + exchange.times.end,
     }
 }
 
-fn observe_window(aggregates: &Aggregates, metric: &'static Metric, windows: Arc<Windows>) {
-    let meter = aggregates.meter(metric.name);
-    let builder = meter
-        .f64_observable_gauge(metric.name)
-        .with_unit(metric.unit)
-        .with_description(metric.description);
-    let observe = move |point: &dyn opentelemetry::metrics::AsyncInstrument<f64>| {
-        windows
-            .means(Instant::now())
-            .into_iter()
-            .for_each(|(labels, mean)| point.observe(mean, &labels));
-    };
-    builder.with_callback(observe).build();
-}
-
-/// The SDK's own bound on the series of a metric. Labels go together: a model has few upstreams, answers, tiers and
+/// The bound on the series of a metric. Labels go together: a model has few upstreams, answers, tiers and
 /// errors, so ten sets for each of two bounded labels leave room, and memory stays bounded all the same.
 fn series_per_metric(label_values: usize) -> usize {
     label_values.saturating_mul(20).clamp(2_000, 100_000)

@@ -5,18 +5,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use opentelemetry_proto::tonic::metrics::v1;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::metrics::data::Metric;
-use prost::Message as _;
 
-use super::aggregates::{Aggregates, For};
-use crate::sink::ExportError;
-use crate::sink::envelope::{Envelope, ITEM};
-use crate::sink::limited::Limited;
-use crate::sink::protobuf;
-use crate::sink::unhurried::Unhurried;
+use super::family::For;
+use super::otlp::{self, Items};
+use super::registry::Registry;
+use crate::log::LogLimit;
+use crate::otel::{Buckets, Temporality};
+use crate::otlp::Exported;
+use crate::otlp::envelope::Envelope;
 
 /// How metrics are pushed.
 pub struct Pushing<E> {
@@ -24,7 +21,9 @@ pub struct Pushing<E> {
     pub interval: Duration,
     /// Whether totals are pushed or differences.
     pub temporality: Temporality,
-    /// Sends one `ExportMetricsServiceRequest`, and may block.
+    /// The buckets of distributions.
+    pub buckets: Buckets,
+    /// Sends one `ExportMetricsServiceRequest`, of which a push may have several, and may block.
     pub export: E,
 }
 
@@ -32,7 +31,16 @@ pub struct Pushing<E> {
 pub(super) struct Pusher {
     /// Asks for the last push, and to be told when it is over.
     ask: Mutex<Option<SyncSender<SyncSender<()>>>>,
-    failures: Arc<AtomicU64>,
+    losses: Arc<Losses>,
+}
+
+/// What did not arrive.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Requests that failed, retries included in one.
+    failures: AtomicU64,
+    /// Points of such requests, and those that a receiver rejected.
+    points: AtomicU64,
 }
 
 impl Pusher {
@@ -40,24 +48,34 @@ impl Pusher {
     pub(super) fn start<E>(
         pushing: Pushing<E>,
         resource: &Resource,
-        aggregates: Arc<Aggregates>,
+        registry: Arc<Registry>,
     ) -> Self
     where
-        E: Fn(Vec<u8>) -> Result<(), ExportError> + Send + 'static,
+        E: Fn(Vec<u8>) -> Exported + Send + 'static,
     {
-        let failures = Arc::<AtomicU64>::default();
-        let counted = Arc::clone(&failures);
+        let losses = Arc::<Losses>::default();
+        let counted = Arc::clone(&losses);
         let envelope = Envelope::new(resource);
-        let log = Limited::per_minute();
-        let push = move || {
-            let Some(request) = request(&aggregates, &envelope) else {
-                return;
-            };
-            if let Err(error) = (pushing.export)(request) {
-                counted.fetch_add(1, Ordering::Relaxed);
-                if let Some(held_back) = log.pass() {
-                    tracing::warn!(%error, held_back, "metrics were not exported");
+        let log = LogLimit::per_minute();
+        let send = move |items: Items| {
+            let points = items.points as u64;
+            let lost = match (pushing.export)(envelope.around(&items.bytes)) {
+                Ok(rejected) => rejected.min(points),
+                Err(error) => {
+                    counted.failures.fetch_add(1, Ordering::Relaxed);
+                    if let Some(held_back) = log.pass() {
+                        tracing::warn!(%error, held_back, "metrics were not exported");
+                    }
+                    points
                 }
+            };
+            counted.points.fetch_add(lost, Ordering::Relaxed);
+        };
+        let push = move || {
+            let mut items = Items::default();
+            registry.collect(For::Push, |metric| otlp::write(&mut items, metric, &send));
+            if items.points > 0 {
+                send(items);
             }
         };
         let (ask, asked) = sync_channel(1);
@@ -65,11 +83,11 @@ impl Pusher {
             .name("metrics".into())
             .spawn(move || run(pushing.interval, &asked, push));
         if let Err(error) = started {
-            tracing::error!(%error, "metrics are not pushed: their thread did not start");
+            tracing::error!(%error, "metrics are not pushed: cannot start the export thread");
         }
         Self {
             ask: Mutex::new(Some(ask)),
-            failures,
+            losses,
         }
     }
 
@@ -83,9 +101,14 @@ impl Pusher {
         ask.send(done).is_ok() && wait.recv_timeout(within).is_ok()
     }
 
-    /// Pushes that failed, retries included in one.
+    /// Requests that failed, retries included in one.
     pub(super) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+        self.losses.failures.load(Ordering::Relaxed)
+    }
+
+    /// Points that did not arrive.
+    pub(super) fn lost_points(&self) -> u64 {
+        self.losses.points.load(Ordering::Relaxed)
     }
 }
 
@@ -107,25 +130,4 @@ fn run(interval: Duration, asked: &Receiver<SyncSender<()>>, push: impl Fn()) {
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
-}
-
-/// All metrics as an `ExportMetricsServiceRequest`; `None` where there is nothing to tell.
-fn request(aggregates: &Aggregates, envelope: &Envelope) -> Option<Vec<u8>> {
-    let mut turn = Unhurried::begin();
-    let mut metrics = Vec::new();
-    aggregates.read(For::Push, |metric| {
-        // Collecting it was a step of its own.
-        turn.step();
-        write(&mut metrics, metric);
-        turn.step();
-    });
-    (!metrics.is_empty()).then(|| envelope.around(&metrics))
-}
-
-fn write(out: &mut Vec<u8>, metric: &Metric) {
-    let metric = v1::Metric::from(metric);
-    protobuf::length(out, ITEM, metric.encoded_len());
-    metric
-        .encode(out)
-        .expect("a Vec takes as many bytes as come");
 }

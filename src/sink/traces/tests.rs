@@ -21,10 +21,21 @@ struct Fake {
     spans: Sender<Vec<Span>>,
     leave: Option<Receiver<()>>,
     fail: bool,
+    rejected: u64,
 }
 
 impl Fake {
-    fn export(&self, request: &[u8]) -> Result<(), ExportError> {
+    /// Takes everything at once.
+    const fn new(spans: Sender<Vec<Span>>) -> Self {
+        Self {
+            spans,
+            leave: None,
+            fail: false,
+            rejected: 0,
+        }
+    }
+
+    fn export(&self, request: &[u8]) -> Exported {
         let request = ExportTraceServiceRequest::decode(request).unwrap();
         let scopes = request
             .resource_spans
@@ -39,27 +50,30 @@ impl Fake {
         if self.fail {
             Err("refused".into())
         } else {
-            Ok(())
+            Ok(self.rejected)
         }
     }
 }
 
 fn traces(queue: usize, exporter: Fake) -> Traces {
-    let batching = Batching {
+    let batching = Batch {
         queue,
         size: 2,
         delay: MINUTE,
+        timeout: MINUTE,
     };
-    with_batching(batching, exporter)
+    with_batching(batching, Spans::default(), exporter)
 }
 
-fn with_batching(batching: Batching, exporter: Fake) -> Traces {
+fn with_batching(batching: Batch, spans: Spans, exporter: Fake) -> Traces {
     let vocabularies = semconv::DEFAULTS
         .into_iter()
         .filter_map(semconv::named)
         .collect();
-    let config = Config {
+    let config = TracesConfig {
         vocabularies,
+        spans,
+        tools: crate::otel::ToolSpans::default(),
         batching,
     };
     let resource = Resource::builder_empty().build();
@@ -68,16 +82,21 @@ fn with_batching(batching: Batching, exporter: Fake) -> Traces {
 
 /// The spans of one exchange, as exported.
 fn spans(exchange: Exchange) -> Vec<Span> {
+    spans_of(exchange, Spans::default())
+}
+
+/// The same of those that there are to be.
+fn spans_of(exchange: Exchange, which: Spans) -> Vec<Span> {
     let (send, receive) = channel();
-    let traces = traces(
-        100,
-        Fake {
-            spans: send,
-            leave: None,
-            fail: false,
-        },
-    );
-    traces.finished(ExchangeId(1), &Arc::new(exchange));
+    let batching = Batch {
+        queue: 100,
+        size: 2,
+        delay: MINUTE,
+        timeout: MINUTE,
+    };
+    let fake = Fake::new(send);
+    let traces = with_batching(batching, which, fake);
+    traces.finished(ExchangeId(1), &exchange);
     traces.flush(MINUTE);
     receive.iter().flatten().collect()
 }
@@ -148,6 +167,56 @@ fn a_call_is_a_server_span_with_a_client_child() {
     assert_eq!(inference.start_time_unix_nano, at(&exchange, 11));
     assert_eq!(inference.end_time_unix_nano, at(&exchange, 2110));
     assert_eq!((server.status, inference.status), (unset(), unset()));
+}
+
+#[test]
+fn an_inference_alone_takes_the_place_of_the_server_span_and_its_facts() {
+    let exchange = sample::streamed();
+    let [beside, server] = spans(exchange.clone()).try_into().unwrap();
+    let [alone] = spans_of(exchange, Spans::Client).try_into().unwrap();
+    assert_eq!(alone.kind(), SpanKind::Client);
+    assert_eq!(alone.span_id, beside.span_id);
+    assert_eq!(alone.parent_span_id, server.parent_span_id);
+    assert!(parent_is_remote(&alone));
+    // Those of the proxy as a server have no place beside the upstream's.
+    let of_proxy = |key: &str| {
+        ["server.", "network.", "url.scheme"]
+            .iter()
+            .any(|begin| key.starts_with(begin))
+    };
+    let mut expected = beside.attributes.clone();
+    for attribute in server.attributes {
+        if !of_proxy(&attribute.key) && value(&beside, &attribute.key).is_none() {
+            expected.push(attribute);
+        }
+    }
+    assert_eq!(alone.attributes, expected);
+    assert!(value(&alone, "http.route").is_some());
+}
+
+#[test]
+fn an_inference_alone_at_the_root_has_no_parent() {
+    let mut exchange = sample::repeated();
+    if let Some(trace) = &mut exchange.trace {
+        trace.parent_span_id = None;
+    }
+    let [first, second, alone] = spans_of(exchange, Spans::Client).try_into().unwrap();
+    assert!(alone.parent_span_id.is_empty() && !parent_is_remote(&alone));
+    for attempt in [first, second] {
+        assert_eq!(attempt.parent_span_id, alone.span_id);
+    }
+}
+
+#[test]
+fn what_has_no_inference_span_of_its_own_keeps_the_server_span() {
+    let [server] = spans_of(sample::plain(), Spans::Client).try_into().unwrap();
+    assert_eq!(server.kind(), SpanKind::Server);
+    // The session's exchange has it.
+    let mut response = sample::streamed();
+    response.of_session = true;
+    let [of_session] = spans_of(response, Spans::Client).try_into().unwrap();
+    assert_eq!(of_session.parent_span_id, id(1));
+    assert_eq!(value(&of_session, "http.route"), None);
 }
 
 #[test]
@@ -308,22 +377,21 @@ fn every_span_is_exported_or_counted_as_dropped() {
     let traces = traces(
         6,
         Fake {
-            spans: send,
             leave: Some(wait),
-            fail: false,
+            ..Fake::new(send)
         },
     );
-    let exchange = Arc::new(sample::streamed());
+    let exchange = sample::streamed();
     traces.finished(ExchangeId(0), &exchange);
     let first = receive.recv_timeout(MINUTE).unwrap();
     // The exporter is held with two spans; six more find room, the rest do not.
     for id in 1..10 {
         traces.finished(ExchangeId(id), &exchange);
     }
-    assert_eq!((traces.queue.waiting(), traces.dropped()), (6, 12));
+    assert_eq!((traces.queue.unexported(), traces.dropped()), (8, 12));
     drop(leave);
     traces.flush(MINUTE);
-    let (dropped, waiting) = (traces.dropped(), traces.queue.waiting());
+    let (dropped, waiting) = (traces.dropped(), traces.queue.unexported());
     drop(traces);
     let exported = first.len() + receive.iter().flatten().count();
     assert_eq!((exported, dropped, waiting), (8, 12, 0));
@@ -335,12 +403,11 @@ fn a_failed_export_is_counted_with_its_spans() {
     let traces = traces(
         100,
         Fake {
-            spans: send,
-            leave: None,
             fail: true,
+            ..Fake::new(send)
         },
     );
-    traces.finished(ExchangeId(1), &Arc::new(sample::streamed()));
+    traces.finished(ExchangeId(1), &sample::streamed());
     traces.flush(MINUTE);
     assert_eq!((traces.export_failures(), traces.dropped()), (1, 2));
     assert_eq!(
@@ -350,40 +417,51 @@ fn a_failed_export_is_counted_with_its_spans() {
 }
 
 #[test]
+fn spans_that_a_receiver_rejected_are_counted_as_dropped_and_not_as_a_failure() {
+    let (send, _receive) = channel();
+    let traces = traces(
+        100,
+        Fake {
+            rejected: 1,
+            ..Fake::new(send)
+        },
+    );
+    traces.finished(ExchangeId(1), &sample::streamed());
+    traces.flush(MINUTE);
+    let counted = (
+        traces.dropped(),
+        traces.export_failures(),
+        traces.queue.unexported(),
+    );
+    assert_eq!(counted, (1, 0, 0));
+}
+
+#[test]
 fn a_span_waits_for_others_no_longer_than_it_may() {
     let (send, receive) = channel();
-    let fake = Fake {
-        spans: send,
-        leave: None,
-        fail: false,
-    };
-    let batching = Batching {
+    let fake = Fake::new(send);
+    let batching = Batch {
         queue: 100,
         size: 100,
         delay: Duration::from_millis(1),
+        timeout: MINUTE,
     };
-    let traces = with_batching(batching, fake);
+    let traces = with_batching(batching, Spans::default(), fake);
     for _ in 0..2 {
-        traces.finished(ExchangeId(1), &Arc::new(sample::plain()));
+        traces.finished(ExchangeId(1), &sample::plain());
         assert_eq!(receive.recv_timeout(MINUTE).unwrap().len(), 1);
     }
-    assert_eq!(traces.queue.waiting(), 0);
+    traces.flush(MINUTE);
+    assert_eq!(traces.queue.unexported(), 0);
 }
 
 #[test]
 fn a_span_after_the_end_is_dropped() {
     let (send, receive) = channel();
-    let traces = traces(
-        100,
-        Fake {
-            spans: send,
-            leave: None,
-            fail: false,
-        },
-    );
+    let traces = traces(100, Fake::new(send));
     traces.flush(MINUTE);
-    traces.finished(ExchangeId(1), &Arc::new(sample::plain()));
-    assert_eq!((traces.dropped(), traces.queue.waiting()), (1, 0));
+    traces.finished(ExchangeId(1), &sample::plain());
+    assert_eq!((traces.dropped(), traces.queue.unexported()), (1, 0));
     assert_eq!(receive.iter().count(), 0);
 }
 

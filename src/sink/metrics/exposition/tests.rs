@@ -1,87 +1,113 @@
-//! Both formats, word for word.
+//! The text formats word for word, and which format a scraper gets.
 
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry::KeyValue;
 
-use super::super::aggregates::{Aggregates, For};
-use super::super::series::Origin;
+use super::super::family::{For, Told};
+use super::super::points::{Moment, Origin};
+use super::super::registry::{Bounds, Registry};
+use super::super::window::Clock;
 use super::*;
+use crate::semconv::{Attribute, Facets, Record as _, Sample, sample};
 
-/// One metric of each kind, and what `write` makes of them.
+static BYTES: Metric = Metric {
+    name: "proxy.bytes",
+    unit: "By",
+    description: "Bytes \"moved\".\nAll.",
+    kind: Kind::Counter,
+    exemplars: false,
+};
+static TOKENS: Metric = Metric {
+    name: "llm.tokens.total",
+    unit: "{token}",
+    description: "Tokens.",
+    kind: Kind::Counter,
+    exemplars: false,
+};
+static LATENCY: Metric = Metric {
+    name: "a.latency",
+    unit: "s",
+    description: "Latency.",
+    kind: Kind::Histogram(&[0.5, 1.0]),
+    exemplars: true,
+};
+static ERROR_RATE: Metric = Metric {
+    name: "error.rate",
+    unit: "1",
+    description: "Rate.",
+    kind: Kind::WindowMean,
+    exemplars: false,
+};
+
+/// All of them, of which one may have so many series.
+fn registry(series: usize) -> Registry {
+    let metrics = [&BYTES, &TOKENS, &LATENCY, &ERROR_RATE];
+    let bounds = Bounds {
+        label_values: series,
+        series,
+    };
+    let clock = Clock::new(Duration::from_secs(300), Instant::now());
+    Registry::new(metrics.into_iter(), bounds, Told::default(), clock)
+}
+
+fn record(registry: &Registry, labels: &[Attribute<'_>], origin: Option<Origin>, sample: Sample) {
+    let exchange = sample::plain();
+    let moment = Moment {
+        seen_at: SystemTime::UNIX_EPOCH,
+        ended_at: UNIX_EPOCH + Duration::from_millis(1_234_056),
+        origin,
+    };
+    let mut registry = registry.open();
+    let facets = Facets::of(&exchange);
+    let mut recorder = registry.recorder(&facets, moment, &[]);
+    recorder.record_under(labels, &[Some(sample)]);
+}
+
+/// One metric of each kind, and what is made of them.
 fn text(format: Format) -> String {
     let resource = Resource::builder_empty()
         .with_attribute(KeyValue::new("service.name", "gauge"))
         .with_attribute(KeyValue::new("path", "C:\\a \"b\"\nc"))
         .build();
-    let aggregates = Aggregates::new(2_000, Temporality::Cumulative);
+    let registry = registry(2_000);
     let labels = [
-        KeyValue::new("gen_ai.request.model", "say \"hi\"\\\n"),
-        KeyValue::new("server.port", 443),
+        ("gen_ai.request.model", "say \"hi\"\\\n".into()),
+        ("server.port", 443_u16.into()),
     ];
-    let bytes = aggregates
-        .meter("proxy.bytes")
-        .u64_counter("proxy.bytes")
-        .with_unit("By")
-        .with_description("Bytes \"moved\".\nAll.")
-        .build();
-    bytes.add(7, &[]);
-    aggregates
-        .meter("llm.tokens.total")
-        .u64_counter("llm.tokens.total")
-        .with_unit("{token}")
-        .with_description("Tokens.")
-        .build()
-        .add(3, &labels);
-    let meter = aggregates.meter("a.latency");
-    let latency = meter
-        .f64_histogram("a.latency")
-        .with_unit("s")
-        .with_boundaries(vec![0.5, 1.0]);
-    let latency = latency.with_description("Latency.").build();
-    latency.record(0.25, &labels);
-    latency.record(4.0, &labels);
-    aggregates
-        .meter("error.rate")
-        .f64_gauge("error.rate")
-        .with_unit("1")
-        .with_description("Rate.")
-        .build()
-        .record(0.5, &[]);
-    let origin = Origin {
+    let origin = Some(Origin {
         trace_id: 0xabc,
         span_id: 0xd,
-        at: UNIX_EPOCH + Duration::from_millis(1_234_056),
-    };
-    let kept = vec![None, None, Some(Exemplar { value: 4.0, origin })];
-    let kept = [(Arc::from(labels), kept)].into_iter().collect();
-    let exemplars = Exemplars::from_iter([("a.latency", kept)]);
-    let mut step = || ();
-    let mut text = Text::begin(format, &resource, &exemplars, &mut step);
-    aggregates.read(For::Pull, |metric| text.metric(metric));
-    text.finish().concat()
+    });
+    record(&registry, &[], None, BYTES.sample(7_u64));
+    record(&registry, &labels, None, TOKENS.sample(3_u64));
+    record(&registry, &labels, None, LATENCY.sample(0.25));
+    record(&registry, &labels, origin, LATENCY.sample(4.0));
+    record(&registry, &[], None, ERROR_RATE.sample(0.5));
+    let mut text = Text::begin(format, &resource);
+    registry.collect(For::Scrape, |metric| text.metric(metric));
+    String::from_utf8(text.finish().concat()).unwrap()
 }
 
 #[test]
-fn a_long_text_is_cut_between_points_and_each_point_is_a_step() {
+fn a_long_text_is_cut_between_points() {
     const POINTS: usize = 1_000;
-    let aggregates = Aggregates::new(POINTS, Temporality::Cumulative);
-    let counter = aggregates.meter("calls").u64_counter("calls").build();
+    let registry = registry(POINTS);
     for number in 0..POINTS {
         let label = format!("{number:0>200}");
-        counter.add(1, &[KeyValue::new("label", label)]);
+        record(
+            &registry,
+            &[("label", label.into())],
+            None,
+            BYTES.sample(1_u64),
+        );
     }
-    let (resource, none) = (Resource::builder_empty().build(), Exemplars::default());
-    let mut steps = 0;
-    let mut step = || steps += 1;
-    let mut text = Text::begin(Format::Classic, &resource, &none, &mut step);
-    aggregates.read(For::Pull, |metric| text.metric(metric));
+    let resource = Resource::builder_empty().build();
+    let mut text = Text::begin(Format::Classic, &resource);
+    registry.collect(For::Scrape, |metric| text.metric(metric));
     let pieces = text.finish();
-    // To collect them is one step; the labels of each are one, its lines another.
-    assert_eq!(steps, 1 + 2 * POINTS);
     assert_eq!(pieces.len(), pieces.concat().len().div_ceil(PIECE));
-    assert!(pieces.iter().all(|piece| piece.ends_with("} 1\n")));
+    assert!(pieces.iter().all(|piece| piece.ends_with(b"} 1\n")));
 }
 
 #[test]
@@ -153,19 +179,30 @@ fn the_scraper_chooses_the_format() {
         (Some("application/openmetrics-text;q=x"), Format::Classic),
         (Some("text/html,*/*"), Format::Classic),
         (None, Format::Classic),
+        // What Prometheus asks for where it takes native histograms, before 3.0 and after.
+        (
+            Some(
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,\
+                 application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            ),
+            Format::Protobuf,
+        ),
+        (
+            Some(
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; q=0.6,\
+                 application/openmetrics-text; q=0.7",
+            ),
+            Format::OpenMetrics,
+        ),
+        (
+            Some(
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+            ),
+            Format::Classic,
+        ),
+        (Some("application/vnd.google.protobuf"), Format::Classic),
     ];
     for (accept, format) in cases {
         assert_eq!(Format::negotiate(accept), format, "{accept:?}");
     }
-}
-
-#[test]
-fn keys_that_become_one_name_share_it() {
-    let keys = [
-        ("a.b", Cow::Borrowed("1")),
-        ("a_b", Cow::Borrowed("2")),
-        ("9lives", Cow::Borrowed("3")),
-    ];
-    let labels = Names::default().labels(keys.into_iter());
-    assert_eq!(labels, r#"_9lives="3",a_b="1;2""#);
 }
