@@ -6,26 +6,25 @@
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
-use super::{Attribute, http};
-use crate::exchange::{Call, End, Exchange, Upstream, UsageSource};
+use super::{Attribute, provider};
+use crate::exchange::{End, Endpoint, Exchange, Operation, Upstream};
 
 /// The facts of an exchange that may become labels of its metrics. Each has few values, or is bounded by the sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facets<'a> {
-    pub(super) call: Option<Call>,
+    pub(super) operation: Option<Operation>,
     pub(super) upstream: Option<Cow<'a, Upstream>>,
+    pub(super) endpoint: Option<Cow<'a, Endpoint>>,
     pub(super) request_model: Option<Cow<'a, str>>,
     pub(super) response_model: Option<Cow<'a, str>>,
-    /// Tier and fingerprint of a response of the provider `openai`. The conventions ask for them on metrics of that one
-    /// only, and others have a fingerprint for each response.
+    /// Tier of a response of the provider `openai`; the conventions ask for it on metrics of that one only. They ask for the
+    /// fingerprint too, which is none of the facets: it changes with each release of the provider, without bound, says nothing
+    /// that a query could select by, and begins all histograms of a model anew. Spans have it.
     pub(super) service_tier: Option<Cow<'a, str>>,
-    pub(super) system_fingerprint: Option<Cow<'a, str>>,
     /// [`Failure::kind`](crate::exchange::Failure::kind).
     pub(super) failure: Option<Cow<'a, str>>,
     pub(super) end: End,
     pub(super) estimated: bool,
-    pub(super) usage_source: Option<UsageSource>,
-    pub(super) partial: bool,
     /// As the conventions know it, so that clients cannot invent any.
     pub(super) method: &'static str,
     pub(super) scheme: &'static str,
@@ -43,23 +42,20 @@ impl<'a> Facets<'a> {
         let (http, response) = (&exchange.http, &exchange.response);
         let text = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
         let upstream = exchange.upstream.as_ref();
-        let openai = upstream.is_some_and(|upstream| &*upstream.provider == "openai");
-        let of_openai = |fact| text(fact).filter(|_| openai);
+        let openai = upstream.is_some_and(|upstream| provider::name(upstream) == "openai");
         let failure = exchange.failure.as_ref();
         let answering = exchange.answering_attempt();
         Self {
-            call: exchange.call,
+            operation: exchange.operation,
             upstream: upstream.map(Cow::Borrowed),
+            endpoint: exchange.endpoint.as_ref().map(Cow::Borrowed),
             request_model: text(&exchange.request.model),
             response_model: text(&response.model),
-            service_tier: of_openai(&response.service_tier),
-            system_fingerprint: of_openai(&response.system_fingerprint),
+            service_tier: text(&response.service_tier).filter(|_| openai),
             failure: failure.map(|failure| Cow::Borrowed(&*failure.kind)),
             end: exchange.end,
-            estimated: exchange.usage.estimated,
-            usage_source: exchange.usage_source(),
-            partial: exchange.problems.is_partial(),
-            method: http::known_method(&http.method),
+            estimated: exchange.usage.estimate.is_there(),
+            method: known_method(&http.method),
             scheme: http.scheme,
             route: http.route,
             status: http.status,
@@ -76,16 +72,16 @@ impl<'a> Facets<'a> {
             upstream: self
                 .upstream
                 .map(|upstream| Cow::Owned(upstream.into_owned())),
+            endpoint: self
+                .endpoint
+                .map(|endpoint| Cow::Owned(endpoint.into_owned())),
             request_model: owned(self.request_model),
             response_model: owned(self.response_model),
             service_tier: owned(self.service_tier),
-            system_fingerprint: owned(self.system_fingerprint),
             failure: owned(self.failure),
-            call: self.call,
+            operation: self.operation,
             end: self.end,
             estimated: self.estimated,
-            usage_source: self.usage_source,
-            partial: self.partial,
             method: self.method,
             scheme: self.scheme,
             route: self.route,
@@ -106,6 +102,45 @@ impl Hash for Facets<'_> {
         self.failure.hash(state);
         self.status.hash(state);
     }
+}
+
+/// What an unknown method is called, so that clients cannot invent label values.
+pub(super) const OTHER_METHOD: &str = "_OTHER";
+
+/// The method where the conventions know it, else `_OTHER`.
+pub(super) fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 10] = [
+        "POST", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY",
+    ];
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or(OTHER_METHOD)
+}
+
+/// The upstream's name in the configuration: this label and the next two mean the same on every metric that has them.
+pub(super) const UPSTREAM: &str = "upstream";
+/// The requested model.
+pub(super) const MODEL: &str = "model";
+/// The route of the API; the conventions' own name for it.
+pub(super) const ROUTE: &str = "http.route";
+
+/// The label of an upstream of that name.
+#[must_use]
+pub fn upstream_label(name: &str) -> Attribute<'static> {
+    (UPSTREAM, name.to_owned().into())
+}
+
+/// Adds the upstream, where a route took the request.
+pub(super) fn push_upstream<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    let upstream = facets.upstream.as_ref();
+    labels.extend(upstream.map(|upstream| (UPSTREAM, (&*upstream.name).into())));
+}
+
+/// Adds the requested model, where it is known.
+pub(super) fn push_model<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    let model = facets.request_model.as_deref();
+    labels.extend(model.map(|model| (MODEL, model.into())));
 }
 
 /// A label whose values are known beforehand.

@@ -1,15 +1,17 @@
 //! OpenTelemetry GenAI conventions as they stand: `gen_ai`.
 //!
-//! Follows open-telemetry/semantic-conventions-genai at 6fd0d763 (2026-10-09, schema gen-ai-dev/1.42.0-dev), the client
-//! inference span and the `gen_ai.client.inference.*` metrics; of calls in which no text is generated the duration is
-//! `gen_ai.client.operation.duration`, and there is no token metric. `openai.*` stands on spans wherever the wire carries it;
-//! on metrics only for the provider `openai`, as the conventions ask. What the generations before have in common with this
+//! Follows open-telemetry/semantic-conventions-genai v0.1.0, its first release (core conventions v1.45.0): the client
+//! inference span and the `gen_ai.client.inference.*` metrics, the embeddings span and the `gen_ai.client.embeddings.*` metrics;
+//! of other calls in which no text is generated the duration is `gen_ai.client.operation.duration`, and there is no token
+//! metric. `openai.*` stands on spans wherever the wire carries it;
+//! on metrics the tier only, for the provider `openai`. What the generations before have in common with this
 //! one is here, for [`gen_ai_2025`](super::gen_ai_2025) and [`gen_ai_2024`](super::gen_ai_2024) to share.
 
+use super::facets::{push_model, push_upstream};
 use super::metric::{Kind, Metric, Record, Sample, buckets};
-use super::operation;
 use super::own::push_source;
 use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
+use super::{operation, provider};
 use crate::exchange::{Exchange, OutputType, Request, Usage};
 
 /// Key that every GenAI span carries.
@@ -35,6 +37,20 @@ static DURATION: Metric = Metric {
     description: "Duration of an inference call, from its issue to the upstream until the response has ended.",
     kind: Kind::Histogram(buckets::GEN_AI_DURATION),
     exemplars: true,
+};
+static EMBEDDINGS_DURATION: Metric = Metric {
+    name: "gen_ai.client.embeddings.duration",
+    unit: "s",
+    description: "Duration of an embeddings call, from its issue to the upstream until the response has ended.",
+    kind: Kind::Histogram(buckets::GEN_AI_DURATION),
+    exemplars: true,
+};
+static EMBEDDINGS_INPUT_TOKENS: Metric = Metric {
+    name: "gen_ai.client.embeddings.operation.input_tokens",
+    unit: "{token}",
+    description: "Input tokens of one embeddings call, as reported.",
+    kind: Kind::Histogram(buckets::GEN_AI_TOKENS),
+    exemplars: false,
 };
 /// Shared with the generations before, where it is recorded for every call.
 pub(super) static OPERATION_DURATION: Metric = Metric {
@@ -62,14 +78,14 @@ static OPERATION_INPUT_TOKENS: Metric = Metric {
     name: "gen_ai.client.inference.operation.input_tokens",
     unit: "{token}",
     description: "Input tokens of one call, as reported.",
-    kind: Kind::IntHistogram(buckets::GEN_AI_TOKENS),
+    kind: Kind::Histogram(buckets::GEN_AI_TOKENS),
     exemplars: false,
 };
 static OPERATION_OUTPUT_TOKENS: Metric = Metric {
     name: "gen_ai.client.inference.operation.output_tokens",
     unit: "{token}",
     description: "Output tokens of one call, as reported.",
-    kind: Kind::IntHistogram(buckets::GEN_AI_TOKENS),
+    kind: Kind::Histogram(buckets::GEN_AI_TOKENS),
     exemplars: false,
 };
 static USAGE_INPUT: Metric = tokens(
@@ -93,8 +109,10 @@ static USAGE_REASONING: Metric = tokens(
     "Output tokens spent on reasoning, a subset of the output tokens.",
 );
 
-static METRICS: [&Metric; 11] = [
+static METRICS: [&Metric; 13] = [
     &DURATION,
+    &EMBEDDINGS_DURATION,
+    &EMBEDDINGS_INPUT_TOKENS,
     &OPERATION_DURATION,
     &TIME_TO_FIRST_CHUNK,
     &TIME_PER_OUTPUT_CHUNK,
@@ -129,7 +147,7 @@ impl Vocabulary for GenAi {
         &METRICS
     }
 
-    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+    fn inference(&self, exchange: &Exchange, span: &mut Attributes<'_>) {
         shared(exchange, span);
         stored(exchange, span);
         let usage = &exchange.usage;
@@ -154,25 +172,49 @@ impl Vocabulary for GenAi {
             "gen_ai.usage.image.output_tokens",
             usage.image_output_tokens,
         );
+        span.put_some(
+            "gen_ai.usage.text.cache_read.input_tokens",
+            usage.text_cache_read_input_tokens,
+        );
+        span.put_some(
+            "gen_ai.usage.image.cache_read.input_tokens",
+            usage.image_cache_read_input_tokens,
+        );
+        span.put_some(
+            "gen_ai.usage.audio.cache_read.input_tokens",
+            usage.audio_cache_read_input_tokens,
+        );
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let Some((call, _)) = exchange.inference() else {
+        let Some((operation, _)) = exchange.model_call() else {
             return;
         };
         let duration = exchange.times.end - exchange.issued();
-        if !call.is_inference() {
+        if operation.is_embeddings() {
+            record.record(
+                &FAILURE,
+                None,
+                &[Some(EMBEDDINGS_DURATION.sample(duration))],
+            );
+            let input = exchange.usage.input_tokens;
+            let input = input.map(|count| EMBEDDINGS_INPUT_TOKENS.sample(count));
+            record.record(&EMBEDDINGS_TOKENS, None, &[input]);
+            return;
+        }
+        if !operation.generates_text() {
             // The oldest generation spoken records what several have in common.
-            if !record.hears("gen_ai_2025") && !record.hears("gen_ai_2024") {
+            if !record.includes("gen_ai_2025") && !record.includes("gen_ai_2024") {
                 record.record(&OUTCOME, None, &[Some(OPERATION_DURATION.sample(duration))]);
             }
             return;
         }
         record.record(&OUTCOME, None, &[Some(DURATION.sample(duration))]);
-        record.record(
-            &BASE,
-            None,
-            &chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK),
+        record_chunk_times(
+            exchange,
+            Some(&TIME_TO_FIRST_CHUNK),
+            &TIME_PER_OUTPUT_CHUNK,
+            record,
         );
         record_usage(&exchange.usage, record);
         record.record(
@@ -193,19 +235,19 @@ impl Vocabulary for GenAi {
 }
 
 /// Span attributes that did not change since 2025; put once, by whichever vocabulary comes first.
-pub(super) fn shared<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+pub(super) fn shared(exchange: &Exchange, span: &mut Attributes<'_>) {
     unchanged(exchange, span);
-    let Some((call, upstream)) = exchange.inference() else {
+    let Some((operation, upstream)) = exchange.model_call() else {
         return;
     };
-    if span.has(PROVIDER_NAME) {
+    if !span.is_new(PROVIDER_NAME) {
         return;
     }
     let (request, response, usage) = (&exchange.request, &exchange.response, &exchange.usage);
-    span.put(PROVIDER_NAME, &*upstream.provider);
+    span.put(PROVIDER_NAME, provider::name(upstream));
     let streams = request.stream.filter(|stream| *stream);
     span.put_some("gen_ai.request.stream", streams);
-    span.put_some("openai.api.type", operation::openai_api_type(call));
+    span.put_some("openai.api.type", operation::openai_api_type(operation));
     span.put_some("openai.request.service_tier", chosen_tier(request));
     span.put_some("gen_ai.embeddings.dimension.count", request.dimensions);
     span.put_some("gen_ai.data_source.id", request.data_source.as_deref());
@@ -229,26 +271,26 @@ pub(super) fn shared<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
 }
 
 /// Span attributes that did not change since 2024; put once, by whichever vocabulary comes first.
-pub(super) fn unchanged<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
-    let Some((call, upstream)) = exchange.inference() else {
+pub(super) fn unchanged(exchange: &Exchange, span: &mut Attributes<'_>) {
+    let Some((operation, _)) = exchange.model_call() else {
         return;
     };
-    if span.has(OPERATION_NAME) {
+    if !span.is_new(OPERATION_NAME) {
         return;
     }
-    span.put(OPERATION_NAME, operation::name(call));
+    span.put(OPERATION_NAME, operation::name(operation));
     span.put_some(REQUEST_MODEL, exchange.request.model.as_deref());
-    span.put(SERVER_ADDRESS, &*upstream.address);
-    span.put(SERVER_PORT, upstream.port);
+    if let Some(endpoint) = &exchange.endpoint {
+        span.put(SERVER_ADDRESS, &*endpoint.address);
+        span.put(SERVER_PORT, endpoint.port);
+    }
     unchanged_request(&exchange.request, span);
     unchanged_response(exchange, span);
-    span.put_some(
-        ERROR_TYPE,
-        exchange.failure.as_ref().map(|failure| &failure.kind),
-    );
+    let failure = exchange.failure.as_ref();
+    span.put_once(ERROR_TYPE, failure.map(|failure| &failure.kind));
 }
 
-fn unchanged_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
+fn unchanged_request(request: &Request, span: &mut Attributes<'_>) {
     span.put_some("gen_ai.request.max_tokens", request.max_tokens);
     span.put_some(
         "gen_ai.request.choice.count",
@@ -262,18 +304,18 @@ fn unchanged_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
         request.frequency_penalty,
     );
     span.put_some("gen_ai.request.presence_penalty", request.presence_penalty);
-    let stop = request.stop_sequences.as_ref();
-    span.put_some(
-        "gen_ai.request.stop_sequences",
-        stop.map(|stop| stop.iter().map(String::as_str).collect::<Vec<_>>()),
-    );
+    let stop = request.stop_sequences.as_deref().map(texts);
+    span.put_some("gen_ai.request.stop_sequences", stop.as_deref());
     span.put_some("gen_ai.request.seed", request.seed);
     span.put_some("gen_ai.output.type", request.output_type.map(output_type));
-    let format = request.encoding_format.as_deref();
-    span.put_some(
-        "gen_ai.request.encoding_formats",
-        format.map(|format| vec![format]),
-    );
+    if let Some(format) = request.encoding_format.as_deref() {
+        span.put("gen_ai.request.encoding_formats", &[format][..]);
+    }
+}
+
+/// Texts as the value of an attribute has them.
+pub(super) fn texts(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
 }
 
 /// The service tier, where the request chose one.
@@ -282,18 +324,18 @@ pub(super) fn chosen_tier(request: &Request) -> Option<&str> {
     tier.filter(|tier| *tier != "auto")
 }
 
-fn unchanged_response<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+fn unchanged_response(exchange: &Exchange, span: &mut Attributes<'_>) {
     let (response, usage) = (&exchange.response, &exchange.usage);
     span.put_some("gen_ai.response.id", response.id.as_deref());
     span.put_some("gen_ai.conversation.id", exchange.conversation_id());
     span.put_some(RESPONSE_MODEL, response.model.as_deref());
-    span.put_some("gen_ai.response.finish_reasons", exchange.finish_reasons());
+    span.put_list("gen_ai.response.finish_reasons", exchange.finish_reasons());
     span.put_some("gen_ai.usage.input_tokens", usage.input_tokens);
     span.put_some("gen_ai.usage.output_tokens", usage.output_tokens);
 }
 
 /// What the provider keeps: conversations, responses, templates.
-fn stored<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+fn stored(exchange: &Exchange, span: &mut Attributes<'_>) {
     let (request, response) = (&exchange.request, &exchange.response);
     let compacted = request.compacted || response.compacted;
     span.put_some("gen_ai.conversation.compacted", compacted.then_some(true));
@@ -331,6 +373,16 @@ pub(super) static OUTCOME: Labels = Labels(|facets, labels| {
     push_error(facets, labels);
     push_openai(facets, labels);
 });
+/// Those of a duration that is not OpenAI's to add to.
+pub(super) static FAILURE: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    push_error(facets, labels);
+});
+/// Those of numbers of tokens that are not OpenAI's to add to either.
+static EMBEDDINGS_TOKENS: Labels = Labels(|facets, labels| {
+    push_base(facets, labels);
+    push_source(facets, labels);
+});
 /// Those of numbers of tokens.
 pub(super) static TOKENS: Labels = Labels(|facets, labels| {
     push_base(facets, labels);
@@ -340,17 +392,21 @@ pub(super) static TOKENS: Labels = Labels(|facets, labels| {
 
 /// Adds what every GenAI metric carries.
 pub(super) fn push_base<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
-    let (Some(call), Some(upstream)) = (facets.call, &facets.upstream) else {
+    let (Some(operation), Some(upstream)) = (facets.operation, &facets.upstream) else {
         return;
     };
-    labels.push((OPERATION_NAME, operation::name(call).into()));
-    labels.push((PROVIDER_NAME, (&*upstream.provider).into()));
+    labels.push((OPERATION_NAME, operation::name(operation).into()));
+    labels.push((PROVIDER_NAME, provider::name(upstream).into()));
     let model = facets.request_model.as_deref();
     labels.extend(model.map(|model| (REQUEST_MODEL, model.into())));
     let model = facets.response_model.as_deref();
     labels.extend(model.map(|model| (RESPONSE_MODEL, model.into())));
-    labels.push((SERVER_ADDRESS, (&*upstream.address).into()));
-    labels.push((SERVER_PORT, upstream.port.into()));
+    if let Some(endpoint) = &facets.endpoint {
+        labels.push((SERVER_ADDRESS, (&*endpoint.address).into()));
+        labels.push((SERVER_PORT, endpoint.port.into()));
+    }
+    push_upstream(facets, labels);
+    push_model(facets, labels);
 }
 
 /// Adds `error.type` where the call failed.
@@ -359,43 +415,56 @@ pub(super) fn push_error<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<
     labels.extend(kind.map(|kind| (ERROR_TYPE, kind.into())));
 }
 
-/// Adds service tier and fingerprint where the provider is `openai`.
+/// Adds the service tier where the provider is `openai`.
 pub(super) fn push_openai<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
     let tier = facets.service_tier.as_deref();
     labels.extend(tier.map(|tier| (RESPONSE_SERVICE_TIER, tier.into())));
-    let fingerprint = facets.system_fingerprint.as_deref();
-    labels.extend(fingerprint.map(|print| (RESPONSE_SYSTEM_FINGERPRINT, print.into())));
 }
 
-/// First-chunk time and the gaps between output events, as samples of the two metrics given.
-pub(super) fn chunk_times(
+/// Records the time to the first chunk, where there is a metric for it, and the gaps between output events.
+pub(super) fn record_chunk_times(
     exchange: &Exchange,
-    first: &'static Metric,
+    first: Option<&'static Metric>,
     gap: &'static Metric,
-) -> Vec<Option<Sample>> {
-    let gaps = exchange
-        .flow
-        .gaps
-        .iter()
-        .map(|(width, times)| Some(gap.sample_times(*width, *times)));
-    let first = exchange
-        .time_to_first_chunk()
-        .map(|time| first.sample(time));
-    first.map(Some).into_iter().chain(gaps).collect()
+    record: &mut dyn Record,
+) {
+    let time = exchange.time_to_first_chunk();
+    let sample = first.zip(time).map(|(first, time)| first.sample(time));
+    record.record(&BASE, None, &[sample]);
+    for (width, times) in &exchange.flow.gaps {
+        record.record(&BASE, None, &[Some(gap.sample_times(*width, *times))]);
+    }
 }
 
 /// Usage by modality: what the provider broke down under its name, the rest as `unknown`.
 fn record_usage(usage: &Usage, record: &mut dyn Record) {
     let modalities = [
-        ("text", usage.text_input_tokens, usage.text_output_tokens),
-        ("image", usage.image_input_tokens, usage.image_output_tokens),
-        ("audio", usage.audio_input_tokens, usage.audio_output_tokens),
+        (
+            "text",
+            usage.text_input_tokens,
+            usage.text_output_tokens,
+            usage.text_cache_read_input_tokens,
+        ),
+        (
+            "image",
+            usage.image_input_tokens,
+            usage.image_output_tokens,
+            usage.image_cache_read_input_tokens,
+        ),
+        (
+            "audio",
+            usage.audio_input_tokens,
+            usage.audio_output_tokens,
+            usage.audio_cache_read_input_tokens,
+        ),
     ];
     let (mut input, mut output) = (usage.input_tokens, usage.output_tokens);
-    for (modality, part_in, part_out) in modalities {
+    let mut cached = usage.cache_read_input_tokens;
+    for (modality, part_in, part_out, part_cached) in modalities {
         let samples = [
             take(&mut input, part_in, &USAGE_INPUT),
             take(&mut output, part_out, &USAGE_OUTPUT),
+            take(&mut cached, part_cached, &USAGE_CACHE_READ),
         ];
         record.record(&TOKENS, Some((TOKEN_MODALITY, modality)), &samples);
     }
@@ -405,9 +474,7 @@ fn record_usage(usage: &Usage, record: &mut dyn Record) {
         &[
             input.map(|count| USAGE_INPUT.sample(count)),
             output.map(|count| USAGE_OUTPUT.sample(count)),
-            usage
-                .cache_read_input_tokens
-                .map(|count| USAGE_CACHE_READ.sample(count)),
+            cached.map(|count| USAGE_CACHE_READ.sample(count)),
             usage
                 .cache_write_input_tokens
                 .map(|count| USAGE_CACHE_WRITE.sample(count)),

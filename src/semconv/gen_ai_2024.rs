@@ -10,9 +10,10 @@
 //! the attributes of both, so that the queries of both find them and no sum is doubled.
 
 use super::gen_ai::{self, PROVIDER_NAME, push_error};
-use super::gen_ai_2025::{SINCE_2024, Sets, record_tokens_and_durations, server_times};
+use super::gen_ai_2025::{SINCE_2024, Sets, record_server_times, record_tokens_and_durations};
 use super::metric::{Metric, Record};
 use super::own::push_source;
+use super::provider;
 use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
 use crate::exchange::{Exchange, Upstream};
 
@@ -32,7 +33,7 @@ impl Vocabulary for GenAi2024 {
         SINCE_2024
     }
 
-    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+    fn inference(&self, exchange: &Exchange, span: &mut Attributes<'_>) {
         gen_ai::unchanged(exchange, span);
         renamed(exchange, span);
         let (request, response) = (&exchange.request, &exchange.response);
@@ -45,17 +46,17 @@ impl Vocabulary for GenAi2024 {
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        if exchange.inference().is_none() {
+        if exchange.model_call().is_none() {
             return;
         }
-        let newer = record.hears("gen_ai") || record.hears("gen_ai_2025");
+        let newer = record.includes("gen_ai") || record.includes("gen_ai_2025");
         let (base, sets) = if newer {
             (&BASE_OF_BOTH, &SETS_OF_BOTH)
         } else {
             (&BASE, &SETS)
         };
         record_tokens_and_durations(exchange, sets, record);
-        record.record(base, None, &server_times(exchange));
+        record_server_times(exchange, base, record);
     }
 }
 
@@ -108,7 +109,7 @@ fn push_base<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
 }
 
 /// Span attributes under the names that [`traceloop`](super::traceloop) has kept too.
-pub(super) fn renamed<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+pub(super) fn renamed(exchange: &Exchange, span: &mut Attributes<'_>) {
     let usage = &exchange.usage;
     span.put_once(SYSTEM, exchange.upstream.as_ref().map(system));
     span.put_once("gen_ai.usage.prompt_tokens", usage.input_tokens);
@@ -119,7 +120,7 @@ pub(super) fn renamed<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
 
 /// The provider as it was called then.
 fn system(upstream: &Upstream) -> &str {
-    match &*upstream.provider {
+    match provider::name(upstream) {
         "azure.ai.openai" => "az.ai.openai",
         "azure.ai.inference" => "az.ai.inference",
         "gcp.vertex_ai" => "vertex_ai",
@@ -129,12 +130,10 @@ fn system(upstream: &Upstream) -> &str {
     }
 }
 
-/// Adds service tier and fingerprint where the provider is `openai`.
+/// Adds the service tier where the provider is `openai`.
 fn push_openai<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
     let tier = facets.service_tier.as_deref();
     labels.extend(tier.map(|tier| (RESPONSE_SERVICE_TIER, tier.into())));
-    let fingerprint = facets.system_fingerprint.as_deref();
-    labels.extend(fingerprint.map(|print| (RESPONSE_SYSTEM_FINGERPRINT, print.into())));
 }
 
 /// The same under both generations' names.

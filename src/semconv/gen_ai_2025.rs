@@ -3,19 +3,24 @@
 //! What most dashboards in use read: `gen_ai.client.token.usage`, `gen_ai.client.operation.*` and `gen_ai.server.*`. Span
 //! attributes that did not change are [`gen_ai`](super::gen_ai)'s. The server metrics are measured at the proxy, from the
 //! last byte of the request, which is as near as a proxy comes to the server's own reading.
+//!
+//! What [`llm`](super::llm) measures under names of its own is left to it where it records too: the duration of a request at
+//! the proxy, and the times to its first chunk and token. Every histogram costs a model some seventeen series.
+
+use rust_decimal::prelude::ToPrimitive as _;
 
 use super::gen_ai::{
-    BASE, OPERATION_DURATION, OUTCOME, TOKENS, chunk_times, push_base, push_error, shared,
+    BASE, FAILURE, OPERATION_DURATION, OUTCOME, TOKENS, record_chunk_times, shared,
 };
-use super::metric::{Kind, Metric, Record, Sample, buckets};
+use super::metric::{Kind, Metric, Record, buckets};
 use super::{Attributes, Labels, Vocabulary};
-use crate::exchange::{Call, End, Exchange};
+use crate::exchange::{End, Exchange, Operation, Price};
 
 static TOKEN_USAGE: Metric = Metric {
     name: "gen_ai.client.token.usage",
     unit: "{token}",
-    description: "Input and output tokens of one call, as reported.",
-    kind: Kind::IntHistogram(buckets::GEN_AI_TOKENS),
+    description: "Input and output tokens of one call, as reported; its sum is that of llm.tokens.total.",
+    kind: Kind::Histogram(buckets::GEN_AI_TOKENS),
     exemplars: false,
 };
 static TIME_TO_FIRST_CHUNK: Metric = Metric {
@@ -67,6 +72,8 @@ static METRICS: [&Metric; 7] = [
 /// Those that there were in 2024 already.
 pub(super) static SINCE_2024: &[&Metric] = METRICS.split_at(5).0;
 
+/// Whose metrics are not repeated.
+const LLM: &str = "llm";
 const TOKEN_TYPE: &str = "gen_ai.token.type";
 
 /// The vocabulary `gen_ai_2025`.
@@ -81,28 +88,36 @@ impl Vocabulary for GenAi2025 {
         &METRICS
     }
 
-    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+    fn inference(&self, exchange: &Exchange, span: &mut Attributes<'_>) {
         shared(exchange, span);
         span.put_once(
             "gen_ai.usage.cache_creation.input_tokens",
             exchange.usage.cache_write_input_tokens,
         );
+        // No convention has it; OpenLIT and LiteLLM call it so, and Langfuse reads it.
+        let cost = exchange.price.as_ref().and_then(Price::reported);
+        span.put_some(
+            "gen_ai.usage.cost",
+            cost.and_then(|cost| cost.total.to_f64()),
+        );
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
-        let Some((call, _)) = exchange.inference() else {
+        let Some((operation, _)) = exchange.model_call() else {
             return;
         };
-        let mut times = Vec::new();
-        if call.is_inference() {
-            times = chunk_times(exchange, &TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK);
-        }
         // The oldest generation spoken records what several have in common.
-        if !record.hears("gen_ai_2024") {
+        let shared = !record.includes("gen_ai_2024");
+        if shared {
             record_tokens_and_durations(exchange, &SETS, record);
-            times.extend(server_times(exchange));
         }
-        record.record(&BASE, None, &times);
+        if operation.generates_text() {
+            let first = Some(&TIME_TO_FIRST_CHUNK).filter(|_| !record.includes(LLM));
+            record_chunk_times(exchange, first, &TIME_PER_OUTPUT_CHUNK, record);
+        }
+        if shared {
+            record_server_times(exchange, &BASE, record);
+        }
     }
 }
 
@@ -118,13 +133,9 @@ pub(super) struct Sets {
 
 static SETS: Sets = Sets {
     tokens: &TOKENS,
-    server: &SERVER,
+    server: &FAILURE,
     operation: &OUTCOME,
 };
-static SERVER: Labels = Labels(|facets, labels| {
-    push_base(facets, labels);
-    push_error(facets, labels);
-});
 
 /// Records those of the metrics since 2024 that have labels beyond what all carry.
 pub(super) fn record_tokens_and_durations(
@@ -140,7 +151,8 @@ pub(super) fn record_tokens_and_durations(
         let samples = [Some(TOKEN_USAGE.sample(count))];
         record.record(sets.tokens, Some((TOKEN_TYPE, kind)), &samples);
     }
-    if exchange.call.is_some_and(Call::is_inference) {
+    let inference = exchange.operation.is_some_and(Operation::generates_text);
+    if inference && !record.includes(LLM) {
         let duration = SERVER_REQUEST_DURATION.sample(server_duration(exchange));
         record.record(sets.server, None, &[Some(duration)]);
     }
@@ -148,18 +160,23 @@ pub(super) fn record_tokens_and_durations(
     record.record(sets.operation, None, &[Some(duration)]);
 }
 
-/// Samples of those of the metrics since 2024 that have no further attributes: the server's times, where all went well.
-pub(super) fn server_times(exchange: &Exchange) -> [Option<Sample>; 2] {
-    let inference = exchange.call.is_some_and(Call::is_inference);
+/// Records those of the metrics since 2024 that have no further attributes: the server's times, where all went well.
+pub(super) fn record_server_times(
+    exchange: &Exchange,
+    labels: &'static Labels,
+    record: &mut dyn Record,
+) {
+    let inference = exchange.operation.is_some_and(Operation::generates_text);
     if !inference || exchange.failure.is_some() || exchange.end == End::ClientLeft {
-        return [None; 2];
+        return;
     }
-    [
-        exchange
-            .time_to_first_token()
-            .map(|time| TIME_TO_FIRST_TOKEN.sample(time)),
+    let first = exchange.time_to_first_token();
+    let first = first.filter(|_| !record.includes(LLM));
+    let samples = [
+        first.map(|time| TIME_TO_FIRST_TOKEN.sample(time)),
         server_time_per_output_token(exchange).map(|time| TIME_PER_OUTPUT_TOKEN.sample(time)),
-    ]
+    ];
+    record.record(labels, None, &samples);
 }
 
 fn server_duration(exchange: &Exchange) -> std::time::Duration {
@@ -169,11 +186,12 @@ fn server_duration(exchange: &Exchange) -> std::time::Duration {
         .saturating_sub(exchange.times.request_end.unwrap_or_default())
 }
 
-/// Its own definition, which unlike the span's counts to the end of the request rather than to the last token.
+/// Its own definition, which unlike the span's counts to the end of the request rather than to the last token. What was not
+/// seen was over before the first token, and is no decoding either.
 fn server_time_per_output_token(exchange: &Exchange) -> Option<std::time::Duration> {
     let decoding = server_duration(exchange).checked_sub(exchange.time_to_first_token()?)?;
     let steps = exchange
-        .reported_output_tokens()?
+        .seen_output_tokens()?
         .checked_sub(1)
         .filter(|steps| *steps > 0)?;
     Some(decoding.div_f64(steps as f64))

@@ -1,26 +1,29 @@
 //! HTTP semantic conventions, stable (core v1.44.0): the SERVER span, and the durations of both sides.
 //!
 //! An HTTP error is one of the transport's: a status of 5xx (towards the upstream 4xx too), or a response that never came
-//! or broke. An error event inside a 200 stream and a client that left are none, so `error.type` stays absent.
+//! or broke. An error event inside a 200 stream and a client that left are none, so `error.type` stays absent. What we turn
+//! away ourselves has our word for it, though a 4xx fails no SERVER span.
 
 mod headers;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::facets::{OTHER_METHOD, ROUTE, UPSTREAM, known_method, push_upstream};
 use super::gen_ai::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
 use super::metric::{Kind, Metric, Record, buckets};
 use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
-use crate::exchange::{End, Exchange, Upstream};
+use crate::exchange::{End, Endpoint, Exchange};
 
 const METHOD: &str = "http.request.method";
 const SCHEME: &str = "url.scheme";
-const ROUTE: &str = "http.route";
 const STATUS: &str = "http.response.status_code";
 const PROTOCOL_VERSION: &str = "network.protocol.version";
 
-/// What an unknown method is called, so that clients cannot invent label values.
-const OTHER: &str = "_OTHER";
+/// Least status that is an error of a request that was served.
+const SERVER_FAULT: u16 = 500;
+/// Least status that is an error of a request that was sent.
+const CLIENT_FAULT: u16 = 400;
 
 static SERVER_DURATION: Metric = Metric {
     name: "http.server.request.duration",
@@ -50,39 +53,12 @@ impl Vocabulary for Http {
         &METRICS
     }
 
-    fn server<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
-        let http = &exchange.http;
-        let method = known_method(&http.method);
-        span.put(METHOD, method);
-        if method == OTHER {
-            span.put("http.request.method_original", &http.method);
-        }
-        span.put(SCHEME, http.scheme);
-        span.put("url.path", &http.path);
-        span.put_some("url.query", http.query.as_deref());
-        span.put_some(ROUTE, http.route);
-        span.put_some(STATUS, http.status);
-        if !http.version.is_empty() {
-            span.put(PROTOCOL_VERSION, http.version);
-        }
-        if let Some(host) = http.host.as_deref() {
-            let (address, port) = split_host(host);
-            span.put(SERVER_ADDRESS, address);
-            span.put_some(SERVER_PORT, port);
-        }
-        if let Some(peer) = http.peer {
-            let address = ip_text(peer.ip());
-            span.put("client.address", address.clone());
-            span.put("network.peer.address", address);
-            span.put("network.peer.port", peer.port());
-        }
-        span.put_some("user_agent.original", http.user_agent.as_deref());
-        span.put("http.request.body.size", http.request_bytes);
-        headers::attributes(&http.response_headers, span);
+    fn server(&self, exchange: &Exchange, span: &mut Attributes<'_>) {
+        put_request(exchange, span, Kept::All);
         span.put_some(ERROR_TYPE, server_error(exchange));
     }
 
-    fn inference<'a>(&self, _exchange: &'a Exchange, _span: &mut Attributes<'a>) {}
+    fn inference(&self, _exchange: &Exchange, _span: &mut Attributes<'_>) {}
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
         if exchange.of_session {
@@ -94,22 +70,18 @@ impl Vocabulary for Http {
             None,
             &[Some(SERVER_DURATION.sample(exchange.times.end))],
         );
-        let Some(upstream) = &exchange.upstream else {
-            return;
-        };
-        if exchange.end == End::Rejected {
-            return;
-        }
         for (at, attempt) in exchange.attempts.iter().enumerate() {
-            let duration = exchange.attempt_end(at).saturating_sub(attempt.started);
+            let end = attempt.end.unwrap_or(exchange.times.end);
+            let duration = end.saturating_sub(attempt.issued);
             let samples = [Some(CLIENT_DURATION.sample(duration))];
             if attempt.error.is_none() && exchange.answering_attempt() == Some(at) {
                 record.record(&CLIENT, None, &samples);
                 continue;
             }
-            let mut client = Vec::with_capacity(5);
+            let mut client = Vec::with_capacity(6);
             let method = known_method(&exchange.http.method);
-            push_client(method, upstream, attempt.status, &mut client);
+            push_client(method, &attempt.endpoint, attempt.status, &mut client);
+            client.push((UPSTREAM, (&*attempt.upstream.name).into()));
             client.extend(attempt_error(exchange, at).map(|kind| (ERROR_TYPE, kind.into())));
             record.record_under(&client, &samples);
         }
@@ -123,25 +95,27 @@ static SERVER: Labels = Labels(|facets, labels| {
     labels.extend(facets.status.map(|status| (STATUS, status.into())));
     let version = Some(facets.version).filter(|version| !version.is_empty());
     labels.extend(version.map(|version| (PROTOCOL_VERSION, version.into())));
-    push_error(facets, 500, labels);
+    push_upstream(facets, labels);
+    push_error(facets, SERVER_FAULT, labels);
 });
 /// Of the attempt whose response the client got.
 static CLIENT: Labels = Labels(|facets, labels| {
-    if let Some(upstream) = &facets.upstream {
-        push_client(facets.method, upstream, facets.answer, labels);
+    if let Some(endpoint) = &facets.endpoint {
+        push_client(facets.method, endpoint, facets.answer, labels);
     }
-    push_error(facets, 400, labels);
+    push_upstream(facets, labels);
+    push_error(facets, CLIENT_FAULT, labels);
 });
 
 fn push_client<'f>(
     method: &'static str,
-    upstream: &'f Upstream,
+    endpoint: &'f Endpoint,
     status: Option<u16>,
     labels: &mut Vec<Attribute<'f>>,
 ) {
     labels.push((METHOD, method.into()));
-    labels.push((SERVER_ADDRESS, (&*upstream.address).into()));
-    labels.push((SERVER_PORT, upstream.port.into()));
+    labels.push((SERVER_ADDRESS, (&*endpoint.address).into()));
+    labels.push((SERVER_PORT, endpoint.port.into()));
     labels.extend(status.map(|status| (STATUS, status.into())));
 }
 
@@ -151,15 +125,67 @@ fn push_error<'f>(facets: &'f Facets<'_>, first_bad: u16, labels: &mut Vec<Attri
     labels.extend(kind.map(|kind| (ERROR_TYPE, kind.into())));
 }
 
+/// Attributes of the client's request for an inference span that stands for the SERVER span too. What says of the proxy where
+/// and how it was reached is left out: there the same keys are for the upstream.
+pub fn request(exchange: &Exchange, span: &mut Attributes<'_>) {
+    put_request(exchange, span, Kept::OfRequest);
+}
+
+/// Which attributes of a request are put.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    All,
+    /// Not those of the connection it came by.
+    OfRequest,
+}
+
+fn put_request(exchange: &Exchange, span: &mut Attributes<'_>, kept: Kept) {
+    let http = &exchange.http;
+    let all = kept == Kept::All;
+    let method = known_method(&http.method);
+    span.put(METHOD, method);
+    if method == OTHER_METHOD && !http.method.is_empty() {
+        span.put("http.request.method_original", &*http.method);
+    }
+    if all {
+        span.put(SCHEME, http.scheme);
+    }
+    if !http.path.is_empty() {
+        span.put("url.path", &*http.path);
+    }
+    span.put_some("url.query", http.query.as_deref());
+    span.put_some(ROUTE, http.route);
+    span.put_some(STATUS, http.status);
+    if all && !http.version.is_empty() {
+        span.put(PROTOCOL_VERSION, http.version);
+    }
+    if let Some(host) = http.host.as_deref().filter(|_| all) {
+        let (address, port) = split_host(host);
+        span.put(SERVER_ADDRESS, address);
+        span.put_some(SERVER_PORT, port);
+    }
+    if let Some(peer) = http.peer {
+        let address = ip_text(peer.ip());
+        span.put("client.address", &address);
+        if all {
+            span.put("network.peer.address", &address);
+            span.put("network.peer.port", peer.port());
+        }
+    }
+    span.put_some("user_agent.original", http.user_agent.as_deref());
+    span.put_some("http.request.body.size", http.request_bytes);
+    headers::attributes(&http.response_headers, span);
+}
+
 /// Attributes of the CLIENT span of one attempt, by its place in [`Exchange::attempts`].
-pub fn attempt<'a>(exchange: &'a Exchange, at: usize, span: &mut Attributes<'a>) {
-    let (Some(attempt), Some(upstream)) = (exchange.attempts.get(at), &exchange.upstream) else {
+pub fn attempt(exchange: &Exchange, at: usize, span: &mut Attributes<'_>) {
+    let Some(attempt) = exchange.attempts.get(at) else {
         return;
     };
     span.put(METHOD, known_method(&exchange.http.method));
     span.put("url.full", &attempt.url);
-    span.put(SERVER_ADDRESS, &*upstream.address);
-    span.put(SERVER_PORT, upstream.port);
+    span.put(SERVER_ADDRESS, &*attempt.endpoint.address);
+    span.put(SERVER_PORT, attempt.endpoint.port);
     span.put_some(STATUS, attempt.status);
     span.put_some(ERROR_TYPE, attempt_error(exchange, at));
     span.put_some("http.request.resend_count", (at > 0).then_some(at as u64));
@@ -180,32 +206,40 @@ pub fn attempt_error(exchange: &Exchange, at: usize) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(word));
     }
     if attempt.status.is_none() || exchange.answering_attempt() == Some(at) {
-        return exchange_error(exchange, 400);
+        return exchange_error(exchange, CLIENT_FAULT);
     }
-    let bad = attempt.status.filter(|status| *status >= 400);
+    let bad = attempt.status.filter(|status| *status >= CLIENT_FAULT);
     bad.map(|status| Cow::Owned(status.to_string()))
 }
 
-/// `error.type` of the SERVER span, which also decides that its status is an error.
+/// `error.type` of the SERVER span.
 #[must_use]
 pub fn server_error(exchange: &Exchange) -> Option<Cow<'_, str>> {
-    exchange_error(exchange, 500)
+    exchange_error(exchange, SERVER_FAULT)
 }
 
-/// Name of the SERVER span: method and route, or the method alone.
+/// Whether the status of the SERVER span is an error: not for a request that was turned away for a fault of its own.
 #[must_use]
-pub fn server_span_name(exchange: &Exchange) -> String {
+pub fn server_failed(exchange: &Exchange) -> bool {
+    let status = exchange.http.status.unwrap_or_default();
+    let is_fault = exchange.end != End::Rejected || status >= SERVER_FAULT;
+    is_fault && server_error(exchange).is_some()
+}
+
+/// Name of the SERVER span, in parts: method and route, or the method alone.
+#[must_use]
+pub fn server_span_name(exchange: &Exchange) -> [&'static str; 3] {
     let method = span_method(exchange);
     match exchange.http.route {
-        Some(route) => [method, " ", route].concat(),
-        None => method.to_owned(),
+        Some(route) => [method, " ", route],
+        None => [method, "", ""],
     }
 }
 
 /// The method as a span's name has it.
 fn span_method(exchange: &Exchange) -> &'static str {
     match known_method(&exchange.http.method) {
-        OTHER => "HTTP",
+        OTHER_METHOD => "HTTP",
         method => method,
     }
 }
@@ -223,23 +257,12 @@ fn error(
     failure: Option<&str>,
     first_bad: u16,
 ) -> Option<Cow<'_, str>> {
-    let broken = matches!(end, End::Cut | End::Timeout | End::Refused);
+    let is_transports = matches!(end, End::Cut | End::Timeout | End::Refused | End::Rejected);
     let bad_status = status.filter(|status| *status >= first_bad);
     match failure {
-        Some(kind) => (broken || bad_status.is_some()).then_some(Cow::Borrowed(kind)),
+        Some(kind) => (is_transports || bad_status.is_some()).then_some(Cow::Borrowed(kind)),
         None => bad_status.map(|status| Cow::Owned(status.to_string())),
     }
-}
-
-/// The method where the conventions know it, else `_OTHER`.
-pub(super) fn known_method(method: &str) -> &'static str {
-    const KNOWN: [&str; 10] = [
-        "POST", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY",
-    ];
-    KNOWN
-        .into_iter()
-        .find(|known| *known == method)
-        .unwrap_or(OTHER)
 }
 
 /// An address as it is written.
@@ -264,7 +287,8 @@ fn ip_text(address: IpAddr) -> String {
 
 /// Splits `host:port`; brackets around an IPv6 address are taken off.
 fn split_host(host: &str) -> (&str, Option<u16>) {
-    let (address, port) = match host.rsplit_once(':') {
+    let colon = memchr::memrchr(b':', host.as_bytes());
+    let (address, port) = match colon.map(|colon| (&host[..colon], &host[colon + 1..])) {
         Some((address, port)) if !port.contains(']') => (address, port.parse().ok()),
         _ => (host, None),
     };

@@ -19,29 +19,49 @@ pub struct Metric {
     pub exemplars: bool,
 }
 
+/// A sum of whole numbers without exemplars.
+pub(super) const fn counter(
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        unit,
+        description,
+        kind: Kind::Counter,
+        exemplars: false,
+    }
+}
+
 /// How samples of a metric are put together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// Sum of whole numbers.
     Counter,
+    /// Sum of money: of whole picodollars ([`PICODOLLARS`]), so that nothing is lost where prices are small, and told in USD.
+    Cost,
     /// Distribution of numbers over buckets with these upper bounds.
     Histogram(&'static [f64]),
-    /// Distribution of whole numbers over buckets with these upper bounds.
-    IntHistogram(&'static [f64]),
     /// The latest of whole numbers: that of the response whose head came last.
     Gauge,
     /// Mean of the samples of a sliding window; no point without samples.
     WindowMean,
     /// A sum that its owner keeps and that is read when metrics are collected.
     ObservedCounter,
+    /// The same of a sum of time, which is read in microseconds and told in seconds.
+    ObservedSeconds,
     /// A level that its owner keeps and that is read when metrics are collected.
     ObservedGauge,
 }
 
+/// So many picodollars are a US dollar.
+pub const PICODOLLARS: u64 = 1_000_000_000_000;
+
 /// The value of a sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
-    /// For counters, gauges and histograms of whole numbers.
+    /// For counters, gauges, and histograms of whole numbers.
     Int(u64),
     /// For everything else.
     Float(f64),
@@ -77,6 +97,17 @@ pub struct Sample {
     pub times: u64,
 }
 
+impl Kind {
+    /// Whether its owner keeps it, rather than that it is recorded sample by sample.
+    #[must_use]
+    pub const fn is_observed(self) -> bool {
+        matches!(
+            self,
+            Self::ObservedCounter | Self::ObservedSeconds | Self::ObservedGauge
+        )
+    }
+}
+
 impl Metric {
     /// One sample of this metric.
     #[must_use]
@@ -108,7 +139,7 @@ pub trait Record {
     fn record_under(&mut self, labels: &[Attribute<'_>], samples: &[Option<Sample>]);
 
     /// Whether a vocabulary of that name records too: where two have a metric in common, one of them leaves it alone.
-    fn hears(&self, vocabulary: &str) -> bool;
+    fn includes(&self, vocabulary: &str) -> bool;
 }
 
 /// Bucket bounds as the conventions give them.
@@ -134,6 +165,14 @@ pub mod buckets {
         16_777_216.0,
         67_108_864.0,
     ];
+    /// Turns of a conversation.
+    pub const TURNS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0, 55.0, 89.0];
+    /// Shares of a whole.
+    pub const SHARE: &[f64] = &[0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
+    /// How long tools take, in seconds: from a look-up in memory to a task for a person.
+    pub const TOOL: &[f64] = &[
+        0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
+    ];
     /// Time to first token of a model server, in seconds.
     pub const SERVER_FIRST_TOKEN: &[f64] = &[
         0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -146,11 +185,13 @@ pub mod buckets {
     pub const HTTP: &[f64] = &[
         0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
     ];
-    /// Durations of calls and streams in vocabularies without bounds of their own, in seconds.
-    pub const LONG: &[f64] = &[
-        0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0,
-        600.0,
+    /// Durations of whole calls in vocabularies without bounds of their own, in seconds. Each bound is a series of every
+    /// model, so there are only those that a user looks at.
+    pub const WHOLE: &[f64] = &[
+        0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
     ];
+    /// Waits within a call, likewise.
+    pub const WAIT: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
     /// What servers say of their own time, in seconds: a queue that is empty and one that takes minutes.
     pub const SERVER_TIME: &[f64] = &[
         0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,

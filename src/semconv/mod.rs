@@ -12,6 +12,8 @@ pub mod llm;
 pub mod openinference;
 pub mod operation;
 pub mod own;
+pub mod provider;
+pub mod tool_wait;
 pub mod traceloop;
 
 mod facets;
@@ -20,26 +22,33 @@ mod metric;
 #[cfg(test)]
 pub(crate) mod sample;
 mod value;
+mod zero;
 
-pub use facets::{Facets, Label, Labels};
-pub use metric::{Kind, Metric, Number, Record, Sample, buckets};
+pub use facets::{Facets, Label, Labels, upstream_label};
+pub use metric::{Kind, Metric, Number, PICODOLLARS, Record, Sample, buckets};
 pub use value::{Attribute, Attributes, Value};
+pub use zero::{Begins, FromZero, Known};
 
 use crate::exchange::Exchange;
 
 /// A set of names for the facts of an exchange.
 pub trait Vocabulary: Send + Sync {
-    /// Its name in the setting `telemetry.vocabulary`.
+    /// Its name in the settings `telemetry.vocabulary` and `telemetry.metrics`.
     fn name(&self) -> &'static str;
 
     /// Every metric that [`samples`](Self::samples) may record.
     fn metrics(&self) -> &'static [&'static Metric];
 
     /// Attributes of the SERVER span.
-    fn server<'a>(&self, _exchange: &'a Exchange, _span: &mut Attributes<'a>) {}
+    fn server(&self, _exchange: &Exchange, _span: &mut Attributes<'_>) {}
 
-    /// Attributes of the inference span; asked only for an exchange with [`Exchange::inference`].
-    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>);
+    /// Attributes of the inference span; asked only for an exchange with [`Exchange::model_call`].
+    fn inference(&self, exchange: &Exchange, span: &mut Attributes<'_>);
+
+    /// Those of its counters that begin at zero.
+    fn begin_at_zero(&self) -> &'static [FromZero] {
+        &[]
+    }
 
     /// Metric samples.
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record);
@@ -61,6 +70,9 @@ pub static ALWAYS: [&dyn Vocabulary; 2] = [&http::Http, &own::Own];
 /// Names for `telemetry.vocabulary` when nothing is set.
 pub const DEFAULTS: [&str; 3] = ["gen_ai", "gen_ai_2025", "llm"];
 
+/// Names for `telemetry.metrics` when nothing is set: an attribute of a span costs little, a histogram many series.
+pub const DEFAULT_METRICS: [&str; 2] = ["llm", "gen_ai_2025"];
+
 /// The vocabulary of that name.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static dyn Vocabulary> {
@@ -72,6 +84,18 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     CHOICES.iter().map(|choice| choice.name())
 }
 
+/// Names of those that have metrics.
+pub fn names_with_metrics() -> impl Iterator<Item = &'static str> {
+    let with_metrics = CHOICES.iter().filter(|choice| !choice.metrics().is_empty());
+    with_metrics.map(|choice| choice.name())
+}
+
+/// The vocabularies of these names, in their order.
+pub fn all_named(names: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<&'static dyn Vocabulary> {
+    let names = names.into_iter();
+    names.filter_map(|name| named(name.as_ref())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,7 +103,7 @@ mod tests {
 
     #[test]
     fn every_default_has_a_vocabulary_of_that_name() {
-        for name in DEFAULTS {
+        for name in DEFAULTS.into_iter().chain(DEFAULT_METRICS) {
             assert_eq!(named(name).map(Vocabulary::name), Some(name));
         }
         assert!(named("gen_ai_2031").is_none());
@@ -129,14 +153,11 @@ mod tests {
 
     /// The attributes that vocabularies put together, in their order.
     fn together(vocabularies: &[&dyn Vocabulary], exchange: &Exchange) -> Vec<String> {
-        let mut span = Attributes::default();
-        for vocabulary in vocabularies {
-            vocabulary.inference(exchange, &mut span);
-        }
-        let mut lines: Vec<_> = span
-            .iter()
-            .map(|(key, value)| sample::line(key, value))
-            .collect();
+        let mut lines = sample::attribute_lines(|span| {
+            for vocabulary in vocabularies {
+                vocabulary.inference(exchange, span);
+            }
+        });
         lines.sort_unstable();
         lines
     }
@@ -182,7 +203,7 @@ mod tests {
     #[test]
     fn generations_that_share_a_metric_record_it_once() {
         let mut exchanges = [sample::streamed(), sample::unary()];
-        exchanges[1].call = Some(crate::exchange::Call::Embeddings);
+        exchanges[1].operation = Some(crate::exchange::Operation::Rerank);
         let generations = ["gen_ai", "gen_ai_2025", "gen_ai_2024"];
         for (exchange, chosen) in exchanges.iter().flat_map(|exchange| {
             let sets = (1..8_usize).map(|set| {
@@ -199,7 +220,7 @@ mod tests {
             let durations = durations.filter(|(metric, ..)| metric.ends_with("operation.duration"));
             let by_2024 = chosen.contains(&"gen_ai_2024");
             let expected =
-                usize::from(chosen != ["gen_ai"] || !exchange.call.unwrap().is_inference());
+                usize::from(chosen != ["gen_ai"] || !exchange.operation.unwrap().generates_text());
             let labels: Vec<_> = durations.map(|(_, labels, _)| labels).collect();
             assert_eq!(labels.len(), expected, "{chosen:?}");
             for labels in labels {

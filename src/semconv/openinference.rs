@@ -4,11 +4,13 @@
 //! `RETRIEVER` has few attributes beyond the model, as the specification asks; what its kinds do not provide for is `LLM`
 //! where a model generates and `CHAIN` where none does. Messages are content, and not here. It has no metrics.
 
+use rust_decimal::prelude::ToPrimitive as _;
+
 use serde_json::{Map, Value as Json};
 
 use super::metric::{Metric, Record};
 use super::{Attributes, Vocabulary};
-use crate::exchange::{Call, Exchange, Request, Usage};
+use crate::exchange::{Exchange, Operation, Price, Request, Usage};
 
 const SPAN_KIND: &str = "openinference.span.kind";
 
@@ -25,31 +27,29 @@ impl Vocabulary for OpenInference {
     }
 
     /// Without a kind the span above a call would be shown as one that nobody knows.
-    fn server<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
-        if exchange.inference().is_some() {
+    fn server(&self, exchange: &Exchange, span: &mut Attributes<'_>) {
+        if exchange.model_call().is_some() {
             span.put(SPAN_KIND, "CHAIN");
         }
     }
 
-    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
-        let Some((call, upstream)) = exchange.inference() else {
+    fn inference(&self, exchange: &Exchange, span: &mut Attributes<'_>) {
+        let Some((operation, upstream)) = exchange.model_call() else {
             return;
         };
-        let kind = span_kind(call);
+        let kind = span_kind(operation);
         span.put(SPAN_KIND, kind);
         let (request, response) = (&exchange.request, &exchange.response);
         let (asked, answered) = (request.model.as_deref(), response.model.as_deref());
         match kind {
             "LLM" => {
-                span.put("llm.provider", provider(&upstream.provider));
-                span.put("llm.system", system(call));
+                span.put("llm.provider", provider(super::provider::name(upstream)));
+                span.put("llm.system", system(operation));
                 span.put_some("llm.model_name", answered.or(asked));
                 span.put_some("llm.request.model_name", asked);
                 span.put_some("llm.response.model_name", answered);
                 span.put_some("llm.invocation_parameters", parameters(request));
-                let reasons = exchange.finish_reasons();
-                let first = reasons.and_then(|reasons| reasons.first().copied());
-                span.put_some("llm.finish_reason", first);
+                span.put_some("llm.finish_reason", exchange.finish_reasons().next());
             }
             "EMBEDDING" => {
                 span.put_some("embedding.model_name", answered.or(asked));
@@ -59,6 +59,11 @@ impl Vocabulary for OpenInference {
             _ => {}
         }
         span.put_some("session.id", exchange.conversation_id());
+        if let Some(cost) = exchange.price.as_ref().and_then(Price::reported) {
+            span.put_some("llm.cost.prompt", cost.input.to_f64());
+            span.put_some("llm.cost.completion", cost.output.to_f64());
+            span.put_some("llm.cost.total", cost.total.to_f64());
+        }
         put_usage(&exchange.usage, span);
     }
 
@@ -95,25 +100,25 @@ fn put_usage(usage: &Usage, span: &mut Attributes<'_>) {
     }
 }
 
-const fn span_kind(call: Call) -> &'static str {
-    match call {
-        Call::Embeddings | Call::OllamaEmbed => "EMBEDDING",
-        Call::Rerank | Call::Score => "RERANKER",
-        Call::Retrieval => "RETRIEVER",
-        Call::Moderation => "GUARDRAIL",
-        Call::Tokenize => "CHAIN",
-        Call::ChatCompletions
-        | Call::Completions
-        | Call::Responses
-        | Call::FetchResponse
-        | Call::Messages
-        | Call::OllamaChat
-        | Call::OllamaGenerate
-        | Call::Realtime
-        | Call::Images
-        | Call::Speech
-        | Call::Transcription
-        | Call::Translation => "LLM",
+const fn span_kind(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Embeddings | Operation::OllamaEmbed => "EMBEDDING",
+        Operation::Rerank | Operation::Score => "RERANKER",
+        Operation::Retrieval => "RETRIEVER",
+        Operation::Moderation => "GUARDRAIL",
+        Operation::Tokenize => "CHAIN",
+        Operation::ChatCompletions
+        | Operation::Completions
+        | Operation::Responses
+        | Operation::FetchResponse
+        | Operation::Messages
+        | Operation::OllamaChat
+        | Operation::OllamaGenerate
+        | Operation::Realtime
+        | Operation::Images
+        | Operation::Speech
+        | Operation::Transcription
+        | Operation::Translation => "LLM",
     }
 }
 
@@ -130,10 +135,10 @@ fn provider(provider: &str) -> &str {
 }
 
 /// Whose language is spoken: `llm.system`, which is how the instrumentations of SDKs have it.
-const fn system(call: Call) -> &'static str {
-    match call {
-        Call::Messages => "anthropic",
-        Call::OllamaChat | Call::OllamaGenerate => "ollama",
+const fn system(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Messages => "anthropic",
+        Operation::OllamaChat | Operation::OllamaGenerate => "ollama",
         _ => "openai",
     }
 }

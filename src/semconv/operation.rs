@@ -4,38 +4,38 @@
 //! for the rest; those are the values that open-telemetry/semantic-conventions-genai leaves to be chosen, and the ones
 //! other gateways use.
 
-use crate::exchange::Call;
+use crate::exchange::Operation;
 
 /// `gen_ai.operation.name` of a call.
 #[must_use]
-pub const fn name(call: Call) -> &'static str {
-    match call {
-        Call::ChatCompletions
-        | Call::Responses
-        | Call::Messages
-        | Call::OllamaChat
-        | Call::Realtime => "chat",
-        Call::Completions | Call::OllamaGenerate => "text_completion",
-        Call::FetchResponse => "fetch_response",
-        Call::Embeddings | Call::OllamaEmbed => "embeddings",
-        Call::Retrieval => "retrieval",
-        Call::Images => "image_generation",
-        Call::Speech => "speech",
-        Call::Transcription => "transcription",
-        Call::Translation => "translation",
-        Call::Moderation => "moderation",
-        Call::Rerank => "rerank",
-        Call::Score => "score",
-        Call::Tokenize => "tokenize",
+pub const fn name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::ChatCompletions
+        | Operation::Responses
+        | Operation::Messages
+        | Operation::OllamaChat
+        | Operation::Realtime => "chat",
+        Operation::Completions | Operation::OllamaGenerate => "text_completion",
+        Operation::FetchResponse => "fetch_response",
+        Operation::Embeddings | Operation::OllamaEmbed => "embeddings",
+        Operation::Retrieval => "retrieval",
+        Operation::Images => "image_generation",
+        Operation::Speech => "speech",
+        Operation::Transcription => "transcription",
+        Operation::Translation => "translation",
+        Operation::Moderation => "moderation",
+        Operation::Rerank => "rerank",
+        Operation::Score => "score",
+        Operation::Tokenize => "tokenize",
     }
 }
 
 /// `openai.api.type` of a call; `None` for APIs that it has no value for.
 #[must_use]
-pub const fn openai_api_type(call: Call) -> Option<&'static str> {
-    match call {
-        Call::ChatCompletions => Some("chat_completions"),
-        Call::Responses | Call::FetchResponse => Some("responses"),
+pub const fn openai_api_type(operation: Operation) -> Option<&'static str> {
+    match operation {
+        Operation::ChatCompletions => Some("chat_completions"),
+        Operation::Responses | Operation::FetchResponse => Some("responses"),
         _ => None,
     }
 }

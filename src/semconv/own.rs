@@ -3,20 +3,38 @@
 //! How an exchange ended, where its numbers come from, what the proxy cost, whether the bytes were the same, and the
 //! health of the observer and the exporters. Every `time_to_*` counts from the last byte of the request, at the proxy.
 
-use super::metric::{Kind, Metric, Record, buckets};
-use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
-use crate::exchange::{Exchange, Quirk, UsageSource};
+use super::facets::{self, ROUTE, push_model, push_upstream};
+use super::metric::{Kind, Metric, Record, buckets, counter};
+use super::{Attribute, Attributes, Facets, FromZero, Labels, Vocabulary};
+use crate::exchange::{Exchange, Problems, Quirk, UsageSource};
 use std::time::Duration;
 
+pub mod conversation;
+pub(super) mod cost;
+mod failures;
+mod health;
+pub mod process;
 mod upstream;
+mod zero;
+
+pub use failures::{KINDS, REJECTIONS};
+pub use health::{
+    CONNECTIONS_REFUSED, EXPORT_FAILURES, FORGOTTEN_TURNS, IN_FLIGHT, OBSERVER_QUEUE, OPERATION,
+    REASON, REMEMBERED_BYTES, REMEMBERED_TURNS, SIGNAL, STATE_AVAILABLE, STATE_ERRORS,
+    STATE_UNSHARED, TELEMETRY_DROPPED, UNANSWERED_CALLS,
+};
+pub use zero::FROM_ZERO;
 
 const END: &str = "streamgauge.end";
 const USAGE_SOURCE: &str = "streamgauge.usage.source";
+const ESTIMATED_INPUT_SPAN: &str = "streamgauge.usage.estimated.input_tokens";
+const ESTIMATED_OUTPUT_SPAN: &str = "streamgauge.usage.estimated.output_tokens";
 const UPSTREAM: &str = "streamgauge.upstream.name";
 const PARTIAL: &str = "streamgauge.partial";
 const QUIRKS_SPAN: &str = "streamgauge.quirks";
 const INTEGRITY_SPAN: &str = "streamgauge.integrity";
 const OVERHEAD_SPAN: &str = "streamgauge.overhead.duration";
+const ATTEMPTS: &str = "streamgauge.attempts";
 
 /// Span event at the first event with generated output.
 pub const FIRST_TOKEN_EVENT: &str = "first_token";
@@ -26,46 +44,79 @@ pub const STALL_EVENT: &str = "stall";
 pub const STALL_DURATION: &str = "streamgauge.stall.duration";
 
 /// What was lost or misread, on [`OBSERVATION_PROBLEMS`] and [`TELEMETRY_DROPPED`]; which limit, on
-/// `streamgauge.upstream.ratelimit.remaining`.
+/// `streamgauge.upstream.ratelimit.remaining`; what failed, on `streamgauge.upstream.failures`.
 pub const KIND: &str = "kind";
-/// `traces` or `metrics`, on [`EXPORT_FAILURES`].
-pub const SIGNAL: &str = "signal";
 /// Result of the comparison, on `streamgauge.integrity`.
 const RESULT: &str = "result";
+/// Which member, on `streamgauge.usage.moved`.
+const MEMBER: &str = "member";
 /// Which quirk, on `streamgauge.quirks`.
 const QUIRK: &str = "quirk";
 /// Which first, on `streamgauge.time_to_first`.
 const FIRST: &str = "first";
+/// Why a request was sent again, and whether the client got the response to it, on `streamgauge.resends`.
+const WHY: &str = "why";
+const ANSWERED: &str = "answered";
 
 static EXCHANGES: Metric = counter(
     "streamgauge.exchanges",
     "{exchange}",
-    "Exchanges that are over, by how they ended, where their token counts come from, and whether all was seen.",
+    "Exchanges that are over, by model and route, and how they ended.",
+);
+static PARTIAL_EXCHANGES: Metric = counter(
+    "streamgauge.exchanges.partial",
+    "{exchange}",
+    "Exchanges of which something passed unread, so that their figures may be too low.",
+);
+static USAGE_CALLS: Metric = counter(
+    "streamgauge.usage.calls",
+    "{call}",
+    "Calls to a model, by where their token counts come from.",
+);
+static ESTIMATED_INPUT: Metric = counter(
+    ESTIMATED_INPUT_SPAN,
+    "{token}",
+    "Input tokens of calls that reported none, counted in the text that passed.",
+);
+static ESTIMATED_OUTPUT: Metric = counter(
+    ESTIMATED_OUTPUT_SPAN,
+    "{token}",
+    "Output tokens of calls that reported none, counted in the text that passed.",
 );
 static OVERHEAD: Metric = Metric {
     name: OVERHEAD_SPAN,
     unit: "s",
-    description: "The proxy's own share of an exchange: until the request was ready to go, and the time frames spent inside.",
+    description: "The proxy's own share of an exchange: while the request was here and no attempt under way or one waited for others, and the time frames spent inside.",
     kind: Kind::Histogram(buckets::OVERHEAD),
     exemplars: true,
 };
+static RESENDS: Metric = counter(
+    "streamgauge.resends",
+    "{attempt}",
+    "Attempts after an exchange's first, by why they were made, and whether the client got the response to them.",
+);
 static INTEGRITY: Metric = counter(
     INTEGRITY_SPAN,
     "{response}",
     "Response bodies by what comparing both sides' bytes says; different must be zero.",
 );
+static USAGE_MOVED: Metric = counter(
+    "streamgauge.usage.moved",
+    "{response}",
+    "Responses whose removed usage event took a member along that no other chunk had, by member.",
+);
 static TIME_TO_FIRST: Metric = Metric {
     name: "streamgauge.time_to_first",
     unit: "s",
     description: "Time from the last byte of the request to the first of a kind in a stream: byte, event, token, reasoning, content, audio, tool_call.",
-    kind: Kind::Histogram(buckets::LONG),
+    kind: Kind::Histogram(buckets::WAIT),
     exemplars: true,
 };
 static GAP_MAX: Metric = Metric {
     name: "streamgauge.gap.max",
     unit: "s",
     description: "Longest time between two events with generated output of a stream.",
-    kind: Kind::Histogram(buckets::LONG),
+    kind: Kind::Histogram(buckets::WAIT),
     exemplars: true,
 };
 static STALLS: Metric = counter(
@@ -105,39 +156,20 @@ static QUIRKS: Metric = counter(
     "{exchange}",
     "Exchanges in which the upstream departed from the API reference, by quirk.",
 );
-/// Exchanges that have begun and not ended. Registered by the application.
-pub static IN_FLIGHT: Metric = health(
-    "streamgauge.exchanges.in_flight",
-    "{exchange}",
-    "Exchanges in flight.",
-    Kind::ObservedGauge,
-);
-/// Events handed to observers that none has folded yet. Registered by the application.
-pub static OBSERVER_QUEUE: Metric = health(
-    "streamgauge.observer.queue",
-    "{event}",
-    "Events that wait to be observed.",
-    Kind::ObservedGauge,
-);
-/// Telemetry lost before it could be exported, by kind. Registered by the application.
-pub static TELEMETRY_DROPPED: Metric = health(
-    "streamgauge.telemetry.dropped",
-    "{item}",
-    "Telemetry that was dropped because a queue was full or an export failed, by kind.",
-    Kind::ObservedCounter,
-);
-/// Exports that failed after their retries, by signal. Registered by the application.
-pub static EXPORT_FAILURES: Metric = health(
-    "streamgauge.export.failures",
-    "{export}",
-    "Exports that failed, by signal.",
-    Kind::ObservedCounter,
-);
-
-static METRICS: [&Metric; 21] = [
+static METRICS: [&Metric; 55] = [
+    &cost::ESTIMATED,
+    &cost::UNPRICED,
     &EXCHANGES,
+    &PARTIAL_EXCHANGES,
+    &failures::UPSTREAM_FAILURES,
+    &failures::REQUESTS_REJECTED,
+    &USAGE_CALLS,
+    &ESTIMATED_INPUT,
+    &ESTIMATED_OUTPUT,
     &OVERHEAD,
+    &RESENDS,
     &INTEGRITY,
+    &USAGE_MOVED,
     &TIME_TO_FIRST,
     &GAP_MAX,
     &STALLS,
@@ -147,41 +179,40 @@ static METRICS: [&Metric; 21] = [
     &RESPONSE_BYTES,
     &OBSERVATION_PROBLEMS,
     &QUIRKS,
+    &CONNECTIONS_REFUSED,
     &IN_FLIGHT,
     &OBSERVER_QUEUE,
     &TELEMETRY_DROPPED,
     &EXPORT_FAILURES,
+    &conversation::TURNS,
+    &conversation::TOKENS,
+    &conversation::REPEATED_CALLS,
+    &conversation::RETRIES,
+    &conversation::REUSED_RATIO,
+    &conversation::CACHE_BREAKS,
+    &conversation::LOST_TOKENS,
+    &REMEMBERED_TURNS,
+    &REMEMBERED_BYTES,
+    &FORGOTTEN_TURNS,
+    &UNANSWERED_CALLS,
+    &STATE_AVAILABLE,
+    &STATE_ERRORS,
+    &STATE_UNSHARED,
     &upstream::LOAD_TIME,
     &upstream::QUEUE_TIME,
     &upstream::PREFILL_TIME,
     &upstream::DECODE_TIME,
+    &upstream::WAIT,
     &upstream::RATE_LIMIT_REMAINING,
+    &process::BUILD_INFO,
+    &process::CPU,
+    &process::RESIDENT_MEMORY,
+    &process::VIRTUAL_MEMORY,
+    &process::OPEN_FDS,
+    &process::MAX_FDS,
+    &process::THREADS,
+    &process::START_TIME,
 ];
-
-const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Metric {
-    Metric {
-        name,
-        unit,
-        description,
-        kind: Kind::Counter,
-        exemplars: false,
-    }
-}
-
-const fn health(
-    name: &'static str,
-    unit: &'static str,
-    description: &'static str,
-    kind: Kind,
-) -> Metric {
-    Metric {
-        name,
-        unit,
-        description,
-        kind,
-        exemplars: false,
-    }
-}
 
 /// The vocabulary of streamgauge itself; always spoken.
 pub struct Own;
@@ -195,27 +226,31 @@ impl Vocabulary for Own {
         &METRICS
     }
 
-    fn server<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
-        span.put(END, exchange.end.as_str());
-        span.put_some(
-            UPSTREAM,
-            exchange.upstream.as_ref().map(|upstream| &*upstream.name),
-        );
-        span.put(OVERHEAD_SPAN, exchange.overhead());
-        span.put("streamgauge.response.bytes", exchange.bytes_from_upstream());
-        span.put_some(
-            INTEGRITY_SPAN,
-            exchange.integrity.map(|integrity| integrity.as_str()),
-        );
+    fn begin_at_zero(&self) -> &'static [FromZero] {
+        FROM_ZERO
     }
 
-    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
+    fn server(&self, exchange: &Exchange, span: &mut Attributes<'_>) {
         span.put(END, exchange.end.as_str());
         span.put_some(
             UPSTREAM,
             exchange.upstream.as_ref().map(|upstream| &*upstream.name),
         );
+        attempts(exchange, span);
+        request(exchange, span);
+    }
+
+    fn inference(&self, exchange: &Exchange, span: &mut Attributes<'_>) {
+        span.put(END, exchange.end.as_str());
+        span.put_some(
+            UPSTREAM,
+            exchange.upstream.as_ref().map(|upstream| &*upstream.name),
+        );
+        attempts(exchange, span);
         span.put_some(USAGE_SOURCE, exchange.usage_source().map(source));
+        let estimate = exchange.usage.estimate;
+        span.put_some(ESTIMATED_INPUT_SPAN, estimate.input_tokens);
+        span.put_some(ESTIMATED_OUTPUT_SPAN, estimate.output_tokens);
         if exchange.request.usage_injected {
             span.put("streamgauge.usage.injected", true);
         }
@@ -231,17 +266,25 @@ impl Vocabulary for Own {
             "streamgauge.time_per_output_token",
             exchange.time_per_output_token(),
         );
+        let usage = &exchange.usage;
         span.put_some(
             "streamgauge.usage.audio.input_duration",
-            exchange.usage.audio_input_duration,
+            usage.audio_input_duration,
+        );
+        span.put_some(
+            "streamgauge.usage.message.input_tokens",
+            usage.message_input_tokens,
+        );
+        span.put_some(
+            "streamgauge.usage.message.output_tokens",
+            usage.message_output_tokens,
         );
         upstream::attributes(exchange, span);
+        conversation::attributes(exchange, span);
+        cost::attributes(exchange, span);
         flow(exchange, span);
-        for (_, key, count) in problems(exchange)
-            .into_iter()
-            .filter(|(_, _, count)| *count > 0)
-        {
-            span.put(key, count);
+        for (problem, count) in problems(exchange) {
+            span.put(problem.key, count);
         }
         if exchange.problems.is_partial() {
             span.put(PARTIAL, true);
@@ -249,10 +292,7 @@ impl Vocabulary for Own {
         if exchange.response.truncated {
             span.put("streamgauge.truncated", true);
         }
-        if !exchange.quirks.is_empty() {
-            let ids: Vec<_> = exchange.quirks.iter().map(Quirk::id).collect();
-            span.put(QUIRKS_SPAN, ids);
-        }
+        span.put_list(QUIRKS_SPAN, exchange.quirks.iter().map(Quirk::id));
     }
 
     fn samples(&self, exchange: &Exchange, record: &mut dyn Record) {
@@ -262,7 +302,7 @@ impl Vocabulary for Own {
             &BASE,
             None,
             &[
-                whole(OVERHEAD.sample(exchange.overhead())),
+                exchange.overhead().map(|ours| OVERHEAD.sample(ours)),
                 whole(REQUEST_BYTES.sample(exchange.bytes_from_client())),
                 whole(RESPONSE_BYTES.sample(exchange.bytes_from_upstream())),
                 exchange.flow.events.map(|count| EVENTS.sample(count)),
@@ -274,9 +314,34 @@ impl Vocabulary for Own {
                 exchange.flow.gap_max.map(|gap| GAP_MAX.sample(gap)),
             ],
         );
+        conversation::record(exchange, record);
+        cost::record(exchange, record);
         upstream::record_times(exchange, record);
+        upstream::record_wait(exchange, record);
         upstream::record_limits(exchange, record);
-        record.record(&ENDING, None, &[Some(EXCHANGES.sample(1_u64))]);
+        let end = (END, exchange.end.as_str());
+        record.record(&CALL, Some(end), &[Some(EXCHANGES.sample(1_u64))]);
+        let partial = exchange.problems.is_partial();
+        let partial = partial.then(|| PARTIAL_EXCHANGES.sample(1_u64));
+        record.record(&BASE, None, &[partial]);
+        if let Some(from) = exchange.usage_source() {
+            let by = (USAGE_SOURCE, source(from));
+            record.record(&BASE, Some(by), &[Some(USAGE_CALLS.sample(1_u64))]);
+        }
+        failures::record(exchange, record);
+        let estimate = exchange.usage.estimate;
+        if estimate.is_there() {
+            let samples = [
+                estimate
+                    .input_tokens
+                    .map(|count| ESTIMATED_INPUT.sample(count)),
+                estimate
+                    .output_tokens
+                    .map(|count| ESTIMATED_OUTPUT.sample(count)),
+            ];
+            record.record(&BASE, None, &samples);
+        }
+        record_resends(exchange, record);
         if exchange.output_is_timed() {
             for (first, _, time) in firsts(exchange) {
                 let Some(time) = time else { continue };
@@ -288,36 +353,73 @@ impl Vocabulary for Own {
             let by = (RESULT, result.as_str());
             record.record(&BASE, Some(by), &[Some(INTEGRITY.sample(1_u64))]);
         }
-        for (kind, _, count) in problems(exchange) {
-            if count > 0 {
-                let samples = [Some(OBSERVATION_PROBLEMS.sample(count))];
-                record.record(&BASE, Some((KIND, kind)), &samples);
-            }
+        for member in &exchange.moved {
+            let samples = [Some(USAGE_MOVED.sample(1_u64))];
+            record.record(&BASE, Some((MEMBER, member)), &samples);
         }
-        if !exchange.quirks.is_empty() {
-            for quirk in exchange.quirks.iter() {
-                let by = (QUIRK, quirk.id());
-                record.record(&BASE, Some(by), &[Some(QUIRKS.sample(1_u64))]);
-            }
+        for (problem, count) in problems(exchange) {
+            let samples = [Some(OBSERVATION_PROBLEMS.sample(count))];
+            record.record(&BASE, Some((KIND, problem.kind)), &samples);
+        }
+        for quirk in exchange.quirks.iter() {
+            let by = (QUIRK, quirk.id());
+            record.record(&BASE, Some(by), &[Some(QUIRKS.sample(1_u64))]);
         }
     }
 }
 
-/// Labels that every metric of an exchange carries.
-static BASE: Labels = Labels(push_base);
-/// Those that say how it ended.
-static ENDING: Labels = Labels(|facets, labels| {
-    push_base(facets, labels);
-    labels.push((END, facets.end.as_str().into()));
-    let from = facets.usage_source;
-    labels.extend(from.map(|from| (USAGE_SOURCE, source(from).into())));
-    labels.push((PARTIAL, facets.partial.into()));
-});
-
-fn push_base<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
-    let upstream = facets.upstream.as_ref();
-    labels.extend(upstream.map(|upstream| (UPSTREAM, (&*upstream.name).into())));
+/// What is said of the client's request alone: on the SERVER span, or on an inference span that stands for it too.
+pub fn request(exchange: &Exchange, span: &mut Attributes<'_>) {
+    span.put_some(OVERHEAD_SPAN, exchange.overhead());
+    span.put("streamgauge.response.bytes", exchange.bytes_from_upstream());
+    span.put_some(
+        INTEGRITY_SPAN,
+        exchange.integrity.map(|integrity| integrity.as_str()),
+    );
 }
+
+/// Says which of several attempts was answered.
+fn attempts(exchange: &Exchange, span: &mut Attributes<'_>) {
+    if exchange.attempts.len() > 1 {
+        span.put(ATTEMPTS, exchange.attempts.len() as u64);
+        let answering = exchange.answering_attempt();
+        span.put_some("streamgauge.attempt.answering", answering.map(number));
+    }
+}
+
+/// Attributes of the CLIENT span of one attempt, by its place in [`Exchange::attempts`].
+pub fn attempt(exchange: &Exchange, at: usize, span: &mut Attributes<'_>) {
+    if let Some(attempt) = exchange.attempts.get(at) {
+        span.put(UPSTREAM, &*attempt.upstream.name);
+        span.put("streamgauge.attempt.number", number(at));
+        span.put("streamgauge.attempt.why", attempt.why.as_str());
+    }
+}
+
+/// What an attempt is called by its place: the first is 1.
+const fn number(at: usize) -> u64 {
+    at as u64 + 1
+}
+
+fn record_resends(exchange: &Exchange, record: &mut dyn Record) {
+    for (at, attempt) in exchange.attempts.iter().enumerate().skip(1) {
+        let labels = [
+            (facets::UPSTREAM, (&*attempt.upstream.name).into()),
+            (WHY, attempt.why.as_str().into()),
+            (ANSWERED, (exchange.answering_attempt() == Some(at)).into()),
+        ];
+        record.record_under(&labels, &[Some(RESENDS.sample(1_u64))]);
+    }
+}
+
+/// Labels that every metric of an exchange carries.
+static BASE: Labels = Labels(push_upstream);
+/// Those that say what was called.
+static CALL: Labels = Labels(|facets, labels| {
+    push_upstream(facets, labels);
+    push_model(facets, labels);
+    labels.extend(facets.route.map(|route| (ROUTE, route.into())));
+});
 
 /// Marks samples of tokens that nobody reported, so that they can be told from those that somebody did.
 pub(super) fn push_source<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
@@ -326,7 +428,7 @@ pub(super) fn push_source<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute
     }
 }
 
-fn flow<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
+fn flow(exchange: &Exchange, span: &mut Attributes<'_>) {
     let flow = &exchange.flow;
     span.put_some("streamgauge.events", flow.events);
     span.put_some("streamgauge.chunks", flow.chunks);
@@ -341,7 +443,7 @@ fn flow<'a>(exchange: &'a Exchange, span: &mut Attributes<'a>) {
         "streamgauge.refusal.length",
         exchange.response.refusal_chars,
     );
-    let calls = exchange.response.tool_calls.len() as u64;
+    let calls = exchange.response.client_calls().count() as u64;
     span.put_some("streamgauge.tool_calls", (calls > 0).then_some(calls));
 }
 
@@ -388,36 +490,46 @@ fn firsts(exchange: &Exchange) -> [(&'static str, &'static str, Option<Duration>
     ]
 }
 
-/// The kinds of problems: label, span attribute, count.
-fn problems(exchange: &Exchange) -> [(&'static str, &'static str, u64); 5] {
-    let problems = &exchange.problems;
-    [
-        (
-            "malformed",
-            "streamgauge.problems.malformed",
-            problems.malformed,
-        ),
-        (
-            "mistyped",
-            "streamgauge.problems.mistyped",
-            problems.mistyped,
-        ),
-        (
-            "oversized",
-            "streamgauge.problems.oversized",
-            problems.oversized,
-        ),
-        (
-            "undecodable",
-            "streamgauge.problems.undecodable",
-            problems.undecodable,
-        ),
-        (
-            "missed_frames",
-            "streamgauge.problems.missed_frames",
-            problems.missed_frames,
-        ),
-    ]
+/// A kind of problem: its label, its span attribute, and how many there were.
+struct Problem {
+    kind: &'static str,
+    key: &'static str,
+    count: fn(&Problems) -> u64,
+}
+
+static PROBLEMS: [Problem; 5] = [
+    Problem {
+        kind: "malformed",
+        key: "streamgauge.problems.malformed",
+        count: |problems| problems.malformed,
+    },
+    Problem {
+        kind: "mistyped",
+        key: "streamgauge.problems.mistyped",
+        count: |problems| problems.mistyped,
+    },
+    Problem {
+        kind: "oversized",
+        key: "streamgauge.problems.oversized",
+        count: |problems| problems.oversized,
+    },
+    Problem {
+        kind: "undecodable",
+        key: "streamgauge.problems.undecodable",
+        count: |problems| problems.undecodable,
+    },
+    Problem {
+        kind: "missed_frames",
+        key: "streamgauge.problems.missed_frames",
+        count: |problems| problems.missed_frames,
+    },
+];
+
+/// The problems that there were, each with its number.
+fn problems(exchange: &Exchange) -> impl Iterator<Item = (&'static Problem, u64)> {
+    let problems = PROBLEMS.iter();
+    let counted = problems.map(|problem| (problem, (problem.count)(&exchange.problems)));
+    counted.filter(|(_, count)| *count > 0)
 }
 
 const fn source(source: UsageSource) -> &'static str {

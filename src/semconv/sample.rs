@@ -7,18 +7,28 @@ use super::{
     Attribute, Attributes, Facets, Label, Labels, Number, Record, Sample, Value, Vocabulary,
 };
 use crate::exchange::{
-    ApiError, Attempt, Call, Choice, End, Exchange, Failure, Flow, Http, Integrity, Problems,
-    Quirks, Request, Response, Stall, Times, ToolCall, Trace, Unknowns, Upstream, Usage,
+    ApiError, Attempt, Choice, End, Endpoint, Exchange, Failure, Flow, Http, Integrity, Operation,
+    Problems, Quirks, Request, Response, Stall, Times, ToolCall, Trace, Unknowns, Upstream, Usage,
+    Why,
 };
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 /// A call that no dialect knows: HTTP facts only.
 pub(crate) fn plain() -> Exchange {
+    let upstream = Upstream {
+        name: Arc::from("main"),
+        provider: Some(Arc::from("openai")),
+    };
+    let endpoint = Endpoint {
+        address: Arc::from("api.openai.com"),
+        port: 443,
+    };
     Exchange {
         started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-        call: None,
+        operation: None,
         of_session: false,
+        mistaken: false,
         http: Http {
             method: "GET".into(),
             scheme: "http",
@@ -26,29 +36,36 @@ pub(crate) fn plain() -> Exchange {
             version: "1.1",
             host: Some("gauge:8080".into()),
             status: Some(200),
+            request_bytes: Some(0),
             ..Http::default()
         },
+        annotations: Vec::new(),
+        named_conversation: None,
         trace: Some(Trace {
             trace_id: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
             parent_span_id: Some(0xb7ad_6b71_6920_3331),
             server_span_id: 1,
             client_span_id: 2,
             sampled: true,
+            random: true,
             tracestate: Some("vendor=1".into()),
         }),
         attempts: vec![Attempt {
+            upstream: upstream.clone(),
+            endpoint: endpoint.clone(),
             url: "https://api.openai.com/v1/models".into(),
-            started: MS(11),
-            ended: Some(MS(40)),
+            why: Why::First,
+            usage_asked: false,
+            issued: MS(11),
+            waited: None,
+            sent: Some(MS(12)),
+            head: Some(MS(40)),
             status: Some(200),
             error: None,
+            end: None,
         }],
-        upstream: Some(Upstream {
-            name: Arc::from("main"),
-            provider: Arc::from("openai"),
-            address: Arc::from("api.openai.com"),
-            port: 443,
-        }),
+        upstream: Some(upstream),
+        endpoint: Some(endpoint),
         request: Request::default(),
         response: Response::default(),
         usage: Usage::default(),
@@ -67,6 +84,10 @@ pub(crate) fn plain() -> Exchange {
         end: End::Done,
         failure: None,
         integrity: Some(Integrity::Equal),
+        history: None,
+        conversation: None,
+        price: None,
+        moved: Vec::new(),
         problems: Problems::default(),
         quirks: Quirks::default(),
         unknown: Unknowns::default(),
@@ -76,7 +97,7 @@ pub(crate) fn plain() -> Exchange {
 /// A chat completion that was no stream.
 pub(crate) fn unary() -> Exchange {
     let mut exchange = plain();
-    exchange.call = Some(Call::ChatCompletions);
+    exchange.operation = Some(Operation::ChatCompletions);
     exchange.http.method = "POST".into();
     exchange.http.path = "/v1/chat/completions".into();
     exchange.attempts[0].url = "https://api.openai.com/v1/chat/completions".into();
@@ -188,7 +209,7 @@ pub(crate) fn streamed() -> Exchange {
 /// A call for embeddings, in which nothing is generated.
 pub(crate) fn embeddings() -> Exchange {
     let mut exchange = plain();
-    exchange.call = Some(Call::Embeddings);
+    exchange.operation = Some(Operation::Embeddings);
     exchange.http.method = "POST".into();
     exchange.http.path = "/v1/embeddings".into();
     exchange.http.route = Some("/v1/embeddings");
@@ -221,6 +242,7 @@ pub(crate) fn client_left() -> Exchange {
 /// A call that the upstream turned away.
 pub(crate) fn rate_limited() -> Exchange {
     let mut exchange = unary();
+    exchange.end = End::HttpError;
     exchange.http.status = Some(429);
     exchange.attempts[0].status = Some(429);
     exchange.response = Response {
@@ -242,12 +264,17 @@ pub(crate) fn rate_limited() -> Exchange {
 pub(crate) fn repeated() -> Exchange {
     let mut exchange = streamed();
     let again = Attempt {
-        started: MS(25),
+        why: Why::UsageRefused,
+        issued: MS(25),
+        sent: Some(MS(26)),
         ..exchange.attempts[0].clone()
     };
-    exchange.attempts[0].ended = Some(MS(24));
+    exchange.attempts[0].usage_asked = true;
+    exchange.attempts[0].head = Some(MS(24));
     exchange.attempts[0].status = Some(400);
     exchange.attempts.push(again);
+    exchange.follow_attempt();
+    exchange.end_attempts();
     exchange
 }
 
@@ -280,13 +307,13 @@ impl Record for Recorded<'_> {
         }
     }
 
-    fn hears(&self, vocabulary: &str) -> bool {
+    fn includes(&self, vocabulary: &str) -> bool {
         self.1.contains(&vocabulary)
     }
 }
 
 impl<'e> Recorded<'e> {
-    /// One that hears of several vocabularies.
+    /// One that several vocabularies record into.
     pub(crate) fn among(exchange: &'e Exchange, vocabularies: &[&'static str]) -> Self {
         Self(Vec::new(), vocabularies.to_vec(), Facets::of(exchange))
     }
@@ -313,18 +340,22 @@ impl<'e> Recorded<'e> {
     }
 }
 
+/// The attributes that are put on a span, a line each.
+pub(crate) fn attribute_lines(put: impl FnOnce(&mut Attributes<'_>)) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut write = |(key, value): &Attribute<'_>| lines.push(line(key, value));
+    put(&mut Attributes::new(&mut Vec::new(), &mut write));
+    lines
+}
+
 /// The inference span's attributes in one vocabulary, a line each.
 pub(crate) fn inference_lines(vocabulary: &dyn Vocabulary, exchange: &Exchange) -> Vec<String> {
-    let mut span = Attributes::default();
-    vocabulary.inference(exchange, &mut span);
-    span.iter().map(|(key, value)| line(key, value)).collect()
+    attribute_lines(|span| vocabulary.inference(exchange, span))
 }
 
 /// The SERVER span's attributes in one vocabulary, a line each.
 pub(crate) fn server_lines(vocabulary: &dyn Vocabulary, exchange: &Exchange) -> Vec<String> {
-    let mut span = Attributes::default();
-    vocabulary.server(exchange, &mut span);
-    span.iter().map(|(key, value)| line(key, value)).collect()
+    attribute_lines(|span| vocabulary.server(exchange, span))
 }
 
 pub(crate) fn line(key: &str, value: &Value<'_>) -> String {

@@ -8,7 +8,7 @@
 
 use super::metric::{Metric, Record};
 use super::{Attributes, Vocabulary, gen_ai, gen_ai_2024};
-use crate::exchange::{Call, Exchange, Request};
+use crate::exchange::{Exchange, Operation, Request};
 
 /// The vocabulary `traceloop`.
 pub struct Traceloop;
@@ -22,13 +22,13 @@ impl Vocabulary for Traceloop {
         &[]
     }
 
-    fn inference<'a>(&self, exchange: &'a Exchange, span: &mut Attributes<'a>) {
-        let Some((call, _)) = exchange.inference() else {
+    fn inference(&self, exchange: &Exchange, span: &mut Attributes<'_>) {
+        let Some((operation, _)) = exchange.model_call() else {
             return;
         };
         gen_ai::shared(exchange, span);
         gen_ai_2024::renamed(exchange, span);
-        span.put("llm.request.type", request_type(call));
+        span.put("llm.request.type", request_type(operation));
         put_request(&exchange.request, span);
         let usage = &exchange.usage;
         span.put_some("gen_ai.usage.total_tokens", usage.total_tokens);
@@ -49,7 +49,7 @@ impl Vocabulary for Traceloop {
     fn samples(&self, _exchange: &Exchange, _record: &mut dyn Record) {}
 }
 
-fn put_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
+fn put_request(request: &Request, span: &mut Attributes<'_>) {
     span.put_some("gen_ai.is_streaming", request.stream);
     span.put_some("llm.is_streaming", request.stream);
     span.put_some(
@@ -59,31 +59,28 @@ fn put_request<'a>(request: &'a Request, span: &mut Attributes<'a>) {
     span.put_some("llm.frequency_penalty", request.frequency_penalty);
     span.put_some("llm.presence_penalty", request.presence_penalty);
     span.put_some("llm.top_k", request.top_k);
-    let stop = request.stop_sequences.as_ref();
-    span.put_some(
-        "llm.chat.stop_sequences",
-        stop.map(|stop| stop.iter().map(String::as_str).collect::<Vec<_>>()),
-    );
+    let stop = request.stop_sequences.as_deref().map(gen_ai::texts);
+    span.put_some("llm.chat.stop_sequences", stop.as_deref());
 }
 
-const fn request_type(call: Call) -> &'static str {
-    match call {
-        Call::ChatCompletions
-        | Call::Responses
-        | Call::FetchResponse
-        | Call::Messages
-        | Call::OllamaChat
-        | Call::Realtime => "chat",
-        Call::Completions | Call::OllamaGenerate => "completion",
-        Call::Embeddings | Call::OllamaEmbed => "embedding",
-        Call::Rerank | Call::Score => "rerank",
-        Call::Images
-        | Call::Speech
-        | Call::Transcription
-        | Call::Translation
-        | Call::Moderation
-        | Call::Tokenize
-        | Call::Retrieval => "unknown",
+const fn request_type(operation: Operation) -> &'static str {
+    match operation {
+        Operation::ChatCompletions
+        | Operation::Responses
+        | Operation::FetchResponse
+        | Operation::Messages
+        | Operation::OllamaChat
+        | Operation::Realtime => "chat",
+        Operation::Completions | Operation::OllamaGenerate => "completion",
+        Operation::Embeddings | Operation::OllamaEmbed => "embedding",
+        Operation::Rerank | Operation::Score => "rerank",
+        Operation::Images
+        | Operation::Speech
+        | Operation::Transcription
+        | Operation::Translation
+        | Operation::Moderation
+        | Operation::Tokenize
+        | Operation::Retrieval => "unknown",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Attribute values, borrowed from the exchange they describe.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 
 /// The value of an attribute.
@@ -15,7 +16,7 @@ pub enum Value<'a> {
     /// Yes or no.
     Bool(bool),
     /// Several texts, in order.
-    StrList(Vec<&'a str>),
+    StrList(&'a [&'a str]),
 }
 
 /// A key and its value.
@@ -94,60 +95,74 @@ impl From<bool> for Value<'_> {
     }
 }
 
-impl<'a> From<Vec<&'a str>> for Value<'a> {
-    fn from(texts: Vec<&'a str>) -> Self {
+impl<'a> From<&'a [&'a str]> for Value<'a> {
+    fn from(texts: &'a [&'a str]) -> Self {
         Self::StrList(texts)
     }
 }
 
-/// Attributes of one span, in the order they were put.
-#[derive(Debug, Default)]
-pub struct Attributes<'a>(Vec<Attribute<'a>>);
+/// Takes the attributes of one span, each of which is written as it is put.
+pub struct Attributes<'w> {
+    /// Those of the keys put so far that may come again.
+    once: &'w mut Vec<&'static str>,
+    write: &'w mut dyn FnMut(&Attribute<'_>),
+}
 
-impl<'a> Attributes<'a> {
-    /// An empty list with room for a streamed call in every vocabulary.
+impl<'w> Attributes<'w> {
+    /// Of a span without any yet; `write` is called with each. `keys` is memory, whatever is in it.
     #[must_use]
-    pub fn roomy() -> Self {
-        Self(Vec::with_capacity(80))
+    pub fn new(keys: &'w mut Vec<&'static str>, write: &'w mut dyn FnMut(&Attribute<'_>)) -> Self {
+        keys.clear();
+        Self { once: keys, write }
     }
 
     /// Adds an attribute. The caller sees to it that a key comes once.
-    pub fn put(&mut self, key: &'static str, value: impl Into<Value<'a>>) {
-        self.0.push((key, value.into()));
+    pub fn put<'v>(&mut self, key: &'static str, value: impl Into<Value<'v>>) {
+        (self.write)(&(key, value.into()));
     }
 
     /// Adds an attribute where there is a value.
-    pub fn put_some(&mut self, key: &'static str, value: Option<impl Into<Value<'a>>>) {
+    pub fn put_some<'v>(&mut self, key: &'static str, value: Option<impl Into<Value<'v>>>) {
         if let Some(value) = value {
             self.put(key, value);
         }
     }
 
-    /// Adds an attribute that several vocabularies have with the same meaning, where there is a value and none of them has
-    /// put it before.
-    pub fn put_once(&mut self, key: &'static str, value: Option<impl Into<Value<'a>>>) {
-        if !self.has(key) {
+    /// Adds a list of texts where there are any.
+    pub fn put_list<'v>(&mut self, key: &'static str, mut texts: impl Iterator<Item = &'v str>) {
+        // Most lists are of one text, and need no memory.
+        match (texts.next(), texts.next()) {
+            (None, _) => {}
+            (Some(only), None) => self.put(key, &[only][..]),
+            (Some(first), Some(second)) => {
+                let all: Vec<&str> = [first, second].into_iter().chain(texts).collect();
+                self.put(key, &*all);
+            }
+        }
+    }
+
+    /// Adds an attribute that may come again with the same meaning, as from another vocabulary, where there is a value and it
+    /// is new.
+    pub fn put_once<'v>(&mut self, key: &'static str, value: Option<impl Into<Value<'v>>>) {
+        if value.is_some() && self.is_new(key) {
             self.put_some(key, value);
         }
     }
 
-    /// Whether a key is there already.
-    #[must_use]
-    pub fn has(&self, key: &str) -> bool {
-        self.0.iter().any(|(known, _)| *known == key)
-    }
-
-    /// The attributes in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Attribute<'a>> {
-        self.0.iter()
+    /// Whether a key that may come again comes for the first time. Whoever asks puts it then.
+    pub fn is_new(&mut self, key: &'static str) -> bool {
+        let is_new = !self.once.contains(&key);
+        if is_new {
+            self.once.push(key);
+        }
+        is_new
     }
 }
 
-impl<'a> IntoIterator for Attributes<'a> {
-    type Item = Attribute<'a>;
-    type IntoIter = std::vec::IntoIter<Attribute<'a>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+impl fmt::Debug for Attributes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attributes")
+            .field("once", &self.once)
+            .finish_non_exhaustive()
     }
 }

@@ -2,11 +2,11 @@
 
 use super::super::sample::{self, Recorded, inference_lines};
 use super::*;
-use crate::exchange::Call;
+use crate::exchange::Operation;
 
 /// Attributes of every metric of the sample's call, and those of an OpenAI answer; shortened so that a line is read at a glance.
-const BASE: &str = "gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=gpt-4o gen_ai.response.model=gpt-4o-2024-08-06 server.address=api.openai.com server.port=443";
-const OAI: &str = "openai.response.service_tier=default openai.response.system_fingerprint=fp_1";
+const BASE: &str = "gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=gpt-4o gen_ai.response.model=gpt-4o-2024-08-06 server.address=api.openai.com server.port=443 upstream=main model=gpt-4o";
+const OAI: &str = "openai.response.service_tier=default";
 
 fn samples(exchange: &Exchange) -> Vec<String> {
     let lines = Recorded::lines(&GenAi, exchange).into_iter();
@@ -164,7 +164,7 @@ fn without_usage_there_are_no_token_metrics() {
 #[test]
 fn a_failed_call_has_a_duration_with_its_error() {
     let expected = [
-        "gen_ai.client.inference.duration {gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=gpt-4o server.address=api.openai.com server.port=443 error.type=rate_limit_exceeded} 0.089",
+        "gen_ai.client.inference.duration {gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=gpt-4o server.address=api.openai.com server.port=443 upstream=main model=gpt-4o error.type=rate_limit_exceeded} 0.089",
     ];
     assert_eq!(samples(&sample::rate_limited()), expected);
 }
@@ -186,10 +186,57 @@ fn embeddings_have_attributes_of_their_own() {
 }
 
 #[test]
-fn a_call_that_is_no_inference_has_the_duration_of_an_operation_only() {
-    let base = "gen_ai.operation.name=embeddings gen_ai.provider.name=openai gen_ai.request.model=embed gen_ai.response.model=embed-1 server.address=api.openai.com server.port=443";
+fn embeddings_have_metrics_of_their_own() {
+    let base = "gen_ai.operation.name=embeddings gen_ai.provider.name=openai gen_ai.request.model=embed gen_ai.response.model=embed-1 server.address=api.openai.com server.port=443 upstream=main model=embed";
+    let duration = "gen_ai.client.embeddings.duration";
+    let mut exchange = sample::embeddings();
+    // The conventions have no labels of OpenAI's for these.
+    exchange.response.system_fingerprint = Some("fp_1".into());
+    let expected = [
+        format!("{duration} {{{base}}} 0.089"),
+        format!("gen_ai.client.embeddings.operation.input_tokens {{{base}}} 8"),
+    ];
+    assert_eq!(samples(&exchange), expected);
+    exchange.operation = Some(Operation::OllamaEmbed);
+    exchange.usage = Usage::default();
+    exchange.failure = sample::rate_limited().failure;
+    let expected = [format!(
+        "{duration} {{{base} error.type=rate_limit_exceeded}} 0.089"
+    )];
+    assert_eq!(samples(&exchange), expected);
+}
+
+#[test]
+fn another_call_that_is_no_inference_has_the_duration_of_an_operation_only() {
+    let base = "gen_ai.operation.name=rerank gen_ai.provider.name=openai gen_ai.request.model=embed gen_ai.response.model=embed-1 server.address=api.openai.com server.port=443 upstream=main model=embed";
     let expected = [format!("gen_ai.client.operation.duration {{{base}}} 0.089")];
-    assert_eq!(samples(&sample::embeddings()), expected);
+    let mut exchange = sample::embeddings();
+    exchange.operation = Some(Operation::Rerank);
+    assert_eq!(samples(&exchange), expected);
+}
+
+#[test]
+fn cached_tokens_are_told_apart_by_modality_where_the_provider_does_so() {
+    let mut exchange = sample::unary();
+    exchange.usage.cache_read_input_tokens = Some(9);
+    exchange.usage.text_cache_read_input_tokens = Some(5);
+    exchange.usage.image_cache_read_input_tokens = Some(0);
+    exchange.usage.audio_cache_read_input_tokens = Some(3);
+    let said = inference_lines(&GenAi, &exchange).into_iter();
+    let said: Vec<_> = said.filter(|line| line.contains("cache_read")).collect();
+    let expected = [
+        "gen_ai.usage.cache_read.input_tokens=9",
+        "gen_ai.usage.text.cache_read.input_tokens=5",
+        "gen_ai.usage.image.cache_read.input_tokens=0",
+        "gen_ai.usage.audio.cache_read.input_tokens=3",
+    ];
+    assert_eq!(said, expected);
+    let counted = samples(&exchange).into_iter();
+    let counted: Vec<_> = counted.filter(|line| line.contains("cache_read")).collect();
+    let name = "gen_ai.client.inference.usage.cache_read.input_tokens";
+    let by = |modality, count| format!("{name} {{BASE gen_ai.token.modality={modality}}} {count}");
+    let expected = [by("text", 5), by("audio", 3), by("unknown", 1)];
+    assert_eq!(counted, expected);
 }
 
 #[test]
@@ -201,7 +248,7 @@ fn what_is_no_call_to_a_model_is_not_measured() {
 fn openai_labels_are_for_the_provider_openai() {
     let mut exchange = sample::streamed();
     if let Some(upstream) = &mut exchange.upstream {
-        upstream.provider = "vllm".into();
+        upstream.provider = Some("vllm".into());
     }
     assert!(
         samples(&exchange)
@@ -250,7 +297,7 @@ fn a_breakdown_beyond_the_total_is_not_believed() {
 #[test]
 fn what_the_provider_keeps_is_named_by_its_ids() {
     let mut exchange = sample::unary();
-    exchange.call = Some(Call::FetchResponse);
+    exchange.operation = Some(Operation::FetchResponse);
     exchange.request = Request {
         conversation_id: Some("conv_1".into()),
         previous_response_id: Some("resp_0".into()),
@@ -285,7 +332,7 @@ fn what_the_provider_keeps_is_named_by_its_ids() {
 #[test]
 fn a_response_has_a_status_where_it_may_not_be_over() {
     let mut exchange = sample::unary();
-    exchange.call = Some(Call::Responses);
+    exchange.operation = Some(Operation::Responses);
     let status = |exchange: &Exchange| {
         let lines = inference_lines(&GenAi, exchange);
         lines.into_iter().find(|line| line.contains("status"))

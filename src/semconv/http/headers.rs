@@ -50,17 +50,16 @@ keys![
 ];
 
 /// Puts each field on the SERVER span, once.
-pub(super) fn attributes<'a>(headers: &'a Headers, span: &mut Attributes<'a>) {
+pub(super) fn attributes(headers: &Headers, span: &mut Attributes<'_>) {
     let mut fields = headers.iter().peekable();
-    // A name that came several times came so in a row.
     while let Some((name, value)) = fields.next() {
-        let mut values = vec![value];
-        while let Some((_, value)) = fields.next_if(|(next, _)| *next == name) {
-            values.push(value);
-        }
-        if let Some(key) = key(name).filter(|key| !span.has(key)) {
-            span.put(key, values);
-        }
+        let Some(key) = key(name).filter(|key| span.is_new(key)) else {
+            continue;
+        };
+        // A name that came several times came so in a row.
+        let more = std::iter::from_fn(|| fields.next_if(|(next, _)| *next == name));
+        let more = more.map(|(_, value)| value);
+        span.put_list(key, std::iter::once(value).chain(more));
     }
 }
 

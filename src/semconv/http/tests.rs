@@ -2,6 +2,7 @@
 
 use super::super::sample::{self, Recorded, server_lines};
 use super::*;
+use crate::exchange::Attempt;
 
 const MS: fn(u64) -> std::time::Duration = std::time::Duration::from_millis;
 
@@ -43,8 +44,8 @@ fn an_unknown_path_has_no_route() {
 #[test]
 fn both_sides_are_timed() {
     let expected = [
-        "http.server.request.duration {http.request.method=POST url.scheme=http http.route=/v1/chat/completions http.response.status_code=200 network.protocol.version=1.1} 2.11",
-        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=200} 2.099",
+        "http.server.request.duration {http.request.method=POST url.scheme=http http.route=/v1/chat/completions http.response.status_code=200 network.protocol.version=1.1 upstream=main} 2.11",
+        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=200 upstream=main} 2.099",
     ];
     assert_eq!(samples(&sample::streamed()), expected);
 }
@@ -52,8 +53,8 @@ fn both_sides_are_timed() {
 #[test]
 fn a_4xx_is_an_error_of_the_client_side_only() {
     let expected = [
-        "http.server.request.duration {http.request.method=POST url.scheme=http http.route=/v1/chat/completions http.response.status_code=429 network.protocol.version=1.1} 0.1",
-        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=429 error.type=rate_limit_exceeded} 0.089",
+        "http.server.request.duration {http.request.method=POST url.scheme=http http.route=/v1/chat/completions http.response.status_code=429 network.protocol.version=1.1 upstream=main} 0.1",
+        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=429 upstream=main error.type=rate_limit_exceeded} 0.089",
     ];
     assert_eq!(samples(&sample::rate_limited()), expected);
 }
@@ -71,7 +72,7 @@ fn an_unknown_method_is_other_and_kept_on_the_span() {
         ]
     );
     assert!(samples(&exchange)[0].contains("http.request.method=_OTHER"));
-    assert_eq!(server_span_name(&exchange), "HTTP");
+    assert_eq!(server_span_name(&exchange).concat(), "HTTP");
 }
 
 #[test]
@@ -87,6 +88,23 @@ fn a_broken_upstream_is_an_error_of_both_sides() {
         samples(&exchange)
             .iter()
             .all(|line| line.contains("error.type=stream_truncated"))
+    );
+}
+
+#[test]
+fn a_stream_that_stops_in_good_order_is_no_http_error() {
+    let mut exchange = sample::streamed();
+    exchange.end = End::Unfinished;
+    exchange.failure = Some(crate::exchange::Failure {
+        kind: "stream_truncated".into(),
+        message: String::new(),
+    });
+    assert_eq!(server_error(&exchange), None);
+    assert!(!server_failed(&exchange));
+    let told = samples(&exchange);
+    assert!(
+        told.iter().all(|line| !line.contains("error.type")),
+        "{told:?}"
     );
 }
 
@@ -110,6 +128,7 @@ fn an_error_event_inside_a_200_is_no_http_error() {
 fn our_own_502_is_not_the_upstreams_status() {
     let mut exchange = sample::unary();
     exchange.end = End::Refused;
+    exchange.attempts[0].head = None;
     exchange.attempts[0].status = None;
     exchange.attempts[0].error = Some("connection_refused");
     exchange.http.status = Some(502);
@@ -128,32 +147,67 @@ fn our_own_502_is_not_the_upstreams_status() {
 fn each_attempt_is_a_request_of_its_own() {
     let exchange = sample::repeated();
     let expected = [
-        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=400 error.type=400} 0.013",
-        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=200} 2.085",
+        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=400 upstream=main error.type=400} 0.013",
+        "http.client.request.duration {http.request.method=POST server.address=api.openai.com server.port=443 http.response.status_code=200 upstream=main} 2.085",
     ];
     assert_eq!(samples(&exchange)[1..], expected);
 
-    let attempt = |at| {
-        let mut span = Attributes::default();
-        attempt(&exchange, at, &mut span);
-        span.into_iter()
-            .map(|(key, value)| format!("{key}={value:?}"))
-            .collect::<Vec<_>>()
-    };
+    let attempt = |at| sample::attribute_lines(|span| attempt(&exchange, at, span));
     let refused = attempt(0);
-    assert!(refused.contains(&r#"error.type=Str("400")"#.to_owned()));
+    assert!(refused.contains(&"error.type=400".to_owned()));
     assert!(!refused.iter().any(|line| line.contains("resend_count")));
     let answered = attempt(1);
-    assert!(answered.contains(&"http.request.resend_count=Int(1)".to_owned()));
+    assert!(answered.contains(&"http.request.resend_count=1".to_owned()));
     assert!(!answered.iter().any(|line| line.contains("error.type")));
+}
+
+#[test]
+fn each_attempt_has_its_own_endpoint() {
+    let mut exchange = sample::repeated();
+    exchange.attempts[1].endpoint = Endpoint {
+        address: "10.0.0.2".into(),
+        port: 8000,
+    };
+    exchange.follow_attempt();
+    let lines = samples(&exchange);
+    assert!(
+        lines[1].contains("server.address=api.openai.com server.port=443"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[2].contains("server.address=10.0.0.2 server.port=8000"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn an_attempt_that_our_own_limit_ended_is_a_failed_request_too() {
+    let mut exchange = sample::unary();
+    exchange.end = End::Rejected;
+    exchange.http.status = Some(503);
+    exchange.attempts[0].status = None;
+    exchange.attempts[0].error = Some("limit_reached");
+    let client = &samples(&exchange)[1];
+    assert!(
+        client.starts_with("http.client.request.duration")
+            && client.contains("error.type=limit_reached"),
+        "{client}"
+    );
 }
 
 #[test]
 fn a_repeat_that_found_no_upstream_leaves_the_first_answer() {
     let mut exchange = sample::repeated();
-    exchange.attempts[1].status = None;
-    exchange.attempts[1].error = Some("connection_refused");
-    exchange.attempts[1].ended = Some(MS(30));
+    let unanswered = Attempt {
+        head: None,
+        status: None,
+        error: Some("connection_refused"),
+        end: Some(MS(30)),
+        ..exchange.attempts[1].clone()
+    };
+    exchange.attempts[0].end = None;
+    exchange.attempts[1] = unanswered;
+    exchange.end_attempts();
     exchange.http.status = Some(400);
     let kinds = [attempt_error(&exchange, 0), attempt_error(&exchange, 1)];
     assert_eq!(
@@ -163,10 +217,45 @@ fn a_repeat_that_found_no_upstream_leaves_the_first_answer() {
             Some("connection_refused".to_owned())
         ]
     );
-    assert_eq!(
-        [exchange.attempt_end(0), exchange.attempt_end(1)],
-        [MS(2110), MS(30)]
-    );
+    let ends: Vec<_> = exchange
+        .attempts
+        .iter()
+        .map(|attempt| attempt.end)
+        .collect();
+    assert_eq!(ends, [Some(MS(2110)), Some(MS(30))]);
+}
+
+#[test]
+fn a_request_that_we_turned_away_has_our_word_for_it_and_fails_its_span_by_its_status() {
+    let mut exchange = sample::plain();
+    exchange.attempts.clear();
+    exchange.end = End::Rejected;
+    for (kind, status, failed) in [("no_route", 404, false), ("limit_reached", 503, true)] {
+        exchange.http.status = Some(status);
+        exchange.failure = Some(crate::exchange::Failure {
+            kind: kind.into(),
+            message: String::new(),
+        });
+        let line = format!("error.type={kind}");
+        assert!(server_lines(&Http, &exchange).contains(&line), "{kind}");
+        assert!(samples(&exchange)[0].contains(&line), "{kind}");
+        assert_eq!(server_failed(&exchange), failed, "{kind}");
+    }
+}
+
+#[test]
+fn of_what_is_no_request_nothing_is_made_up() {
+    let mut exchange = Exchange::begin(std::time::SystemTime::UNIX_EPOCH);
+    exchange.end = End::Rejected;
+    exchange.http.scheme = "http";
+    exchange.http.status = Some(400);
+    let expected = [
+        "http.request.method=_OTHER",
+        "url.scheme=http",
+        "http.response.status_code=400",
+    ];
+    assert_eq!(server_lines(&Http, &exchange), expected);
+    assert_eq!(server_span_name(&exchange).concat(), "HTTP");
 }
 
 #[test]

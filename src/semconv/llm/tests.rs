@@ -64,13 +64,13 @@ fn a_streamed_call_gives_every_metric() {
     let expected = [
         "llm.requests {model=gpt-4o upstream=main} 1",
         "llm.error.rate {model=gpt-4o upstream=main} 0.0",
+        "llm.request.duration {model=gpt-4o upstream=main} 2.09",
         "llm.tokens.prompt {model=gpt-4o upstream=main} 12",
         "llm.tokens.completion {model=gpt-4o upstream=main} 5",
         "llm.stream.first_token_latency {model=gpt-4o upstream=main} 0.05",
         "llm.tokens.total {model=gpt-4o upstream=main token.type=prompt} 12",
         "llm.tokens.total {model=gpt-4o upstream=main token.type=completion} 5",
         "gen_ai.tool.calls {model=gpt-4o upstream=main tool.name=get_weather} 1",
-        "llm.request.duration {model=gpt-4o upstream=main} 2.09",
     ];
     assert_eq!(samples(&sample::streamed()), expected);
 }
@@ -80,19 +80,18 @@ fn a_client_that_left_is_no_error() {
     let expected = [
         "llm.requests {model=gpt-4o upstream=main} 1",
         "llm.error.rate {model=gpt-4o upstream=main} 0.0",
+        "llm.request.duration {model=gpt-4o upstream=main} 2.1",
         "llm.stream.first_token_latency {model=gpt-4o upstream=main} 0.05",
         "gen_ai.tool.calls {model=gpt-4o upstream=main tool.name=get_weather} 1",
-        "llm.request.duration {model=gpt-4o upstream=main} 2.1",
     ];
     assert_eq!(samples(&sample::client_left()), expected);
 }
 
 #[test]
-fn a_failed_call_counts_as_an_error() {
+fn a_failed_call_counts_as_an_error_and_has_no_duration() {
     let expected = [
         "llm.requests {model=gpt-4o upstream=main} 1",
         "llm.error.rate {model=gpt-4o upstream=main} 1.0",
-        "llm.request.duration {model=gpt-4o upstream=main error.type=rate_limit_exceeded} 0.09",
         "llm.errors {model=gpt-4o upstream=main error.type=rate_limit_exceeded} 1",
     ];
     assert_eq!(samples(&sample::rate_limited()), expected);
@@ -138,6 +137,6 @@ fn tools_of_a_fetched_response_were_counted_when_they_were_asked_for() {
             .count()
     };
     assert_eq!(calls(&exchange), 1);
-    exchange.call = Some(Call::FetchResponse);
+    exchange.operation = Some(Operation::FetchResponse);
     assert_eq!(calls(&exchange), 0);
 }

@@ -43,7 +43,7 @@ fn a_conversation_is_a_session() {
 #[test]
 fn an_embedding_names_its_model_where_its_kind_has_it() {
     let mut exchange = sample::unary();
-    exchange.call = Some(Call::Embeddings);
+    exchange.operation = Some(Operation::Embeddings);
     exchange.response.model = None;
     exchange.request = Request {
         model: Some("text-embedding-3-small".into()),
@@ -63,18 +63,18 @@ fn an_embedding_names_its_model_where_its_kind_has_it() {
 #[test]
 fn each_kind_of_call_has_a_kind_of_span() {
     let mut exchange = sample::unary();
-    for (call, kind) in [
-        (Call::Completions, "LLM"),
-        (Call::Rerank, "RERANKER"),
-        (Call::Retrieval, "RETRIEVER"),
-        (Call::Moderation, "GUARDRAIL"),
-        (Call::Tokenize, "CHAIN"),
+    for (operation, kind) in [
+        (Operation::Completions, "LLM"),
+        (Operation::Rerank, "RERANKER"),
+        (Operation::Retrieval, "RETRIEVER"),
+        (Operation::Moderation, "GUARDRAIL"),
+        (Operation::Tokenize, "CHAIN"),
     ] {
-        exchange.call = Some(call);
+        exchange.operation = Some(operation);
         let lines = inference_lines(&OpenInference, &exchange);
         assert_eq!(lines[0], format!("openinference.span.kind={kind}"));
         let of_llm = lines.iter().any(|line| line.starts_with("llm.provider="));
-        assert_eq!(of_llm, kind == "LLM", "{call:?}");
+        assert_eq!(of_llm, kind == "LLM", "{operation:?}");
     }
 }
 
@@ -88,7 +88,7 @@ fn the_span_above_a_call_is_a_link_of_a_chain() {
 #[test]
 fn providers_and_systems_have_the_values_of_the_specification() {
     let mut exchange = sample::unary();
-    exchange.call = Some(Call::Messages);
+    exchange.operation = Some(Operation::Messages);
     for (provider, expected) in [
         ("azure.ai.openai", "azure"),
         ("aws.bedrock", "aws"),
@@ -98,7 +98,7 @@ fn providers_and_systems_have_the_values_of_the_specification() {
         ("x_ai", "xai"),
         ("vllm", "vllm"),
     ] {
-        exchange.upstream.as_mut().unwrap().provider = provider.into();
+        exchange.upstream.as_mut().unwrap().provider = Some(provider.into());
         let lines = inference_lines(&OpenInference, &exchange);
         assert_eq!(lines[1], format!("llm.provider={expected}"));
         assert_eq!(lines[2], "llm.system=anthropic");

@@ -1,6 +1,7 @@
-//! What an upstream says of itself: how long its parts of the work took, and what is left of its limits.
+//! What an upstream says of itself: how long its parts of the work took, and what is left of its limits; and how long its
+//! connections had to be waited for.
 //!
-//! The times are by the upstream's clock. The `streamgauge.time_to_*` are by ours; what a time to first token has beyond queue and
+//! The times that it says are by the upstream's clock. The `streamgauge.time_to_*` are by ours; what a time to first token has beyond queue and
 //! prefill is the network's and the server's front end's.
 
 use super::{BASE, KIND};
@@ -34,6 +35,14 @@ pub(super) static RATE_LIMIT_REMAINING: Metric = Metric {
     exemplars: false,
 };
 
+pub(super) static WAIT: Metric = Metric {
+    name: "streamgauge.upstream.wait",
+    unit: "s",
+    description: "Time that a request waited for others to be done with the connections to the upstream.",
+    kind: Kind::Histogram(buckets::SERVER_TIME),
+    exemplars: true,
+};
+
 const fn time(name: &'static str, description: &'static str) -> Metric {
     Metric {
         name,
@@ -49,6 +58,7 @@ pub(super) fn attributes(exchange: &Exchange, span: &mut Attributes<'_>) {
     for (metric, time) in times(&exchange.response.server_times) {
         span.put_some(metric.name, time);
     }
+    span.put_some(WAIT.name, exchange.waited());
 }
 
 /// Records what is left of each limit.
@@ -66,6 +76,13 @@ const fn limit_name(limited: Limited) -> &'static str {
         Limited::Tokens => "tokens",
         Limited::InputTokens => "input_tokens",
         Limited::OutputTokens => "output_tokens",
+    }
+}
+
+/// Records how long connections were waited for; nothing where they were not.
+pub(super) fn record_wait(exchange: &Exchange, record: &mut dyn Record) {
+    if let Some(waited) = exchange.waited() {
+        record.record(&BASE, None, &[Some(WAIT.sample(waited))]);
     }
 }
 
@@ -91,6 +108,7 @@ fn times(times: &ServerTimes) -> [(&'static Metric, Option<Duration>); 4] {
 
 #[cfg(test)]
 mod tests {
+    use super::WAIT;
     use crate::exchange::ServerTimes;
     use crate::semconv::own::Own;
     use crate::semconv::sample::{self, Recorded, inference_lines};
@@ -119,9 +137,28 @@ mod tests {
         assert_eq!(
             about_times(Recorded::lines(&Own, &exchange)),
             [
-                "streamgauge.upstream.queue_time {streamgauge.upstream.name=main} 0.0",
-                "streamgauge.upstream.decode_time {streamgauge.upstream.name=main} 1.5",
+                "streamgauge.upstream.queue_time {upstream=main} 0.0",
+                "streamgauge.upstream.decode_time {upstream=main} 1.5",
             ]
+        );
+    }
+
+    #[test]
+    fn a_wait_for_connections_is_there_where_there_was_one() {
+        let mut exchange = sample::unary();
+        let about = |lines: Vec<String>| -> Vec<String> {
+            let is_it = |line: &String| line.contains(WAIT.name);
+            lines.into_iter().filter(is_it).collect()
+        };
+        assert_eq!(about(Recorded::lines(&Own, &exchange)), [""; 0]);
+        exchange.attempts[0].waited = Some(Duration::from_millis(1500));
+        assert_eq!(
+            about(Recorded::lines(&Own, &exchange)),
+            ["streamgauge.upstream.wait {upstream=main} 1.5"]
+        );
+        assert_eq!(
+            about(inference_lines(&Own, &exchange)),
+            ["streamgauge.upstream.wait=1.5"]
         );
     }
 }

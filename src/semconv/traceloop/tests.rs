@@ -6,8 +6,7 @@ use super::*;
 #[test]
 fn a_streamed_call_has_the_older_names_beside_the_shared_ones() {
     let exchange = sample::streamed();
-    let mut shared = Attributes::default();
-    gen_ai::shared(&exchange, &mut shared);
+    let shared = sample::attribute_lines(|span| gen_ai::shared(&exchange, span));
     let lines = inference_lines(&Traceloop, &exchange);
     let expected = [
         "gen_ai.system=openai",
@@ -29,7 +28,7 @@ fn a_streamed_call_has_the_older_names_beside_the_shared_ones() {
         "gen_ai.usage.cache_creation_input_tokens=4",
         "gen_ai.usage.cache_creation.input_tokens=4",
     ];
-    assert_eq!(lines[shared.iter().len()..], expected);
+    assert_eq!(lines[shared.len()..], expected);
 }
 
 #[test]
