@@ -1,0 +1,230 @@
+//! Works out what an exchange costs.
+//!
+//! The price is that of the model and the tier that the response names, not of what was asked for. A model without a price is
+//! counted as such, never as free.
+
+use std::collections::HashMap;
+use std::iter;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::{Finished, Stage};
+use crate::exchange::{Cost, Exchange, Price, Unpriced, Usage};
+use crate::prices::{Catalogue, Counts, Entry, OwnPrices, Wanted};
+
+/// What prices are worked out from, beside the catalogue that comes with the program.
+#[derive(Debug, Clone, Default)]
+pub struct PriceConfig {
+    /// The file that the user's own prices were read from.
+    pub file: Option<PathBuf>,
+    /// The user's own prices.
+    pub own: Arc<OwnPrices>,
+    /// What is known of each upstream, by its name.
+    pub upstreams: HashMap<Arc<str>, PricedUpstream>,
+}
+
+/// What is known of an upstream that its prices depend on.
+#[derive(Debug, Clone, Default)]
+pub struct PricedUpstream {
+    /// Its base URL, of which the catalogue may know the provider.
+    pub url: String,
+    /// The host of that.
+    pub host: String,
+    /// Its provider by the conventions' name, where the catalogue does not know the URL.
+    pub provider: Option<Arc<str>>,
+}
+
+/// Sets what an exchange costs.
+pub(super) struct PriceStage {
+    config: PriceConfig,
+    /// Models that were looked up, by upstream, its host, and name, with their prices where they have any.
+    found: HashMap<(Arc<str>, Arc<str>), Names>,
+}
+
+/// Models of an upstream that were looked up.
+type Names = HashMap<Box<str>, Option<Entry>>;
+
+/// Most names of models of an upstream that are remembered: clients can invent any.
+const NAMES_MAX: usize = 1024;
+
+impl PriceStage {
+    pub(super) fn new(config: PriceConfig) -> Self {
+        Self {
+            config,
+            found: HashMap::new(),
+        }
+    }
+
+    /// What a model of an upstream costs.
+    fn entry(&mut self, place: (Arc<str>, Arc<str>), model: &str) -> Option<Entry> {
+        let known = self.found.get(&place).and_then(|names| names.get(model));
+        if let Some(entry) = known {
+            return entry.clone();
+        }
+        let (upstream, host) = &place;
+        let entry = self.look_up(upstream, host, model);
+        let names = self.found.entry(place).or_default();
+        if names.len() == NAMES_MAX {
+            names.clear();
+        }
+        names.insert(model.into(), entry.clone());
+        entry
+    }
+
+    fn look_up(&self, upstream: &str, host: &str, model: &str) -> Option<Entry> {
+        let known = self.config.upstreams.get(upstream);
+        // A captured call may have gone elsewhere.
+        let known = known.filter(|known| known.host == host);
+        let provider = known.and_then(|known| known.provider.as_deref());
+        let elsewhere = format!("https://{host}/");
+        let by_url = Wanted {
+            upstream: Some(upstream),
+            provider: None,
+            url: Some(known.map_or(&*elsewhere, |known| &*known.url)),
+            model,
+        };
+        let by_name = Wanted {
+            provider: provider.map(catalogue_name),
+            url: None,
+            ..by_url
+        };
+        // The name of a model alone says nothing of who runs it.
+        let by_name = provider.map(|_| by_name);
+        let mut ways = iter::once(&by_url).chain(&by_name);
+        ways.find_map(|way| Catalogue::bundled().find(&self.config.own, way).ok())
+    }
+
+    fn price(&mut self, exchange: &Exchange) -> Option<Price> {
+        let catalogue = Catalogue::bundled();
+        let usage = &exchange.usage;
+        let estimate = estimate(usage);
+        let mut counts = counts_of(estimate.as_ref().unwrap_or(usage), catalogue);
+        if counts.is_empty() {
+            return None;
+        }
+        let (_, upstream) = exchange.model_call()?;
+        let response = &exchange.response;
+
+        // An upstream may answer with a name of its own for the model.
+        let models = [response.model.as_deref(), exchange.request.model.as_deref()];
+        let mut models = models.into_iter().flatten();
+        let place = (
+            Arc::clone(&upstream.name),
+            Arc::clone(&exchange.endpoint.as_ref()?.address),
+        );
+        let Some(entry) = models.find_map(|model| self.entry(place.clone(), model)) else {
+            return Some(Price::Unknown(Unpriced::Model));
+        };
+        if entry.is_own() {
+            let seconds = exchange.times.end.saturating_sub(exchange.issued());
+            set(&mut counts, catalogue, "gpu_seconds", seconds_of(seconds));
+        }
+        let tier = response
+            .service_tier
+            .as_deref()
+            .map(|tier| ("service_tier", tier));
+        let context = tier.as_slice();
+        let Ok(amounts) = entry.amounts(&counts, exchange.started_at, context) else {
+            return Some(Price::Unknown(Unpriced::Usage));
+        };
+        Some(Price::Known(Cost {
+            input: amounts.input,
+            output: amounts.output,
+            total: amounts.total,
+            entry: Arc::clone(entry.name()),
+            since: entry.since(exchange.started_at),
+            estimated: estimate.is_some(),
+        }))
+    }
+}
+
+impl Stage for PriceStage {
+    fn name(&self) -> &'static str {
+        "price"
+    }
+
+    fn run(&mut self, finished: &mut Finished) {
+        finished.exchange.price = self.price(&finished.exchange);
+    }
+}
+
+/// What the catalogue calls a provider that the conventions have a name for.
+fn catalogue_name(provider: &str) -> &str {
+    match provider {
+        "azure.ai.openai" | "azure.ai.inference" => "azure",
+        "aws.bedrock" => "aws",
+        "gcp.gemini" | "gcp.vertex_ai" | "gcp.gen_ai" => "google",
+        "mistral_ai" => "mistral",
+        "moonshot_ai" => "moonshotai",
+        "x_ai" => "x-ai",
+        other => other,
+    }
+}
+
+/// Usage as it was counted by us.
+fn estimate(usage: &Usage) -> Option<Usage> {
+    let estimate = usage.estimate;
+    estimate.is_there().then(|| Usage {
+        input_tokens: estimate.input_tokens,
+        output_tokens: estimate.output_tokens,
+        ..Usage::default()
+    })
+}
+
+fn seconds_of(time: std::time::Duration) -> Decimal {
+    Decimal::new(i64::try_from(time.as_micros()).unwrap_or(i64::MAX), 6)
+}
+
+fn set(counts: &mut Counts, catalogue: &Catalogue, unit: &str, amount: Decimal) {
+    // A unit that the catalogue does not have has no price in it either.
+    let _ = catalogue.count(counts, unit, amount);
+}
+
+/// What was used, in the units of the catalogue.
+#[must_use]
+pub fn counts_of(usage: &Usage, catalogue: &Catalogue) -> Counts {
+    let seconds = usage.audio_input_duration.map(seconds_of);
+    let count = |count: Option<u64>| count.map(Decimal::from);
+    let amounts = [
+        ("input_tokens", count(usage.input_tokens)),
+        ("output_tokens", count(usage.output_tokens)),
+        ("cache_read_tokens", count(usage.cache_read_input_tokens)),
+        ("cache_write_tokens", count(usage.cache_write_input_tokens)),
+        (
+            "output_reasoning_tokens",
+            count(usage.reasoning_output_tokens),
+        ),
+        ("input_audio_tokens", count(usage.audio_input_tokens)),
+        ("output_audio_tokens", count(usage.audio_output_tokens)),
+        ("input_text_tokens", count(usage.text_input_tokens)),
+        ("output_text_tokens", count(usage.text_output_tokens)),
+        ("input_image_tokens", count(usage.image_input_tokens)),
+        ("output_image_tokens", count(usage.image_output_tokens)),
+        (
+            "cache_text_read_tokens",
+            count(usage.text_cache_read_input_tokens),
+        ),
+        (
+            "cache_image_read_tokens",
+            count(usage.image_cache_read_input_tokens),
+        ),
+        (
+            "cache_audio_read_tokens",
+            count(usage.audio_cache_read_input_tokens),
+        ),
+        ("audio_seconds", seconds),
+        ("input_audio_seconds", seconds),
+    ];
+    let mut counts = Counts::default();
+    for (unit, amount) in amounts {
+        if let Some(amount) = amount {
+            set(&mut counts, catalogue, unit, amount);
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests;

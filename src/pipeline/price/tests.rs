@@ -1,0 +1,137 @@
+use super::*;
+use crate::exchange::{Endpoint, Estimate, Operation, Upstream};
+use std::time::{Duration, SystemTime};
+
+/// A stage that knows OpenAI, and a server of the user's own with a price by time.
+fn stage() -> PriceStage {
+    let own = "[[price]]\nmodel = \"mine-*\"\nusd = { gpu_second = 0.5 }\n";
+    let upstream = |url: &str, provider: Option<&str>| PricedUpstream {
+        url: url.to_owned(),
+        host: url.split(['/', ':']).nth(3).unwrap().to_owned(),
+        provider: provider.map(Arc::from),
+    };
+    PriceStage::new(PriceConfig {
+        file: None,
+        own: Catalogue::bundled().read_own(own).unwrap().into(),
+        upstreams: HashMap::from([
+            ("openai".into(), upstream("https://api.openai.com/v1", None)),
+            (
+                "gateway".into(),
+                upstream("http://gateway/v1", Some("openai")),
+            ),
+            ("vllm".into(), upstream("http://vllm:8000/v1", None)),
+        ]),
+    })
+}
+
+/// A call of two seconds with a million tokens each way.
+fn call(upstream: &str, model: &str) -> Exchange {
+    let million = Some(1_000_000);
+    let begun = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_132_800);
+    let mut exchange = Exchange::begin(begun);
+    exchange.operation = Some(Operation::ChatCompletions);
+    exchange.upstream = Some(Upstream {
+        name: upstream.into(),
+        provider: None,
+    });
+    let hosts = [
+        ("openai", "api.openai.com"),
+        ("gateway", "gateway"),
+        ("vllm", "vllm"),
+    ];
+    let host = hosts.iter().find(|(name, _)| *name == upstream).unwrap().1;
+    exchange.endpoint = Some(Endpoint {
+        address: host.into(),
+        port: 443,
+    });
+    exchange.request.model = Some("asked".to_owned());
+    exchange.response.model = Some(model.to_owned());
+    exchange.usage = Usage {
+        input_tokens: million,
+        output_tokens: million,
+        ..Usage::default()
+    };
+    exchange.times.end = Duration::from_secs(2);
+    exchange
+}
+
+fn usd(exchange: &Exchange) -> Result<String, Unpriced> {
+    match stage().price(exchange).unwrap() {
+        Price::Known(cost) => Ok(cost.total.normalize().to_string()),
+        Price::Unknown(why) => Err(why),
+    }
+}
+
+#[test]
+fn the_price_is_that_of_the_upstream_and_of_the_model_that_answered() {
+    assert_eq!(usd(&call("openai", "gpt-4o")).as_deref(), Ok("12.5"));
+    assert_eq!(usd(&call("gateway", "gpt-4o")).as_deref(), Ok("12.5"));
+    assert_eq!(usd(&call("vllm", "gpt-4o")), Err(Unpriced::Model));
+    assert_eq!(usd(&call("openai", "nobody-knows")), Err(Unpriced::Model));
+    let asked = Exchange {
+        request: crate::exchange::Request {
+            model: Some("gpt-4o".to_owned()),
+            ..Default::default()
+        },
+        ..call("openai", "a-name-of-its-own")
+    };
+    assert_eq!(usd(&asked).as_deref(), Ok("12.5"));
+}
+
+#[test]
+fn a_captured_call_that_went_elsewhere_has_the_price_of_there() {
+    let mut elsewhere = call("openai", "gpt-4o");
+    elsewhere.endpoint.as_mut().unwrap().address = "127.0.0.1".into();
+    assert_eq!(usd(&elsewhere), Err(Unpriced::Model));
+    elsewhere.endpoint.as_mut().unwrap().address = "api.groq.com".into();
+    elsewhere.response.model = Some("llama-3.1-8b-instant".to_owned());
+    assert!(usd(&elsewhere).is_ok());
+}
+
+#[test]
+fn the_tier_of_the_response_decides() {
+    let mut flex = call("openai", "o3");
+    assert_eq!(usd(&flex).as_deref(), Ok("10"));
+    flex.response.service_tier = Some("flex".to_owned());
+    assert_eq!(usd(&flex).as_deref(), Ok("5"));
+}
+
+#[test]
+fn a_machine_of_ones_own_is_paid_by_time() {
+    assert_eq!(usd(&call("vllm", "mine-7b")).as_deref(), Ok("1"));
+}
+
+#[test]
+fn tokens_that_were_counted_here_cost_something_apart() {
+    let mut counted = call("openai", "gpt-4o");
+    counted.usage = Usage {
+        estimate: Estimate {
+            input_tokens: Some(1_000_000),
+            output_tokens: None,
+        },
+        ..Usage::default()
+    };
+    let price = stage().price(&counted).unwrap();
+    assert_eq!(price.known().unwrap().total, Decimal::new(25, 1));
+    assert!(price.known().unwrap().estimated);
+    assert_eq!(price.reported(), None);
+}
+
+#[test]
+fn a_usage_that_contradicts_itself_has_no_price_and_one_that_is_not_there_none_to_have() {
+    let mut odd = call("openai", "gpt-4o");
+    odd.usage.cache_read_input_tokens = Some(2_000_000);
+    assert_eq!(usd(&odd), Err(Unpriced::Usage));
+    odd.usage = Usage::default();
+    assert_eq!(stage().price(&odd), None);
+}
+
+#[test]
+fn names_that_clients_invent_are_remembered_up_to_a_bound() {
+    let mut stage = stage();
+    for number in 0..=NAMES_MAX {
+        stage.price(&call("openai", &format!("invented-{number}")));
+    }
+    let remembered: usize = stage.found.values().map(HashMap::len).sum();
+    assert!(remembered <= NAMES_MAX, "{remembered}");
+}
