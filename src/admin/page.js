@@ -6,6 +6,7 @@ const ends = {
   done: "done",
   finish_without_done: "no [DONE]",
   done_without_finish: "no finish reason",
+  http_error: "HTTP error",
   error_event: "error event",
   cut: "upstream cut",
   client_left: "client left",
@@ -13,7 +14,7 @@ const ends = {
   refused: "refused",
   rejected: "rejected",
 };
-const failures = new Set(["error_event", "cut", "timeout", "refused", "rejected"]);
+const failures = new Set(["http_error", "error_event", "cut", "timeout", "refused", "rejected"]);
 
 function duration(ms) {
   if (ms === null) return "";
@@ -57,14 +58,25 @@ function empty(columns, text, code) {
 }
 
 function began(e) {
-  return row(cell(`${e.method} ${e.path}`, "text", e.path), cell(duration(e.age_ms), "number"));
+  const request = `${e.method} ${e.path}`;
+  const state = !e.answered ? "waiting" : e.chunks ? "generating" : "answered";
+  return row(
+    cell(e.model ?? request, e.model ? "text" : "text quiet", request),
+    cell(e.upstream ?? "", "quiet"),
+    cell(state, state === "waiting" ? "odd" : "quiet"),
+    cell(duration(e.time_to_first_token_ms), "number"),
+    cell(count(e.chunks), "number"),
+    cell(duration(e.since_last_output_ms), "number"),
+    cell(duration(e.age_ms), "number"),
+  );
 }
 
 function ended(e) {
-  const request = `${e.method} ${e.path}`;
+  // What came in place of a request has neither.
+  const request = e.method ? `${e.method} ${e.path}` : "(no request)";
   const good = e.status !== null && e.status < 400;
   const end = ends[e.end] ?? e.end;
-  const story = !e.error ? end : e.end === "done" ? e.error : `${end} · ${e.error}`;
+  const story = !e.error ? end : e.end === "http_error" ? e.error : `${end} · ${e.error}`;
   const kind = e.error || failures.has(e.end) ? "bad" : e.end === "done" ? "quiet" : "odd";
   return row(
     cell(clock(e.started_at_ms), "quiet"),
@@ -86,7 +98,7 @@ function show(facts) {
   byId("finished-count").textContent = facts.finished_count
     ? `newest ${facts.recent.length} of ${count(facts.finished_count)}` : "";
   const open = facts.in_flight.map(began);
-  byId("in-flight").replaceChildren(...(open.length ? open : [empty(2, "Nothing at the moment.")]));
+  byId("in-flight").replaceChildren(...(open.length ? open : [empty(7, "Nothing at the moment.")]));
   const recent = facts.recent.map(ended);
   const hint = "No exchange yet. Point a client here: ";
   byId("recent").replaceChildren(
