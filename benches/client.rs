@@ -8,6 +8,7 @@ mod support;
 
 use std::cell::Cell;
 use std::error::Error;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::client::legacy::Client as Pooled;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use streamgauge::http1::{self as own, Pool};
-use streamgauge::message;
+use streamgauge::http1::{self as own, Keep, Pool, Trust};
+use streamgauge::message::{self, HttpBody};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
@@ -39,6 +40,10 @@ const THIS_THREAD: &str = "/proc/thread-self/schedstat";
 const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(500);
 const WINDOW: Duration = Duration::from_secs(2);
+const KEEP: Keep = Keep {
+    idle: Duration::from_secs(60),
+    connections: 64,
+};
 const CLIENTS: [&str; 4] = ["reqwest", "hyper-util pooled", "hyper connection", "own"];
 
 /// What is done, how often at once, and what is counted.
@@ -125,7 +130,7 @@ async fn cost(work: &Work, client: usize, upstream: &Upstream) -> Result<f64> {
             0 => Lane::Reqwest(reqwest.clone()),
             1 => Lane::Pooled(Box::new(pooled.clone())),
             2 => Lane::Connection(connect(upstream).await?),
-            _ => Lane::Own(upstream.address, Pool::new(Duration::from_secs(60))),
+            _ => Lane::Own(upstream.address, Pool::new(KEEP, Trust::new("up"))),
         };
         running.push(tokio::task::spawn_local(plan.run(lane)));
     }
@@ -212,8 +217,10 @@ impl Plan {
                         None => own::Connection::new(stream(*address).await?),
                     };
                     let request = message::Request::from(self.request());
-                    let response = connection.send(Box::new(request), pool).await?;
-                    self.read(response.into()).await?;
+                    let mut sent = connection.send(Box::new(request), pool, false);
+                    let answered = poll_fn(|cx| sent.poll_response(cx)).await;
+                    let response = answered.map_err(|unanswered| unanswered.error)?;
+                    self.read(response.map(HttpBody).into()).await?;
                 }
             }
         }

@@ -2,36 +2,43 @@
 //! are those of production (metrics, spans up to the bytes of an export, the live page), but for the sending.
 //!
 //! `cargo bench --bench observe` prints a Markdown table: CPU time, allocations and bytes allocated for each unary
-//! exchange and for each chunk of a stream, over all threads. Allocations do not depend on the machine. `-- unary` or
-//! `-- stream` and a number do that many of one kind and nothing else, for callgrind.
+//! exchange and for each chunk of a stream, over all threads. Allocations do not depend on the machine. A second table
+//! has what thousands of series cost: memory for each, and the CPU time of one scrape and of one push. `-- unary` or
+//! `-- stream` and a number do that many of one kind and nothing else, for callgrind; `-- series` and a number make
+//! series of that many models and scrape them.
 #![expect(clippy::print_stdout, reason = "the table is what the bench is for")]
 
 use std::alloc::System;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Version};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::Sampler;
+use prost::Message as _;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use streamgauge::exchange::Trace;
-use streamgauge::message::Fields;
-use streamgauge::observe::{BeginTrace, Config, Observe};
-use streamgauge::otel::Tracing;
+use streamgauge::message::{Fields, Target};
+use streamgauge::observe::{Observe, ObserveConfig};
+use streamgauge::otel::{Batch, Buckets, Propagator, Spans, Temporality, Tracing};
+use streamgauge::pipeline::{Pipeline, PipelineConfig};
 use streamgauge::semconv;
 use streamgauge::sink::Sink;
 use streamgauge::sink::live::Live;
-use streamgauge::sink::metrics::{self, Metrics};
-use streamgauge::sink::traces::{self, Batching, Traces};
-use streamgauge::tee::{Close, Closing, Event, Instant, Open, RequestHead, UpstreamName, Verdict};
+use streamgauge::sink::metrics::{Metrics, MetricsConfig, Pushing};
+use streamgauge::sink::traces::{Traces, TracesConfig};
+use streamgauge::tap::{
+    Close, Closing, Event, Forwarded, Instant, Open, RequestHead, UpstreamName, Verdict, Why,
+};
 
 mod support;
 
 use support::chat::{self, Answer};
-use support::cpu::Cpu;
+use support::cpu::{self, Cpu};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -41,56 +48,78 @@ const CHUNKS: usize = 1000;
 /// Exchanges in flight at once, fewer than would overflow the queue of spans.
 const AT_ONCE: usize = 64;
 
+/// Longer than a run takes.
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// The observer and what it reports to.
 struct Rig {
     observe: Observe,
+    metrics: Arc<Metrics>,
+    /// The requests that are pushed.
+    pushed: Receiver<Vec<u8>>,
     traces: Arc<Traces>,
     upstream: Arc<UpstreamName>,
     fields: Fields,
 }
 
 impl Rig {
-    fn new() -> Self {
+    /// Pushes metrics every so often.
+    fn new(push_interval: Duration) -> Self {
         let resource = Resource::builder().with_service_name("bench").build();
-        let metrics = Arc::new(Metrics::new(&metrics::Config::default(), resource.clone()));
-        let vocabularies = semconv::DEFAULTS
-            .into_iter()
-            .filter_map(semconv::named)
-            .collect();
-        let config = traces::Config {
+        let (tell, pushed) = channel();
+        let pushing = Pushing {
+            interval: push_interval,
+            temporality: Temporality::Cumulative,
+            buckets: Buckets::Explicit,
+            export: move |request: Vec<u8>| {
+                tell.send(request)?;
+                Ok(0)
+            },
+        };
+        let config = MetricsConfig {
+            label_values: 10_000,
+            ..MetricsConfig::default()
+        };
+        let metrics = Arc::new(Metrics::pushing(&config, resource.clone(), pushing));
+        let vocabularies = semconv::all_named(semconv::DEFAULTS);
+        let config = TracesConfig {
             vocabularies,
-            batching: Batching {
+            spans: Spans::default(),
+            tools: streamgauge::otel::ToolSpans::default(),
+            batching: Batch {
                 queue: 2048,
                 size: 512,
                 delay: Duration::from_secs(5),
+                timeout: Duration::from_secs(30),
             },
         };
         let export = |request| {
             std::hint::black_box(request);
-            Ok(())
+            Ok(0)
         };
         let traces = Arc::new(Traces::new(config, &resource, export));
-        let sinks: [Arc<dyn Sink>; 3] =
-            [metrics, Arc::clone(&traces) as _, Arc::new(Live::default())];
-        let tracing = Tracing::new(Sampler::AlwaysOn, true);
-        let begin: Box<BeginTrace> = Box::new(move |_| {
-            let context = tracing.begin("server", None, None);
-            Some(Trace {
-                trace_id: context.trace_id,
-                parent_span_id: context.parent_span_id,
-                server_span_id: context.server_span_id,
-                client_span_id: context.client_span_id,
-                sampled: context.sampled,
-                tracestate: context.tracestate,
-            })
-        });
+        let sinks: Vec<Arc<dyn Sink>> = vec![
+            Arc::clone(&metrics) as _,
+            Arc::clone(&traces) as _,
+            Arc::new(Live::default()),
+        ];
+        let pipeline = Arc::new(Pipeline::new(&PipelineConfig::default(), sinks));
+        let tracing = Tracing::new(Sampler::AlwaysOn, vec![Propagator::TraceContext]);
         let fields = chat::Request::new(Answer::Unary).headers().into_iter();
         Self {
-            observe: Observe::new(Config::default(), Arc::new(sinks), begin, true),
+            observe: Observe::new(
+                ObserveConfig::default(),
+                pipeline,
+                Some(Box::new(tracing)),
+                true,
+            ),
+            metrics,
+            pushed,
             traces,
             upstream: Arc::new(UpstreamName {
+                origin: "http://127.0.0.1:9000".into(),
                 name: "default".into(),
-                provider: "openai".into(),
+                provider: Some("openai".into()),
                 address: "127.0.0.1".into(),
                 port: 9000,
             }),
@@ -105,7 +134,7 @@ impl Rig {
             received: at,
             received_at: SystemTime::now(),
             method: Method::POST,
-            uri: Uri::from_static("/v1/chat/completions"),
+            target: Target::of_path("/v1/chat/completions".into()),
             version: Version::HTTP_11,
             fields: self.fields.clone(),
             scheme: "http",
@@ -114,15 +143,14 @@ impl Rig {
         let tap = opened.tap;
         tap.show_request(at, &work.request);
         tap.show(Event::RequestEnd(at, work.request.len() as u64));
-        tap.show(Event::Forwarded {
+        tap.show(Event::Forwarded(Forwarded {
             at,
             upstream: Arc::clone(&self.upstream),
-            uri: Box::new(Uri::from_static(
-                "http://127.0.0.1:9000/v1/chat/completions",
-            )),
+            target: Box::new(Target::of_path("/v1/chat/completions".into())),
+            why: Why::First,
             usage_asked: work.frames.len() > 1,
-        });
-        tap.show(Event::Sent(at));
+        }));
+        tap.show(Event::Sent { at, attempt: 0 });
         tap.show(Event::ResponseHead {
             at,
             status: StatusCode::OK,
@@ -138,7 +166,20 @@ impl Rig {
             response_bytes: 1000,
             held: Duration::from_micros(20),
             verdict: Some(Verdict::Equal),
+            moved: Vec::new(),
         });
+    }
+
+    /// One unary exchange of each of so many models.
+    fn models(&self, models: u32) {
+        for model in 1..=models {
+            let request = chat::Request::new(Answer::Unary).with_model(model);
+            let work = Work {
+                request: request.body().into(),
+                ..Work::unary()
+            };
+            self.run(&work, 1);
+        }
     }
 
     /// Does so many exchanges and waits until all are settled.
@@ -186,12 +227,17 @@ impl Work {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let rig = Rig::new();
+    let rig = Rig::new(HOUR);
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| word != "--bench")
         .collect();
     if let [kind, count] = arguments.as_slice() {
+        if kind == "series" {
+            let models = count.parse()?;
+            series(&rig, models)?;
+            return pushes(models);
+        }
         let work = if kind == "unary" {
             Work::unary()
         } else {
@@ -218,6 +264,95 @@ fn main() -> Result<(), Box<dyn Error>> {
             each(heap.bytes_allocated as f64 / 1024.0),
         );
     }
-    println!("\n{} spans dropped", rig.traces.dropped());
+    println!("\n{} spans dropped\n", rig.traces.dropped());
+    drop(rig);
+    let models = 1_000;
+    series(&Rig::new(HOUR), models)?;
+    pushes(models)
+}
+
+/// Prints what the series of so many models cost.
+fn series(rig: &Rig, models: u32) -> Result<(), Box<dyn Error>> {
+    const SCRAPES: usize = 10;
+    // What is made once, whatever the number of models.
+    rig.run(&Work::unary(), AT_ONCE);
+    let (before, heap) = (lines(rig), Region::new(ALLOCATOR));
+    rig.models(models);
+    let heap = heap.change();
+    let found = lines(rig);
+    let held = heap.bytes_allocated.saturating_sub(heap.bytes_deallocated) as f64;
+    let millis = |ns: u64, of: usize| ns as f64 / 1e6 / of as f64;
+    println!("| of {found} series on /metrics | |\n|---|---:|");
+    println!(
+        "| bytes held for each | {:.0} |",
+        held / (found - before) as f64
+    );
+    for (name, accept) in [
+        ("OpenMetrics", Some("application/openmetrics-text")),
+        ("classic format", None),
+    ] {
+        let cpu = Cpu::of(&[std::process::id()]);
+        for _ in 0..SCRAPES {
+            std::hint::black_box(rig.metrics.render(accept));
+        }
+        let ns = Cpu::of(&[std::process::id()]).since(&cpu);
+        println!(
+            "| CPU of a scrape, {name}, ms | {:.2} |",
+            millis(ns, SCRAPES)
+        );
+    }
     Ok(())
+}
+
+/// Prints what a push of the series of so many models costs.
+fn pushes(models: u32) -> Result<(), Box<dyn Error>> {
+    const PUSHES: usize = 10;
+    let rig = Rig::new(Duration::from_millis(20));
+    let thread = cpu::named("metrics").ok_or("no thread pushes metrics")?;
+    // One model's series fit into a request; one may have begun before they were there.
+    rig.models(1);
+    rig.pushed.try_iter().for_each(drop);
+    rig.pushed.recv()?;
+    let first = first_metric(&rig.pushed.recv()?)?;
+    rig.models(models);
+    // A push has several requests, of which the first has the first metric. One may have begun before the last model was
+    // there.
+    let next_push = || -> Result<usize, Box<dyn Error>> {
+        let mut bytes = 0;
+        loop {
+            let request = rig.pushed.recv()?;
+            bytes += request.len();
+            if first_metric(&request)? == first {
+                return Ok(bytes);
+            }
+        }
+    };
+    next_push()?;
+    next_push()?;
+    let (before, mut bytes) = (cpu::on_cpu(&thread)?, 0);
+    for _ in 0..PUSHES {
+        bytes = next_push()?;
+    }
+    let ns = cpu::on_cpu(&thread)? - before;
+    let millis = ns as f64 / 1e6 / PUSHES as f64;
+    println!(
+        "| CPU of a push, ms | {millis:.2} |\n| KiB of a push | {} |",
+        bytes / 1024
+    );
+    Ok(())
+}
+
+/// Name of the first metric of a request.
+fn first_metric(request: &[u8]) -> Result<Option<String>, Box<dyn Error>> {
+    let request = ExportMetricsServiceRequest::decode(request)?;
+    let resources = request.resource_metrics.into_iter();
+    let scopes = resources.flat_map(|resource| resource.scope_metrics);
+    let mut metrics = scopes.flat_map(|scope| scope.metrics);
+    Ok(metrics.next().map(|metric| metric.name))
+}
+
+/// Lines of a scrape that are no comments.
+fn lines(rig: &Rig) -> usize {
+    let text = String::from_utf8(rig.metrics.render(None).pieces.concat()).unwrap_or_default();
+    text.lines().filter(|line| !line.starts_with('#')).count()
 }

@@ -12,10 +12,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use streamgauge::dialect;
+use streamgauge::dialect::{self, PromptFolds};
 use streamgauge::exchange::{Problems, Request};
-use streamgauge::json;
-use streamgauge::proxy::usage::Inspected;
+use streamgauge::parse::json;
+use streamgauge::proxy::usage::{Inspected, Wish};
 
 use figure::Samples;
 
@@ -69,13 +69,17 @@ type Reading = fn(&Bytes) -> bool;
 
 const READINGS: [(&str, Reading); 3] = [
     ("`json::parse`", |body| json::parse(body).is_ok()),
-    ("byte path", |body| Inspected::of(body).splice.is_some()),
+    ("byte path", |body| {
+        matches!(Inspected::of(body).wish, Wish::Silent(_))
+    }),
     ("dialect", |body| {
         let dialect = dialect::for_request("POST", "/v1/chat/completions");
         let mut request = Request::default();
         dialect.is_some_and(|dialect| {
-            dialect.request(body, &mut request, &mut Problems::default());
-            request.prompt_chars.is_some()
+            let mut folds = PromptFolds::default();
+            let mut problems = Problems::default();
+            dialect.request(body, &mut request, &mut problems, &mut folds);
+            folds.length.chars().is_some()
         })
     }),
 ];

@@ -2,25 +2,88 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
-use crate::config::{Flags, parse_duration, vocabularies};
+use crate::config::{Flags, parse_address, parse_duration, vocabularies};
 
 const UPSTREAM: &str =
     "Base URL of the upstream [env: STREAMGAUGE_UPSTREAM] [default: https://api.openai.com/v1]";
-const UPSTREAM_MORE: &str = "What would stand in OPENAI_BASE_URL. With a file that has one [[upstream]] it takes the \
-    place of that one's url; with several it is an error.";
+const UPSTREAM_MORE: &str = "The URL that a client would have in OPENAI_BASE_URL. If the configuration file has one \
+    [[upstream]], this replaces its url; if it has several, this is an error.";
+
+const EXAMPLES: &str = "\
+Examples:
+  # Try it: no key, no network
+  streamgauge demo
+  # Measure calls to OpenAI; the client sets OPENAI_BASE_URL=http://127.0.0.1:8080/v1 and keeps its key
+  streamgauge serve
+  # Measure calls to another server
+  streamgauge serve --upstream http://vllm:8000/v1
+
+`streamgauge COMMAND --help` has examples for each command.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  # OpenAI; the client sets OPENAI_BASE_URL=http://127.0.0.1:8080/v1 and keeps its key
+  streamgauge serve
+  # Another server, and telemetry to a collector
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 streamgauge serve --upstream http://vllm:8000/v1
+  # Several upstreams, and clients on other machines
+  streamgauge serve --config streamgauge.toml --listen :8080
+  # One line of JSON in the log for each call
+  STREAMGAUGE_LOG_ACCESS=all streamgauge serve --log-format json";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  # Until Ctrl-C
+  streamgauge demo
+  # For half a minute, with a summary at the end
+  streamgauge demo --for 30s";
+
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  # An upstream at http://127.0.0.1:8000/v1, and the proxy in front of it
+  streamgauge simulate
+  streamgauge serve --upstream http://127.0.0.1:8000/v1
+  # On another port
+  streamgauge simulate --listen 9000";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  # A recording of a browser or of an HTTP tool
+  streamgauge explain calls.har
+  # A response that curl prints with its head
+  curl -si http://127.0.0.1:8000/v1/chat/completions -d @request.json |
+    streamgauge explain --path /v1/chat/completions -
+  # As JSON, in the names that Phoenix reads
+  streamgauge explain --json --vocabulary openinference call.txt";
+
+const COST_EXAMPLES: &str = "\
+Examples:
+  # A usage as a response reports it
+  streamgauge cost --provider openai --model gpt-4o --usage {\"prompt_tokens\":1000,\"completion_tokens\":100}
+  # By an upstream's URL, for a tier of service, as JSON; the usage comes from standard input
+  streamgauge cost --url https://api.openai.com/v1 --model o3 --context service_tier=flex --usage - --json
+  # Many calls, an object a line: {\"provider\": …, \"model\": …, \"usage\": {…}, \"at\": \"2026-11-01\"}
+  streamgauge cost --each calls.jsonl";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  # What is wrong with a file, or what is in effect
+  streamgauge check --config streamgauge.toml
+  # The same of flags and variables
+  OTEL_EXPORTER_OTLP_PROTOCOL=grpc streamgauge check --upstream http://vllm:8000/v1";
 
 /// A transparent, OpenAI-compatible reverse proxy that measures every call.
 ///
-/// Point `OPENAI_BASE_URL` at it and each call is traced and counted by OpenTelemetry, its bytes untouched. Exporters
-/// follow the standard `OTEL_*` variables.
+/// Set `OPENAI_BASE_URL` of a client to its address: each call is measured and exported by OpenTelemetry, and its bytes are not
+/// changed. The standard `OTEL_*` variables set the export.
 #[derive(Debug, Parser)]
-#[command(name = "streamgauge", version)]
+#[command(name = "streamgauge", version, after_long_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -32,32 +95,45 @@ pub struct Cli {
 pub enum Command {
     /// Run the proxy
     ///
-    /// Takes requests as the API itself would, sends them to the upstream, and measures each. SIGTERM lets streams in
-    /// flight finish; a second one ends it at once.
+    /// Accepts the requests of the API, sends them to the upstream, and measures each. After SIGTERM, streams in flight may
+    /// finish; a second SIGTERM stops the process at once.
+    #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
 
     /// Run a simulated upstream, sample traffic and the proxy, in one process
     ///
-    /// Needs no key and no network. Prints where to look, and what to try against it.
+    /// Needs no key and no network. Prints its addresses and example requests.
+    #[command(after_long_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
 
     /// Run a simulated upstream
     ///
-    /// Speaks the OpenAI API without a model behind it; GET /v1/models lists what each model name does.
+    /// Implements the OpenAI API without a model. GET /v1/models lists what each simulated model does.
+    #[command(after_long_help = SIMULATE_EXAMPLES)]
     Simulate(SimulateArgs),
 
     /// Show what would be exported for a captured request and response
     ///
-    /// Reads raw HTTP (a request and its response, or the response alone), HAR, or what curl -i or curl -v printed, and
-    /// prints the spans and metric samples of each exchange, what could not be read, and what was assumed. Nothing is sent
-    /// anywhere. What a capture does not say, above all when what came, is left out; no header and no credential is
-    /// printed. Exit status 0 when all was explained; 1 for what cannot be read; 2 for a wrong command line.
+    /// Reads raw HTTP (a request and its response, or the response alone), HAR, or the output of curl -i or curl -v. Prints
+    /// the spans and metric samples of each exchange, what is not readable, and what is assumed. Sends nothing. Leaves out
+    /// what a capture does not contain, such as most times. Prints no header and no credential. Exit status: 0 if
+    /// everything was explained, 1 if the capture cannot be read, 2 for a wrong command line.
+    #[command(after_long_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
+
+    /// Show what a call costs, and how that is worked out
+    ///
+    /// Prices come from the built-in catalogue, made from the package genai-prices, and from a file of your own. Amounts are
+    /// exact. Exit status: 0 if there is a price, 1 if there is none, 2 for a wrong command line.
+    #[command(after_long_help = COST_EXAMPLES)]
+    Cost(CostArgs),
 
     /// Check a configuration and print the effective one
     ///
-    /// Prints it as TOML, secrets masked, to standard output, and looks at the OTEL_* variables as well. Exit status 0
-    /// when all is good; 1 after listing everything that is wrong; 2 for a wrong command line.
+    /// Prints it as TOML to standard output, with secrets masked, and to standard error where traces and metrics are
+    /// exported to. Also checks the OTEL_* variables. Exit status: 0 if everything is valid, 1 after listing everything
+    /// that is wrong, 2 for a wrong command line.
+    #[command(after_long_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
 }
 
@@ -76,9 +152,9 @@ pub struct ExplainArgs {
     #[arg(value_name = "FILE")]
     pub capture: PathBuf,
 
-    /// Path of the request, where the capture holds only the response, such as /v1/chat/completions
+    /// Path of the request, if the capture contains only the response, such as /v1/chat/completions
     ///
-    /// Without it the API is told from the shape of the response.
+    /// Without it the API is derived from the shape of the response.
     #[arg(long, value_name = "PATH", value_parser = path)]
     pub path: Option<Uri>,
 
@@ -92,13 +168,82 @@ pub struct ExplainArgs {
 
     /// Configuration file, TOML [env: STREAMGAUGE_CONFIG]
     ///
-    /// Names the upstream that a captured host is, the vocabularies, and the limits.
+    /// Sets the names of upstreams for captured hosts, the vocabularies, and the limits.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Base URL of the upstream, where the capture does not say it [env: STREAMGAUGE_UPSTREAM]
+    /// Base URL of the upstream, if the capture does not contain it [env: STREAMGAUGE_UPSTREAM]
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
+}
+
+/// Flags of `cost`.
+#[derive(Debug, Args)]
+pub struct CostArgs {
+    /// The provider, by its name in the catalogue, such as openai, anthropic, azure, aws, google
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+
+    /// Base URL of the upstream, from which the provider is derived
+    #[arg(long, value_name = "URL", conflicts_with = "provider")]
+    pub url: Option<String>,
+
+    /// The model, as the response names it
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// The usage, as JSON; - for standard input
+    ///
+    /// As a response of any of the APIs reports it, or by the units of the catalogue, such as
+    /// {"input_tokens": 1000, "cache_read_tokens": 200, "output_tokens": 100}.
+    #[arg(long, value_name = "JSON", conflicts_with = "each")]
+    pub usage: Option<String>,
+
+    /// A file of calls, a JSON object a line; - for standard input. Prints a line of JSON for each
+    #[arg(long, value_name = "FILE")]
+    pub each: Option<PathBuf>,
+
+    /// When the call was made: 2026-11-29, or 2026-11-29T12:30:00Z [default: now]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub at: Option<SystemTime>,
+
+    /// What else is known of the call, such as service_tier=flex or processing=batch
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub context: Vec<(String, String)>,
+
+    /// A file of your own prices, TOML
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A day, or a second of it, UTC.
+pub(crate) fn instant(text: &str) -> Result<SystemTime, &'static str> {
+    let expected = "expected a time such as 2026-11-29 or 2026-11-29T12:30:00Z";
+    let (day, second) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
+    let day = crate::prices::Day::parse(day).ok_or(expected)?;
+    let second = second.strip_suffix('Z').ok_or(expected)?;
+    let parts: Vec<u64> = second
+        .split(':')
+        .map_while(|part| part.parse().ok())
+        .collect();
+    let &[hours, minutes, seconds] = parts.as_slice() else {
+        return Err(expected);
+    };
+    if hours > 23 || minutes > 59 || seconds > 59 {
+        return Err(expected);
+    }
+    Ok(day.start() + Duration::from_secs((hours * 60 + minutes) * 60 + seconds))
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("expected NAME=VALUE, such as service_tier=flex")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl From<&ExplainArgs> for Flags {
@@ -122,6 +267,13 @@ pub struct CheckArgs {
     /// Where the configuration comes from.
     #[command(flatten)]
     pub sources: SourceArgs,
+
+    /// Also call each upstream and each OTLP receiver, and print what answered
+    ///
+    /// Asks each upstream for its models (GET /v1/models), with its key if it has one, within timeouts.connect. Sends an
+    /// empty export to each receiver. Exit status: 1 if one does not answer, rejects a key, or does not take the export.
+    #[arg(long)]
+    pub probe: bool,
 }
 
 /// Flags that a configuration is made from.
@@ -129,23 +281,31 @@ pub struct CheckArgs {
 pub struct SourceArgs {
     /// Configuration file, TOML [env: STREAMGAUGE_CONFIG]
     ///
-    /// Without one, flags and environment are enough for one upstream. Every scalar key of the file can also be given
-    /// by an environment variable: STREAMGAUGE_ and its path in upper case, such as STREAMGAUGE_SHUTDOWN_DRAIN. A flag
-    /// goes before a variable, a variable before the file.
+    /// A single upstream needs no file: flags and environment are enough. Every setting that is
+    /// not one of an upstream or a route can also be set by an environment variable: STREAMGAUGE_ and its path in upper
+    /// case, such as STREAMGAUGE_SHUTDOWN_DRAIN. Precedence: flag, variable, file, default.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Where clients connect [env: STREAMGAUGE_LISTEN] [default: 127.0.0.1:8080]
+    /// Address for clients [env: STREAMGAUGE_LISTEN] [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
 
-    /// Where metrics, health and the live page are served [env: STREAMGAUGE_ADMIN] [default: 127.0.0.1:9464]
+    /// Address for metrics, health and the live page [env: STREAMGAUGE_ADMIN] [default: 127.0.0.1:9464]
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
 
     /// Base URL of the upstream.
     #[arg(long, value_name = "URL", help = UPSTREAM, long_help = format!("{UPSTREAM}\n\n{UPSTREAM_MORE}"))]
     pub upstream: Option<String>,
+
+    /// Least severe level that is logged: error, warn, info, debug, trace [env: STREAMGAUGE_LOG_LEVEL] [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+
+    /// Format of the log: text or json [env: STREAMGAUGE_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
 }
 
 impl From<&SourceArgs> for Flags {
@@ -155,6 +315,8 @@ impl From<&SourceArgs> for Flags {
             listen: args.listen.clone(),
             admin: args.admin.clone(),
             upstream: args.upstream.clone(),
+            log_level: args.log_level.clone(),
+            log_format: args.log_format.clone(),
         }
     }
 }
@@ -162,15 +324,15 @@ impl From<&SourceArgs> for Flags {
 /// Flags of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// End by itself after this long, such as 30s, with a summary
+    /// Stop after this time, such as 30s, and print a summary
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     pub duration: Option<Duration>,
 
-    /// Where clients connect [env: STREAMGAUGE_LISTEN] [default: 127.0.0.1:8080]
+    /// Address for clients [env: STREAMGAUGE_LISTEN] [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
 
-    /// Where metrics, health and the live page are served [env: STREAMGAUGE_ADMIN] [default: 127.0.0.1:9464]
+    /// Address for metrics, health and the live page [env: STREAMGAUGE_ADMIN] [default: 127.0.0.1:9464]
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
 }
@@ -188,14 +350,16 @@ impl From<&DemoArgs> for Flags {
 /// Flags of `simulate`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// Where the simulated upstream listens
+    /// Address for clients of the simulated upstream
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", value_parser = address)]
     pub listen: SocketAddr,
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse()
-        .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8000 or [::]:8000")
+    parse_address(text).ok_or(
+        "expected an IP address and a port, such as 127.0.0.1:8000 or [::]:8000, :8000 for all addresses, or 8000 or \
+         localhost:8000 for this machine alone; port 0 is any free port",
+    )
 }
 
 #[cfg(test)]
@@ -207,5 +371,33 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// The arguments of each example in a command's help.
+    fn examples(command: &clap::Command) -> Vec<Vec<String>> {
+        let help = command.get_after_long_help().map(ToString::to_string);
+        let help = help.unwrap_or_else(|| panic!("{} has no examples", command.get_name()));
+        let lines = help.lines().filter(|line| line.starts_with("  "));
+        let arguments = lines.filter_map(|line| line.split_once("streamgauge "));
+        arguments
+            .filter(|(before, _)| !before.contains('#'))
+            .map(|(_, after)| after.split(' ').map(str::to_owned).collect())
+            .collect()
+    }
+
+    #[test]
+    fn the_help_of_each_command_has_examples_that_can_be_run() {
+        let program = Cli::command();
+        for command in program.get_subcommands().chain([&program]) {
+            let examples = examples(command);
+            let name = command.get_name();
+            let is_its_own = |words: &Vec<String>| words[0] == name || name == "streamgauge";
+            assert!(examples.iter().any(is_its_own), "{name}");
+            for words in examples {
+                let line = ["streamgauge".to_owned()].into_iter().chain(words.clone());
+                let parsed = Cli::try_parse_from(line);
+                assert!(parsed.is_ok(), "{name}: {words:?}: {}", parsed.unwrap_err());
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -25,18 +26,29 @@ use crate::tool::{Counts, Tool};
 pub(crate) enum Unit {
     /// A 1 KB chat request with one JSON answer, on a connection that stays.
     UnaryRequest,
+    /// The same with a history of 20 messages.
+    UnaryHistory,
+    /// The same, where nobody asks for conversations.
+    UnaryHistoryUnread,
     /// A chunk of a long stream that did not ask for usage, alone in its read.
     StreamedChunk,
 }
 
 /// All of them.
-pub(crate) const UNITS: [Unit; 2] = [Unit::UnaryRequest, Unit::StreamedChunk];
+pub(crate) const UNITS: [Unit; 4] = [
+    Unit::UnaryRequest,
+    Unit::UnaryHistory,
+    Unit::UnaryHistoryUnread,
+    Unit::StreamedChunk,
+];
 
 impl Unit {
     /// Its name in the file of limits.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::UnaryRequest => "unary_request",
+            Self::UnaryHistory => "unary_history",
+            Self::UnaryHistoryUnread => "unary_history_unread",
             Self::StreamedChunk => "streamed_chunk",
         }
     }
@@ -45,11 +57,18 @@ impl Unit {
     /// instructions from run to run: nothing to a thousand requests, but a fortieth of what a thousand chunks take.
     pub(crate) fn repeats(self) -> u32 {
         match self {
-            Self::UnaryRequest => 1_000,
+            Self::UnaryRequest | Self::UnaryHistory | Self::UnaryHistoryUnread => 1_000,
             Self::StreamedChunk => 5_000,
         }
     }
 }
+
+/// What the proxy does by the clock: a busy machine takes longer for a run, in which more of it would fall. An export of
+/// metrics is 600 allocations, once a minute, and a run of 5,000 chunks takes one minute or three. So full batches of spans
+/// are exported, of which a run has the same number whatever its time, and the rest and the metrics at its end.
+const BY_THE_CLOCK: [&str; 2] = ["OTEL_METRIC_EXPORT_INTERVAL", "OTEL_BSP_SCHEDULE_DELAY"];
+/// A day.
+const NEVER_MS: &str = "86400000";
 
 /// All that stands around the proxy.
 pub(crate) struct Scene {
@@ -70,12 +89,18 @@ impl Scene {
     pub(crate) fn run(&self, unit: Unit, units: u32, tool: Tool) -> io::Result<Counts> {
         let file = self.folder.join("counts");
         let listen = process::free_address()?;
-        let command = streamgauge::command(
+        let mut command = streamgauge::command(
             listen,
             process::free_address()?,
             self.upstream.address,
             self.collector.address,
         );
+        if unit == Unit::UnaryHistoryUnread {
+            command.env("STREAMGAUGE_CONVERSATIONS_ENABLED", "false");
+        }
+        for variable in BY_THE_CLOCK {
+            command.env(variable, NEVER_MS);
+        }
         // On one core there is one worker thread, and no question of which of them wakes which.
         let command = process::on_cores(tool.wrap(&command, &file), 1);
         let mut proxy = Process::start(command, listen, &self.folder.join("log"))?;
@@ -90,7 +115,10 @@ impl Scene {
             .build()?;
         runtime.block_on(async {
             match unit {
-                Unit::UnaryRequest => unary(listen, process, units).await,
+                Unit::UnaryRequest => unary(listen, process, units, 0).await,
+                Unit::UnaryHistory | Unit::UnaryHistoryUnread => {
+                    unary(listen, process, units, HISTORY).await
+                }
                 Unit::StreamedChunk => self.chunks(listen, process, units).await,
             }
         })?;
@@ -111,7 +139,10 @@ impl Scene {
         while !clients.received(1, Duration::from_millis(200)).await? {
             tell(Command::Chunk)?;
         }
-        for sent in 2..=u64::from(chunks) {
+        // On a slow machine more than one was on its way before the first was there.
+        rest(process).await;
+        let begun = clients.counts.chunks.load(Relaxed);
+        for sent in begun + 1..=u64::from(chunks) {
             rest(process).await;
             tell(Command::Chunk)?;
             if !clients.received(sent, Duration::from_secs(10)).await? {
@@ -123,9 +154,13 @@ impl Scene {
     }
 }
 
-/// So many requests on one connection.
-async fn unary(address: SocketAddr, process: u32, calls: u32) -> io::Result<()> {
-    let request = Request::new(Answer::Unary).bytes(&address.to_string());
+/// Messages of a history before the last.
+const HISTORY: usize = 20;
+
+/// So many requests on one connection, with so many messages before the last.
+async fn unary(address: SocketAddr, process: u32, calls: u32, history: usize) -> io::Result<()> {
+    let request = Request::new(Answer::Unary).with_history(history);
+    let request = request.bytes(&address.to_string());
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut buffer = vec![0; 16 * 1024];

@@ -35,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) restated: bool,
     /// Which of many models it names; 0 for the usual one.
     pub(crate) model: u32,
+    /// How many messages stand before the last.
+    pub(crate) history: usize,
 }
 
 impl Request {
@@ -46,6 +48,15 @@ impl Request {
             prompt_bytes: 800,
             restated: false,
             model: 0,
+            history: 0,
+        }
+    }
+
+    /// The same request with so many messages before the last: questions, and answers of which every other calls a tool.
+    pub(crate) fn with_history(self, messages: usize) -> Self {
+        Self {
+            history: messages,
+            ..self
         }
     }
 
@@ -105,9 +116,28 @@ impl Request {
             0 => "gpt-4o-mini".to_owned(),
             number => format!("gpt-4o-mini-{number}"),
         };
+        let history = self.history();
         format!(
-            r#"{{"messages":[{{"role":"system","content":"You are a careful hydrologist. Answer in one short paragraph."}},{{"role":"user","content":"{prompt}"}}],"model":"{model}","max_tokens":256,"temperature":0.2,"top_p":1{stream}}}"#
+            r#"{{"messages":[{{"role":"system","content":"You are a careful hydrologist. Answer in one short paragraph."}},{history}{{"role":"user","content":"{prompt}"}}],"model":"{model}","max_tokens":256,"temperature":0.2,"top_p":1{stream}}}"#
         )
+    }
+
+    /// The messages before the last, as an agent sends them.
+    fn history(self) -> String {
+        let message = |at: usize| {
+            match at % 4 {
+            0 => format!(r#"{{"role":"user","content":"What is the level at bridge {at}?\nAnd what was it an hour ago, in metres above the gauge datum?"}},"#),
+            1 => format!(
+                r#"{{"role":"assistant","content":null,"tool_calls":[{{"id":"call_C2bTq9sVfYx0n4Zr7LkPm{at:03}","type":"function","function":{{"name":"read_gauge","arguments":"{{\"bridge\": {at}, \"unit\": \"m\", \"hours\": [0, 1]}}"}}}}]}},"#
+            ),
+            2 => format!(
+                r#"{{"role":"tool","tool_call_id":"call_C2bTq9sVfYx0n4Zr7LkPm{:03}","content":"{{\"levels\": [2.41, 2.30], \"unit\": \"m\", \"quality\": \"good\"}}"}},"#,
+                at - 1
+            ),
+            _ => r#"{"role":"assistant","content":"The level is 2.41 m, eleven centimetres above the reading of an hour ago. The rise is steady and follows last night's rain in the upper valley."},"#.to_owned(),
+        }
+        };
+        (0..self.history).map(message).collect()
     }
 
     /// The whole request as HTTP/1.1.

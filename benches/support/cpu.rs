@@ -59,6 +59,17 @@ pub(crate) fn on_cpu(path: &str) -> io::Result<u64> {
     })
 }
 
+/// The `schedstat` file of a thread of this process, by its name: of several, that of the youngest.
+pub(crate) fn named(name: &str) -> Option<String> {
+    let folder = "/proc/self/task";
+    let has_name = |thread: &u32| {
+        let comm = fs::read_to_string(format!("{folder}/{thread}/comm"));
+        comm.is_ok_and(|comm| comm.trim_end() == name)
+    };
+    let thread = numbered(folder).into_iter().filter(has_name).max()?;
+    Some(format!("{folder}/{thread}/schedstat"))
+}
+
 /// A process and all that descend from it.
 pub(crate) fn family(process: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = numbered("/proc")

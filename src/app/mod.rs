@@ -1,53 +1,45 @@
 //! The wiring: sinks, observer, proxy and listeners, put together at start and taken down in order at the end.
 //!
-//! The only file that knows every room. It parses nothing.
+//! The only room that knows every other. It parses nothing.
 
-mod signals;
+#[cfg(feature = "cli")]
+mod command;
+mod gauge;
+mod process;
 mod telemetry;
-mod tls;
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 use crate::admin;
 use crate::config::{Config, Environment};
-use crate::observe::Observe;
-use crate::otel::{self, Otlp, Settings};
-use crate::proxy::config::Upstream;
-use crate::proxy::{Proxy, listen};
-use crate::sink::Sink;
-use crate::sink::live::Live;
-use crate::sink::news::News;
-use crate::tee::Counters;
+use crate::otel::{NotPushed, Otlp};
+use crate::outbound::ForwardProxy;
+use crate::outbound::{KEEPALIVE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES};
+use crate::proxy::Proxy;
+use crate::serve::{self, RefusedConnections, ServeConfig};
+use crate::upstream::UpstreamConfig;
 
-use telemetry::Telemetry;
+pub use gauge::Gauge;
 
-pub use signals::Signals;
+#[cfg(feature = "cli")]
+pub use command::run;
 
-/// Finished exchanges that the live page shows.
-const RECENT: usize = 200;
-/// Longest time for observers to finish and sinks to flush, once the streams are over.
+/// Longest time for what is observed to be delivered and handed on, once the streams are over.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// Serves until the first SIGTERM or SIGINT, then drains; a second one ends it at once.
-///
-/// # Errors
-/// When the configuration cannot be put to work, or streams were cut off at the end of the drain.
-pub async fn serve(config: Config, environment: &Environment) -> anyhow::Result<()> {
-    let mut signals = Signals::listen().context("signals cannot be listened for")?;
-    let running = start(config, environment).await?;
-    signals.next().await;
-    running.shutdown(signals.next()).await
-}
+/// The same where somebody will not wait: enough for the log, and for a receiver of telemetry that is there.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A running proxy.
 pub struct Running {
@@ -55,13 +47,10 @@ pub struct Running {
     pub proxy: SocketAddr,
     /// Where metrics, health and the live page are.
     pub admin: SocketAddr,
-    /// What is in flight and what ended lately.
-    pub live: Arc<Live>,
+    /// What measures.
+    pub gauge: Gauge,
     ready: Arc<AtomicBool>,
     drain: Duration,
-    counters: Arc<Counters>,
-    estimating: Arc<AtomicU64>,
-    sinks: Arc<[Arc<dyn Sink>]>,
     stop_proxy: oneshot::Sender<()>,
     proxy_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,
@@ -71,65 +60,58 @@ pub struct Running {
 ///
 /// # Errors
 /// When an address is taken, a file cannot be read, or an exporter cannot be built. Everything wrong with the `OTEL_*`
-/// variables is said at once.
+/// variables is reported at once.
 pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<Running> {
-    // Every TLS client and server of the process uses the same provider; a second call finds it in place.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let settings = exports(environment)?;
-    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-    let proxy_listener = bind(config.listen, "listen").await?;
-    let admin_listener = bind(config.admin, "admin").await?;
+    let settings = gauge::settings(environment)?;
+    let (listen, admin, drain) = (config.listen, config.admin, config.drain);
+    let admin_hosts = config.admin_hosts.clone();
+    let (tls_files, upstreams) = (config.tls.clone(), shown(&config.proxy.upstreams));
+    let idle = config.client_idle;
+    let gauge = Gauge::with_settings(config, &settings)?;
+    let tls = tls_files.as_ref().map(serve::acceptor).transpose()?;
+    let proxy_listener = bind(listen, "listen").await?;
+    let admin_listener = bind(admin, "admin").await?;
     let (proxy_address, admin_address) =
         (proxy_listener.local_addr()?, admin_listener.local_addr()?);
 
-    let telemetry = Telemetry::build(&config.telemetry, &settings)?;
-    let live = Arc::new(Live::new(RECENT));
-    let sinks = sinks(&telemetry, &live);
-    let metrics = Arc::clone(&telemetry.metrics);
-    let observe = Observe::new(
-        config.observe,
-        Arc::clone(&sinks),
-        telemetry.begin_trace,
-        telemetry.propagate,
-    );
-    let ours = config.proxy.credentials();
-    let observe = observe.hiding(ours.filter_map(|value| value.to_str().ok()));
-    let (counters, estimating) = (observe.counters(), observe.estimating());
-    telemetry::watch(&metrics, telemetry.traces.as_deref(), &counters);
-    let upstreams = shown(&config.proxy.upstreams);
-    let proxy = Arc::new(
-        Proxy::new(config.proxy, Arc::new(observe)).context("the upstreams cannot be set up")?,
-    );
-
+    let refused = Arc::new(RefusedConnections::default());
+    telemetry::watch_refused(&gauge.metrics, &refused);
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let base_url = format!("{scheme}://{proxy_address}/v1");
     let ready = Arc::new(AtomicBool::new(true));
-    let state = admin::State {
-        base_url,
-        live: Arc::clone(&live),
+    let metrics = Arc::clone(&gauge.metrics);
+    let state = admin::AdminState {
+        base_url: format!("{scheme}://{}/v1", to_open(proxy_address)),
+        live: Arc::clone(&gauge.live),
+        look: gauge.look(),
         metrics: Arc::new(move |accept| metrics.render(accept)),
         ready: Arc::clone(&ready),
+        hosts: Arc::new(admin_hosts),
     };
-    let admin_task = tokio::spawn(serve_admin(admin_listener, state));
+    let admin_task = tokio::spawn(admin::serve(admin_listener, state, std::future::pending()));
     let (stop_proxy, stopped) = oneshot::channel();
-    let proxy_task = tokio::spawn(serve_proxy(proxy_listener, proxy, tls, stopped));
+    let proxy = Arc::clone(&gauge.proxy);
+    let clients = ServeConfig { tls, idle };
+    let proxy_task = tokio::spawn(serve_proxy(
+        proxy_listener,
+        proxy,
+        clients,
+        refused,
+        stopped,
+    ));
     tracing::info!(
         proxy = %proxy_address,
         admin = %admin_address,
         %upstreams,
-        traces = target(settings.traces.as_ref()),
-        metrics = target(settings.metrics.as_ref()),
+        traces = target(&settings.traces),
+        metrics = target(&settings.metrics),
         "listening"
     );
     Ok(Running {
         proxy: proxy_address,
         admin: admin_address,
-        live,
+        gauge,
         ready,
-        drain: config.drain,
-        counters,
-        estimating,
-        sinks,
+        drain,
         stop_proxy,
         proxy_task,
         admin_task,
@@ -139,140 +121,132 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
 async fn serve_proxy(
     listener: TcpListener,
     proxy: Arc<Proxy>,
-    tls: Option<TlsAcceptor>,
+    clients: ServeConfig,
+    refused: Arc<RefusedConnections>,
     stopped: oneshot::Receiver<()>,
 ) {
     let stopped = async {
         // A sender that is gone means the same as one that has sent.
         let _ = stopped.await;
     };
-    if let Err(error) = listen::serve(listener, proxy, tls, stopped).await {
-        tracing::error!(%error, "the proxy's threads cannot be started");
-    }
-}
-
-async fn serve_admin(listener: TcpListener, state: admin::State) {
-    if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
-        tracing::error!(%error, "the admin listener failed");
+    if let Err(error) = serve::serve(listener, proxy, clients, refused, stopped).await {
+        tracing::error!(%error, "cannot start the threads of the proxy");
     }
 }
 
 /// Where requests go, for the log.
-fn shown(upstreams: &[Upstream]) -> String {
+fn shown(upstreams: &[UpstreamConfig]) -> String {
     let shown: Vec<String> = upstreams
         .iter()
-        .map(|upstream| format!("{}={}", upstream.name, upstream.url))
+        .map(|upstream| {
+            let (name, url) = (&upstream.name, &upstream.url);
+            format!("{name}={url} ({})", way(upstream.via.proxy()))
+        })
         .collect();
     shown.join(" ")
 }
 
-/// What the `OTEL_*` variables say.
-///
-/// # Errors
-/// Everything wrong with them, at once.
-pub fn exports(environment: &Environment) -> anyhow::Result<Settings> {
-    Settings::from_env(|name| environment.get(name).map(str::to_owned)).map_err(in_one)
+/// How connections are made, for the log.
+fn way(proxy: Option<&ForwardProxy>) -> String {
+    proxy.map_or_else(|| "direct".to_owned(), |proxy| format!("by {proxy}"))
 }
 
-/// Waits until every exchange is over and has reached the sinks.
-async fn settled(counters: &Counters, estimating: &AtomicU64) {
-    let waiting = || estimating.load(Ordering::Relaxed);
-    let all = async {
-        while counters.in_flight() + counters.unsettled() + waiting() > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+/// Where a signal goes, or why nowhere, for the log.
+fn target(pushed: &Result<Otlp, NotPushed>) -> String {
+    match pushed {
+        Ok(otlp) => format!("{} ({})", otlp.shown_endpoint(), way(otlp.proxy.as_ref())),
+        Err(why) => format!("not pushed: {why}"),
+    }
+}
+
+/// By which address this machine reaches a listener: that of all addresses is none to connect to.
+fn to_open(listener: SocketAddr) -> SocketAddr {
+    let host = match listener.ip() {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
     };
-    if tokio::time::timeout(FLUSH, all).await.is_err() {
-        tracing::warn!(
-            in_flight = counters.in_flight(),
-            unobserved = counters.unsettled(),
-            estimating = waiting(),
-            "the last exchanges were not observed in time"
-        );
-    }
-}
-
-/// Hands on what telemetry is queued. Sinks flush side by side, off the runtime's threads.
-async fn flush(sinks: &Arc<[Arc<dyn Sink>]>) {
-    let flushing: Vec<_> = sinks
-        .iter()
-        .cloned()
-        .map(|sink| tokio::task::spawn_blocking(move || sink.flush(FLUSH)))
-        .collect();
-    for sink in flushing {
-        if let Err(error) = sink.await {
-            tracing::error!(%error, "a sink failed to flush");
-        }
-    }
-}
-
-fn sinks(telemetry: &Telemetry, live: &Arc<Live>) -> Arc<[Arc<dyn Sink>]> {
-    let traces = telemetry
-        .traces
-        .clone()
-        .map(|traces| traces as Arc<dyn Sink>);
-    let news = Arc::new(News::default());
-    let always: [Arc<dyn Sink>; 3] = [telemetry.metrics.clone(), live.clone(), news];
-    traces.into_iter().chain(always).collect()
-}
-
-/// Where a signal goes, for the log.
-fn target(otlp: Option<&Otlp>) -> String {
-    otlp.map_or_else(
-        || "not pushed: no OTLP endpoint is set, or it is turned off".to_owned(),
-        Otlp::shown_endpoint,
-    )
-}
-
-fn in_one(errors: Vec<otel::Error>) -> anyhow::Error {
-    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    anyhow::anyhow!(errors.join("\n"))
+    (host, listener.port()).into()
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
+    let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("{key} = {address}: cannot listen there"))
+        .with_context(|| format!("{key} = {address}: cannot listen on this address"))?;
+    // What is accepted has it from the listener. A client that is gone without a word is noticed by it alone.
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    SockRef::from(&listener)
+        .set_tcp_keepalive(&keepalive)
+        .with_context(|| format!("{key} = {address}: cannot turn on TCP keep-alive"))?;
+    Ok(listener)
 }
 
 impl Running {
     /// Stops taking connections, lets streams in flight finish within the drain limit, and hands on what telemetry is
-    /// queued; all of it only until `now` resolves.
+    /// queued. Once `now` resolves streams are cut off, and there is no time left but for what is said of them.
     ///
     /// # Errors
     /// When streams were cut off, or `now` came first.
     pub async fn shutdown(self, now: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let counters = Arc::clone(&self.counters);
-        tokio::select! {
-            outcome = self.drain() => outcome,
-            () = now => {
-                anyhow::bail!("stopped at once with {} exchanges in flight", counters.in_flight())
+        self.ready.store(false, Ordering::Relaxed);
+        let counters = Arc::clone(&self.gauge.counters);
+        let in_flight = counters.in_flight();
+        tracing::info!(in_flight, drain = ?self.drain, "shutting down: waiting for streams in flight to finish; a second signal stops at once");
+        let _ = self.stop_proxy.send(());
+        let (mut proxy_task, limit, mut now) = (self.proxy_task, self.drain, pin!(now));
+        let ending = tokio::select! {
+            drained = tokio::time::timeout(limit, &mut proxy_task) => match drained {
+                Ok(_) => Ending::Drained,
+                Err(_) => Ending::Late(counters.in_flight()),
+            },
+            () = &mut now => Ending::Stopped(counters.in_flight()),
+        };
+        if ending != Ending::Drained {
+            counters.cutting_off.store(true, Ordering::Relaxed);
+            proxy_task.abort();
+        }
+        let ending = match ending {
+            Ending::Stopped(_) => {
+                // What is left undone was asked for.
+                let _ = self.gauge.drained(LAST_WORDS).await;
+                ending
+            }
+            _ => tokio::select! {
+                flushed = self.gauge.drained(FLUSH) => {
+                    if let Err(undrained) = flushed {
+                        tracing::warn!("{undrained}");
+                    }
+                    ending
+                }
+                () = now => Ending::Stopped(counters.in_flight()),
+            },
+        };
+        self.admin_task.abort();
+        match ending {
+            Ending::Drained => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+            Ending::Late(cut_off) => anyhow::bail!(
+                "{cut_off} exchanges were still in flight after {limit:?} (shutdown.drain) and were cut off"
+            ),
+            Ending::Stopped(in_flight) => {
+                anyhow::bail!("stopped by a second signal with {in_flight} exchanges in flight")
             }
         }
     }
+}
 
-    async fn drain(self) -> anyhow::Result<()> {
-        self.ready.store(false, Ordering::Relaxed);
-        let in_flight = self.counters.in_flight();
-        tracing::info!(in_flight, drain = ?self.drain, "shutting down: streams in flight may finish");
-        let _ = self.stop_proxy.send(());
-        let mut proxy_task = self.proxy_task;
-        let drained = tokio::time::timeout(self.drain, &mut proxy_task).await;
-        let mut cut_off = 0;
-        if drained.is_err() {
-            cut_off = self.counters.in_flight();
-            self.counters.cutting_off.store(true, Ordering::Relaxed);
-            proxy_task.abort();
-        }
-        settled(&self.counters, &self.estimating).await;
-        flush(&self.sinks).await;
-        self.admin_task.abort();
-        let limit = self.drain;
-        anyhow::ensure!(
-            cut_off == 0,
-            "{cut_off} exchanges were still in flight after {limit:?} and were cut off"
-        );
-        tracing::info!("stopped");
-        Ok(())
-    }
+/// How the streams in flight ended at a shutdown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// By themselves.
+    Drained,
+    /// So many were cut off when the drain limit was over.
+    Late(u64),
+    /// So many were cut off when somebody would not wait.
+    Stopped(u64),
 }

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem, Wrong, nearest};
-use super::value::{Raw, Read, Value};
+use super::value::{Given, Raw, Read};
 
 /// One key: how it is read, and how it is written.
 #[derive(Debug)]
@@ -32,13 +32,30 @@ impl<'a> Document<'a> {
     pub(super) fn parse(&self, problems: &mut Vec<Problem>) -> Option<DeTable<'a>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         // Only the message: the library's own display quotes the line, which may hold a secret.
-        problems.extend(errors.iter().map(|error| Problem {
-            place: self.place(&error.span().unwrap_or(self.text.len()..self.text.len())),
-            key: String::new(),
-            value: None,
-            message: error.message().replace('\n', ", "),
+        problems.extend(errors.iter().map(|error| {
+            let span = error.span().unwrap_or(self.text.len()..self.text.len());
+            let mut message = error.message().replace('\n', ", ");
+            if let Some(key) = self.unquoted(span.start) {
+                message = format!("{message}; a text needs quotes, as in {key} = \"…\"");
+            }
+            Problem {
+                place: self.place(&span),
+                key: String::new(),
+                value: None,
+                message,
+            }
         }));
         errors.is_empty().then(|| table.into_inner())
+    }
+
+    /// The key on the line of this place, where its value begins like a text without quotes.
+    fn unquoted(&self, at: usize) -> Option<&'a str> {
+        let start = self.text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+        let (key, value) = self.text[start..].lines().next()?.split_once('=')?;
+        let begins = value.trim_start().chars().next()?;
+        (begins.is_alphabetic() || "/.:~*".contains(begins) || value.contains(':'))
+            .then(|| key.trim())
+            .filter(|_| !value.trim_start().starts_with(['"', '\'', '[', '{']))
     }
 
     pub(super) fn place(&self, span: &Range<usize>) -> Place {
@@ -104,7 +121,7 @@ impl<T> Walk<'_, T> {
                 (Some(setting), given) => {
                     let value_of = Raw {
                         name,
-                        value: Value::Toml(given),
+                        value: Given::Toml(given),
                     };
                     if let Err(wrong) = (setting.read)(&value_of, into) {
                         problems.push(self.wrong(&path, value, wrong));

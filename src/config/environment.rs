@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use super::problem::{Place, Problem, nearest};
+use super::problem::{Problem, nearest};
 use super::settings::{SETTINGS, variable};
+
+/// What all variables of ours begin with.
+const PREFIX: &str = "STREAMGAUGE_";
 
 /// Environment variables, copied once. Values may be secrets: there is no `Debug`.
 pub struct Environment(BTreeMap<OsString, OsString>);
@@ -35,53 +38,70 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// Reports variables under our prefix that no key answers to, so that a slip of the finger does not pass in
-    /// silence, and such as are not UTF-8. `referenced` are those that hold upstreams' keys.
+    /// Reports variables of ours that are not UTF-8. Variables under our prefix that no key answers to are no error, since others
+    /// may set them, and warned of, since a slip of the finger must not pass in silence; so is one that other programs take for
+    /// the same. `of_upstream` are those of the only upstream, `referenced` those that hold upstreams' keys.
     pub(super) fn report_strangers(
         &self,
+        of_upstream: &[String],
         referenced: &BTreeSet<String>,
         problems: &mut Vec<Problem>,
+        warnings: &mut Vec<Problem>,
     ) {
         let ours: Vec<String> = SETTINGS
             .iter()
             .map(|setting| setting.path)
             .chain(["config", "upstream"])
             .map(variable)
+            .chain(of_upstream.iter().cloned())
             .collect();
         for (name, value) in &self.0 {
             let name = name.to_string_lossy();
             let value = value.to_str();
-            if !name.starts_with("STREAMGAUGE_") || value == Some("") || referenced.contains(&*name)
-            {
+            if !name.starts_with(PREFIX) || value == Some("") || referenced.contains(&*name) {
                 continue;
             }
             let known = ours.iter().any(|ours| *ours == name);
-            let message = match (known, value) {
-                (true, None) => String::from("expected UTF-8"),
+            let (found, message) = match (known, value) {
+                (true, None) => (&mut *problems, String::from("expected UTF-8")),
                 (true, Some(_)) => continue,
                 (false, value) if is_service_link(&name, value.unwrap_or_default()) => continue,
-                (false, _) => match meant(&name, &ours) {
-                    Some(near) => format!("unknown variable, did you mean {near}"),
-                    None => format!("unknown variable, expected one of {}", ours.join(", ")),
-                },
+                (false, _) => (&mut *warnings, unknown(&name, &ours)),
             };
-            problems.push(Problem {
-                place: Place::Variable(name.into_owned()),
-                key: String::new(),
-                value: None,
-                message,
-            });
+            found.push(Problem::of_variable(&name, message));
+        }
+        if self.get("RUST_LOG").is_some() {
+            let level = variable("log.level");
+            let message = format!("not read: set {level} or --log-level for the level of the log");
+            warnings.push(Problem::of_variable("RUST_LOG", message));
+        }
+    }
+}
+
+/// What to do about a variable that no key answers to.
+fn unknown(name: &str, ours: &[String]) -> String {
+    match meant(name, ours) {
+        Some(near) => format!("unknown variable, not read; did you mean {near}"),
+        None => {
+            "unknown variable, not read; config/streamgauge.toml names every variable".to_owned()
         }
     }
 }
 
 /// The variable of ours that was most likely meant: one that only lacks its table, else the nearest.
 fn meant<'a>(unknown: &str, ours: &'a [String]) -> Option<&'a str> {
-    let part = unknown.strip_prefix("STREAMGAUGE").unwrap_or(unknown);
+    let own = |name: &'a str| name.strip_prefix(PREFIX).unwrap_or(name);
+    let part = unknown.strip_prefix(PREFIX).unwrap_or(unknown);
     let ours = || ours.iter().map(String::as_str);
-    ours()
-        .find(|known| known.ends_with(part))
-        .or_else(|| nearest(unknown, ours()))
+    let lacks_table = |known: &str| {
+        known
+            .strip_suffix(part)
+            .is_some_and(|table| table.ends_with('_'))
+    };
+    // What all begin with would make all of them near.
+    let near =
+        || nearest(part, ours().map(own)).and_then(|near| ours().find(|name| own(name) == near));
+    ours().find(|known| lacks_table(known)).or_else(near)
 }
 
 /// Whether a variable is one that Kubernetes sets in every container for a Service in the same namespace whose name
@@ -117,13 +137,12 @@ mod tests {
     use super::*;
 
     fn strangers(variables: &[(&str, &str)]) -> Vec<String> {
-        let mut problems = Vec::new();
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let environment: Environment = variables.iter().copied().collect();
-        environment.report_strangers(
-            &BTreeSet::from([String::from("STREAMGAUGE_KEY_A")]),
-            &mut problems,
-        );
-        problems.iter().map(Problem::to_string).collect()
+        let keys = BTreeSet::from([String::from("STREAMGAUGE_KEY_A")]);
+        environment.report_strangers(&[], &keys, &mut problems, &mut warnings);
+        assert_eq!(problems, []);
+        warnings.iter().map(Problem::to_string).collect()
     }
 
     #[test]
@@ -150,9 +169,15 @@ mod tests {
                 ("OTHER", "x"),
                 ("STREAMGAUGE_EMPTY", "")
             ]),
-            ["STREAMGAUGE_LISTENS: unknown variable, did you mean STREAMGAUGE_LISTEN"]
+            ["STREAMGAUGE_LISTENS: unknown variable, not read; did you mean STREAMGAUGE_LISTEN"]
         );
         assert_eq!(strangers(&[("STREAMGAUGE_PORT", "8080")]).len(), 1);
+        assert_eq!(
+            strangers(&[("STREAMGAUGE_QUUX", "x")]),
+            [
+                "STREAMGAUGE_QUUX: unknown variable, not read; config/streamgauge.toml names every variable"
+            ]
+        );
     }
 
     #[test]

@@ -10,14 +10,15 @@ use toml::de::{DeTable, DeValue};
 use super::Config;
 use super::document::{Document, Walk};
 use super::environment::Environment;
-use super::problem::{Place, Problem, Wrong};
-use super::route::{self, ROUTE};
+use super::problem::{Place, Problem, Wrong, nearest};
+use super::route::{ROUTE, RouteDraft};
 use super::settings::{APART, SETTINGS};
-use super::upstream::{self, UPSTREAM};
-use crate::proxy::config::{Route, Upstream};
+use super::upstream::{UPSTREAM, UpstreamDraft};
+use crate::proxy::Route;
+use crate::upstream::UpstreamConfig;
 
 /// Reads one file.
-pub(super) struct Reader<'a> {
+pub(super) struct FileReader<'a> {
     pub(super) document: Document<'a>,
     pub(super) environment: &'a Environment,
     /// URL by flag or variable, in place of that of a single `[[upstream]]`.
@@ -27,7 +28,7 @@ pub(super) struct Reader<'a> {
     pub(super) referenced: &'a mut BTreeSet<String>,
 }
 
-impl Reader<'_> {
+impl FileReader<'_> {
     /// Reads everything that the file says into `config`.
     pub(super) fn read(&mut self, config: &mut Config) {
         let Some(root) = self.document.parse(self.problems) else {
@@ -90,7 +91,7 @@ impl Reader<'_> {
         &mut self,
         tables: &[(Range<usize>, &DeTable<'_>)],
         names: &mut Vec<Arc<str>>,
-    ) -> Vec<Upstream> {
+    ) -> Vec<UpstreamConfig> {
         let mut upstreams = Vec::new();
         for (span, table) in tables {
             let draft = self.upstream(span, table);
@@ -101,22 +102,24 @@ impl Reader<'_> {
                     "name",
                     span,
                     table,
-                    format!("expected another name, {name} is taken"),
+                    format!("expected another name: {name} is already in use"),
                 );
             }
             names.push(name);
             self.referenced.extend(draft.key_env.clone());
             match draft.finish(self.environment) {
                 Ok(upstream) => upstreams.push(upstream),
-                Err(Wrong { message, .. }) => self.push_at("upstream", "key", span, table, message),
+                Err((key, Wrong { message, .. })) => {
+                    self.push_at("upstream", key, span, table, message);
+                }
             }
         }
         self.replace_url(&mut upstreams, names);
         upstreams
     }
 
-    fn upstream(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> upstream::Draft {
-        let mut draft = upstream::Draft::new();
+    fn upstream(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> UpstreamDraft {
+        let mut draft = UpstreamDraft::new();
         let walk = Walk {
             document: self.document,
             scope: "upstream.",
@@ -128,21 +131,21 @@ impl Reader<'_> {
             self.push(
                 "upstream.name",
                 span,
-                "missing, expected the name that routes and metrics know it by",
+                "missing, expected the name for routes and metrics",
             );
         }
         if !table.contains_key("url") && self.url.is_none() {
             self.push(
                 "upstream.url",
                 span,
-                "missing, expected what would stand in OPENAI_BASE_URL",
+                "missing, expected the base URL that a client would have in OPENAI_BASE_URL",
             );
         }
         draft
     }
 
     /// A URL by flag or variable takes the place of that of a single upstream; which of several it means is unknown.
-    fn replace_url(&mut self, upstreams: &mut [Upstream], names: &[Arc<str>]) {
+    fn replace_url(&mut self, upstreams: &mut [UpstreamConfig], names: &[Arc<str>]) {
         let Some((place, url)) = &self.url else {
             return;
         };
@@ -153,7 +156,7 @@ impl Reader<'_> {
                 key: String::from("upstream"),
                 value: Some(url.to_string()),
                 message: format!(
-                    "expected no URL here, since {} has several upstreams ({}); give it there",
+                    "expected no URL here, since {} has several upstreams ({}); set it there",
                     self.document.path.display(),
                     names.join(", ")
                 ),
@@ -178,8 +181,11 @@ impl Reader<'_> {
                     .map(|name| &**name)
                     .filter(|name| !name.is_empty())
                     .collect();
+                let near = nearest(upstream, known.iter().copied());
+                let meant = near.map(|near| format!(", did you mean {near}"));
                 let message = format!(
-                    "unknown upstream {upstream}, expected one of {}",
+                    "unknown upstream {upstream}{}, expected one of {}",
+                    meant.unwrap_or_default(),
                     known.join(", ")
                 );
                 self.push_at("route", "upstream", span, table, message);
@@ -188,7 +194,7 @@ impl Reader<'_> {
                 self.push(
                     "route",
                     span,
-                    "never reached, since a route before it has no condition",
+                    "never reached: an earlier route has no conditions and takes every request",
                 );
             }
             match draft.finish() {
@@ -199,8 +205,8 @@ impl Reader<'_> {
         routes
     }
 
-    fn route(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> route::Draft {
-        let mut draft = route::Draft::new();
+    fn route(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> RouteDraft {
+        let mut draft = RouteDraft::new();
         let walk = Walk {
             document: self.document,
             scope: "route.",
@@ -223,7 +229,7 @@ impl Reader<'_> {
         self.problems.push(problem);
     }
 
-    /// Reports a key of a table where it stands, or the table where it does not.
+    /// Reports a key of a table where the first part of it stands, or the table where it does not.
     fn push_at(
         &mut self,
         table_key: &str,
@@ -232,8 +238,9 @@ impl Reader<'_> {
         table: &DeTable<'_>,
         message: impl Into<String>,
     ) {
+        let first = key.split('.').next().unwrap_or(key);
         let span = table
-            .get_key_value(key)
+            .get_key_value(first)
             .map_or_else(|| span.clone(), |(key, _)| key.span());
         self.push(&format!("{table_key}.{key}"), &span, message);
     }

@@ -6,16 +6,23 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::Uri;
+use http::uri::Scheme;
 
 use super::Config;
 use super::document::{Document, Setting};
 use super::environment::Environment;
-use super::file::Reader;
+use super::file::FileReader;
 use super::problem::{Invalid, Place, Problem};
 use super::settings::{SETTINGS, variable};
-use super::value::{Raw, Read, Value};
+use super::upstream::{UpstreamDraft, of_upstream};
+use super::value::{Given, Raw, Read};
+use crate::outbound::{BadVariable, EXPECTED, proxy_for};
+use crate::pipeline::PricedUpstream;
+use crate::semconv::provider;
+use crate::upstream::{UpstreamConfig, UpstreamTls, Via};
 
 /// What the command line said, as it was written.
 #[derive(Debug, Clone, Default)]
@@ -28,13 +35,28 @@ pub struct Flags {
     pub admin: Option<String>,
     /// `--upstream`: the URL of the only upstream.
     pub upstream: Option<String>,
+    /// `--log-level`.
+    pub log_level: Option<String>,
+    /// `--log-format`.
+    pub log_format: Option<String>,
+}
+
+/// A configuration, and what is odd about where it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is no error, and was most likely not meant.
+    pub warnings: Vec<Problem>,
 }
 
 impl Flags {
-    fn settings(&self) -> [(&'static str, &'static str, Option<&str>); 2] {
+    fn settings(&self) -> [(&'static str, &'static str, Option<&str>); 4] {
         [
             ("--listen", "listen", self.listen.as_deref()),
             ("--admin", "admin", self.admin.as_deref()),
+            ("--log-level", "log.level", self.log_level.as_deref()),
+            ("--log-format", "log.format", self.log_format.as_deref()),
         ]
     }
 }
@@ -44,17 +66,89 @@ impl Flags {
 /// # Errors
 ///
 /// Everything that is wrong, in the order flags, variables, lines of the file.
-pub fn load(flags: &Flags, environment: &Environment) -> Result<Config, Invalid> {
-    let mut problems = Vec::new();
+pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Invalid> {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let file = read_file(flags, environment, &mut problems);
     let document = file.as_ref().map(|(path, text)| Document { path, text });
-    let config = assemble(flags, environment, document, &mut problems);
+    let mut config = assemble(flags, environment, document, &mut problems, &mut warnings);
+    name_providers(&mut config);
+    find_proxies(&mut config, environment, &mut problems);
+    warnings.extend(config.proxy.upstreams.iter().filter_map(odd_tls));
+    price_upstreams(&mut config);
     problems.sort();
     if problems.is_empty() {
-        Ok(config)
+        Ok(Loaded { config, warnings })
     } else {
         Err(Invalid(problems))
     }
+}
+
+/// Fills in whose models an upstream has, where that is left to its host.
+fn name_providers(config: &mut Config) {
+    for upstream in &mut config.proxy.upstreams {
+        let host = upstream.url.host().unwrap_or_default();
+        let of_host = || provider::of_host(host).map(Into::into);
+        upstream.provider = upstream.provider.take().or_else(of_host);
+    }
+}
+
+/// What of an upstream's TLS is no error, and is better known.
+fn odd_tls(upstream: &UpstreamConfig) -> Option<Problem> {
+    let of = &upstream.name;
+    let odd = |key: &str, message: String| Problem {
+        place: Place::Whole,
+        key: format!("upstream.tls{key}"),
+        value: None,
+        message,
+    };
+    if upstream.url.scheme() != Some(&Scheme::HTTPS) {
+        let unused = upstream.tls != UpstreamTls::default();
+        return unused.then(|| {
+            odd(
+                "",
+                format!("not used: the URL of upstream {of} begins with http://"),
+            )
+        });
+    }
+    upstream.tls.insecure.then(|| {
+        let message = format!(
+            "the certificate of upstream {of} is not verified: anyone between here and there can read and change calls"
+        );
+        odd(".insecure", message)
+    })
+}
+
+/// Hands what prices depend on to the pipeline.
+fn price_upstreams(config: &mut Config) {
+    let priced = config.proxy.upstreams.iter().map(|upstream| {
+        let priced = PricedUpstream {
+            url: upstream.url.to_string(),
+            host: upstream.url.host().unwrap_or_default().to_owned(),
+            provider: upstream.provider.clone(),
+        };
+        (Arc::clone(&upstream.name), priced)
+    });
+    config.pipeline.prices.upstreams = priced.collect();
+}
+
+/// Looks up by which proxy each upstream is reached, where that is left to the environment.
+fn find_proxies(config: &mut Config, environment: &Environment, problems: &mut Vec<Problem>) {
+    for upstream in &mut config.proxy.upstreams {
+        let Via::Environment(proxy) = &mut upstream.via else {
+            continue;
+        };
+        let lookup = |name: &str| environment.get(name).map(str::to_owned);
+        match proxy_for(&upstream.url, lookup) {
+            Ok(found) => *proxy = found,
+            Err(BadVariable { variable }) => problems.push(Problem {
+                place: Place::Variable(variable.to_owned()),
+                key: String::new(),
+                value: None,
+                message: format!("expected {EXPECTED}"),
+            }),
+        }
+    }
+    problems.dedup();
 }
 
 fn read_file(
@@ -92,6 +186,7 @@ pub(super) fn assemble(
     environment: &Environment,
     document: Option<Document<'_>>,
     problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
 ) -> Config {
     let mut config = Config::default();
     let mut referenced = BTreeSet::new();
@@ -100,7 +195,7 @@ pub(super) fn assemble(
         only.url.clone_from(url);
     }
     if let Some(document) = document {
-        let mut reader = Reader {
+        let mut reader = FileReader {
             document,
             environment,
             url,
@@ -121,9 +216,48 @@ pub(super) fn assemble(
             read_text(setting, Place::Flag(flag), text, &mut config, problems);
         }
     }
-    environment.report_strangers(&referenced, problems);
+    set_only_upstream(environment, &mut config, problems);
+    let of_upstream: Vec<String> = of_upstream().map(|(name, _)| name).collect();
+    environment.report_strangers(&of_upstream, &referenced, problems, warnings);
     check_whole(&config, problems);
     config
+}
+
+/// Reads what variables say of the only upstream.
+fn set_only_upstream(environment: &Environment, config: &mut Config, problems: &mut Vec<Problem>) {
+    let given = of_upstream().filter_map(|(name, setting)| {
+        let text = environment.get(&name)?;
+        Some((name, setting, text))
+    });
+    let given: Vec<_> = given.collect();
+    let only = match config.proxy.upstreams.as_mut_slice() {
+        [only] if !given.is_empty() => only,
+        [] | [_] => return,
+        _ => {
+            return problems.extend(given.iter().map(|(name, setting, text)| Problem {
+                value: Some((*text).to_owned()),
+                ..Problem::of_variable(
+                    name,
+                    format!(
+                        "expected one upstream: set upstream.{} of each in the file",
+                        setting.path
+                    ),
+                )
+            }));
+        }
+    };
+    let mut draft = UpstreamDraft::from(&*only);
+    for (name, setting, text) in &given {
+        let place = Place::Variable(name.clone());
+        read_text(setting, place, text, &mut draft, problems);
+    }
+    match draft.finish(environment) {
+        Ok(upstream) => *only = upstream,
+        Err((key, wrong)) => {
+            let name = variable(&format!("upstream.{key}"));
+            problems.push(Problem::of_variable(&name, wrong.message.into_owned()));
+        }
+    }
 }
 
 /// The upstream's URL by flag, or else by variable; both are checked.
@@ -144,7 +278,7 @@ fn upstream_url(
         };
         let raw = Raw {
             name: "upstream",
-            value: Value::Text(text),
+            value: Given::Text(text),
         };
         if let Some(url) = accept(raw.url(), &place, "upstream", text, problems) {
             urls.push((place, url));
@@ -153,19 +287,19 @@ fn upstream_url(
     urls.into_iter().next()
 }
 
-fn read_text(
-    setting: &Setting<Config>,
+fn read_text<T>(
+    setting: &Setting<T>,
     place: Place,
     text: &str,
-    config: &mut Config,
+    into: &mut T,
     problems: &mut Vec<Problem>,
 ) {
     let raw = Raw {
         name: setting.path,
-        value: Value::Text(text),
+        value: Given::Text(text),
     };
     accept(
-        (setting.read)(&raw, config),
+        (setting.read)(&raw, into),
         &place,
         setting.path,
         text,
@@ -218,6 +352,6 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
         }
     }
     if config.listen == config.admin && config.listen.port() != 0 {
-        push("admin", "expected another address than that of listen");
+        push("admin", "expected an address other than that of listen");
     }
 }

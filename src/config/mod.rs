@@ -5,7 +5,7 @@
 //! sockets, tasks or telemetry.
 //!
 //! - `settings`, `upstream`, `route`: one row for each key, with how it is read and how it is written
-//! - `value`, `units`: from raw values to typed ones
+//! - `value`, `units`, `write`: from raw values to typed ones, and back
 //! - `document`: walks a TOML table by those rows
 //! - `environment`: variables, and which of them are none of ours
 //! - `file`, `load`, `render`: the ways through
@@ -23,18 +23,26 @@ mod tests;
 mod units;
 mod upstream;
 mod value;
+mod write;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{log, observe, proxy, semconv};
+use crate::allow::{Hosts, Patterns};
+use crate::log::LogConfig;
+use crate::memory::Memory;
+use crate::observe::ObserveConfig;
+use crate::otel::{Buckets, Spans, ToolSpans};
+use crate::pipeline::PipelineConfig;
+use crate::proxy::ProxyConfig;
+use crate::semconv;
+use crate::serve::TlsConfig;
 
 pub use crate::semconv::names as vocabularies;
 pub use environment::Environment;
-pub use load::{Flags, load};
+pub use load::{Flags, Loaded, load};
 pub use problem::{Invalid, Place, Problem};
-pub use units::parse_duration;
+pub use units::{parse_address, parse_duration};
 
 /// Everything the process can be told, checked and complete.
 #[derive(Debug, Clone)]
@@ -43,63 +51,83 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where `/metrics`, health and the live page are served. Default `127.0.0.1:9464`.
     pub admin: SocketAddr,
+    /// Hosts that requests to the admin port may be for. Default loopback names and IP addresses.
+    pub admin_hosts: Hosts,
     /// Certificate and key of the client-facing listener; `None` for plain TCP.
-    pub tls: Option<Tls>,
+    pub tls: Option<TlsConfig>,
+    /// Longest wait of a client's connection for a request; `None` for no limit. Default 75 s.
+    pub client_idle: Option<Duration>,
     /// The byte path.
-    pub proxy: proxy::config::Config,
+    pub proxy: ProxyConfig,
     /// The observer.
-    pub observe: observe::Config,
+    pub observe: ObserveConfig,
+    /// What happens to finished exchanges.
+    pub pipeline: PipelineConfig,
     /// What is exported, and how.
-    pub telemetry: Telemetry,
+    pub telemetry: TelemetryConfig,
     /// Longest time streams in flight may take to finish at shutdown. Default 10 min.
     pub drain: Duration,
     /// The log.
-    pub log: log::Config,
+    pub log: LogConfig,
 }
 
 impl Default for Config {
     fn default() -> Self {
+        let memory = Memory::default();
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             admin: (Ipv4Addr::LOCALHOST, 9464).into(),
+            admin_hosts: Hosts::NamedOrOwn(Patterns::default()),
             tls: None,
-            proxy: proxy::config::Config::default(),
-            observe: observe::Config::default(),
-            telemetry: Telemetry::default(),
+            client_idle: Some(Duration::from_secs(75)),
+            proxy: ProxyConfig {
+                memory: memory.clone(),
+                ..ProxyConfig::default()
+            },
+            observe: ObserveConfig {
+                memory,
+                ..ObserveConfig::default()
+            },
+            pipeline: PipelineConfig::default(),
+            telemetry: TelemetryConfig::default(),
             drain: Duration::from_secs(600),
-            log: log::Config::default(),
+            log: LogConfig::default(),
         }
     }
 }
 
-/// PEM files of the client-facing listener.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// Certificate chain, leaf first.
-    pub certificate: PathBuf,
-    /// Private key.
-    pub key: PathBuf,
-}
-
 /// What is exported. Exporters follow the standard `OTEL_*` variables.
 #[derive(Debug, Clone)]
-pub struct Telemetry {
-    /// Vocabularies by name, in order; each is one of [`semconv::names`]. Default `gen_ai`, `gen_ai_2025`, `llm`.
+pub struct TelemetryConfig {
+    /// Vocabularies of spans by name, in order; each is one of [`semconv::names`]. Default `gen_ai`, `gen_ai_2025`, `llm`.
     pub vocabularies: Vec<String>,
+    /// Those of metrics; each is one of [`semconv::names_with_metrics`]. Default `llm`, `gen_ai_2025`.
+    pub metrics: Vec<String>,
+    /// Over which buckets distributions are told to a scraper that knows both kinds, and pushed unless the standard variable says
+    /// otherwise. Default explicit.
+    pub histograms: Buckets,
+    /// Which spans a call to a model has. Default both.
+    pub spans: Spans,
+    /// What the spans of waits for tools are called. Default [`ToolSpans::ToolWait`].
+    pub tools: ToolSpans,
     /// Whether our trace context goes upstream. Default true.
     pub propagate: bool,
-    /// Different values an attribute may have in metrics before the rest fold into `_other`. Default 200.
+    /// Different values an attribute may have in metrics before the rest fold into `_other`. Default 100.
     pub label_values: usize,
     /// Window of `llm.error.rate`. Default 5 min.
     pub error_window: Duration,
 }
 
-impl Default for Telemetry {
+impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
             vocabularies: semconv::DEFAULTS.map(String::from).into(),
+            metrics: semconv::DEFAULT_METRICS.map(String::from).into(),
+            histograms: Buckets::default(),
+            spans: Spans::default(),
+            tools: ToolSpans::default(),
             propagate: true,
-            label_values: 200,
+            label_values: 100,
             error_window: Duration::from_secs(300),
         }
     }

@@ -22,6 +22,18 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// What is wrong with a variable whose value may not be shown.
+    pub(super) fn of_variable(name: &str, message: String) -> Self {
+        Self {
+            place: Place::Variable(name.to_owned()),
+            key: String::new(),
+            value: None,
+            message,
+        }
+    }
+}
+
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {

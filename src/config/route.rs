@@ -5,19 +5,19 @@ use wildmatch::WildMatch;
 
 use super::document::Setting;
 use super::problem::Wrong;
-use super::render::quote;
 use super::value::{Read, set};
-use crate::proxy::config::Route;
+use super::write::quote;
+use crate::proxy::Route;
 
 /// A route whose header condition may be half given.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct RouteDraft {
     pub(super) route: Route,
     header_name: Option<HeaderName>,
     header_value: Option<WildMatch>,
 }
 
-impl Draft {
+impl RouteDraft {
     /// No conditions; the upstream is still to come.
     pub(super) fn new() -> Self {
         Self::from(&Route {
@@ -39,7 +39,7 @@ impl Draft {
     }
 }
 
-impl From<&Route> for Draft {
+impl From<&Route> for RouteDraft {
     fn from(route: &Route) -> Self {
         let header = route.header.clone();
         Self {
@@ -50,7 +50,7 @@ impl From<&Route> for Draft {
     }
 }
 
-pub(super) const ROUTE: &[Setting<Draft>] = &[
+pub(super) const ROUTE: &[Setting<RouteDraft>] = &[
     Setting {
         path: "path",
         read: |raw, draft| set(&mut draft.route.path, raw.prefix().map(Some)),

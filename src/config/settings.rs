@@ -6,13 +6,18 @@ use tracing::level_filters::LevelFilter;
 
 use super::Config;
 use super::document::Setting;
-use super::render::{quote, write_list};
 use super::units::{write_duration, write_size};
 use super::value::set;
-use crate::log::Format;
+use super::write::{quote, word, write_limit, write_list};
+use crate::allow::{Hosts, Patterns};
+use crate::log::{AccessLines, LogFormat};
+use crate::memory::Memory;
+use crate::otel::{Buckets, Spans, ToolSpans};
+use crate::pipeline::EstimateTokens;
+use crate::proxy::trace_context::BodyContext;
 use crate::semconv;
 
-const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
+const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 const LEVELS: &[(&str, LevelFilter)] = &[
     ("error", LevelFilter::ERROR),
@@ -22,10 +27,57 @@ const LEVELS: &[(&str, LevelFilter)] = &[
     ("trace", LevelFilter::TRACE),
 ];
 
+const ACCESS: &[(&str, AccessLines)] = &[
+    ("off", AccessLines::Off),
+    ("errors", AccessLines::Errors),
+    ("all", AccessLines::All),
+];
+
+const ESTIMATES: &[(&str, EstimateTokens)] = &[
+    ("own", EstimateTokens::Own),
+    ("standard", EstimateTokens::Standard),
+    ("off", EstimateTokens::Off),
+];
+
+const BODY_CONTEXTS: &[(&str, BodyContext)] = &[
+    ("off", BodyContext::Off),
+    ("held", BodyContext::Held),
+    ("all", BodyContext::All),
+];
+
+const SPANS: &[(&str, Spans)] = &[
+    ("server+client", Spans::ServerAndClient),
+    ("client", Spans::Client),
+];
+
+const HISTOGRAMS: &[(&str, Buckets)] = &[
+    ("explicit", Buckets::Explicit),
+    ("exponential", Buckets::Exponential),
+];
+
+const TOOLS: &[(&str, ToolSpans)] = &[
+    ("tool_wait", ToolSpans::ToolWait),
+    ("execute_tool", ToolSpans::ExecuteTool),
+    ("off", ToolSpans::Off),
+];
+
 /// Keys that are read apart, by `upstream` and `route`.
 pub(super) const APART: &[&str] = &["upstream", "route"];
 
 pub(super) const SETTINGS: &[Setting<Config>] = &[
+    Setting {
+        path: "prices",
+        read: |raw, config| {
+            let prices = &mut config.pipeline.prices;
+            let (file, own) = raw.prices()?;
+            (prices.file, prices.own) = (Some(file), own.into());
+            Ok(())
+        },
+        write: |config| {
+            let file = config.pipeline.prices.file.as_ref();
+            file.map(|file| quote(file.display()))
+        },
+    },
     Setting {
         path: "listen",
         read: |raw, config| set(&mut config.listen, raw.address()),
@@ -57,6 +109,28 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         write: |config| config.tls.as_ref().map(|tls| quote(tls.key.display())),
     },
     Setting {
+        path: "allow.origins",
+        read: |raw, config| set(&mut config.proxy.allowed_origins, raw.origins()),
+        write: |config| Some(write_list(config.proxy.allowed_origins.iter())),
+    },
+    Setting {
+        path: "allow.hosts",
+        read: |raw, config| {
+            let hosts = raw.hosts()?;
+            config.proxy.allowed_hosts = match hosts.is_empty() {
+                true => Hosts::Any,
+                false => Hosts::Named(hosts),
+            };
+            Ok(())
+        },
+        write: |config| Some(write_hosts(&config.proxy.allowed_hosts)),
+    },
+    Setting {
+        path: "allow.admin_hosts",
+        read: |raw, config| set(&mut config.admin_hosts, raw.hosts().map(Hosts::NamedOrOwn)),
+        write: |config| Some(write_hosts(&config.admin_hosts)),
+    },
+    Setting {
         path: "limits.inspect_bytes",
         read: |raw, config| {
             config.proxy.inspect_bytes = raw.size()?;
@@ -64,6 +138,26 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
             Ok(())
         },
         write: |config| Some(quote(write_size(config.proxy.inspect_bytes))),
+    },
+    Setting {
+        path: "limits.memory",
+        read: |raw, config| {
+            let memory = Memory::new(raw.size()?);
+            config.observe.memory = memory.clone();
+            config.proxy.memory = memory;
+            Ok(())
+        },
+        write: |config| Some(quote(write_size(config.proxy.memory.most()))),
+    },
+    Setting {
+        path: "limits.client_idle",
+        read: |raw, config| set(&mut config.client_idle, raw.limit()),
+        write: |config| Some(write_limit(config.client_idle)),
+    },
+    Setting {
+        path: "limits.client_body",
+        read: |raw, config| set(&mut config.proxy.client_body, raw.limit()),
+        write: |config| Some(write_limit(config.proxy.client_body)),
     },
     Setting {
         path: "limits.label_values",
@@ -74,6 +168,11 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "usage.inject",
         read: |raw, config| set(&mut config.proxy.inject_usage, raw.boolean()),
         write: |config| Some(config.proxy.inject_usage.to_string()),
+    },
+    Setting {
+        path: "usage.recheck",
+        read: |raw, config| set(&mut config.proxy.recheck_usage, raw.limit()),
+        write: |config| Some(write_limit(config.proxy.recheck_usage)),
     },
     Setting {
         path: "shutdown.drain",
@@ -89,9 +188,42 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         write: |config| Some(write_list(&config.telemetry.vocabularies)),
     },
     Setting {
+        path: "telemetry.metrics",
+        read: |raw, config| {
+            let known: Vec<_> = semconv::names_with_metrics().collect();
+            set(&mut config.telemetry.metrics, raw.words(&known))
+        },
+        write: |config| Some(write_list(&config.telemetry.metrics)),
+    },
+    Setting {
+        path: "telemetry.histograms",
+        read: |raw, config| set(&mut config.telemetry.histograms, raw.word(HISTOGRAMS)),
+        write: |config| word(HISTOGRAMS, config.telemetry.histograms),
+    },
+    Setting {
+        path: "telemetry.spans",
+        read: |raw, config| set(&mut config.telemetry.spans, raw.word(SPANS)),
+        write: |config| word(SPANS, config.telemetry.spans),
+    },
+    Setting {
         path: "telemetry.propagate",
         read: |raw, config| set(&mut config.telemetry.propagate, raw.boolean()),
         write: |config| Some(config.telemetry.propagate.to_string()),
+    },
+    Setting {
+        path: "telemetry.body_context",
+        read: |raw, config| set(&mut config.proxy.body_context, raw.word(BODY_CONTEXTS)),
+        write: |config| word(BODY_CONTEXTS, config.proxy.body_context),
+    },
+    Setting {
+        path: "telemetry.attributes",
+        read: |raw, config| set(&mut config.observe.annotations, raw.annotations()),
+        write: |config| Some(write_list(&config.observe.annotations)),
+    },
+    Setting {
+        path: "telemetry.conversation",
+        read: |raw, config| set(&mut config.observe.conversations, raw.sources()),
+        write: |config| Some(write_list(&config.observe.conversations)),
     },
     Setting {
         path: "telemetry.error_window",
@@ -100,8 +232,79 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         path: "telemetry.estimate_tokens",
-        read: |raw, config| set(&mut config.observe.estimate_tokens, raw.boolean()),
-        write: |config| Some(config.observe.estimate_tokens.to_string()),
+        read: |raw, config| set(&mut config.pipeline.estimate_tokens, raw.word(ESTIMATES)),
+        write: |config| word(ESTIMATES, config.pipeline.estimate_tokens),
+    },
+    Setting {
+        path: "conversations.enabled",
+        read: |raw, config| set(&mut config.pipeline.conversations, raw.boolean()),
+        write: |config| Some(config.pipeline.conversations.to_string()),
+    },
+    Setting {
+        path: "conversations.ttl",
+        read: |raw, config| set(&mut config.pipeline.correlate.bounds.ttl, raw.span()),
+        write: |config| Some(quote(write_duration(config.pipeline.correlate.bounds.ttl))),
+    },
+    Setting {
+        path: "conversations.turns",
+        read: |raw, config| set(&mut config.pipeline.correlate.bounds.turns, raw.count()),
+        write: |config| Some(config.pipeline.correlate.bounds.turns.to_string()),
+    },
+    Setting {
+        path: "conversations.memory",
+        read: |raw, config| set(&mut config.pipeline.correlate.bounds.bytes, raw.size()),
+        write: |config| Some(quote(write_size(config.pipeline.correlate.bounds.bytes))),
+    },
+    Setting {
+        path: "conversations.repeated_calls",
+        read: |raw, config| {
+            let thresholds = &mut config.pipeline.correlate.thresholds;
+            set(&mut thresholds.repeated_calls, raw.count())
+        },
+        write: |config| {
+            let thresholds = &config.pipeline.correlate.thresholds;
+            Some(thresholds.repeated_calls.to_string())
+        },
+    },
+    Setting {
+        path: "conversations.without_progress",
+        read: |raw, config| {
+            let thresholds = &mut config.pipeline.correlate.thresholds;
+            set(&mut thresholds.without_progress, raw.count())
+        },
+        write: |config| {
+            let thresholds = &config.pipeline.correlate.thresholds;
+            Some(thresholds.without_progress.to_string())
+        },
+    },
+    Setting {
+        path: "conversations.history_bytes",
+        read: |raw, config| {
+            let thresholds = &mut config.pipeline.correlate.thresholds;
+            set(&mut thresholds.history_bytes, raw.size())
+        },
+        write: |config| {
+            let thresholds = &config.pipeline.correlate.thresholds;
+            Some(quote(write_size(thresholds.history_bytes)))
+        },
+    },
+    Setting {
+        path: "state.redis",
+        read: |raw, config| set(&mut config.pipeline.state.redis, raw.redis()),
+        write: |config| {
+            let redis = config.pipeline.state.redis.as_ref();
+            Some(redis.map_or_else(|| quote(""), quote))
+        },
+    },
+    Setting {
+        path: "state.timeout",
+        read: |raw, config| set(&mut config.pipeline.state.timeout, raw.span()),
+        write: |config| Some(quote(write_duration(config.pipeline.state.timeout))),
+    },
+    Setting {
+        path: "tools.span",
+        read: |raw, config| set(&mut config.telemetry.tools, raw.word(TOOLS)),
+        write: |config| word(TOOLS, config.telemetry.tools),
     },
     Setting {
         path: "observe.stall_threshold",
@@ -123,14 +326,18 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         read: |raw, config| set(&mut config.log.level, raw.word(LEVELS)),
         write: |config| word(LEVELS, config.log.level),
     },
+    Setting {
+        path: "log.access",
+        read: |raw, config| set(&mut config.log.access, raw.word(ACCESS)),
+        write: |config| word(ACCESS, config.log.access),
+    },
 ];
 
-/// Writes a value as the word it was read from.
-pub(super) fn word<T: PartialEq>(words: &[(&str, T)], value: T) -> Option<String> {
-    words
-        .iter()
-        .find(|(_, known)| *known == value)
-        .map(|(word, _)| quote(word))
+fn write_hosts(hosts: &Hosts) -> String {
+    match hosts {
+        Hosts::Any => write_list(Patterns::default().iter()),
+        Hosts::Named(names) | Hosts::NamedOrOwn(names) => write_list(names.iter()),
+    }
 }
 
 /// The environment variable that speaks for a key: `STREAMGAUGE_`, then the path in upper case with `_` for `.`.

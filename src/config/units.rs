@@ -1,7 +1,8 @@
-//! Durations and sizes as people write them: `1h30m`, `250ms`, `8MiB`.
+//! Durations, sizes and addresses as people write them: `1h30m`, `250ms`, `8MiB`, `:8080`.
 //!
 //! Strict, and so the same in both directions: whole numbers, each unit at most once, the larger unit first.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 const DURATIONS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -11,6 +12,26 @@ const SIZES: [(&str, usize); 4] = [
     ("KiB", 1 << 10),
     ("B", 1),
 ];
+
+/// An address to listen on: an IP address and a port, a port alone on this machine, `localhost` and a port, or a colon and a
+/// port for all addresses.
+#[must_use]
+pub fn parse_address(text: &str) -> Option<SocketAddr> {
+    let port = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|_| digits)
+    };
+    if let Some(port) = port(text) {
+        return Some((Ipv4Addr::LOCALHOST, port).into());
+    }
+    match text.rsplit_once(':') {
+        Some(("", all)) => Some((Ipv4Addr::UNSPECIFIED, port(all)?).into()),
+        Some((host, local)) if host.eq_ignore_ascii_case("localhost") => {
+            Some((Ipv4Addr::LOCALHOST, port(local)?).into())
+        }
+        _ => text.parse().ok(),
+    }
+}
 
 /// Reads a duration such as `600s`, `10m`, `1h30m` or `250ms`.
 ///
@@ -88,6 +109,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_address_may_leave_out_the_host() {
+        for (text, address) in [
+            ("127.0.0.1:8080", Some("127.0.0.1:8080")),
+            ("[::]:80", Some("[::]:80")),
+            ("8080", Some("127.0.0.1:8080")),
+            (":8080", Some("0.0.0.0:8080")),
+            ("LocalHost:8080", Some("127.0.0.1:8080")),
+            ("+80", None),
+            (":+80", None),
+            ("70000", None),
+            ("here:80", None),
+            ("localhost", None),
+            ("::1", None),
+            ("", None),
+        ] {
+            let expected = address.map(|address| address.parse().unwrap());
+            assert_eq!(parse_address(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn durations_add_up_their_units() {

@@ -9,11 +9,14 @@ use http::{HeaderName, HeaderValue, Uri};
 use super::document::Setting;
 use super::environment::Environment;
 use super::problem::Wrong;
-use super::render::quote;
-use super::settings::word;
+use super::settings::variable;
 use super::units::write_duration;
-use super::value::{Read, set};
-use crate::proxy::config::{Credential, CredentialSource, HttpVersion, Key, Upstream};
+use super::value::{BY_ENVIRONMENT, DIRECT, Read, set};
+use super::write::{quote, word, write_limit};
+use crate::outbound::ForwardProxy;
+use crate::upstream::{
+    ClientCertificate, Credential, CredentialSource, HttpVersion, Key, UpstreamConfig, Via,
+};
 
 const HTTP: &[(&str, HttpVersion)] = &[
     ("auto", HttpVersion::Auto),
@@ -21,23 +24,56 @@ const HTTP: &[(&str, HttpVersion)] = &[
     ("2", HttpVersion::Http2),
 ];
 
-/// An upstream whose own key, if it has one, is not read yet.
+/// An upstream whose files, if it has any, are not read yet.
 #[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) upstream: Upstream,
+pub(super) struct UpstreamDraft {
+    pub(super) upstream: UpstreamConfig,
     pub(super) key_env: Option<String>,
     key_file: Option<PathBuf>,
     key_header: Option<HeaderName>,
+    client_certificate: Option<PathBuf>,
+    client_key: Option<PathBuf>,
 }
 
-impl Draft {
+/// What of an upstream does not go together, or is in a file that will not do: the key, and why.
+pub(super) type Unfinished = (&'static str, Wrong);
+
+impl UpstreamDraft {
     /// All defaults; name and URL are still to come.
     pub(super) fn new() -> Self {
-        Self::from(&Upstream::new("", Uri::default()))
+        Self::from(&UpstreamConfig::new("", Uri::default()))
     }
 
-    /// The upstream with its key read.
-    pub(super) fn finish(mut self, environment: &Environment) -> Read<Upstream> {
+    /// The upstream with its key read, and the files of its certificates looked at.
+    pub(super) fn finish(
+        mut self,
+        environment: &Environment,
+    ) -> Result<UpstreamConfig, Unfinished> {
+        self.upstream.tls.client = self.client_certificate()?;
+        let checked = self.upstream.tls.check();
+        checked.map_err(|error| (error.key, Wrong::hidden(error.to_string())))?;
+        self.with_key(environment).map_err(|wrong| ("key", wrong))
+    }
+
+    fn client_certificate(&mut self) -> Result<Option<ClientCertificate>, Unfinished> {
+        let missing = |key, what, other| {
+            let message =
+                format!("missing, expected the path of {what} as PEM, since {other} is given");
+            Err((key, Wrong::hidden(message)))
+        };
+        match (self.client_certificate.take(), self.client_key.take()) {
+            (Some(certificate), Some(key)) => Ok(Some(ClientCertificate { certificate, key })),
+            (None, None) => Ok(None),
+            (Some(_), None) => missing("tls.client_key", "its key", "tls.client_certificate"),
+            (None, Some(_)) => missing(
+                "tls.client_certificate",
+                "the certificate",
+                "tls.client_key",
+            ),
+        }
+    }
+
+    fn with_key(mut self, environment: &Environment) -> Read<UpstreamConfig> {
         let had_header = self.key_header.is_some();
         let header = self.key_header.unwrap_or(AUTHORIZATION);
         let source = match (self.key_env, self.key_file) {
@@ -47,7 +83,7 @@ impl Draft {
             (Some(name), None) => CredentialSource::Env(name),
             (None, Some(path)) => CredentialSource::File(path),
             (None, None) if had_header => {
-                return Err(Wrong::hidden("expected env or file beside header"));
+                return Err(Wrong::hidden("expected env or file next to header"));
             }
             (None, None) => return Ok(self.upstream),
         };
@@ -72,8 +108,8 @@ impl Draft {
     }
 }
 
-impl From<&Upstream> for Draft {
-    fn from(upstream: &Upstream) -> Self {
+impl From<&UpstreamConfig> for UpstreamDraft {
+    fn from(upstream: &UpstreamConfig) -> Self {
         let (env, file, header) = match &upstream.key {
             Key::PassThrough => (None, None, None),
             Key::Own(own) => match &own.source {
@@ -83,11 +119,14 @@ impl From<&Upstream> for Draft {
                 }
             },
         };
+        let client = upstream.tls.client.as_ref();
         Self {
             upstream: upstream.clone(),
             key_env: env,
             key_file: file,
             key_header: header,
+            client_certificate: client.map(|client| client.certificate.clone()),
+            client_key: client.map(|client| client.key.clone()),
         }
     }
 }
@@ -121,7 +160,7 @@ fn credential(
     // A space means that the scheme stands before the key already, or that this is some other file.
     if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic()) {
         return Err(Wrong::hidden(format!(
-            "expected {place} to hold a key alone, without spaces or `Bearer`"
+            "expected {place} to contain only the key, without spaces or `Bearer`"
         )));
     }
     let value = if *header == AUTHORIZATION {
@@ -135,7 +174,7 @@ fn credential(
     Ok(value)
 }
 
-pub(super) const UPSTREAM: &[Setting<Draft>] = &[
+pub(super) const UPSTREAM: &[Setting<UpstreamDraft>] = &[
     Setting {
         path: "name",
         read: |raw, draft| set(&mut draft.upstream.name, raw.name()),
@@ -178,7 +217,7 @@ pub(super) const UPSTREAM: &[Setting<Draft>] = &[
     Setting {
         path: "key.file",
         read: |raw, draft| set(&mut draft.key_file, raw.path().map(Some)),
-        write: |draft| draft.key_file.as_ref().map(|path| quote(path.display())),
+        write: |draft| write_path(draft.key_file.as_ref()),
     },
     Setting {
         path: "key.header",
@@ -210,9 +249,58 @@ pub(super) const UPSTREAM: &[Setting<Draft>] = &[
         write: |draft| word(HTTP, draft.upstream.http),
     },
     Setting {
+        path: "proxy",
+        read: |raw, draft| set(&mut draft.upstream.via, raw.via()),
+        write: |draft| {
+            Some(match &draft.upstream.via {
+                Via::Environment(_) => quote(BY_ENVIRONMENT),
+                Via::Direct => quote(DIRECT),
+                Via::Proxy(proxy) => quote(masked(proxy)),
+            })
+        },
+    },
+    Setting {
+        path: "tls.ca",
+        read: |raw, draft| set(&mut draft.upstream.tls.ca, raw.path().map(Some)),
+        write: |draft| write_path(draft.upstream.tls.ca.as_ref()),
+    },
+    Setting {
+        path: "tls.client_certificate",
+        read: |raw, draft| set(&mut draft.client_certificate, raw.path().map(Some)),
+        write: |draft| write_path(draft.client_certificate.as_ref()),
+    },
+    Setting {
+        path: "tls.client_key",
+        read: |raw, draft| set(&mut draft.client_key, raw.path().map(Some)),
+        write: |draft| write_path(draft.client_key.as_ref()),
+    },
+    Setting {
+        path: "tls.server_name",
+        read: |raw, draft| {
+            set(
+                &mut draft.upstream.tls.server_name,
+                raw.server_name().map(Some),
+            )
+        },
+        write: |draft| {
+            let name = draft.upstream.tls.server_name.as_ref();
+            name.map(|name| quote(name.to_str()))
+        },
+    },
+    Setting {
+        path: "tls.insecure",
+        read: |raw, draft| set(&mut draft.upstream.tls.insecure, raw.boolean()),
+        write: |draft| Some(draft.upstream.tls.insecure.to_string()),
+    },
+    Setting {
         path: "timeouts.connect",
         read: |raw, draft| set(&mut draft.upstream.connect_timeout, raw.span()),
         write: |draft| Some(quote(write_duration(draft.upstream.connect_timeout))),
+    },
+    Setting {
+        path: "timeouts.send",
+        read: |raw, draft| set(&mut draft.upstream.send_timeout, raw.limit()),
+        write: |draft| Some(write_limit(draft.upstream.send_timeout)),
     },
     Setting {
         path: "timeouts.first_byte",
@@ -225,14 +313,57 @@ pub(super) const UPSTREAM: &[Setting<Draft>] = &[
         write: |draft| Some(write_limit(draft.upstream.idle_timeout)),
     },
     Setting {
+        path: "keep_alive.http1",
+        read: |raw, draft| set(&mut draft.upstream.keep_alive.http1, raw.span()),
+        write: |draft| Some(quote(write_duration(draft.upstream.keep_alive.http1))),
+    },
+    Setting {
+        path: "keep_alive.http2",
+        read: |raw, draft| set(&mut draft.upstream.keep_alive.http2, raw.span()),
+        write: |draft| Some(quote(write_duration(draft.upstream.keep_alive.http2))),
+    },
+    Setting {
+        path: "keep_alive.connections",
+        read: |raw, draft| set(&mut draft.upstream.keep_alive.connections, raw.count()),
+        write: |draft| Some(draft.upstream.keep_alive.connections.to_string()),
+    },
+    Setting {
         path: "usage.inject",
         read: |raw, draft| set(&mut draft.upstream.inject_usage, raw.boolean().map(Some)),
         write: |draft| draft.upstream.inject_usage.map(|inject| inject.to_string()),
     },
 ];
 
-fn write_limit(limit: Option<std::time::Duration>) -> String {
-    quote(limit.map_or_else(|| String::from("off"), write_duration))
+/// Keys that have a variable, for the only upstream.
+const BY_VARIABLE: [&str; 6] = [
+    "provider",
+    "tls.ca",
+    "tls.client_certificate",
+    "tls.client_key",
+    "tls.server_name",
+    "tls.insecure",
+];
+
+/// The variables that speak for keys of the only upstream: `STREAMGAUGE_UPSTREAM_` and the path.
+pub(super) fn of_upstream() -> impl Iterator<Item = (String, &'static Setting<UpstreamDraft>)> {
+    let has_one = |setting: &&Setting<UpstreamDraft>| BY_VARIABLE.contains(&setting.path);
+    UPSTREAM
+        .iter()
+        .filter(has_one)
+        .map(|setting| (variable(&format!("upstream.{}", setting.path)), setting))
+}
+
+fn write_path(path: Option<&PathBuf>) -> Option<String> {
+    path.map(|path| quote(path.display()))
+}
+
+/// A proxy's URL, its user and password masked.
+fn masked(proxy: &ForwardProxy) -> String {
+    let has_user = proxy.authorization().is_some() || proxy.user().is_some();
+    match has_user {
+        true => proxy.to_string().replacen("://", "://***@", 1),
+        false => proxy.to_string(),
+    }
 }
 
 fn write_headers(headers: &[(HeaderName, HeaderValue)]) -> Option<String> {

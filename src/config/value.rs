@@ -2,17 +2,26 @@
 //!
 //! Each method says in its error what would be right. Where the value stands is added by the caller.
 
-use std::net::SocketAddr;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
+use rustls::pki_types::ServerName;
 use toml::de::DeValue;
 use wildmatch::WildMatch;
 
 use super::problem::Wrong;
-use super::units::{parse_duration, parse_size};
+use super::units::{parse_address, parse_duration, parse_size};
+use crate::allow::Patterns;
+use crate::observe::told::{self, Annotation, Source};
+use crate::outbound::{self, ForwardProxy};
+use crate::prices::{Catalogue, OwnPrices};
+use crate::redact;
+use crate::state::{self, RedisUrl};
+use crate::upstream::Via;
 
 /// A value as it was given, and the last part of its key.
 #[derive(Debug)]
@@ -20,17 +29,21 @@ pub(super) struct Raw<'a> {
     /// Last part of the key: the name, where names are the user's own.
     pub(super) name: &'a str,
     /// What was given.
-    pub(super) value: Value<'a>,
+    pub(super) value: Given<'a>,
 }
 
 /// What was given.
 #[derive(Debug)]
-pub(super) enum Value<'a> {
+pub(super) enum Given<'a> {
     /// By flag or environment.
     Text(&'a str),
     /// In the file.
     Toml(&'a DeValue<'a>),
 }
+
+/// Words for ways that need no URL.
+pub(super) const BY_ENVIRONMENT: &str = "environment";
+pub(super) const DIRECT: &str = "direct";
 
 /// A typed value, or what would be right.
 pub(super) type Read<T> = Result<T, Wrong>;
@@ -44,8 +57,8 @@ pub(super) fn set<T>(place: &mut T, value: Read<T>) -> Read<()> {
 impl Raw<'_> {
     fn text(&self) -> Option<&str> {
         match self.value {
-            Value::Text(text) => Some(text),
-            Value::Toml(value) => value.as_str(),
+            Given::Text(text) => Some(text),
+            Given::Toml(value) => value.as_str(),
         }
     }
 
@@ -56,9 +69,16 @@ impl Raw<'_> {
     }
 
     pub(super) fn address(&self) -> Read<SocketAddr> {
-        let expected =
-            "expected an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
-        self.parse(expected, |text| text.parse().ok())
+        let expected = "expected an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\", \
+                        \":8080\" for all addresses, or \"8080\" or \"localhost:8080\" for this machine alone; port 0 is \
+                        any free port";
+        if let Given::Toml(value) = self.value
+            && let Some(port) = integer(value)
+        {
+            let port = u16::try_from(port).map_err(|_| Wrong::shown(expected))?;
+            return Ok((Ipv4Addr::LOCALHOST, port).into());
+        }
+        self.parse(expected, parse_address)
     }
 
     /// A file's path; relative ones start at the working directory.
@@ -68,10 +88,24 @@ impl Raw<'_> {
         })
     }
 
+    /// A file of prices, and what stands in it.
+    pub(super) fn prices(&self) -> Read<(PathBuf, OwnPrices)> {
+        let path = self.path()?;
+        let text = fs::read_to_string(&path)
+            .map_err(|error| Wrong::shown(format!("expected a readable file: {error}")))?;
+        let prices = Catalogue::bundled().read_own(&text);
+        let prices = prices.map_err(|problem| {
+            Wrong::shown(format!(
+                "expected a file of prices that is right: {problem}"
+            ))
+        })?;
+        Ok((path, prices))
+    }
+
     pub(super) fn boolean(&self) -> Read<bool> {
         let value = match self.value {
-            Value::Text(text) => text.parse().ok(),
-            Value::Toml(value) => value.as_bool(),
+            Given::Text(text) => text.parse().ok(),
+            Given::Toml(value) => value.as_bool(),
         };
         value.ok_or_else(|| Wrong::shown("expected true or false"))
     }
@@ -79,8 +113,8 @@ impl Raw<'_> {
     /// A whole number from zero.
     pub(super) fn count(&self) -> Read<usize> {
         let value = match self.value {
-            Value::Text(text) => text.parse().ok(),
-            Value::Toml(value) => integer(value),
+            Given::Text(text) => text.parse().ok(),
+            Given::Toml(value) => integer(value),
         };
         value.ok_or_else(|| Wrong::shown("expected a whole number, zero or above"))
     }
@@ -88,7 +122,7 @@ impl Raw<'_> {
     /// A number of bytes.
     pub(super) fn size(&self) -> Read<usize> {
         let value = match self.value {
-            Value::Toml(value @ DeValue::Integer(_)) => integer(value),
+            Given::Toml(value @ DeValue::Integer(_)) => integer(value),
             _ => self.text().and_then(parse_size),
         };
         value.ok_or_else(|| {
@@ -136,15 +170,80 @@ impl Raw<'_> {
         })
     }
 
-    /// A list of known words, each at most once: an array in the file, separated by commas in a variable.
-    pub(super) fn words(&self, known: &[&str]) -> Read<Vec<String>> {
-        let given: Option<Vec<&str>> = match self.value {
-            Value::Text(text) => Some(text.split(',').map(str::trim).collect()),
-            Value::Toml(value) => value
+    /// A list of texts: an array in the file, separated by commas in a variable.
+    fn list(&self) -> Option<Vec<&str>> {
+        match self.value {
+            Given::Text(text) => Some(text.split(',').map(str::trim).collect()),
+            Given::Toml(value) => value
                 .as_array()
                 .and_then(|array| array.iter().map(|item| item.get_ref().as_str()).collect()),
-        };
-        let given = given.unwrap_or_else(|| vec![""]);
+        }
+    }
+
+    fn patterns(&self, expected: &'static str, fits: impl Fn(&&str) -> bool) -> Read<Patterns> {
+        let given = self.list().filter(|given| given.iter().all(fits));
+        let given = given.ok_or_else(|| Wrong::shown(expected))?;
+        Ok(given.into_iter().collect())
+    }
+
+    /// Hosts without a port; `*` and `?` stand for others.
+    pub(super) fn hosts(&self) -> Read<Patterns> {
+        let expected = "expected a list of host names without a port, such as [\"gateway.example\", \"*.internal\"]";
+        self.patterns(expected, |host| {
+            let is_name = !host.is_empty() && !host.contains(['/', '[', ']', '@', ' ']);
+            is_name && (!host.contains(':') || host.parse::<IpAddr>().is_ok())
+        })
+    }
+
+    /// Origins; `*` and `?` stand for others.
+    pub(super) fn origins(&self) -> Read<Patterns> {
+        let expected = "expected a list of origins, such as [\"https://app.example\", \"http://localhost:3000\"]";
+        self.patterns(expected, |origin| {
+            let rest = origin.split_once("://").map(|(_, rest)| rest);
+            let is_origin = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
+            is_origin || ["*", "null"].contains(origin)
+        })
+    }
+
+    /// Where clients tell something: `header:NAME` or `baggage:NAME`, each.
+    pub(super) fn sources(&self) -> Read<Vec<Source>> {
+        let expected =
+            "expected a list such as [\"header:x-conversation-id\", \"baggage:session.id\"]";
+        self.each(expected, source)
+    }
+
+    /// The same with what it becomes: `header:NAME=ATTRIBUTE`.
+    pub(super) fn annotations(&self) -> Read<Vec<Annotation>> {
+        let expected = "expected a list such as [\"header:x-team=team\", \"baggage:tenant\"]";
+        let annotations = self.each(expected, |text| {
+            let (from, name) = text.split_once('=').unwrap_or((text, ""));
+            let source = source(from)?;
+            let name = match name {
+                "" if text.ends_with('=') => return Err(Wrong::shown(expected)),
+                "" => source.name().into(),
+                name => name.into(),
+            };
+            Ok(Annotation { source, name })
+        })?;
+        let names = || annotations.iter().map(|annotation| &annotation.name);
+        let is_again = |(at, name)| names().take(at).any(|before| before == name);
+        if annotations.len() > MOST_ANNOTATIONS || names().enumerate().any(is_again) {
+            return Err(Wrong::shown(format!(
+                "expected at most {MOST_ANNOTATIONS} attributes, each name once"
+            )));
+        }
+        Ok(annotations)
+    }
+
+    /// Every entry of a list of texts, which may be empty.
+    fn each<T>(&self, expected: &'static str, read: impl Fn(&str) -> Read<T>) -> Read<Vec<T>> {
+        let given = self.list().ok_or_else(|| Wrong::shown(expected))?;
+        given.into_iter().map(read).collect()
+    }
+
+    /// A list of known words, each at most once.
+    pub(super) fn words(&self, known: &[&str]) -> Read<Vec<String>> {
+        let given = self.list().unwrap_or_else(|| vec![""]);
         let first =
             |(at, word): (usize, &&str)| known.contains(word) && !given[..at].contains(word);
         if !given.iter().enumerate().all(first) {
@@ -190,6 +289,42 @@ impl Raw<'_> {
             return Err(wrong(expected));
         }
         Ok(uri)
+    }
+
+    /// A Redis server, or none where the text is empty. It may hold a password, and is not shown.
+    pub(super) fn redis(&self) -> Read<Option<RedisUrl>> {
+        match self.text() {
+            Some("") => Ok(None),
+            other => other
+                .and_then(RedisUrl::parse)
+                .map(Some)
+                .ok_or_else(|| Wrong::hidden(format!("expected {}", state::EXPECTED))),
+        }
+    }
+
+    /// By which way connections go. A URL may hold a password, and so is not shown.
+    pub(super) fn via(&self) -> Read<Via> {
+        match self.text() {
+            Some(BY_ENVIRONMENT) => Ok(Via::Environment(None)),
+            Some(DIRECT) => Ok(Via::Direct),
+            other => other
+                .and_then(ForwardProxy::parse)
+                .map(Via::Proxy)
+                .ok_or_else(|| {
+                    Wrong::hidden(format!(
+                        "expected \"{BY_ENVIRONMENT}\", \"{DIRECT}\" or {}",
+                        outbound::EXPECTED
+                    ))
+                }),
+        }
+    }
+
+    /// A name, or an IP address, that a certificate can be for.
+    pub(super) fn server_name(&self) -> Read<ServerName<'static>> {
+        self.parse(
+            "expected a host name or an IP address without a port, such as \"llm.example\"",
+            |text| ServerName::try_from(text.to_owned()).ok(),
+        )
     }
 
     /// A glob with `*` and `?`.
@@ -243,7 +378,7 @@ impl Raw<'_> {
             .map_err(|_| Wrong::hidden("expected the name of a header before the `=`"))?;
         if NOT_OURS_TO_SET.contains(&name.as_str()) {
             return Err(Wrong::hidden(
-                "expected another header; this one belongs to the connection or the url",
+                "expected another header: this one is set by the connection or the URL",
             ));
         }
         let value = self
@@ -254,6 +389,22 @@ impl Raw<'_> {
         value.set_sensitive(is_credential(&name, &value));
         Ok((name, value))
     }
+}
+
+/// Most attributes that a span gains by `telemetry.attributes`.
+const MOST_ANNOTATIONS: usize = 32;
+
+/// Where a client tells something. What speaks of a credential is never told on.
+fn source(text: &str) -> Read<Source> {
+    let expected = "expected header:NAME or baggage:NAME";
+    let source = Source::parse(text).ok_or_else(|| Wrong::shown(expected))?;
+    if told::is_credential(source.name()) {
+        let name = source.name();
+        return Err(Wrong::shown(format!(
+            "expected a name that is no credential's: the value of {name} would be exported"
+        )));
+    }
+    Ok(source)
 }
 
 fn integer(value: &DeValue<'_>) -> Option<usize> {
@@ -275,23 +426,14 @@ const NOT_OURS_TO_SET: [&str; 10] = [
     "expect",
 ];
 
-/// Whether a header's name speaks of a credential, or its value begins like one.
+/// Whether a header's name speaks of a credential, or its value looks like one.
 fn is_credential(name: &HeaderName, value: &HeaderValue) -> bool {
-    let words = [
-        "auth",
-        "cookie",
-        "credential",
-        "key",
-        "password",
-        "secret",
-        "session",
-        "signature",
-        "token",
-    ];
     let begins = |prefix: &str| {
         let start = value.as_bytes().get(..prefix.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
     };
-    words.iter().any(|word| name.as_str().contains(word))
+    let text = String::from_utf8_lossy(value.as_bytes());
+    redact::is_secret(name.as_str())
         || ["bearer ", "basic ", "sk-"].into_iter().any(begins)
+        || redact::lookalikes(&text) != text
 }

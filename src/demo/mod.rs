@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::sink::live::Live;
+use crate::tap::Counters;
 
 use tally::Tally;
 
@@ -31,6 +32,8 @@ pub struct Site {
     pub admin: SocketAddr,
     /// What it measured.
     pub live: Arc<Live>,
+    /// How many exchanges there were and are.
+    pub counters: Arc<Counters>,
 }
 
 /// The preferred address where it is free, else the same host with any free port, and a note of it.
@@ -43,7 +46,7 @@ pub fn free_address(preferred: SocketAddr, out: &mut impl Write) -> io::Result<S
         Ok(_) => Ok(preferred),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             let free = TcpListener::bind((preferred.ip(), 0))?.local_addr()?;
-            writeln!(out, "note: {preferred} is taken, using {free} instead")?;
+            writeln!(out, "note: {preferred} is in use, using {free} instead")?;
             Ok(free)
         }
         Err(error) => Err(error),
@@ -82,7 +85,7 @@ pub async fn run(
                 tally.read(&site.live);
                 looked += 1;
                 if looked % LOOKS_A_LINE == 0 {
-                    writeln!(out, "{}", tally.line(start.elapsed(), site.live.in_flight_count()))?;
+                    writeln!(out, "{}", tally.line(start.elapsed(), site.counters.in_flight()))?;
                     out.flush()?;
                 }
             }
@@ -120,7 +123,7 @@ Try it:
     [print(c.choices[0].delta.content or '', end='', flush=True) for c in openai.OpenAI().chat.completions.create( \
     model='sim-chat', stream=True, messages=[{{'role': 'user', 'content': 'How high is the river?'}}])]"
 
-GET http://{proxy}/v1/models lists every simulated model: slow, failing, breaking and others.
+GET http://{proxy}/v1/models lists the simulated models: fast, slow, failing and others.
 "#
     )?;
     out.flush()
@@ -129,7 +132,7 @@ GET http://{proxy}/v1/models lists every simulated model: slow, failing, breakin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::{Config, Simulator};
+    use crate::simulate::{Simulator, SimulatorConfig};
 
     #[test]
     fn a_taken_port_gives_way_to_a_free_one() {
@@ -140,7 +143,7 @@ mod tests {
         assert_ne!(other, address);
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            format!("note: {address} is taken, using {other} instead\n")
+            format!("note: {address} is in use, using {other} instead\n")
         );
         assert_eq!(other.ip(), address.ip());
         drop(taken);
@@ -149,15 +152,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_traffic_is_varied_and_ends_by_itself() {
-        let config = Config {
+        let config = SimulatorConfig {
             keep_requests: 1000,
-            ..Config::default()
+            ..SimulatorConfig::default()
         };
         let upstream = Simulator::new(config).start().await.unwrap();
         let site = Site {
             proxy: upstream.address(),
             admin: upstream.address(),
             live: Arc::default(),
+            counters: Arc::default(),
         };
         let mut out = Vec::new();
         // A moment longer than twenty lines take, so that the last of them and the end do not coincide.

@@ -30,16 +30,16 @@ struct Sum {
     errors: u64,
     /// `None` until a call reported some.
     output_tokens: Option<u64>,
-    first_token: Times,
-    per_token: Times,
+    first_token: NewestTimes,
+    per_token: NewestTimes,
     ends: BTreeMap<&'static str, u64>,
 }
 
 /// The newest of some times.
 #[derive(Debug, Default)]
-struct Times(VecDeque<Duration>);
+struct NewestTimes(VecDeque<Duration>);
 
-impl Times {
+impl NewestTimes {
     fn push(&mut self, time: Option<Duration>) {
         let Some(time) = time else { return };
         if self.0.len() == TIMES {
@@ -114,7 +114,7 @@ impl Tally {
     }
 
     /// One line on everything so far.
-    pub(super) fn line(&self, elapsed: Duration, in_flight: usize) -> String {
+    pub(super) fn line(&self, elapsed: Duration, in_flight: u64) -> String {
         let Sum {
             calls,
             errors,
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_times_that_were_seen() {
-        let mut times = Times::default();
+        let mut times = NewestTimes::default();
         assert_eq!(times.quantile(50), None);
         (1..=100).for_each(|ms| times.push(Some(Duration::from_millis(ms))));
         times.push(None);

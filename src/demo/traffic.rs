@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 /// One kind of call.
 #[derive(Debug, Clone, Copy)]
-enum Call {
+enum SampleCall {
     /// A streamed chat.
     Stream(&'static str),
     /// A streamed chat that is abandoned after so many frames.
@@ -32,10 +32,10 @@ enum Call {
     Embed(&'static str),
 }
 
-use Call::{Abandon, Choices, Embed, Stream, Text, Tools, Whole};
+use SampleCall::{Abandon, Choices, Embed, Stream, Text, Tools, Whole};
 
 /// Each client: its name, its pause between calls, its round.
-const CLIENTS: &[(&str, Duration, &[Call])] = &[
+const CLIENTS: &[(&str, Duration, &[SampleCall])] = &[
     (
         "chat/1.0",
         Duration::from_millis(700),
@@ -132,7 +132,7 @@ impl Caller {
     }
 
     /// Makes one call. What goes wrong is part of the show, and told by the proxy's numbers.
-    async fn call(&self, call: Call, turn: usize) {
+    async fn call(&self, call: SampleCall, turn: usize) {
         let question = QUESTIONS[turn % QUESTIONS.len()];
         let messages = json!([{"role": "user", "content": question}]);
         let (path, body) = match call {

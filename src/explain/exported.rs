@@ -3,7 +3,7 @@
 //! Of two runs that differ in what the capture does not say, only what is the same in both is kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -16,8 +16,9 @@ use prost::Message as _;
 use serde_json::Value;
 
 use crate::exchange::Exchange;
+use crate::otel::{Batch, Spans, ToolSpans};
 use crate::semconv::{self, Attribute, Facets, Label, Labels, Metric, Number, Record, Vocabulary};
-use crate::sink::traces::{self, Batching, Traces};
+use crate::sink::traces::{Traces, TracesConfig};
 use crate::sink::{ExchangeId, Sink as _};
 
 /// Longest time the spans of one exchange may take to be written.
@@ -28,7 +29,7 @@ pub(super) type Shown = (String, Value);
 
 /// A span, but for ids and times.
 #[derive(Debug)]
-pub(super) struct Span {
+pub(super) struct ShownSpan {
     pub(super) name: String,
     /// `SERVER` or `CLIENT`.
     pub(super) kind: &'static str,
@@ -39,7 +40,7 @@ pub(super) struct Span {
 
 /// A sample, or several of the same value.
 #[derive(Debug)]
-pub(super) struct Sample {
+pub(super) struct ShownSample {
     pub(super) metric: &'static Metric,
     pub(super) attributes: Vec<Shown>,
     pub(super) value: Number,
@@ -48,19 +49,26 @@ pub(super) struct Sample {
 
 /// The spans that both of two exchanges have, the first from the top.
 pub(super) fn spans(
-    exchanges: &[Arc<Exchange>; 2],
+    exchanges: &[Exchange; 2],
     vocabularies: &[&'static dyn Vocabulary],
-) -> Vec<Span> {
+    which: Spans,
+) -> Vec<ShownSpan> {
     let (send, receive) = mpsc::channel();
-    let config = traces::Config {
+    let config = TracesConfig {
         vocabularies: vocabularies.to_vec(),
-        batching: Batching {
+        spans: which,
+        tools: ToolSpans::Off,
+        batching: Batch {
             queue: 1024,
             size: 1024,
             delay: WITHIN,
+            timeout: WITHIN,
         },
     };
-    let export = move |request| Ok(send.send(request)?);
+    let export = move |request: Vec<u8>| {
+        send.send(request)?;
+        Ok(0)
+    };
     let traces = Traces::new(config, &Resource::builder_empty().build(), export);
     for exchange in exchanges {
         traces.finished(ExchangeId(0), exchange);
@@ -70,7 +78,9 @@ pub(super) fn spans(
     // Each exchange's spans are written from the bottom up.
     let second = written.split_off(written.len() / 2);
     let pairs = written.into_iter().zip(second).rev();
-    pairs.map(|(one, other)| Span::of(one, other)).collect()
+    pairs
+        .map(|(one, other)| ShownSpan::of(one, other))
+        .collect()
 }
 
 fn read(request: &[u8]) -> Vec<v1::Span> {
@@ -83,7 +93,7 @@ fn read(request: &[u8]) -> Vec<v1::Span> {
     scopes.flat_map(|scope| scope.spans).collect()
 }
 
-impl Span {
+impl ShownSpan {
     fn of(span: v1::Span, other: v1::Span) -> Self {
         let kind = match span.kind() {
             SpanKind::Server => "SERVER",
@@ -130,11 +140,11 @@ fn common(mut one: Vec<Shown>, other: &[Shown]) -> Vec<Shown> {
 
 /// The samples that both of two exchanges give, in order.
 pub(super) fn samples(
-    exchanges: &[Arc<Exchange>; 2],
+    exchanges: &[Exchange; 2],
     vocabularies: &[&'static dyn Vocabulary],
-) -> Vec<Sample> {
+) -> Vec<ShownSample> {
     let [one, other] = exchanges.each_ref().map(|exchange| {
-        let mut recorded = Recorded {
+        let mut recorded = SampleRecorder {
             facets: Facets::of(exchange),
             vocabularies,
             samples: Vec::new(),
@@ -146,7 +156,7 @@ pub(super) fn samples(
     let mut other: HashMap<_, _> = other.collect();
     let both = one.filter_map(|(key, sample)| {
         let twin = other.remove(&key)?;
-        (sample.value == twin.value && sample.times == twin.times).then(|| Sample {
+        (sample.value == twin.value && sample.times == twin.times).then(|| ShownSample {
             attributes: common(sample.attributes, &twin.attributes),
             ..sample
         })
@@ -155,7 +165,9 @@ pub(super) fn samples(
 }
 
 /// Samples with what tells them apart: their metric, and which of its samples each is.
-fn numbered(samples: Vec<Sample>) -> impl Iterator<Item = ((&'static str, usize), Sample)> {
+fn numbered(
+    samples: Vec<ShownSample>,
+) -> impl Iterator<Item = ((&'static str, usize), ShownSample)> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     samples.into_iter().map(move |sample| {
         let count = counts.entry(sample.metric.name).or_default();
@@ -165,13 +177,13 @@ fn numbered(samples: Vec<Sample>) -> impl Iterator<Item = ((&'static str, usize)
 }
 
 /// Takes down what the vocabularies record.
-struct Recorded<'e> {
+struct SampleRecorder<'e> {
     facets: Facets<'e>,
     vocabularies: &'e [&'static dyn Vocabulary],
-    samples: Vec<Sample>,
+    samples: Vec<ShownSample>,
 }
 
-impl Record for Recorded<'_> {
+impl Record for SampleRecorder<'_> {
     fn record(
         &mut self,
         labels: &'static Labels,
@@ -184,7 +196,7 @@ impl Record for Recorded<'_> {
 
     fn record_under(&mut self, attributes: &[Attribute<'_>], samples: &[Option<semconv::Sample>]) {
         self.samples
-            .extend(samples.iter().flatten().map(|sample| Sample {
+            .extend(samples.iter().flatten().map(|sample| ShownSample {
                 metric: sample.metric,
                 attributes: attributes.iter().map(shown_attribute).collect(),
                 value: sample.value,
@@ -192,7 +204,7 @@ impl Record for Recorded<'_> {
             }));
     }
 
-    fn hears(&self, vocabulary: &str) -> bool {
+    fn includes(&self, vocabulary: &str) -> bool {
         let mut spoken = self.vocabularies.iter();
         spoken.any(|spoken| spoken.name() == vocabulary)
     }
@@ -204,7 +216,7 @@ fn shown_attribute((key, value): &Attribute<'_>) -> Shown {
         semconv::Value::Int(number) => (*number).into(),
         semconv::Value::Float(number) => (*number).into(),
         semconv::Value::Bool(flag) => (*flag).into(),
-        semconv::Value::StrList(texts) => texts.as_slice().into(),
+        semconv::Value::StrList(texts) => (*texts).into(),
     };
     ((*key).to_owned(), value)
 }

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Explanation;
-use super::exported::{Sample, Shown, Span};
+use super::conversation::ShownCall;
+use super::exported::{Shown, ShownSample, ShownSpan};
 use crate::semconv::Number;
 
 /// All explanations of one capture as one JSON value: an object with the array `exchanges`.
@@ -22,13 +23,15 @@ fn exchange(explanation: &Explanation) -> Value {
         "title": explanation.title,
         "summary": explanation.summary,
         "spans": explanation.spans.iter().map(span).collect::<Vec<_>>(),
+        "tool_calls": explanation.calls.iter().map(call).collect::<Vec<_>>(),
+        "history": attributes(&explanation.history),
         "metrics": explanation.samples.iter().map(sample).collect::<Vec<_>>(),
         "problems": problems,
         "warnings": explanation.warnings,
     })
 }
 
-fn span(span: &Span) -> Value {
+fn span(span: &ShownSpan) -> Value {
     json!({
         "name": span.name,
         "kind": span.kind,
@@ -37,7 +40,14 @@ fn span(span: &Span) -> Value {
     })
 }
 
-fn sample(sample: &Sample) -> Value {
+fn call(call: &ShownCall) -> Value {
+    json!({
+        "name": call.name,
+        "facts": attributes(&call.facts),
+    })
+}
+
+fn sample(sample: &ShownSample) -> Value {
     let value = match sample.value {
         Number::Int(number) => Value::from(number),
         Number::Float(number) => Value::from(number),

@@ -5,27 +5,26 @@
 //! not say, above all when what came, is left out. It opens no socket and no file.
 
 mod capture;
-mod curl;
+mod conversation;
 mod exported;
-mod har;
-mod head;
 mod json;
-mod raw;
 mod replay;
 mod text;
-
-use std::sync::Arc;
 
 use http::Uri;
 use serde_json::Value;
 
-use self::capture::Capture;
-use self::exported::{Sample, Span};
+use self::capture::{Capture, Extent};
+use self::conversation::ShownCall;
+use self::exported::{Shown, ShownSample, ShownSpan};
+use crate::dialect;
 use crate::exchange::{Exchange, Usage};
-use crate::observe::{estimate::Estimates, secrets::Secrets};
+use crate::observe::{ObserveConfig, secrets::Secrets};
+use crate::otel::Spans;
+use crate::pipeline::PipelineConfig;
 use crate::proxy::usage;
 use crate::semconv::{Number, Vocabulary, own};
-use crate::{dialect, observe, proxy};
+use crate::upstream::UpstreamConfig;
 
 pub use capture::Unreadable;
 pub use json::to_json;
@@ -35,16 +34,22 @@ pub const CAPTURE_BYTES_MAX: usize = 64 << 20;
 
 /// What captures are explained by.
 pub struct Options {
-    /// Vocabularies in order; HTTP and our own come on top.
+    /// Vocabularies of spans in order; HTTP and our own come on top.
     pub vocabularies: Vec<&'static dyn Vocabulary>,
+    /// Those of metrics, likewise.
+    pub metrics: Vec<&'static dyn Vocabulary>,
+    /// Which spans a call has.
+    pub spans: Spans,
     /// Path of the request, for a capture that has none; absent, it is told from the response.
     pub path: Option<Uri>,
     /// Where requests can go. A captured host that is none of these is taken as the only one's URL.
-    pub upstreams: Vec<proxy::config::Upstream>,
+    pub upstreams: Vec<UpstreamConfig>,
     /// Whether streams that did not ask for usage would be made to ask.
     pub inject_usage: bool,
     /// What the observer is told.
-    pub observe: observe::Config,
+    pub observe: ObserveConfig,
+    /// What happens to a finished exchange.
+    pub pipeline: PipelineConfig,
 }
 
 /// What would be exported for one exchange.
@@ -54,8 +59,11 @@ pub struct Explanation {
     title: String,
     /// The request and how it ended, in a few words.
     summary: String,
-    spans: Vec<Span>,
-    samples: Vec<Sample>,
+    spans: Vec<ShownSpan>,
+    calls: Vec<ShownCall>,
+    /// What it shows of its conversation.
+    history: Vec<Shown>,
+    samples: Vec<ShownSample>,
     /// What could not be read, by kind.
     problems: Vec<(String, u64)>,
     warnings: Vec<String>,
@@ -68,36 +76,37 @@ pub struct Explanation {
 pub fn explain(capture: &[u8], options: &Options) -> Result<Vec<Explanation>, Unreadable> {
     if capture.len() > CAPTURE_BYTES_MAX {
         let most = CAPTURE_BYTES_MAX >> 20;
-        let message = format!("larger than {most} MiB, expected a capture of fewer bytes");
-        return Err(Unreadable::new(capture::Place::Whole, message));
+        let message = format!("the capture is too large: expected at most {most} MiB");
+        return Err(Unreadable::new(capture::CapturePlace::Whole, message));
     }
     let captures = capture::read(capture)?.into_iter();
-    let start = || Estimates::start(Arc::default());
-    let estimates = options.observe.estimate_tokens.then(start);
+    let observed = replay::Observed::start(&options.pipeline);
     Ok(captures
-        .map(|capture| explain_one(capture, options, estimates.as_ref()))
+        .map(|capture| explain_one(capture, options, &observed))
         .collect())
 }
 
 fn explain_one(
     mut capture: Capture,
     options: &Options,
-    estimates: Option<&Estimates>,
+    observed: &replay::Observed,
 ) -> Explanation {
     let path = path(&mut capture, options);
     warn(&mut capture, options);
-    let (exchanges, secrets) = replay::replay(&capture, &path, options, estimates);
+    let (exchanges, secrets) = replay::replay(&capture, &path, options, observed);
     let usage = &exchanges[0].usage;
-    let unreported = usage.estimated || *usage == Usage::default();
-    if options.inject_usage && would_ask(&capture) && unreported {
-        let warning = "the stream was not asked for usage, and has none: streamgauge would ask (usage.inject)";
+    let unreported = usage.estimate.is_there() || *usage == Usage::default();
+    if options.inject_usage && would_ask(&capture) && unreported && !is_unsaved(&capture) {
+        let warning = "the request did not ask for usage, and the stream reports none: streamgauge would ask for it (usage.inject)";
         capture.warnings.push(warning.into());
     }
-    let samples = exported::samples(&exchanges, &options.vocabularies);
+    let samples = exported::samples(&exchanges, &options.metrics);
     let mut explanation = Explanation {
-        title: capture.title,
-        summary: summary(&exchanges[0]),
-        spans: exported::spans(&exchanges, &options.vocabularies),
+        title: std::mem::take(&mut capture.title),
+        summary: summary(&exchanges[0], is_unsaved(&capture)),
+        spans: exported::spans(&exchanges, &options.vocabularies, options.spans),
+        calls: conversation::calls(&exchanges[0]),
+        history: conversation::history(&exchanges[0]),
         problems: problems(&samples),
         samples,
         warnings: capture.warnings,
@@ -113,7 +122,7 @@ fn path(capture: &mut Capture, options: &Options) -> Uri {
     }
     if let Some(path) = &options.path {
         capture.warnings.push(format!(
-            "no request in the capture: read as the answer to POST {}, as --path says",
+            "the capture contains no request: the response is read as one to POST {} (--path)",
             path.path()
         ));
         return path.clone();
@@ -122,9 +131,9 @@ fn path(capture: &mut Capture, options: &Options) -> Uri {
     let told = response
         .and_then(|response| dialect::path_of_response(&replay::clear_body(response, options)));
     let warning = match told {
-        Some(path) => format!("no request in the capture: by its shape the answer to POST {path}"),
-        None => "no request in the capture, and the response has no shape that is known: only HTTP is read. Say what \
-                 it answers, such as --path /v1/chat/completions"
+        Some(path) => format!("the capture contains no request: by its shape, the response is read as one to POST {path}"),
+        None => "the capture contains no request, and the response has no known shape: only HTTP is read. Set the \
+                 path of the request, such as --path /v1/chat/completions"
             .to_owned(),
     };
     capture.warnings.push(warning);
@@ -138,18 +147,18 @@ fn warn(capture: &mut Capture, options: &Options) {
             if let Some(upstream) = options.upstreams.first() {
                 let (name, host) = (&upstream.name, upstream.url.host().unwrap_or_default());
                 warn(format!(
-                    "where it was sent is not known: taken for the upstream `{name}`, {host}"
+                    "the destination is unknown: the upstream `{name}`, {host}, is assumed"
                 ));
             }
         }
         Some(request) if replay::authority(request).is_none() => {
-            warn("the request has no Host: where it was sent is not known, so there is no inference span".into());
+            warn("the request has no Host header: its destination is unknown, so there is no inference span".into());
         }
         Some(request) => {
             let (method, path) = (request.method.as_str(), request.target.path());
             if dialect::for_request(method, path).is_none() {
                 warn(format!(
-                    "no API is known by {method} {path}: only HTTP is read"
+                    "{method} {path} belongs to no known API: only HTTP is read"
                 ));
             }
         }
@@ -157,7 +166,7 @@ fn warn(capture: &mut Capture, options: &Options) {
     if capture.response.is_none() {
         capture
             .warnings
-            .push("no response in the capture: shown as a call that the client left".into());
+            .push("the capture contains no response: shown as a call whose client left".into());
     }
 }
 
@@ -167,13 +176,13 @@ fn would_ask(capture: &Capture) -> bool {
         return false;
     };
     let body = request.body.clone().unwrap_or_default();
-    usage::is_completion(&request.method, request.target.path())
-        && usage::Inspected::of(&body).splice.is_some()
+    let silent = matches!(usage::Inspected::of(&body).wish, usage::Wish::Silent(_));
+    silent && usage::completion(&request.method, request.target.path()).is_some()
 }
 
 /// What could not be read, as the metric that counts it says.
-fn problems(samples: &[Sample]) -> Vec<(String, u64)> {
-    let is_problem = |sample: &Sample| sample.metric.name == own::OBSERVATION_PROBLEMS.name;
+fn problems(samples: &[ShownSample]) -> Vec<(String, u64)> {
+    let is_problem = |sample: &ShownSample| sample.metric.name == own::OBSERVATION_PROBLEMS.name;
     let mut problems = Vec::new();
     for sample in samples.iter().filter(|sample| is_problem(sample)) {
         let mut attributes = sample.attributes.iter();
@@ -185,17 +194,27 @@ fn problems(samples: &[Sample]) -> Vec<(String, u64)> {
     problems
 }
 
-fn summary(exchange: &Exchange) -> String {
+/// Whether the response had a body that the capture does not have.
+fn is_unsaved(capture: &Capture) -> bool {
+    let response = capture.response.as_ref();
+    response.is_some_and(|response| response.extent == Extent::Unsaved)
+}
+
+fn summary(exchange: &Exchange, is_unsaved: bool) -> String {
     let http = &exchange.http;
     let status = match http.status {
         Some(status) => status.to_string(),
         None => "no response".to_owned(),
     };
-    let form = match exchange.call {
+    let form = match exchange.operation {
         Some(_) if exchange.response.streamed => ", streamed",
         _ => "",
     };
-    let (method, path, end) = (&http.method, &http.path, exchange.end.as_str());
+    let end = match is_unsaved {
+        true => "body not saved",
+        false => exchange.end.as_str(),
+    };
+    let (method, path) = (&http.method, &http.path);
     format!("{method} {path}: {status}{form}, {end}")
 }
 
@@ -209,6 +228,10 @@ impl Explanation {
             texts.push(&mut span.name);
             texts.extend(&mut span.error);
             values.extend(span.attributes.iter_mut().map(|(_, value)| value));
+        }
+        for call in &mut self.calls {
+            texts.push(&mut call.name);
+            values.extend(call.facts.iter_mut().map(|(_, value)| value));
         }
         for sample in &mut self.samples {
             values.extend(sample.attributes.iter_mut().map(|(_, value)| value));

@@ -12,17 +12,21 @@ use http::header::{CONTENT_ENCODING, HOST};
 use http::uri::Scheme;
 use http::{HeaderMap, Method, Uri, Version};
 
-use super::capture::{Capture, Request, Response};
-use super::{Options, raw};
+use super::Options;
+use super::capture::{self, Capture, CapturedRequest, CapturedResponse, Extent};
 use crate::dialect;
 use crate::exchange::{Exchange, Trace};
-use crate::message::Fields;
-use crate::observe::{self, decode::Decoder, estimate::Estimates, secrets::Secrets};
-use crate::proxy::{config, upstream};
+use crate::message::{Fields, Target};
+use crate::observe::{self, ObserveConfig, secrets::Secrets};
+use crate::parse::coding::Decoder;
+use crate::pipeline::{Pipeline, PipelineConfig};
+use crate::semconv::provider;
 use crate::sink::{ExchangeId, Sink};
-use crate::tee::{
-    Close, Closing, Event, Fault, FaultClass, Instant, Observer as _, RequestHead, UpstreamName,
+use crate::tap::{
+    Close, Closing, Event, Fault, FaultClass, Forwarded, Instant, Observer as _, RequestHead,
+    UpstreamName, Why,
 };
+use crate::upstream::{self, UpstreamConfig};
 
 /// Bytes that come at once where nothing says how a body was cut.
 const FRAME_BYTES: usize = 16 << 10;
@@ -37,6 +41,8 @@ struct Guess {
     line_by_line: bool,
     /// A length.
     bytes: u64,
+    /// How a response ended whose body was not saved.
+    unsaved: fn() -> Close,
 }
 
 const GUESSES: [Guess; 2] = [
@@ -46,6 +52,7 @@ const GUESSES: [Guess; 2] = [
         version: Version::HTTP_11,
         line_by_line: false,
         bytes: 1,
+        unsaved: || Close::Dropped,
     },
     Guess {
         step: Duration::from_millis(700),
@@ -53,6 +60,7 @@ const GUESSES: [Guess; 2] = [
         version: Version::HTTP_2,
         line_by_line: true,
         bytes: 2,
+        unsaved: cut,
     },
 ];
 
@@ -61,20 +69,20 @@ pub(super) fn replay(
     capture: &Capture,
     path: &Uri,
     options: &Options,
-    estimates: Option<&Estimates>,
-) -> ([Arc<Exchange>; 2], Secrets) {
+    observed: &Observed,
+) -> ([Exchange; 2], Secrets) {
     let said = Said {
         capture,
         path,
         options,
-        estimates,
+        observed,
     };
     let exchanges = GUESSES.each_ref().map(|guess| said.replay(guess));
     (exchanges, said.secrets())
 }
 
 /// Where a request went; `None` where the capture does not say.
-pub(super) fn authority(request: &Request) -> Option<&str> {
+pub(super) fn authority(request: &CapturedRequest) -> Option<&str> {
     let host = || request.headers.get(HOST)?.to_str().ok();
     let named = request.target.authority().map(|named| named.as_str());
     named.or_else(host)
@@ -86,24 +94,21 @@ struct Said<'a> {
     /// Where there is no request: the path it would have had.
     path: &'a Uri,
     options: &'a Options,
-    /// Where tokens are counted that nobody reported.
-    estimates: Option<&'a Estimates>,
+    observed: &'a Observed,
 }
 
 impl Said<'_> {
-    fn replay(&self, guess: &Guess) -> Arc<Exchange> {
+    fn replay(&self, guess: &Guess) -> Exchange {
         let request = self.capture.request.as_ref();
         let mut headers = request.map(|request| request.headers.clone());
         let body = request.and_then(|request| request.body.as_deref());
         let body = clear(body, headers.as_mut(), self.options);
         let head = self.head(&headers.unwrap_or_default(), guess);
-        let (kept, finished) = mpsc::channel();
-        let sinks: Arc<[Arc<dyn Sink>]> = Arc::new([Arc::new(Kept(kept)) as Arc<dyn Sink>]);
-        let config = observe::Config {
+        let config = ObserveConfig {
             stall_threshold: Duration::ZERO,
             ..self.options.observe.clone()
         };
-        let dialect = dialect::for_request(head.method.as_str(), head.uri.path());
+        let dialect = dialect::for_request(head.method.as_str(), &head.target.path());
         let observer = observe::observer(
             ExchangeId(0),
             &head,
@@ -111,21 +116,25 @@ impl Said<'_> {
             Some(TRACE),
             &config,
             "".into(),
-            sinks,
-        )
-        .with_estimates(self.estimates.cloned());
+            Arc::clone(&self.observed.pipeline),
+        );
         let mut run = Run {
             observer,
             start: head.received,
-            clock: Clock::new(self.capture, guess),
+            clock: ReplayClock::new(self.capture, guess),
         };
-        let bytes = request.and_then(Request::wire_bytes);
+        let bytes = request.and_then(CapturedRequest::wire_bytes);
         let bytes = bytes.unwrap_or(guess.bytes);
-        run.request(body, bytes, self.upstream(guess), &head.uri);
+        run.request(body, bytes, self.upstream(guess), &head.target);
         run.response(self.capture.response.as_ref(), guess, self.options);
-        finished
-            .recv()
-            .expect("an observer that is closed hands its exchange to the sinks")
+        let finished = self.observed.finished.recv();
+        let finished =
+            finished.expect("an observer that is closed hands its exchange to the sinks");
+        Exchange {
+            // Each call is run twice, so there is nothing to learn of what it follows.
+            conversation: None,
+            ..finished
+        }
     }
 
     fn head(&self, headers: &HeaderMap, guess: &Guess) -> RequestHead {
@@ -136,7 +145,7 @@ impl Said<'_> {
             received: Instant::now(),
             received_at: SystemTime::now(),
             method: request.map_or(Method::POST, |request| request.method.clone()),
-            uri: uri.clone(),
+            target: Target::from(uri),
             version: version.unwrap_or(guess.version),
             fields: Fields::from(headers),
             scheme: scheme(uri).unwrap_or(guess.scheme),
@@ -149,7 +158,7 @@ impl Said<'_> {
         let request = self.capture.request.as_ref();
         let headers = request.map(|request| request.headers.clone());
         let headers = headers.unwrap_or_default();
-        Secrets::of(&self.head(&headers, &GUESSES[0]), "".into())
+        Secrets::of(&self.head(&headers, &GUESSES[0]), "".into(), |_| false)
     }
 
     /// The upstream of the configuration that has the captured host, else one at that host.
@@ -161,14 +170,21 @@ impl Said<'_> {
         let scheme = scheme(&request.target).unwrap_or(guess.scheme);
         let url = format!("{scheme}://{}", authority(request)?);
         let url: Uri = url.parse().ok()?;
-        let has_host = |upstream: &&config::Upstream| {
+        let has_host = |upstream: &&UpstreamConfig| {
             let same_port = upstream.url.port_u16() == url.port_u16();
             upstream.url.host() == url.host() && same_port
         };
         let known = upstreams.iter().find(has_host).cloned();
-        let named = known.unwrap_or_else(|| match upstreams.as_slice() {
-            [only] => config::Upstream::new(&only.name, url),
-            _ => config::Upstream::new("captured", url),
+        let named = known.unwrap_or_else(|| {
+            let name = match upstreams.as_slice() {
+                [only] => &only.name,
+                _ => "captured",
+            };
+            let provider = provider::of_host(url.host().unwrap_or_default());
+            UpstreamConfig {
+                provider: provider.map(Into::into),
+                ..UpstreamConfig::new(name, url)
+            }
         });
         upstream::known_as(&named).ok()
     }
@@ -181,6 +197,7 @@ const TRACE: Trace = Trace {
     server_span_id: 1,
     client_span_id: 2,
     sampled: true,
+    random: true,
     tracestate: None,
 };
 
@@ -203,7 +220,7 @@ fn clear(body: Option<&[u8]>, headers: Option<&mut HeaderMap>, options: &Options
     let Some(coding) = coding.and_then(|coding| coding.to_str().ok()) else {
         return body.to_vec();
     };
-    let decoded = if raw::is_undone(headers, body) {
+    let decoded = if capture::is_undone(headers, body) {
         Some(body.to_vec())
     } else {
         decoded(body, coding, options.observe.inspect_bytes)
@@ -215,7 +232,7 @@ fn clear(body: Option<&[u8]>, headers: Option<&mut HeaderMap>, options: &Options
 }
 
 /// The body of a response, decoded where it can be.
-pub(super) fn clear_body(response: &Response, options: &Options) -> Vec<u8> {
+pub(super) fn clear_body(response: &CapturedResponse, options: &Options) -> Vec<u8> {
     let mut headers = response.headers.clone();
     clear(Some(&response.body), Some(&mut headers), options)
 }
@@ -233,11 +250,17 @@ fn decoded(body: &[u8], coding: &str, limit: usize) -> Option<Vec<u8>> {
 struct Run {
     observer: Box<observe::observer::ExchangeObserver>,
     start: Instant,
-    clock: Clock,
+    clock: ReplayClock,
 }
 
 impl Run {
-    fn request(&mut self, body: Vec<u8>, bytes: u64, upstream: Option<UpstreamName>, uri: &Uri) {
+    fn request(
+        &mut self,
+        body: Vec<u8>,
+        bytes: u64,
+        upstream: Option<UpstreamName>,
+        target: &Target,
+    ) {
         let at = self.start + self.clock.sent;
         if !body.is_empty() {
             self.observer
@@ -245,17 +268,18 @@ impl Run {
         }
         self.observer.observe(Event::RequestEnd(at, bytes));
         if let Some(upstream) = upstream {
-            self.observer.observe(Event::Forwarded {
+            self.observer.observe(Event::Forwarded(Forwarded {
                 at,
                 upstream: Arc::new(upstream),
-                uri: Box::new(uri.clone()),
+                target: Box::new(target.clone()),
+                why: Why::First,
                 usage_asked: false,
-            });
-            self.observer.observe(Event::Sent(at));
+            }));
+            self.observer.observe(Event::Sent { at, attempt: 0 });
         }
     }
 
-    fn response(mut self, response: Option<&Response>, guess: &Guess, options: &Options) {
+    fn response(mut self, response: Option<&CapturedResponse>, guess: &Guess, options: &Options) {
         let Some(response) = response else {
             return self.close(Close::Dropped, None, guess.bytes);
         };
@@ -271,21 +295,17 @@ impl Run {
             let frame = Bytes::copy_from_slice(frame);
             self.observer.observe(Event::ResponseFrame(at, frame));
         }
-        let close = if response.is_whole {
-            Close::Complete
-        } else {
-            Close::Failed(Fault {
-                class: FaultClass::Cut,
-                kind: "stream_truncated",
-                message: "the capture ends before the response does".to_owned(),
-            })
+        let close = match response.extent {
+            Extent::Whole => Close::Complete,
+            Extent::Cut => cut(),
+            Extent::Unsaved => (guess.unsaved)(),
         };
         let bytes = response.wire_bytes;
         let unknown = response.body.len() as u64 + guess.bytes;
         self.close(close, Some(response), bytes.unwrap_or(unknown));
     }
 
-    fn close(self, close: Close, response: Option<&Response>, response_bytes: u64) {
+    fn close(self, close: Close, response: Option<&CapturedResponse>, response_bytes: u64) {
         self.observer.close(Closing {
             at: self.start + self.clock.end,
             close,
@@ -293,8 +313,18 @@ impl Run {
             response_bytes,
             held: self.clock.held,
             verdict: None,
+            moved: Vec::new(),
         });
     }
+}
+
+/// The end of a response that breaks off.
+fn cut() -> Close {
+    Close::Failed(Fault {
+        class: FaultClass::Cut,
+        kind: "stream_truncated",
+        message: "the capture ends before the response does".to_owned(),
+    })
 }
 
 fn frames(body: &[u8], line_by_line: bool) -> Vec<&[u8]> {
@@ -306,7 +336,7 @@ fn frames(body: &[u8], line_by_line: bool) -> Vec<&[u8]> {
 }
 
 /// When what happens.
-struct Clock {
+struct ReplayClock {
     sent: Duration,
     head: Duration,
     /// When the last frame came.
@@ -317,7 +347,7 @@ struct Clock {
     held: Duration,
 }
 
-impl Clock {
+impl ReplayClock {
     fn new(capture: &Capture, guess: &Guess) -> Self {
         let body = capture.response.as_ref();
         let lines = body.map_or(0, |response| frames(&response.body, true).len());
@@ -348,12 +378,33 @@ impl Clock {
     }
 }
 
-/// Passes the exchange on that it hears of, perhaps on the thread where tokens are counted.
-struct Kept(mpsc::Sender<Arc<Exchange>>);
+/// A pipeline, and the exchanges that come out of it.
+pub(super) struct Observed {
+    pipeline: Arc<Pipeline>,
+    finished: mpsc::Receiver<Exchange>,
+}
 
-impl Sink for Kept {
-    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
+impl Observed {
+    /// Starts the pipeline.
+    pub(super) fn start(config: &PipelineConfig) -> Self {
+        let (pass, finished) = mpsc::channel();
+        Self {
+            pipeline: Arc::new(Pipeline::new(config, vec![Arc::new(Pass(pass))])),
+            finished,
+        }
+    }
+}
+
+/// Passes each exchange on, perhaps from the thread where tokens are counted.
+struct Pass(mpsc::Sender<Exchange>);
+
+impl Sink for Pass {
+    fn name(&self) -> &'static str {
+        "explain"
+    }
+
+    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
         // Whoever runs the capture waits for it.
-        let _ = self.0.send(Arc::clone(exchange));
+        let _ = self.0.send(exchange.clone());
     }
 }

@@ -5,11 +5,11 @@ use std::fmt;
 use serde_json::Value;
 
 use super::Explanation;
-use super::exported::{Sample, Shown, Span};
+use super::exported::{Shown, ShownSample, ShownSpan};
 use crate::semconv::Number;
 
 /// Said once of every capture.
-const LEFT_OUT: &str = "What a capture does not say is left out: most times, how the body was cut, the client's address.";
+const LEFT_OUT: &str = "Left out, because a capture does not contain it: most times, how the body was split into reads, the client's address.";
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,28 +21,40 @@ impl fmt::Display for Explanation {
             writeln!(f, "  warning: {}", plain(warning))?;
         }
         for (kind, count) in &self.problems {
-            writeln!(f, "  could not be read: {count} {kind}")?;
+            writeln!(f, "  not readable: {count} {kind}")?;
         }
         self.spans.iter().try_for_each(|span| write_span(f, span))?;
+        for call in &self.calls {
+            writeln!(f, "\ntool call: {}", plain(&call.name))?;
+            write_facts(f, &call.facts)?;
+        }
+        if !self.history.is_empty() {
+            writeln!(f, "\nhistory")?;
+            write_facts(f, &self.history)?;
+        }
         write_samples(f, &self.samples)?;
         writeln!(f, "\n{LEFT_OUT}")
     }
 }
 
-fn write_span(f: &mut fmt::Formatter<'_>, span: &Span) -> fmt::Result {
+fn write_span(f: &mut fmt::Formatter<'_>, span: &ShownSpan) -> fmt::Result {
     writeln!(f, "\n{} span: {}", span.kind, plain(&span.name))?;
     if let Some(error) = &span.error {
         writeln!(f, "  status: error {}", plain(error))?;
     }
-    let width = widest(span.attributes.iter().map(|(key, _)| key.as_str()));
-    for (key, value) in &span.attributes {
+    write_facts(f, &span.attributes)
+}
+
+fn write_facts(f: &mut fmt::Formatter<'_>, facts: &[Shown]) -> fmt::Result {
+    let width = widest(facts.iter().map(|(key, _)| key.as_str()));
+    for (key, value) in facts {
         writeln!(f, "  {key:width$}  {}", text(value))?;
     }
     Ok(())
 }
 
 /// Samples that share their attributes stand together below them.
-fn write_samples(f: &mut fmt::Formatter<'_>, samples: &[Sample]) -> fmt::Result {
+fn write_samples(f: &mut fmt::Formatter<'_>, samples: &[ShownSample]) -> fmt::Result {
     let width = widest(samples.iter().map(|sample| sample.metric.name));
     for group in samples.chunk_by(|one, next| one.attributes == next.attributes) {
         let attributes: Vec<String> = group
@@ -65,7 +77,7 @@ fn pair((key, value): &Shown) -> String {
 }
 
 /// A sample's value with its unit.
-fn amount(sample: &Sample) -> String {
+fn amount(sample: &ShownSample) -> String {
     let value = match sample.value {
         Number::Int(number) => number.to_string(),
         Number::Float(number) => number.to_string(),
@@ -91,8 +103,8 @@ fn text(value: &Value) -> String {
 fn plain(text: &str) -> String {
     let escape = |character: char| {
         let escaped = character.is_control().then(|| character.escape_default());
-        let kept = escaped.is_none().then_some(character);
-        escaped.into_iter().flatten().chain(kept)
+        let plain = escaped.is_none().then_some(character);
+        escaped.into_iter().flatten().chain(plain)
     };
     text.chars().flat_map(escape).collect()
 }

@@ -26,7 +26,7 @@ pub(super) struct Step {
 
 /// What comes after the last step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Close {
+pub(super) enum ScriptEnd {
     /// A proper end.
     Clean,
     /// A broken connection.
@@ -39,7 +39,7 @@ pub(super) enum Close {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) steps: Vec<Step>,
-    pub(super) close: Close,
+    pub(super) close: ScriptEnd,
     /// Length to declare; `None` for a stream.
     pub(super) length: Option<u64>,
 }
@@ -48,7 +48,7 @@ pub(super) struct Script {
 #[derive(Debug)]
 pub(super) struct Playback {
     steps: std::vec::IntoIter<Step>,
-    close: Close,
+    close: ScriptEnd,
     length: Option<u64>,
     /// The step whose time has not come.
     waiting: Option<Bytes>,
@@ -61,7 +61,7 @@ pub(super) struct Playback {
 
 impl Playback {
     pub(super) fn new(script: Script, mut watch: Watch) -> Self {
-        if script.steps.is_empty() && script.close == Close::Clean {
+        if script.steps.is_empty() && script.close == ScriptEnd::Clean {
             watch.answered();
         }
         let now = Instant::now();
@@ -92,10 +92,10 @@ impl Playback {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.close {
-            Close::Clean => Poll::Ready(None),
+            ScriptEnd::Clean => Poll::Ready(None),
             // The connection's task is woken by the socket alone.
-            Close::Hang => Poll::Pending,
-            Close::Cut => {
+            ScriptEnd::Hang => Poll::Pending,
+            ScriptEnd::Cut => {
                 if !self.cutting {
                     self.cutting = true;
                     self.timer.as_mut().reset(Instant::now() + BEFORE_CUT);
@@ -132,7 +132,7 @@ impl Body for Playback {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.close == Close::Clean && self.waiting.is_none() && self.steps.len() == 0
+        self.close == ScriptEnd::Clean && self.waiting.is_none() && self.steps.len() == 0
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -8,9 +8,9 @@ use http::header::CONTENT_TYPE;
 use memchr::memmem;
 use serde_json::{Map, Value, json};
 
-use super::answer;
 use super::chance::Chance;
-use super::render::{self, Event};
+use super::completion;
+use super::render::{self, StreamEvent};
 use super::request::{self, ApiError, Knobs};
 
 /// What a call is about.
@@ -26,7 +26,7 @@ pub(super) enum Media {
 
 /// A request.
 #[derive(Debug)]
-pub(super) struct Ask {
+pub(super) struct MediaRequest {
     media: Media,
     members: Map<String, Value>,
     pub(super) model: String,
@@ -36,11 +36,11 @@ pub(super) struct Ask {
 
 /// An answer.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum MediaBody {
     /// In one piece, of this type, and so many tokens long.
     Whole(&'static str, Bytes, usize),
     /// In pieces, of this type.
-    Pieces(&'static str, Vec<Event>),
+    Pieces(&'static str, Vec<StreamEvent>),
 }
 
 /// Bytes of one image, and of one piece of sound.
@@ -64,7 +64,7 @@ impl Media {
     }
 }
 
-impl Ask {
+impl MediaRequest {
     /// Reads a JSON object, or a form.
     pub(super) fn read(media: Media, headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
         let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
@@ -89,7 +89,7 @@ impl Ask {
     }
 
     /// The answer, in which chance takes its part.
-    pub(super) fn answer(&self, created: u64, chance: &mut Chance) -> Answer {
+    pub(super) fn answer(&self, created: u64, chance: &mut Chance) -> MediaBody {
         match self.media {
             Media::Images => self.images(created, chance),
             Media::Speech => self.speech(chance),
@@ -106,7 +106,7 @@ impl Ask {
         chunks.unwrap_or_else(|| chance.about(usual)).max(1)
     }
 
-    fn images(&self, created: u64, chance: &mut Chance) -> Answer {
+    fn images(&self, created: u64, chance: &mut Chance) -> MediaBody {
         let text = self.input("prompt");
         let usage = |images: usize| {
             json!({
@@ -126,39 +126,39 @@ impl Ask {
                 "data": data.collect::<Vec<_>>(),
                 "usage": usage(images),
             });
-            return Answer::Whole("application/json", render::pretty(&body), PIECE);
+            return MediaBody::Whole("application/json", render::pretty(&body), PIECE);
         }
         let partial = (0..self.length(PARTIAL_IMAGES, chance)).map(|index| {
             let members = json!({"b64_json": coded(chance), "partial_image_index": index, "created_at": created});
             event("image_generation.partial_image", members, true)
         });
-        let mut events: Vec<Event> = partial.collect();
+        let mut events: Vec<StreamEvent> = partial.collect();
         let last = json!({"b64_json": coded(chance), "created_at": created, "usage": usage(1)});
         events.push(event("image_generation.completed", last, true));
-        Answer::Pieces("text/event-stream; charset=utf-8", events)
+        MediaBody::Pieces("text/event-stream; charset=utf-8", events)
     }
 
-    fn speech(&self, chance: &mut Chance) -> Answer {
+    fn speech(&self, chance: &mut Chance) -> MediaBody {
         let pieces = self.length(LENGTH, chance);
         if !self.stream {
-            let sound = (0..pieces).map(|_| Event {
+            let sound = (0..pieces).map(|_| StreamEvent {
                 bytes: noise(chance).into(),
                 paced: true,
             });
-            return Answer::Pieces("audio/mpeg", sound.collect());
+            return MediaBody::Pieces("audio/mpeg", sound.collect());
         }
         let deltas =
             (0..pieces).map(|_| event("speech.audio.delta", json!({"audio": coded(chance)}), true));
-        let mut events: Vec<Event> = deltas.collect();
+        let mut events: Vec<StreamEvent> = deltas.collect();
         let input = self.input("input");
         let usage =
             json!({"input_tokens": input, "output_tokens": pieces, "total_tokens": input + pieces});
         events.push(event("speech.audio.done", json!({"usage": usage}), false));
-        Answer::Pieces("text/event-stream; charset=utf-8", events)
+        MediaBody::Pieces("text/event-stream; charset=utf-8", events)
     }
 
-    fn transcript(&self, chance: &mut Chance) -> Answer {
-        let words: Vec<_> = answer::words(self.length(LENGTH, chance), chance).collect();
+    fn transcript(&self, chance: &mut Chance) -> MediaBody {
+        let words: Vec<_> = completion::words(self.length(LENGTH, chance), chance).collect();
         let (text, count) = (words.concat(), words.len());
         let usage = json!({
             "type": "tokens",
@@ -170,31 +170,31 @@ impl Ask {
         if !self.stream {
             let plain = self.members.get("response_format");
             return if plain.is_some_and(|format| format == "text") {
-                Answer::Whole(
+                MediaBody::Whole(
                     "text/plain; charset=utf-8",
                     format!("{text}\n").into(),
                     count,
                 )
             } else {
                 let body = render::pretty(&json!({"text": text, "usage": usage}));
-                Answer::Whole("application/json", body, count)
+                MediaBody::Whole("application/json", body, count)
             };
         }
         let deltas = words
             .iter()
             .map(|word| event("transcript.text.delta", json!({"delta": word}), true));
-        let mut events: Vec<Event> = deltas.collect();
+        let mut events: Vec<StreamEvent> = deltas.collect();
         let done = json!({"text": text, "usage": usage});
         events.push(event("transcript.text.done", done, false));
-        Answer::Pieces("text/event-stream; charset=utf-8", events)
+        MediaBody::Pieces("text/event-stream; charset=utf-8", events)
     }
 }
 
 /// An event, named by its type as OpenAI names them.
-fn event(kind: &str, mut members: Value, paced: bool) -> Event {
+fn event(kind: &str, mut members: Value, paced: bool) -> StreamEvent {
     members["type"] = kind.into();
     let bytes = format!("event: {kind}\ndata: {members}\n\n").into();
-    Event { bytes, paced }
+    StreamEvent { bytes, paced }
 }
 
 fn coded(chance: &mut Chance) -> String {

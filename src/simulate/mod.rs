@@ -1,8 +1,8 @@
 //! A simulated OpenAI-compatible upstream, for the demo, tests, benches and `streamgauge simulate`.
 //!
 //! It answers over HTTP/1.1 and HTTP/2 (prior knowledge) in the shapes of OpenAI's API reference: models, chat
-//! completions, text completions, responses, embeddings, images, speech and transcripts; every other path is OpenAI's
-//! 404. It needs no key and knows nothing of the proxy: no other room of this crate is imported here. It stores no
+//! completions, text completions, responses, embeddings, images, speech and transcripts, also on Azure's paths; every other path
+//! is OpenAI's 404. It needs no key and knows nothing of the proxy: no other room of this crate is imported here. It stores no
 //! responses: one that is fetched is made up from its id.
 //!
 //! The model's name chooses what happens, so that any client can ask for it; [`models`] lists them all. A name that
@@ -22,9 +22,10 @@
 //! | `x-sim-stall-ms` | how long `sim-stall` falls silent |
 //! | `x-sim-seed` | chooses text, ids and jitter, as the body's `seed` does |
 
-mod answer;
 mod body;
 mod chance;
+mod choices;
+mod completion;
 mod media;
 mod model;
 mod record;
@@ -43,11 +44,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use model::models;
-pub use record::{Counts, Record, Seen};
+pub use record::{Counts, SeenRequest, SimulatorRecord};
 
 /// How the simulated upstream behaves where the request does not say.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct SimulatorConfig {
     /// Median time until the first event. Default 350 ms; models multiply it.
     pub think: Duration,
     /// Median time between two tokens. Default 18 ms; models multiply it.
@@ -60,11 +61,11 @@ pub struct Config {
     pub seed: Option<u64>,
     /// The `created` of every answer, in seconds since 1970; `None` for now. Default `None`.
     pub created: Option<u64>,
-    /// How many requests [`Record::requests`] keeps, the newest. Default 0.
+    /// How many requests [`SimulatorRecord::requests`] keeps, the newest. Default 0.
     pub keep_requests: usize,
 }
 
-impl Default for Config {
+impl Default for SimulatorConfig {
     fn default() -> Self {
         Self {
             think: Duration::from_millis(350),
@@ -78,7 +79,7 @@ impl Default for Config {
     }
 }
 
-impl Config {
+impl SimulatorConfig {
     /// No waiting and no chance: the bytes of an answer are a function of the request. For tests and benches.
     #[must_use]
     pub fn instant() -> Self {
@@ -97,15 +98,15 @@ impl Config {
 /// A simulated upstream: what it does and what it has seen. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Simulator {
-    config: Arc<Config>,
-    record: Arc<Record>,
+    config: Arc<SimulatorConfig>,
+    record: Arc<SimulatorRecord>,
 }
 
 impl Simulator {
     /// A simulated upstream that has seen nothing yet.
     #[must_use]
-    pub fn new(config: Config) -> Self {
-        let record = Arc::new(Record::new(config.keep_requests));
+    pub fn new(config: SimulatorConfig) -> Self {
+        let record = Arc::new(SimulatorRecord::new(config.keep_requests));
         Self {
             config: Arc::new(config),
             record,
@@ -114,7 +115,7 @@ impl Simulator {
 
     /// What it has seen so far.
     #[must_use]
-    pub fn record(&self) -> &Arc<Record> {
+    pub fn record(&self) -> &Arc<SimulatorRecord> {
         &self.record
     }
 
@@ -128,12 +129,12 @@ impl Simulator {
     /// # Errors
     ///
     /// Where no port can be bound.
-    pub async fn start(self) -> io::Result<Running> {
+    pub async fn start(self) -> io::Result<RunningSimulator> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let record = Arc::clone(&self.record);
         let task = tokio::spawn(self.serve(listener, std::future::pending()));
-        Ok(Running {
+        Ok(RunningSimulator {
             address,
             record,
             task,
@@ -143,13 +144,13 @@ impl Simulator {
 
 /// A simulated upstream at work; dropping it stops it and breaks its connections.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningSimulator {
     address: SocketAddr,
-    record: Arc<Record>,
+    record: Arc<SimulatorRecord>,
     task: JoinHandle<()>,
 }
 
-impl Running {
+impl RunningSimulator {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -164,12 +165,12 @@ impl Running {
 
     /// What it has seen so far.
     #[must_use]
-    pub fn record(&self) -> &Record {
+    pub fn record(&self) -> &SimulatorRecord {
         &self.record
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSimulator {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -2,7 +2,7 @@
 
 /// Where an answer goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ModelFault {
     /// Nowhere.
     None,
     /// An HTTP error instead of an answer.
@@ -45,7 +45,7 @@ pub(super) struct Model {
     /// Calls a tool of its own where the request offers none.
     pub(super) always_calls: bool,
     /// What goes wrong.
-    pub(super) fault: Fault,
+    pub(super) fault: ModelFault,
 }
 
 /// A usual chat model.
@@ -56,10 +56,10 @@ pub(super) const CHAT: Model = Model {
     reasoning: 0,
     calls: 1,
     always_calls: false,
-    fault: Fault::None,
+    fault: ModelFault::None,
 };
 
-const fn faulty(fault: Fault) -> Model {
+const fn faulty(fault: ModelFault) -> Model {
     Model { fault, ..CHAT }
 }
 
@@ -103,63 +103,67 @@ const TABLE: &[(&str, &str, Model)] = &[
     (
         "sim-refuse",
         "answers with a refusal",
-        faulty(Fault::Refusal),
+        faulty(ModelFault::Refusal),
     ),
     (
         "sim-error-400",
         "answers 400; any sim-error-<400 to 599> works",
-        faulty(Fault::Status(400)),
+        faulty(ModelFault::Status(400)),
     ),
     (
         "sim-error-429",
         "answers 429 with retry-after",
-        faulty(Fault::Status(429)),
+        faulty(ModelFault::Status(429)),
     ),
-    ("sim-error-500", "answers 500", faulty(Fault::Status(500))),
+    (
+        "sim-error-500",
+        "answers 500",
+        faulty(ModelFault::Status(500)),
+    ),
     (
         "sim-error-midstream",
         "an error event half way through a 200",
-        faulty(Fault::ErrorEvent),
+        faulty(ModelFault::ErrorEvent),
     ),
     (
         "sim-cut",
         "breaks the connection half way, within an event",
-        faulty(Fault::Cut),
+        faulty(ModelFault::Cut),
     ),
     (
         "sim-stall",
         "falls silent half way, then goes on",
-        faulty(Fault::Stall),
+        faulty(ModelFault::Stall),
     ),
     (
         "sim-hang",
         "falls silent half way for good",
-        faulty(Fault::Hang),
+        faulty(ModelFault::Hang),
     ),
     (
         "sim-silent",
         "never sends a response head",
-        faulty(Fault::Silent),
+        faulty(ModelFault::Silent),
     ),
     (
         "sim-hangup",
         "closes the connection before a response head",
-        faulty(Fault::HangUp),
+        faulty(ModelFault::HangUp),
     ),
     (
         "sim-no-usage",
         "never reports usage",
-        faulty(Fault::NoUsage),
+        faulty(ModelFault::NoUsage),
     ),
     (
         "sim-no-stream-options",
         "answers 400 to stream_options",
-        faulty(Fault::NoStreamOptions),
+        faulty(ModelFault::NoStreamOptions),
     ),
     (
         "sim-no-done",
         "ends its stream without [DONE], or whatever ends it",
-        faulty(Fault::NoDone),
+        faulty(ModelFault::NoDone),
     ),
 ];
 
@@ -178,7 +182,7 @@ pub(super) fn find(name: &str) -> Option<Model> {
             .parse()
             .ok()
             .filter(|status| (400..600).contains(status))?;
-        return Some(faulty(Fault::Status(status)));
+        return Some(faulty(ModelFault::Status(status)));
     }
     (!name.starts_with("sim-")).then_some(CHAT)
 }
@@ -191,7 +195,7 @@ mod tests {
     fn any_error_status_has_a_model() {
         assert_eq!(
             find("sim-error-503").map(|model| model.fault),
-            Some(Fault::Status(503))
+            Some(ModelFault::Status(503))
         );
         assert!(find("sim-error-200").is_none());
         assert!(find("sim-error-x").is_none());
@@ -201,7 +205,7 @@ mod tests {
     fn foreign_names_chat_and_misspelt_ones_are_unknown() {
         assert_eq!(
             find("gpt-4o-mini").map(|model| model.fault),
-            Some(Fault::None)
+            Some(ModelFault::None)
         );
         assert!(find("sim-chta").is_none());
     }

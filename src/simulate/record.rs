@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 /// One request as received.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct SeenRequest {
     /// Method.
     pub method: Method,
     /// Target, as the request line or the pseudo-headers gave it.
@@ -35,17 +35,17 @@ pub struct Counts {
 
 /// What a simulated upstream has seen.
 #[derive(Debug)]
-pub struct Record {
+pub struct SimulatorRecord {
     counts: watch::Sender<Counts>,
-    kept: Mutex<VecDeque<Seen>>,
+    newest: Mutex<VecDeque<SeenRequest>>,
     keep: usize,
 }
 
-impl Record {
+impl SimulatorRecord {
     pub(super) fn new(keep: usize) -> Self {
         Self {
             counts: watch::Sender::default(),
-            kept: Mutex::default(),
+            newest: Mutex::default(),
             keep,
         }
     }
@@ -69,34 +69,34 @@ impl Record {
 
     /// The newest requests, oldest first, as many as the configuration keeps.
     #[must_use]
-    pub fn requests(&self) -> Vec<Seen> {
-        self.kept().iter().cloned().collect()
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.newest().iter().cloned().collect()
     }
 
-    pub(super) fn saw(&self, seen: Seen) {
+    pub(super) fn saw(&self, seen: SeenRequest) {
         if self.keep > 0 {
-            let mut kept = self.kept();
-            if kept.len() == self.keep {
-                kept.pop_front();
+            let mut newest = self.newest();
+            if newest.len() == self.keep {
+                newest.pop_front();
             }
-            kept.push_back(seen);
+            newest.push_back(seen);
         }
         self.counts.send_modify(|counts| counts.requests += 1);
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, VecDeque<Seen>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn newest(&self) -> std::sync::MutexGuard<'_, VecDeque<SeenRequest>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Watches over one request; dropped before [`Watch::answered`], it counts a client that left.
 #[derive(Debug)]
 pub(super) struct Watch {
-    record: Option<Arc<Record>>,
+    record: Option<Arc<SimulatorRecord>>,
 }
 
 impl Watch {
-    pub(super) fn new(record: &Arc<Record>) -> Self {
+    pub(super) fn new(record: &Arc<SimulatorRecord>) -> Self {
         Self {
             record: Some(Arc::clone(record)),
         }

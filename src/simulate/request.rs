@@ -45,7 +45,7 @@ impl ApiError {
 
 /// Which API was asked for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Api {
+pub(super) enum CompletionApi {
     /// `/v1/chat/completions`.
     Chat,
     /// `/v1/completions`.
@@ -73,8 +73,8 @@ pub(super) struct Knobs {
 
 /// A completion request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ask {
-    pub(super) api: Api,
+pub(super) struct CompletionRequest {
+    pub(super) api: CompletionApi,
     pub(super) model: String,
     pub(super) stream: bool,
     pub(super) stream_options: bool,
@@ -120,11 +120,11 @@ pub(super) fn model(members: &Map<String, Value>) -> Result<&str, ApiError> {
         .ok_or_else(|| ApiError::invalid(None, "you must provide a model parameter"))
 }
 
-impl Ask {
+impl CompletionRequest {
     /// What a stored response was asked for.
     pub(super) fn stored() -> Self {
         Self {
-            api: Api::Responses,
+            api: CompletionApi::Responses,
             model: "sim-chat".to_owned(),
             stream: false,
             stream_options: false,
@@ -139,7 +139,11 @@ impl Ask {
     }
 
     /// Reads a completion request.
-    pub(super) fn read(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
+    pub(super) fn read(
+        api: CompletionApi,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Self, ApiError> {
         let members = object(body)?;
         let flag = |name| members.get(name).and_then(Value::as_bool).unwrap_or(false);
         let options = members
@@ -213,17 +217,17 @@ fn choices(members: &Map<String, Value>) -> Result<usize, ApiError> {
 }
 
 /// Words of the prompt; in a chat three more for each message and for the answer, as OpenAI's template adds.
-fn input_tokens(api: Api, members: &Map<String, Value>) -> Result<usize, ApiError> {
+fn input_tokens(api: CompletionApi, members: &Map<String, Value>) -> Result<usize, ApiError> {
     let missing = |name: &'static str| {
         ApiError::invalid(Some(name), format!("Missing required parameter: '{name}'."))
             .with_code("missing_required_parameter")
     };
     match api {
-        Api::Text => members
+        CompletionApi::Text => members
             .get("prompt")
             .map(words)
             .ok_or_else(|| missing("prompt")),
-        Api::Chat => {
+        CompletionApi::Chat => {
             let messages = members.get("messages").and_then(Value::as_array);
             let messages = messages.ok_or_else(|| missing("messages"))?;
             let content: usize = messages
@@ -232,7 +236,7 @@ fn input_tokens(api: Api, members: &Map<String, Value>) -> Result<usize, ApiErro
                 .sum();
             Ok(content + 3 * messages.len() + 3)
         }
-        Api::Responses => {
+        CompletionApi::Responses => {
             let input = members.get("input").ok_or_else(|| missing("input"))?;
             let items = input.as_array().into_iter().flatten();
             let items: usize = items
@@ -305,8 +309,8 @@ fn arguments(properties: &Value) -> Map<String, Value> {
 mod tests {
     use super::*;
 
-    fn read(body: &str) -> Result<Ask, ApiError> {
-        Ask::read(Api::Chat, &HeaderMap::new(), body.as_bytes())
+    fn read(body: &str) -> Result<CompletionRequest, ApiError> {
+        CompletionRequest::read(CompletionApi::Chat, &HeaderMap::new(), body.as_bytes())
     }
 
     #[test]
@@ -363,7 +367,9 @@ mod tests {
         let body = br#"{"model":"m","messages":[],"seed":9,"metadata":{"x-sim-chunks":"5","x-sim-think-ms":7}}"#;
         let mut headers = HeaderMap::new();
         headers.insert("x-sim-chunks", "20".parse().unwrap());
-        let knobs = Ask::read(Api::Chat, &headers, body).unwrap().knobs;
+        let knobs = CompletionRequest::read(CompletionApi::Chat, &headers, body)
+            .unwrap()
+            .knobs;
         assert_eq!(knobs.chunks, Some(20));
         assert_eq!(knobs.think, Some(Duration::from_millis(7)));
         assert_eq!(knobs.seed, Some(9));

@@ -3,26 +3,26 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Token, Usage};
-use super::render::{Event, pretty};
+use super::completion::{Choice, Completion, Token, TokenCounts};
+use super::render::{StreamEvent, pretty};
 use super::request::ApiError;
 
 /// One item of the output.
-struct Item {
+struct OutputItem {
     id: String,
-    kind: Kind,
+    kind: ItemKind,
     /// Its text or arguments, as it is streamed.
     pieces: Vec<String>,
 }
 
-enum Kind {
+enum ItemKind {
     Reasoning,
     Text,
     Refusal,
     Call { call_id: String, name: String },
 }
 
-impl Kind {
+impl ItemKind {
     /// What the events of its text are called, and the member that has the whole of it.
     const fn text_event(&self) -> (&'static str, &'static str) {
         match self {
@@ -51,7 +51,7 @@ impl Kind {
     }
 }
 
-impl Item {
+impl OutputItem {
     fn text(&self) -> String {
         self.pieces.concat()
     }
@@ -62,11 +62,11 @@ impl Item {
         let parts: Vec<Value> = done.then(|| self.kind.part(&text)).into_iter().collect();
         let status = if done { "completed" } else { "in_progress" };
         match &self.kind {
-            Kind::Reasoning => json!({"id": self.id, "type": "reasoning", "summary": parts}),
-            Kind::Text | Kind::Refusal => json!({
+            ItemKind::Reasoning => json!({"id": self.id, "type": "reasoning", "summary": parts}),
+            ItemKind::Text | ItemKind::Refusal => json!({
                 "id": self.id, "type": "message", "status": status, "role": "assistant", "content": parts,
             }),
-            Kind::Call { call_id, name } => json!({
+            ItemKind::Call { call_id, name } => json!({
                 "id": self.id, "type": "function_call", "status": status, "call_id": call_id, "name": name,
                 "arguments": text,
             }),
@@ -75,13 +75,13 @@ impl Item {
 }
 
 /// The items of an answer, in the order of their first tokens.
-fn items(answer: &Answer) -> Vec<Item> {
-    let mut items: Vec<Item> = Vec::new();
+fn items(answer: &Completion) -> Vec<OutputItem> {
+    let mut items: Vec<OutputItem> = Vec::new();
     for token in answer.choices.iter().flat_map(|choice| &choice.tokens) {
         let (kind, piece) = match token {
-            Token::Reasoning(word) => (Kind::Reasoning, *word),
-            Token::Content(word) => (Kind::Text, *word),
-            Token::Refusal(word) => (Kind::Refusal, *word),
+            Token::Reasoning(word) => (ItemKind::Reasoning, *word),
+            Token::Content(word) => (ItemKind::Text, *word),
+            Token::Refusal(word) => (ItemKind::Refusal, *word),
             Token::Arguments { fragment, .. } => {
                 // Calls are composed one after another.
                 if let Some(call) = items.last_mut() {
@@ -90,7 +90,7 @@ fn items(answer: &Answer) -> Vec<Item> {
                 continue;
             }
             Token::Call { id, name, .. } => {
-                let kind = Kind::Call {
+                let kind = ItemKind::Call {
                     call_id: id.clone(),
                     name: name.clone(),
                 };
@@ -98,7 +98,7 @@ fn items(answer: &Answer) -> Vec<Item> {
                 continue;
             }
         };
-        let same = |last: &&mut Item| last.kind.text_event() == kind.text_event();
+        let same = |last: &&mut OutputItem| last.kind.text_event() == kind.text_event();
         match items.last_mut().filter(same) {
             Some(last) => last.pieces.push(piece.to_owned()),
             None => {
@@ -111,14 +111,14 @@ fn items(answer: &Answer) -> Vec<Item> {
     items
 }
 
-fn item(answer: &Answer, index: usize, kind: Kind) -> Item {
+fn item(answer: &Completion, index: usize, kind: ItemKind) -> OutputItem {
     let prefix = match kind {
-        Kind::Reasoning => "rs",
-        Kind::Text | Kind::Refusal => "msg",
-        Kind::Call { .. } => "fc",
+        ItemKind::Reasoning => "rs",
+        ItemKind::Text | ItemKind::Refusal => "msg",
+        ItemKind::Call { .. } => "fc",
     };
     let of = answer.id.trim_start_matches("resp_");
-    Item {
+    OutputItem {
         id: format!("{prefix}_{of}_{index}"),
         kind,
         pieces: Vec::new(),
@@ -126,7 +126,7 @@ fn item(answer: &Answer, index: usize, kind: Kind) -> Item {
 }
 
 /// Every event of a stream.
-pub(super) fn events(answer: &Answer, report_usage: bool) -> Vec<Event> {
+pub(super) fn events(answer: &Completion, report_usage: bool) -> Vec<StreamEvent> {
     let items = items(answer);
     let mut events = Events::default();
     let begun = || json!({"response": response(answer, "in_progress", &[], None)});
@@ -143,20 +143,20 @@ pub(super) fn events(answer: &Answer, report_usage: bool) -> Vec<Event> {
 }
 
 /// A whole answer.
-pub(super) fn body(answer: &Answer, report_usage: bool) -> Bytes {
+pub(super) fn body(answer: &Completion, report_usage: bool) -> Bytes {
     let usage = report_usage.then_some(&answer.usage);
     pretty(&response(answer, status(answer), &items(answer), usage))
 }
 
 /// The event that carries an error, as the one at this position of a stream.
-pub(super) fn error_event(error: &ApiError, position: usize) -> Event {
+pub(super) fn error_event(error: &ApiError, position: usize) -> StreamEvent {
     let members = json!({"code": error.kind, "message": error.message, "param": error.param});
     event("error", position, members, false)
 }
 
 /// How an answer ended, in this API's word.
-fn status(answer: &Answer) -> &'static str {
-    let cut = |choice: &super::answer::Choice| choice.finish_reason == "length";
+fn status(answer: &Completion) -> &'static str {
+    let cut = |choice: &Choice| choice.finish_reason == "length";
     if answer.choices.iter().any(cut) {
         "incomplete"
     } else {
@@ -164,7 +164,12 @@ fn status(answer: &Answer) -> &'static str {
     }
 }
 
-fn response(answer: &Answer, status: &str, items: &[Item], usage: Option<&Usage>) -> Value {
+fn response(
+    answer: &Completion,
+    status: &str,
+    items: &[OutputItem],
+    usage: Option<&TokenCounts>,
+) -> Value {
     let reason = (status == "incomplete").then(|| json!({"reason": "max_output_tokens"}));
     json!({
         "id": answer.id,
@@ -187,7 +192,7 @@ fn response(answer: &Answer, status: &str, items: &[Item], usage: Option<&Usage>
     })
 }
 
-fn usage_json(usage: &Usage) -> Value {
+fn usage_json(usage: &TokenCounts) -> Value {
     json!({
         "input_tokens": usage.input,
         "input_tokens_details": {"cached_tokens": 0},
@@ -199,7 +204,7 @@ fn usage_json(usage: &Usage) -> Value {
 
 /// Events, numbered as they come.
 #[derive(Default)]
-struct Events(Vec<Event>);
+struct Events(Vec<StreamEvent>);
 
 impl Events {
     fn push(&mut self, kind: &str, members: Value, paced: bool) {
@@ -208,9 +213,9 @@ impl Events {
     }
 
     /// An item from its announcement to its end.
-    fn push_item(&mut self, index: usize, item: &Item) {
+    fn push_item(&mut self, index: usize, item: &OutputItem) {
         // Naming its tool is a token of a call.
-        let named = matches!(item.kind, Kind::Call { .. });
+        let named = matches!(item.kind, ItemKind::Call { .. });
         let whole = |done| json!({"output_index": index, "item": item.json(done)});
         let place = || json!({"item_id": item.id, "output_index": index});
         let part_event = item.kind.part_event();
@@ -247,11 +252,11 @@ impl Events {
     }
 }
 
-fn event(kind: &str, number: usize, members: Value, paced: bool) -> Event {
+fn event(kind: &str, number: usize, members: Value, paced: bool) -> StreamEvent {
     let mut data = json!({"type": kind, "sequence_number": number});
     if let (Some(data), Value::Object(members)) = (data.as_object_mut(), members) {
         data.extend(members);
     }
     let bytes = format!("event: {kind}\ndata: {data}\n\n").into();
-    Event { bytes, paced }
+    StreamEvent { bytes, paced }
 }

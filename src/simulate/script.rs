@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Config;
-use super::body::{Close, Script, Step};
+use super::SimulatorConfig;
+use super::body::{Script, ScriptEnd, Step};
 use super::chance::Chance;
-use super::model::{Fault, Model};
-use super::render::Event;
+use super::model::{Model, ModelFault};
+use super::render::StreamEvent;
 use super::request::{ApiError, Knobs};
 
 /// The times of one answer.
 #[derive(Debug, Clone)]
-pub(super) struct Timing {
+pub(super) struct Pacing {
     /// Until the first event; half of it passes before the head.
     pub(super) think: Duration,
     interval: Duration,
@@ -21,8 +21,13 @@ pub(super) struct Timing {
     stall: Duration,
 }
 
-impl Timing {
-    pub(super) fn new(config: &Config, model: &Model, knobs: &Knobs, chance: &mut Chance) -> Self {
+impl Pacing {
+    pub(super) fn new(
+        config: &SimulatorConfig,
+        model: &Model,
+        knobs: &Knobs,
+        chance: &mut Chance,
+    ) -> Self {
         let think = chance.spread(config.think.mul_f64(model.think), config.jitter);
         Self {
             think: knobs.think.unwrap_or(think),
@@ -38,29 +43,29 @@ impl Timing {
 }
 
 /// Renders an error as the event of an API, after so many events.
-type ErrorEvent = fn(&ApiError, usize) -> Event;
+pub(super) type ErrorEvent = fn(&ApiError, usize) -> StreamEvent;
 
 /// The script of a stream.
 pub(super) fn stream(
-    mut events: Vec<Event>,
+    mut events: Vec<StreamEvent>,
     error: ErrorEvent,
-    fault: Fault,
-    timing: &Timing,
+    fault: ModelFault,
+    pacing: &Pacing,
     chance: &mut Chance,
 ) -> Script {
-    let half = events.len() / 2;
+    let half = half_way(&events);
     let close = break_off(&mut events, error, fault);
     let steps = events.into_iter().enumerate().map(|(position, event)| {
         let mut after = if event.paced {
-            chance.spread(timing.interval, timing.jitter)
+            chance.spread(pacing.interval, pacing.jitter)
         } else {
             Duration::ZERO
         };
         if position == 0 {
-            after += timing.think / 2;
+            after += pacing.think / 2;
         }
-        if position == half && fault == Fault::Stall {
-            after += timing.stall;
+        if position == half && fault == ModelFault::Stall {
+            after += pacing.stall;
         }
         Step {
             after,
@@ -74,44 +79,49 @@ pub(super) fn stream(
     }
 }
 
+/// How many events are half of the answer and its opening, whether or not its usage is asked for.
+fn half_way(events: &[StreamEvent]) -> usize {
+    1 + events.iter().filter(|event| event.paced).count() / 2
+}
+
 /// Leaves out of a stream what a fault takes away; says how it ends then.
-fn break_off(events: &mut Vec<Event>, error: ErrorEvent, fault: Fault) -> Close {
-    let half = events.len() / 2;
+fn break_off(events: &mut Vec<StreamEvent>, error: ErrorEvent, fault: ModelFault) -> ScriptEnd {
+    let half = half_way(events);
     match fault {
-        Fault::ErrorEvent => {
+        ModelFault::ErrorEvent => {
             events.truncate(half);
             events.push(error(&overloaded(), half));
         }
-        Fault::Cut => {
+        ModelFault::Cut => {
             events.truncate(half + 1);
             if let Some(last) = events.last_mut() {
                 last.bytes.truncate(last.bytes.len() / 2);
             }
-            return Close::Cut;
+            return ScriptEnd::Cut;
         }
-        Fault::Hang => {
+        ModelFault::Hang => {
             events.truncate(half);
-            return Close::Hang;
+            return ScriptEnd::Hang;
         }
-        Fault::NoDone => {
+        ModelFault::NoDone => {
             events.pop();
         }
         _ => {}
     }
-    Close::Clean
+    ScriptEnd::Clean
 }
 
 /// The script of a whole body, which takes as long as the stream of its tokens would.
-pub(super) fn whole(body: Bytes, tokens: usize, fault: Fault, timing: &Timing) -> Script {
+pub(super) fn whole(body: Bytes, tokens: usize, fault: ModelFault, pacing: &Pacing) -> Script {
     let length = Some(body.len() as u64);
-    let after = timing.think / 2 + timing.interval * u32::try_from(tokens).unwrap_or(u32::MAX);
+    let after = pacing.think / 2 + pacing.interval * u32::try_from(tokens).unwrap_or(u32::MAX);
     let step = |after, bytes| Step { after, bytes };
     let half = body.slice(..body.len() / 2);
     let (steps, close) = match fault {
-        Fault::Cut => (vec![step(after, half)], Close::Cut),
-        Fault::Hang => (vec![step(after, half)], Close::Hang),
-        Fault::Stall => (vec![step(after + timing.stall, body)], Close::Clean),
-        _ => (vec![step(after, body)], Close::Clean),
+        ModelFault::Cut => (vec![step(after, half)], ScriptEnd::Cut),
+        ModelFault::Hang => (vec![step(after, half)], ScriptEnd::Hang),
+        ModelFault::Stall => (vec![step(after + pacing.stall, body)], ScriptEnd::Clean),
+        _ => (vec![step(after, body)], ScriptEnd::Clean),
     };
     Script {
         steps,
@@ -128,7 +138,7 @@ pub(super) fn at_once(body: Bytes) -> Script {
             after: Duration::ZERO,
             bytes: body,
         }],
-        close: Close::Clean,
+        close: ScriptEnd::Clean,
     }
 }
 

@@ -21,12 +21,15 @@ use tokio::task::JoinSet;
 
 use super::body::{Playback, Script};
 use super::chance::Chance;
-use super::media::{self, Media};
-use super::model::{self, Fault};
-use super::record::{Seen, Watch};
-use super::request::{self, Api, ApiError, Ask};
-use super::script::{self, Timing};
-use super::{Config, Simulator, answer, render, responses};
+use super::choices::{self, Shape};
+use super::completion::{self, Completion};
+use super::media::{Media, MediaBody, MediaRequest};
+use super::model::{self, ModelFault};
+use super::record::{SeenRequest, Watch};
+use super::render::{self, StreamEvent};
+use super::request::{self, ApiError, CompletionApi, CompletionRequest};
+use super::script::{self, ErrorEvent, Pacing};
+use super::{Simulator, SimulatorConfig, responses};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -80,7 +83,7 @@ async fn respond(
     let mut watch = Watch::new(&simulator.record);
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    simulator.record.saw(Seen {
+    simulator.record.saw(SeenRequest {
         method: head.method.clone(),
         uri: head.uri.clone(),
         version: head.version,
@@ -100,7 +103,7 @@ async fn respond(
 }
 
 /// The seed of one answer: the configured one, or another for each.
-fn seed(config: &Config) -> u64 {
+fn seed(config: &SimulatorConfig) -> u64 {
     static ANSWERS: AtomicU64 = AtomicU64::new(0);
     config.seed.unwrap_or_else(|| {
         let started = SystemTime::now()
@@ -157,26 +160,37 @@ impl Reply {
     }
 }
 
+/// What comes after the base URL of the API, OpenAI's or one of Azure's two; empty for any other path.
+fn tail(path: &str) -> &str {
+    let of_deployment = || path.strip_prefix("/openai/deployments/")?.split_once('/');
+    path.strip_prefix("/v1/")
+        .or_else(|| path.strip_prefix("/openai/v1/"))
+        .or_else(|| of_deployment().map(|(_, tail)| tail))
+        .unwrap_or_default()
+}
+
 /// Routes a request. `Ok(None)` hangs up.
 async fn reply(
-    config: &Config,
+    config: &SimulatorConfig,
     head: &Parts,
     body: &[u8],
     chance: &mut Chance,
 ) -> Result<Option<Reply>, ApiError> {
     let path = head.uri.path();
-    let tail = path.strip_prefix("/v1/").unwrap_or_default();
+    let tail = tail(path);
     if let (&Method::POST, Some(about)) = (&head.method, Media::of(tail)) {
         return media_call(config, about, head, body, chance).await;
     }
     match (&head.method, tail) {
         (&Method::GET, "models") => Ok(Some(Reply::json(model_list(config)))),
         (&Method::POST, "chat/completions") => {
-            completion(config, Api::Chat, head, body, chance).await
+            completion(config, CompletionApi::Chat, head, body, chance).await
         }
-        (&Method::POST, "completions") => completion(config, Api::Text, head, body, chance).await,
+        (&Method::POST, "completions") => {
+            completion(config, CompletionApi::Text, head, body, chance).await
+        }
         (&Method::POST, "responses") => {
-            completion(config, Api::Responses, head, body, chance).await
+            completion(config, CompletionApi::Responses, head, body, chance).await
         }
         (&Method::GET, path) if path.starts_with("responses/") => {
             let id = path.trim_start_matches("responses/");
@@ -191,119 +205,147 @@ async fn reply(
 }
 
 async fn completion(
-    config: &Config,
-    api: Api,
+    config: &SimulatorConfig,
+    api: CompletionApi,
     head: &Parts,
     body: &[u8],
     chance: &mut Chance,
 ) -> Result<Option<Reply>, ApiError> {
-    let ask = Ask::read(api, &head.headers, body)?;
+    let ask = CompletionRequest::read(api, &head.headers, body)?;
     let model = model::find(&ask.model).ok_or_else(|| ApiError::unknown_model(&ask.model))?;
     *chance = Chance::new(ask.knobs.seed.unwrap_or_else(|| chance.next()), &ask.model);
-    let timing = Timing::new(config, &model, &ask.knobs, chance);
-    if model.fault == Fault::NoStreamOptions && ask.stream_options {
+    let pacing = Pacing::new(config, &model, &ask.knobs, chance);
+    if model.fault == ModelFault::NoStreamOptions && ask.stream_options {
         let message = "Unrecognized request argument supplied: stream_options";
         return Err(ApiError::invalid(None, message));
     }
-    if !begins(model.fault, ask.stream, &timing).await? {
+    if !begins(model.fault, ask.stream, &pacing).await? {
         return Ok(None);
     }
-    let answer = answer::compose(&ask, &model, created(config), chance);
-    let report_usage = model.fault != Fault::NoUsage;
+    let answer = completion::compose(&ask, &model, created(config), chance);
+    let report_usage = model.fault != ModelFault::NoUsage;
     let (content_type, script) = if ask.stream {
-        let due = ask.include_usage || api == Api::Responses;
-        let events = render::events(api, &answer, due && report_usage);
-        let error = match api {
-            Api::Chat | Api::Text => render::error_event,
-            Api::Responses => responses::error_event,
-        };
-        let script = script::stream(events, error, model.fault, &timing, chance);
+        let due = ask.include_usage || api == CompletionApi::Responses;
+        let (events, error) = streamed(api, &answer, due && report_usage);
+        let script = script::stream(events, error, model.fault, &pacing, chance);
         (EVENT_STREAM, script)
     } else {
-        let body = render::body(api, &answer, report_usage);
+        let body = whole(api, &answer, report_usage);
         let tokens = answer.usage.output;
-        (JSON, script::whole(body, tokens, model.fault, &timing))
+        (JSON, script::whole(body, tokens, model.fault, &pacing))
     };
     Ok(Some(Reply {
         content_type,
         script,
-        thought: timing.think / 2,
+        thought: pacing.think / 2,
         ..Reply::json(Bytes::new())
     }))
 }
 
+/// Every event of a stream, and how an error among them is rendered.
+fn streamed(
+    api: CompletionApi,
+    answer: &Completion,
+    include_usage: bool,
+) -> (Vec<StreamEvent>, ErrorEvent) {
+    let choices = |shape| choices::events(shape, answer, include_usage);
+    match api {
+        CompletionApi::Chat => (choices(Shape::Chat), render::error_event),
+        CompletionApi::Text => (choices(Shape::Text), render::error_event),
+        CompletionApi::Responses => (
+            responses::events(answer, include_usage),
+            responses::error_event,
+        ),
+    }
+}
+
+/// A whole answer.
+fn whole(api: CompletionApi, answer: &Completion, report_usage: bool) -> Bytes {
+    match api {
+        CompletionApi::Chat => choices::body(Shape::Chat, answer, report_usage),
+        CompletionApi::Text => choices::body(Shape::Text, answer, report_usage),
+        CompletionApi::Responses => responses::body(answer, report_usage),
+    }
+}
+
 /// Thinks as long as it takes to the head of a response; `false` if none is to come. Else fails as the model does.
-async fn begins(fault: Fault, stream: bool, timing: &Timing) -> Result<bool, ApiError> {
+async fn begins(fault: ModelFault, stream: bool, pacing: &Pacing) -> Result<bool, ApiError> {
     match fault {
-        Fault::Silent => std::future::pending().await,
-        Fault::HangUp => return Ok(false),
-        Fault::Status(status) => return Err(failure(status)),
-        Fault::ErrorEvent if !stream => return Err(script::overloaded()),
-        _ => tokio::time::sleep(timing.think / 2).await,
+        ModelFault::Silent => std::future::pending().await,
+        ModelFault::HangUp => return Ok(false),
+        ModelFault::Status(status) => return Err(failure(status)),
+        ModelFault::ErrorEvent if !stream => return Err(script::overloaded()),
+        _ => tokio::time::sleep(pacing.think / 2).await,
     }
     Ok(true)
 }
 
 async fn media_call(
-    config: &Config,
+    config: &SimulatorConfig,
     about: Media,
     head: &Parts,
     body: &[u8],
     chance: &mut Chance,
 ) -> Result<Option<Reply>, ApiError> {
-    let ask = media::Ask::read(about, &head.headers, body)?;
+    let ask = MediaRequest::read(about, &head.headers, body)?;
     let model = model::find(&ask.model).ok_or_else(|| ApiError::unknown_model(&ask.model))?;
     *chance = Chance::new(ask.knobs.seed.unwrap_or_else(|| chance.next()), &ask.model);
-    let timing = Timing::new(config, &model, &ask.knobs, chance);
-    if !begins(model.fault, ask.stream, &timing).await? {
+    let pacing = Pacing::new(config, &model, &ask.knobs, chance);
+    if !begins(model.fault, ask.stream, &pacing).await? {
         return Ok(None);
     }
     let (content_type, script) = match ask.answer(created(config), chance) {
-        media::Answer::Whole(content_type, body, tokens) => (
+        MediaBody::Whole(content_type, body, tokens) => (
             content_type,
-            script::whole(body, tokens, model.fault, &timing),
+            script::whole(body, tokens, model.fault, &pacing),
         ),
-        media::Answer::Pieces(content_type, events) => (
+        MediaBody::Pieces(content_type, events) => (
             content_type,
-            script::stream(events, render::error_event, model.fault, &timing, chance),
+            script::stream(events, render::error_event, model.fault, &pacing, chance),
         ),
     };
     Ok(Some(Reply {
         content_type: HeaderValue::from_static(content_type),
         script,
-        thought: timing.think / 2,
+        thought: pacing.think / 2,
         ..Reply::json(Bytes::new())
     }))
 }
 
 /// A stored response: what `sim-chat` would have answered, as a function of the id alone. A stream goes on after the event
 /// that `starting_after` names.
-fn fetch(config: &Config, head: &Parts, id: &str, chance: &mut Chance) -> Reply {
+fn fetch(config: &SimulatorConfig, head: &Parts, id: &str, chance: &mut Chance) -> Reply {
     *chance = Chance::new(0, id);
     let model = model::CHAT;
-    let ask = Ask::stored();
-    let answer = answer::Answer {
+    let ask = CompletionRequest::stored();
+    let answer = Completion {
         id: id.to_owned(),
-        ..answer::compose(&ask, &model, created(config), chance)
+        ..completion::compose(&ask, &model, created(config), chance)
     };
     let asked = |name: &str| {
         let mut pairs = head.uri.query().unwrap_or_default().split('&');
         pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     };
     if asked("stream") != Some("true") {
-        return Reply::json(render::body(Api::Responses, &answer, true));
+        return Reply::json(responses::body(&answer, true));
     }
     let after = asked("starting_after").and_then(|number| number.parse::<usize>().ok());
-    let mut events = render::events(Api::Responses, &answer, true);
+    let mut events = responses::events(&answer, true);
     events.drain(
         ..after
             .map_or(0, |after| after.saturating_add(1))
             .min(events.len()),
     );
-    let timing = Timing::new(config, &model, &ask.knobs, chance);
+    let pacing = Pacing::new(config, &model, &ask.knobs, chance);
     Reply {
         content_type: EVENT_STREAM,
-        script: script::stream(events, responses::error_event, Fault::None, &timing, chance),
+        script: script::stream(
+            events,
+            responses::error_event,
+            ModelFault::None,
+            &pacing,
+            chance,
+        ),
         ..Reply::json(Bytes::new())
     }
 }
@@ -341,7 +383,7 @@ fn failure(status: u16) -> ApiError {
     }
 }
 
-fn created(config: &Config) -> u64 {
+fn created(config: &SimulatorConfig) -> u64 {
     config.created.unwrap_or_else(|| {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -350,7 +392,7 @@ fn created(config: &Config) -> u64 {
     })
 }
 
-fn model_list(config: &Config) -> Bytes {
+fn model_list(config: &SimulatorConfig) -> Bytes {
     let created = created(config);
     let models = model::models().map(|(name, does)| {
         json!({"id": name, "object": "model", "created": created, "owned_by": "streamgauge", "description": does})

@@ -46,6 +46,7 @@ targets! {
     json: json::check, corpus::everything();
     usage_request: splice::request, corpus::everything();
     usage_stream: splice::stream, corpus::everything();
+    usage_refusal: splice::refusal, corpus::everything();
     http1_request: http1::request, corpus::requests();
     http1_response: http1::response, corpus::responses();
     gzip: decode::check("gzip"), corpus::gzip();

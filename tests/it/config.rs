@@ -30,7 +30,8 @@ fn a_good_file_is_printed_complete_and_checks_again_to_the_same() {
         .arg(file.path())
         .output()
         .unwrap();
-    assert_eq!((first.status.code(), stderr(&first)), (Some(0), "ok\n"));
+    assert_eq!(first.status.code(), Some(0));
+    assert_eq!(stderr(&first).lines().last(), Some("ok"));
     assert!(
         stdout(&first).contains("format = \"json\""),
         "{}",
@@ -82,14 +83,12 @@ fn everything_wrong_goes_to_standard_error_with_status_1() {
         .args(["check", "--admin", "here", "-c"])
         .arg(file.path())
         .env("STREAMGAUGE_LOG_LEVEL", "loud")
-        .env("STREAMGAUGE_LOG_COLOUR", "hush")
         .output()
         .unwrap();
     assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
     let path = file.path().display();
     let expected = [
         String::from("--admin here: expected an IP address"),
-        String::from("STREAMGAUGE_LOG_COLOUR: unknown variable, did you mean STREAMGAUGE_LOG_"),
         String::from("STREAMGAUGE_LOG_LEVEL=loud: expected one of \"error\", \"warn\""),
         format!("{path}:2: limits.inspect_byte: unknown key, did you mean limits.inspect_bytes"),
         format!("{path}:4: shutdown.drain = '10 min': expected a duration"),
@@ -99,6 +98,22 @@ fn everything_wrong_goes_to_standard_error_with_status_1() {
     for (line, expected) in lines.iter().zip(expected) {
         assert!(line.starts_with(&expected), "{line}");
     }
+}
+
+#[test]
+fn a_variable_that_nothing_answers_to_is_warned_of_without_its_value() {
+    let output = streamgauge()
+        .arg("check")
+        .env("STREAMGAUGE_LOG_LEVELS", "hush")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let (warning, rest) = stderr(&output).split_once('\n').unwrap();
+    assert!(
+        warning.starts_with("warning: STREAMGAUGE_LOG_LEVELS: unknown variable, not read; did you mean STREAMGAUGE_LOG_LEVEL"),
+        "{warning}"
+    );
+    assert!(rest.ends_with("\nok\n"), "{rest}");
 }
 
 #[test]
@@ -144,6 +159,22 @@ fn a_masked_secret_does_not_show() {
 }
 
 #[test]
+fn a_valid_value_that_does_nothing_here_is_a_warning() {
+    let output = streamgauge()
+        .arg("check")
+        .env("OTEL_METRICS_EXPORTER", "otlp,prometheus")
+        .env("OTEL_PROPAGATORS", "tracecontext,ottrace")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let lines: Vec<&str> = stderr(&output).lines().collect();
+    let warning = "warning: OTEL_PROPAGATORS has \"ottrace\": it is neither read nor written here";
+    assert!(lines[0].starts_with(warning), "{lines:?}");
+    assert_eq!(lines.last(), Some(&"ok"));
+    assert!(!lines[1].starts_with("warning"), "{lines:?}");
+}
+
+#[test]
 fn the_variables_of_the_exporters_are_checked_too() {
     let output = streamgauge()
         .arg("check")
@@ -156,4 +187,54 @@ fn the_variables_of_the_exporters_are_checked_too() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT is \"collector\": expected a URL"));
     assert!(lines[1].starts_with("OTEL_TRACES_SAMPLER is \"sometimes\": expected always_on"));
+}
+
+/// What is told beside the configuration where these variables are set.
+fn told(variables: &[(&str, &str)]) -> String {
+    let output = streamgauge()
+        .arg("check")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    stderr(&output).to_owned()
+}
+
+#[test]
+fn where_each_signal_goes_is_told_or_why_nowhere() {
+    assert_eq!(
+        told(&[]),
+        "traces: not pushed: OTEL_EXPORTER_OTLP_ENDPOINT is not set\n\
+         metrics: not pushed: OTEL_EXPORTER_OTLP_ENDPOINT is not set; /metrics at 127.0.0.1:9464\nok\n"
+    );
+    let endpoint = (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "http://me:hush@collector:4318/?k=hush",
+    );
+    let grpc = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc");
+    let own = (
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "https://metrics:4317",
+    );
+    assert_eq!(
+        told(&[endpoint, grpc, own]),
+        "traces: http://collector:4318/v1/traces (http/protobuf)\n\
+         metrics: https://metrics:4317 (grpc); /metrics at 127.0.0.1:9464\nok\n"
+    );
+    let none = ("OTEL_TRACES_EXPORTER", "none");
+    let line = "traces: not pushed: OTEL_TRACES_EXPORTER is none\n";
+    assert!(told(&[endpoint, none]).starts_with(line));
+    let disabled = ("OTEL_SDK_DISABLED", "true");
+    let line = "traces: not pushed: OTEL_SDK_DISABLED is true\n";
+    assert!(told(&[endpoint, disabled]).starts_with(line));
+}
+
+#[test]
+fn an_endpoint_that_looks_wrong_is_warned_of() {
+    let endpoint = |url| ("OTEL_EXPORTER_OTLP_ENDPOINT", url);
+    let told = told(&[endpoint("http://collector:4317")]);
+    for signal in ["traces", "metrics"] {
+        let line = format!("\nwarning: {signal}: port 4317 is usually for gRPC: set ");
+        assert!(told.contains(&line), "{told}");
+    }
 }

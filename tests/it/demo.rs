@@ -55,6 +55,16 @@ fn address(url: &str) -> std::net::SocketAddr {
 }
 
 #[tokio::test]
+async fn on_all_addresses_it_prints_one_that_can_be_opened() {
+    let process = demo(["--listen", ":0", "--admin", "[::]:0"]);
+    let text = introduction(&process).await;
+    let (proxy, page) = (url(&text, "proxy"), url(&text, "live page"));
+    assert!(proxy.starts_with("http://127.0.0.1:"), "{proxy}");
+    assert!(page.starts_with("http://[::1]:"), "{page}");
+    assert!(!text.contains("0.0.0.0"), "{text}");
+}
+
+#[tokio::test]
 async fn it_ends_by_itself_with_a_table() {
     let mut process = demo([
         "--for",
@@ -185,7 +195,7 @@ async fn taken_ports_give_way_to_free_ones_with_a_note() {
     let text = introduction(&process).await;
     for (address, word) in [(&listen, "proxy"), (&admin, "live page")] {
         let used = self::address(url(&text, word)).to_string();
-        let note = format!("note: {address} is taken, using {used} instead");
+        let note = format!("note: {address} is in use, using {used} instead");
         assert!(text.lines().any(|line| line == note), "{note:?} in\n{text}");
     }
 }

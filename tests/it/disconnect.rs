@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::support::http1::{Connection, chunk};
 use crate::support::otlp::Attributes as _;
@@ -253,13 +254,7 @@ async fn an_upstream_that_breaks_off_breaks_the_clients_body_after_its_last_byte
 async fn an_http2_client_gets_every_byte_before_the_reset() {
     let scene = Scene::start().await;
     for _ in 0..20 {
-        let mut connection = http2(&scene.server).await;
-        let (mut body, post) = request(&scene.server, "/v1/chat/completions");
-        body.send_data(EDITED.into()).await.unwrap();
-        drop(body);
-        let call = tokio::spawn(connection.send_request(post));
-        let mut served = scene.upstream.accept().await;
-        served.read_request().await;
+        let (_connection, call, served) = asked_over_http2(&scene).await;
         Break::WithoutLastChunk.play(served, TOKEN).await;
         let response = within("the head", call).await.unwrap().unwrap();
         let answer = within("the body", crate::client::read(response)).await;
@@ -278,6 +273,32 @@ async fn http2(server: &Server) -> SendRequest<Channel<Bytes>> {
     sender
 }
 
+/// The answer to a request over HTTP/2, once its head has come.
+type Answering = JoinHandle<hyper::Result<Response<Incoming>>>;
+
+/// A whole request on a connection of HTTP/2, as the upstream has read it.
+async fn asked_over_http2(scene: &Scene) -> (SendRequest<Channel<Bytes>>, Answering, Connection) {
+    let mut connection = http2(&scene.server).await;
+    let (mut body, post) = request(&scene.server, "/v1/chat/completions");
+    body.send_data(EDITED.into()).await.unwrap();
+    drop(body);
+    let call = tokio::spawn(connection.send_request(post));
+    let mut served = scene.upstream.accept().await;
+    served.read_request().await;
+    (connection, call, served)
+}
+
+/// The answer once its head and an event have come.
+async fn begun(call: Answering, served: &mut Connection) -> Response<Incoming> {
+    served
+        .write([STREAM.as_bytes(), &chunk(TOKEN)].concat())
+        .await;
+    let mut response = within("the head", call).await.unwrap().unwrap();
+    let frame = within("an event", response.frame()).await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), TOKEN);
+    response
+}
+
 /// A request whose body is played by hand.
 fn request(server: &Server, path: &str) -> (Sender<Bytes>, Request<Channel<Bytes>>) {
     let (sender, body) = Channel::new(8);
@@ -294,19 +315,8 @@ fn request(server: &Server, path: &str) -> (Sender<Bytes>, Request<Channel<Bytes
 #[tokio::test]
 async fn an_http2_client_that_resets_its_stream_ends_the_upstream_call() {
     let scene = Scene::start().await;
-    let mut connection = http2(&scene.server).await;
-    let (mut body, post) = request(&scene.server, "/v1/chat/completions");
-    body.send_data(EDITED.into()).await.unwrap();
-    drop(body);
-    let call = tokio::spawn(connection.send_request(post));
-    let mut served = scene.upstream.accept().await;
-    served.read_request().await;
-    served
-        .write([STREAM.as_bytes(), &chunk(TOKEN)].concat())
-        .await;
-    let mut response = within("the head", call).await.unwrap().unwrap();
-    let frame = within("an event", response.frame()).await.unwrap().unwrap();
-    assert_eq!(frame.into_data().unwrap(), TOKEN);
+    let (connection, call, mut served) = asked_over_http2(&scene).await;
+    let response = begun(call, &mut served).await;
     drop(response);
     served.closed().await;
     assert_left(&scene, 2).await;
@@ -316,13 +326,7 @@ async fn an_http2_client_that_resets_its_stream_ends_the_upstream_call() {
 #[tokio::test]
 async fn an_http2_client_that_resets_its_stream_before_the_head_ends_the_upstream_call() {
     let scene = Scene::start().await;
-    let mut connection = http2(&scene.server).await;
-    let (mut body, post) = request(&scene.server, "/v1/chat/completions");
-    body.send_data(EDITED.into()).await.unwrap();
-    drop(body);
-    let call = tokio::spawn(connection.send_request(post));
-    let mut served = scene.upstream.accept().await;
-    served.read_request().await;
+    let (connection, call, mut served) = asked_over_http2(&scene).await;
     call.abort();
     served.closed().await;
     assert_left(&scene, 2).await;
@@ -348,19 +352,8 @@ async fn an_http2_client_that_resets_its_upload_ends_the_upstream_call() {
 #[tokio::test]
 async fn an_upstream_that_breaks_off_resets_the_stream_of_an_http2_client() {
     let scene = Scene::start().await;
-    let mut connection = http2(&scene.server).await;
-    let (mut body, post) = request(&scene.server, "/v1/chat/completions");
-    body.send_data(EDITED.into()).await.unwrap();
-    drop(body);
-    let call = tokio::spawn(connection.send_request(post));
-    let mut served = scene.upstream.accept().await;
-    served.read_request().await;
-    served
-        .write([STREAM.as_bytes(), &chunk(TOKEN)].concat())
-        .await;
-    let mut response = within("the head", call).await.unwrap().unwrap();
-    let frame = within("an event", response.frame()).await.unwrap().unwrap();
-    assert_eq!(frame.into_data().unwrap(), TOKEN);
+    let (connection, call, mut served) = asked_over_http2(&scene).await;
+    let response = begun(call, &mut served).await;
     served.close().await;
     let answer = within("the reset", crate::client::read(response)).await;
     assert_eq!((answer.text(), answer.broken), ("", true));

@@ -20,6 +20,8 @@ struct Own {
     /// `type` of the error object.
     class: &'static str,
     end: &'static str,
+    /// What its message says, among other words.
+    says: &'static str,
 }
 
 impl Own {
@@ -30,10 +32,10 @@ impl Own {
         assert_eq!(answer.header("content-type"), Some("application/json"));
         let mut body: Value = serde_json::from_str(answer.text()).unwrap();
         let message = body["error"]["message"].take();
-        assert!(
-            message.as_str().is_some_and(|text| !text.is_empty()),
-            "{message}"
-        );
+        let says = message
+            .as_str()
+            .is_some_and(|text| text.contains(self.says));
+        assert!(says, "{:?} in {message}", self.says);
         let expected = json!({"error": {
             "message": null, "type": self.class, "param": null, "code": self.kind
         }});
@@ -48,12 +50,35 @@ impl Own {
         let server = scene.collector.span_of_kind(SERVER).await;
         let code = Some(i64::from(self.status));
         assert_eq!(server.int("http.response.status_code"), code);
-        // To the HTTP conventions a 4xx is no error of the server's.
-        let error = (self.status >= 500).then_some(self.kind);
-        assert_eq!(server.text("error.type"), error);
+        assert_eq!(server.text("error.type"), Some(self.kind));
         assert_eq!(server.text("streamgauge.end"), Some(self.end));
-        let status = error.map_or(StatusCode::Unset, |_| StatusCode::Error);
+        // To the HTTP conventions a 4xx is no error of the server's.
+        let status = match self.status {
+            500.. => StatusCode::Error,
+            _ => StatusCode::Unset,
+        };
         assert_eq!(server.status(), status);
+        self.assert_counted(scene).await;
+        if self.end == "rejected" {
+            let process = &scene.server.process;
+            let line = process.message("a request was rejected").await;
+            assert_eq!(
+                (&line["level"], &line["reason"]),
+                (&"WARN".into(), &self.kind.into())
+            );
+        }
+    }
+
+    /// Checks the metrics of the only exchange.
+    async fn assert_counted(&self, scene: &Scene) {
+        let status = self.status.to_string();
+        let labels = [
+            ("error_type", self.kind),
+            ("http_response_status_code", &status),
+        ];
+        let served = "http_server_request_duration_seconds_count";
+        let counted = scene.server.metric(served, &labels).await;
+        assert_eq!(counted, Some(1.0));
         let labels = [("streamgauge_end", self.end)];
         let counted = scene
             .server
@@ -91,6 +116,7 @@ async fn an_upstream_where_nobody_listens_is_a_502() {
         kind: "connection_refused",
         class: "upstream_error",
         end: "refused",
+        says: "check that it is running and that its URL (upstream.url) is right",
     };
     own.assert(&scene, &answer(&scene).await).await;
 }
@@ -105,6 +131,7 @@ async fn an_upstream_whose_name_is_unknown_is_a_502() {
         kind: "connection_failed",
         class: "upstream_error",
         end: "refused",
+        says: "cannot connect to upstream default at aaaa",
     };
     own.assert(&scene, &answer(&scene).await).await;
 }
@@ -125,6 +152,7 @@ async fn an_upstream_that_speaks_no_tls_where_it_should_is_a_502() {
         kind: "connection_failed",
         class: "upstream_error",
         end: "refused",
+        says: "check the scheme, host and port of its URL (upstream.url)",
     };
     own.assert(&scene, &answer).await;
 }
@@ -147,6 +175,7 @@ async fn an_upstream_that_cannot_be_connected_to_in_time_is_a_504() {
         kind: "connect_timeout",
         class: "upstream_error",
         end: "timeout",
+        says: "upstream.timeouts.connect is 100ms",
     };
     own.assert(&scene, &answer(&scene).await).await;
 }
@@ -162,6 +191,7 @@ async fn an_upstream_that_sends_no_head_in_time_is_a_504_and_is_left() {
         kind: "timeout",
         class: "upstream_error",
         end: "timeout",
+        says: "within 100ms; if it needs longer, raise upstream.timeouts.first_byte",
     };
     own.assert(&scene, &answer).await;
 }
@@ -223,6 +253,7 @@ async fn an_upstream_that_speaks_no_http_is_a_502() {
             kind: "connection_broken",
             class: "upstream_error",
             end: "cut",
+            says: "the connection to upstream default at 127.0.0.1:",
         };
         own.assert(&scene, &client.read_response().await).await;
     }
@@ -242,6 +273,7 @@ async fn a_request_body_that_is_no_http_is_a_400_and_goes_no_further() {
             kind: "request_body",
             class: "invalid_request_error",
             end: "rejected",
+            says: "the size of a chunk is not a hexadecimal number",
         };
         own.assert(&scene, &client.read_response().await).await;
     }
@@ -256,13 +288,14 @@ async fn a_request_that_no_route_takes_is_a_404() {
         kind: "no_route",
         class: "invalid_request_error",
         end: "rejected",
+        says: "decide by path; change the request, or add a [[route]]",
     };
     own.assert(&scene, &answer(&scene).await).await;
 }
 
 #[tokio::test]
 async fn our_own_limit_of_connections_is_a_503_until_there_is_room_again() {
-    let scene = Scene::with("", |program: Program| program.open_files(40)).await;
+    let scene = Scene::with("", |program: Program| program.open_files(64)).await;
     let served = async |head: &str| {
         let mut served = scene.upstream.accept().await;
         served.read_request().await;
@@ -279,29 +312,44 @@ async fn our_own_limit_of_connections_is_a_503_until_there_is_room_again() {
     assert_eq!(client.read_response().await.text(), END);
     scene.collector.spans(2).await;
 
+    // Each has begun a request, so none is let go for another.
+    let request = chat(EDITED);
     let mut crowd = Vec::new();
-    while scene
-        .server
-        .process
-        .stderr()
-        .message("accepting a connection failed")
-        .is_none()
-    {
-        crowd.push(client::connect(scene.server.proxy).await);
+    for _ in 0..64 {
+        let mut one = client::connect(scene.server.proxy).await;
+        // The last one may have been refused already.
+        let _ = one.try_write(&request[..10]).await;
+        crowd.push(one);
     }
-    client.write(chat(EDITED)).await;
+    let refused = scene.server.process.message("a connection was refused");
+    assert_eq!(refused.await["reason"], "descriptors");
+    let mut calls = Vec::new();
+    let answer = loop {
+        let mut one = crowd.remove(0);
+        if one.try_write(&request[10..]).await.is_err() {
+            // It was let go before what it had sent was seen.
+            continue;
+        }
+        tokio::select! {
+            served = scene.upstream.accept() => calls.push((one, served)),
+            answer = one.read_response() => break answer,
+        }
+    };
     let own = Own {
         status: 503,
         kind: "limit_reached",
         class: "server_error",
         end: "rejected",
+        says: "raise the limit of open files",
     };
-    own.assert_answer(&client.read_response().await);
+    own.assert_answer(&answer);
     let spans = scene.collector.spans(3).await;
     assert_eq!(spans[2].text("error.type"), Some("limit_reached"));
 
-    drop(crowd);
     own.assert_row(&scene.server.finished(2).await[1]);
+    drop((crowd, calls));
+    scene.server.in_flight(0).await;
+    let mut client = scene.client().await;
     client.write(chat(EDITED)).await;
     served(STREAM).await;
     let answer = within("an answer", client.read_response()).await;

@@ -1,6 +1,11 @@
 //! Tokens that no upstream reported: when they are counted, what is said of them, and that they can be turned off.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use crate::support::client::post;
+use crate::support::exposition::Exposition;
 use crate::support::gauge::{DONE, FINISH, Gauge, STREAM_HEAD, USAGE, delta, event, json, stream};
 use crate::support::http1::chunk;
 use crate::support::otlp::{Attributes as _, Span};
@@ -54,13 +59,28 @@ fn lines<const N: usize>(lines: [&str; N]) -> [String; N] {
     lines.map(|line| format!("{line}\n"))
 }
 
-/// Where the counts of a span come from, and what they are.
+/// Where the counts of a span come from, and what they are. An estimate is never under the names of reports, and a report
+/// never under those of estimates.
 fn usage(span: &Span) -> (Option<&str>, Option<i64>, Option<i64>) {
-    (
-        span.text("streamgauge.usage.source"),
-        span.int("gen_ai.usage.input_tokens"),
-        span.int("gen_ai.usage.output_tokens"),
-    )
+    let source = span.text("streamgauge.usage.source");
+    let (here, not) = match source {
+        Some("estimated") => (ESTIMATED, REPORTED),
+        _ => (REPORTED, ESTIMATED),
+    };
+    assert_eq!(not.map(|key| span.int(key)), [None; 2], "{source:?}");
+    let [input, output] = here.map(|key| span.int(key));
+    (source, input, output)
+}
+
+const REPORTED: [&str; 2] = ["gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"];
+const ESTIMATED: [&str; 2] = [
+    "streamgauge.usage.estimated.input_tokens",
+    "streamgauge.usage.estimated.output_tokens",
+];
+
+/// A proxy with this value of `telemetry.estimate_tokens`.
+async fn told(value: &'static str) -> Gauge {
+    Gauge::with(|program| program.env("STREAMGAUGE_TELEMETRY_ESTIMATE_TOKENS", value)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,21 +94,95 @@ async fn a_stream_without_usage_is_counted_over_the_borders_of_its_chunks() {
         usage(&inference),
         (Some("estimated"), Some(PROMPT), Some(TOKENS))
     );
+    for key in [
+        "llm.response.usage.prompt_tokens",
+        "llm.response.usage.completion_tokens",
+        "llm.response.usage.total_tokens",
+        "streamgauge.time_per_output_token",
+    ] {
+        assert_eq!(inference.attribute(key), None, "{key}");
+    }
+    gauge.settled(1).await;
+    let scraped = Exposition::parse(gauge.scrape("text/plain").await.text());
+    let of_tokens = |name: &&String| name.contains("tokens");
+    let families: Vec<_> = scraped.types.keys().filter(of_tokens).collect();
+    let expected = ["input", "output"];
+    let expected = expected.map(|of| format!("streamgauge_usage_estimated_{of}_tokens_total"));
+    assert_eq!(families, expected.iter().collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn estimates_stand_under_the_usual_names_too_where_a_user_wants_them_there() {
+    let gauge = told("standard").await;
+    let deltas = ANSWER.map(delta);
+    let events = deltas.iter().map(String::as_str).chain([FINISH, DONE]);
+    gauge.call(ask(), stream(events)).await;
+    let (inference, _) = gauge.spans().await;
+    let source = inference.text("streamgauge.usage.source");
+    assert_eq!(source, Some("estimated"));
+    for keys in [REPORTED, ESTIMATED] {
+        let counts = keys.map(|key| inference.int(key));
+        assert_eq!(counts, [Some(PROMPT), Some(TOKENS)]);
+    }
     assert_eq!(inference.attribute("llm.response.usage.total_tokens"), None);
-    assert_eq!(
-        inference.attribute("streamgauge.time_per_output_token"),
-        None
-    );
     gauge.settled(1).await;
     for name in [
         "gen_ai.client.token.usage",
-        "gen_ai.client.inference.usage.output_tokens",
         "llm.tokens.total",
         "llm.tokens.completion",
     ] {
         let marked = [("streamgauge.usage.source", "estimated")];
         gauge.collector.point(name, &marked).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_was_answered_nothing_is_counted() {
+    let error = r#"{"error":{"message":"no"}}"#;
+    let embed = || post("/v1/embeddings", r#"{"model":"e","input":"How deep?"}"#);
+    for (asked, answer, source) in [
+        (ask(), json(500, error), None),
+        (ask(), json(200, error), None),
+        (ask(), stream([error]), None),
+        // It breaks off: neither finish reason nor last event.
+        (
+            ask(),
+            stream([delta(r#"{"content":"Three"}"#).as_str()]),
+            Some("missing"),
+        ),
+        (ask(), json(200, ""), Some("missing")),
+        (ask(), json(200, " "), Some("missing")),
+        (ask(), json(200, "null"), Some("missing")),
+        (ask(), json(200, "{}"), Some("missing")),
+        (ask(), stream([DONE]), Some("missing")),
+        (embed(), json(500, error), None),
+        (embed(), json(200, ""), Some("missing")),
+        (embed(), json(200, "null"), Some("missing")),
+    ] {
+        let gauge = Gauge::start().await;
+        gauge.call(asked, &answer).await;
+        let (inference, _) = gauge.spans().await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(usage(&inference), (source, None, None), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_before_the_first_event_leaves_nothing_to_count() {
+    let span = left("/v1/chat/completions", ASK, &[]).await;
+    assert_eq!(usage(&span), (Some("missing"), None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_embeddings_the_input_is_counted() {
+    let gauge = Gauge::start().await;
+    let asked = post(
+        "/v1/embeddings",
+        r#"{"model":"e","input":"How deep is it?"}"#,
+    );
+    gauge.call(asked, json(200, r#"{"data":[]}"#)).await;
+    let (inference, _) = gauge.spans().await;
+    assert_eq!(usage(&inference), (Some("estimated"), Some(5), None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,10 +354,31 @@ async fn an_answer_of_an_old_server_is_counted_with_its_tool_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn zeros_of_a_server_that_does_not_count_are_estimated() {
+    let gauge = Gauge::start().await;
+    let zeros =
+        r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#;
+    let deltas = ANSWER.map(delta);
+    let events = deltas.iter().map(String::as_str);
+    let events = events.chain([FINISH, zeros, DONE]);
+    gauge.call(ask(), stream(events)).await;
+    let (inference, _) = gauge.spans().await;
+    assert_eq!(
+        usage(&inference),
+        (Some("estimated"), Some(PROMPT), Some(TOKENS))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_wire_reports_is_never_estimated() {
     let half = r#"{"choices":[],"usage":{"prompt_tokens":9}}"#;
+    let total = r#"{"choices":[],"usage":{"prompt_tokens":9,"total_tokens":13}}"#;
+    let kinds = r#"{"choices":[],"usage":{"prompt_tokens_details":{"text_tokens":9},"completion_tokens_details":{"text_tokens":4}}}"#;
+    let whole = (Some("reported"), Some(9), Some(4));
     for (report, expected) in [
-        (USAGE, (Some("reported"), Some(9), Some(4))),
+        (USAGE, whole),
+        (total, whole),
+        (kinds, whole),
         (half, (Some("reported_partial"), Some(9), None)),
     ] {
         let gauge = Gauge::start().await;
@@ -277,7 +392,7 @@ async fn what_the_wire_reports_is_never_estimated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_cannot_be_counted_and_an_error_has_nothing_to_count() {
+async fn an_image_cannot_be_counted() {
     let gauge = Gauge::start().await;
     let image = r#"{"model":"gpt-4o","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,"}}]}]}"#;
     let answer =
@@ -287,21 +402,11 @@ async fn an_image_cannot_be_counted_and_an_error_has_nothing_to_count() {
         .await;
     let (inference, _) = gauge.spans().await;
     assert_eq!(usage(&inference), (Some("estimated"), None, Some(1)));
-
-    let gauge = Gauge::start().await;
-    gauge
-        .call(ask(), json(500, r#"{"error":{"message":"no"}}"#))
-        .await;
-    let (inference, _) = gauge.spans().await;
-    assert_eq!(usage(&inference), (Some("missing"), None, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_counted_where_it_is_turned_off() {
-    let off = |program: crate::support::process::Program| {
-        program.env("STREAMGAUGE_TELEMETRY_ESTIMATE_TOKENS", "false")
-    };
-    let gauge = Gauge::with(off).await;
+    let gauge = told("off").await;
     let said = delta(r#"{"content":"Three"}"#);
     gauge
         .call(ask(), stream([said.as_str(), FINISH, DONE]))
@@ -325,9 +430,29 @@ async fn what_is_being_counted_at_the_end_is_exported() {
     server.process.terminate().await;
     assert!(server.process.exit().await.success());
     let spans = collector.spans(2).await;
-    let counted = spans
-        .iter()
-        .find_map(|span| span.int("gen_ai.usage.output_tokens"));
+    let counted = spans.iter().find_map(|span| span.int(ESTIMATED[1]));
     // Long texts are counted piece by piece, and a cut may cost a token.
     assert!((20_001..20_020).contains(&counted.unwrap()), "{counted:?}");
+}
+
+/// The tables that tokens are counted with are made when they are needed, and given back a minute after the last count.
+#[tokio::test]
+async fn an_idle_process_holds_no_table() {
+    const MIB: usize = 1 << 20;
+    let gauge = Gauge::start().await;
+    let process = &gauge.server.process;
+    let idle = process.memory_own();
+    assert!(idle < 8 * MIB, "{idle}");
+    let answer = r#"{"model":"gpt-4o","choices":[{"index":0,"message":{"content":"Three metres."},"finish_reason":"stop"}]}"#;
+    gauge.call(ask(), json(200, answer)).await;
+    gauge.settled(1).await;
+    let counting = process.memory_own();
+    assert!(counting > idle + 20 * MIB, "{idle}, {counting}");
+    let given_back = async {
+        while process.memory_own() > idle + 6 * MIB {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    };
+    let left = timeout(Duration::from_secs(120), given_back).await;
+    assert!(left.is_ok(), "{idle}, {}", process.memory_own());
 }

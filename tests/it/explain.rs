@@ -135,6 +135,18 @@ fn entry() -> Value {
 }
 
 #[test]
+fn the_spans_are_those_that_the_configuration_asks_for() {
+    let file = File::new("spans.toml", "[telemetry]\nspans = \"client\"\n");
+    let [exchange] = exchanges(raw("", STREAM.as_bytes()), &["-c", file.name()])
+        .try_into()
+        .unwrap();
+    let kinds: Vec<_> = exchange["spans"].as_array().unwrap().iter().collect();
+    assert_eq!(kinds.len(), 1, "{exchange:#}");
+    assert_eq!(exchange["spans"][0]["kind"], "CLIENT");
+    assert_eq!(attribute(&exchange, 0, "http.response.status_code"), 200);
+}
+
+#[test]
 fn a_request_and_its_response_are_read_as_raw_http() {
     let exchange = exchange(raw("", STREAM.as_bytes()));
     assert_is_the_call(&exchange);
@@ -198,6 +210,20 @@ fn a_response_alone_is_told_by_its_shape_or_by_the_path_given() {
     assert_eq!(attribute(&told[0], 0, "http.route"), "/v1/completions");
     let warnings = told[0]["warnings"].to_string();
     assert!(warnings.contains("--path"), "{warnings}");
+}
+
+#[test]
+fn a_response_alone_says_nothing_of_what_was_asked() {
+    let response = format!("HTTP/1.1 200 OK\nContent-Type: text/event-stream\n\n{STREAM}");
+    let output = explain(response.as_bytes(), &[]);
+    assert!(!stdout(&output).contains("A-15"), "{}", stdout(&output));
+    let unasked = REQUEST.replace(",\"stream\":true", "");
+    let length = unasked.len();
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\nHost: a\nContent-Length: {length}\n\n{unasked}"
+    );
+    let output = explain(format!("{request}{response}").as_bytes(), &[]);
+    assert!(stdout(&output).contains("A-15"), "{}", stdout(&output));
 }
 
 #[test]
@@ -316,7 +342,7 @@ fn what_could_not_be_read_is_said() {
     let exchange = exchange(raw("", b"data: {\"choices\":7}\n\ndata: {no json\n\n"));
     assert_eq!(exchange["problems"], json!({"malformed": 1, "mistyped": 1}));
     let output = explain(&raw("", b"data: {no json\n\n"), &[]);
-    assert!(stdout(&output).contains("could not be read: 1 malformed"));
+    assert!(stdout(&output).contains("not readable: 1 malformed"));
 }
 
 #[test]
@@ -334,14 +360,14 @@ fn tokens_are_counted_that_nobody_reported_unless_it_is_turned_off() {
         let attribute = |key| attribute(exchange, 1, key).clone();
         [
             attribute("streamgauge.usage.source"),
-            attribute("gen_ai.usage.input_tokens"),
-            attribute("gen_ai.usage.output_tokens"),
+            attribute("streamgauge.usage.estimated.input_tokens"),
+            attribute("streamgauge.usage.estimated.output_tokens"),
         ]
     };
     // One token of text in a message, with what frames it.
     let estimated = [json!("estimated"), json!(1 + 4 + 3), json!(1)];
     assert_eq!(counts(&exchange(&capture)), estimated);
-    let file = File::new("off.toml", "[telemetry]\nestimate_tokens = false\n");
+    let file = File::new("off.toml", "[telemetry]\nestimate_tokens = 'off'\n");
     let [off] = exchanges(&capture, &["-c", file.path().to_str().unwrap()])
         .try_into()
         .unwrap();
@@ -431,7 +457,7 @@ fn text_is_aligned_and_steers_no_terminal() {
         "{text}"
     );
     assert!(
-        text.contains("\n  gen_ai.response.model                 m\\u{1b}[2J\n"),
+        text.contains("\n  gen_ai.response.model      m\\u{1b}[2J\n"),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text}");
@@ -451,19 +477,16 @@ fn what_cannot_be_read_is_named_with_its_place_and_what_would_be_right() {
     for (capture, error) in [
         (
             "\n",
-            "-: nothing in it, expected raw HTTP, HAR, or what curl -i printed",
+            "-: the capture is empty: expected raw HTTP, HAR, or the output of curl -i",
         ),
         (
             "HTTP/1.1 200 OK\nDate\n\n",
             "-:2: expected a header field, `Name: value`, or an empty line before the body",
         ),
-        (
-            "{\n\"log\":,}",
-            "-:2: it begins as JSON and is none: expected a value",
-        ),
+        ("{\n\"log\":,}", "-:2: not valid JSON: expected a value"),
         (
             "{\"choices\":[]}",
-            "-: JSON without `log.entries`: expected HAR, or a response with its head, as curl -i prints it",
+            "-: JSON without `log.entries`: expected HAR, or a response with its head, such as the output of curl -i",
         ),
         (
             r#"{"log":{"entries":[{"request":{"method":"GET"}}]}}"#,
@@ -473,7 +496,10 @@ fn what_cannot_be_read_is_named_with_its_place_and_what_would_be_right() {
         assert_eq!(line(capture), error);
     }
     assert!(line("hello").starts_with("-:1: expected a request line such as"));
-    assert!(line(&" ".repeat((64 << 20) + 1)).starts_with("-: larger than 64 MiB"));
+    assert!(
+        line(&" ".repeat((64 << 20) + 1))
+            .starts_with("-: the capture is too large: expected at most 64 MiB")
+    );
 }
 
 #[test]
@@ -489,4 +515,125 @@ fn a_file_that_is_not_there_is_named() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn interim_responses_are_passed_over_wherever_they_stand() {
+    let (head, body) = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\n",
+        REQUEST,
+    );
+    let length = body.len();
+    let asks = format!("{head}Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n");
+    let goes_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{STREAM}");
+    for capture in [
+        format!("{asks}{goes_on}{body}{answer}"),
+        format!("{asks}{body}{goes_on}{answer}"),
+        format!("{asks}{goes_on}{body}\r\n{hints}\r\n{hints}{answer}"),
+        format!("{asks}{body}{goes_on}\r\n{answer}").replace("\r\n", "\n"),
+    ] {
+        let exchange = exchange(&capture);
+        assert_eq!(
+            attribute(&exchange, 1, "streamgauge.end"),
+            "done",
+            "{capture}"
+        );
+        assert_eq!(attribute(&exchange, 1, "gen_ai.request.model"), "gpt-4o");
+        assert_eq!(attribute(&exchange, 1, "gen_ai.usage.output_tokens"), 2);
+        assert_eq!(attribute(&exchange, 0, "http.response.status_code"), 200);
+    }
+    let unanswered = exchange(format!("{asks}{goes_on}{body}{hints}"));
+    assert_eq!(attribute(&unanswered, 0, "streamgauge.end"), "client_left");
+    assert!(unanswered["warnings"].to_string().contains("no response"));
+}
+
+#[test]
+fn a_body_that_was_not_saved_is_said_to_be_unknown_and_not_empty() {
+    let saved = |content: Value, status: u16| {
+        let mut entry = entry();
+        entry["response"] = json!({
+            "status": status, "headers": [{"name": "content-type", "value": "text/event-stream"}],
+            "bodySize": -1, "content": content,
+        });
+        let [exchange] = exchanges(har(&json!([entry])), &[]).try_into().unwrap();
+        exchange
+    };
+    for content in [
+        json!({"size": 0, "mimeType": "text/event-stream"}),
+        json!({"mimeType": "text/event-stream"}),
+        json!({"size": 812}),
+        json!({"size": 812, "text": ""}),
+    ] {
+        let exchange = saved(content, 200);
+        let summary = exchange["summary"].as_str().unwrap();
+        assert!(summary.ends_with(": 200, body not saved"), "{summary}");
+        assert!(
+            exchange["warnings"]
+                .to_string()
+                .contains("no response body")
+        );
+        assert_eq!(exchange["problems"], json!({}));
+        for span in exchange["spans"].as_array().unwrap() {
+            assert_eq!(span["error"], Value::Null, "{span:#}");
+            assert_eq!(span["attributes"].get("streamgauge.end"), None, "{span:#}");
+            assert_eq!(span["attributes"].get("error.type"), None, "{span:#}");
+        }
+        let errors = |sample: &&Value| sample["name"].as_str().unwrap().contains("error");
+        assert_eq!(metrics(&exchange).into_iter().find(errors), None);
+    }
+    for (content, status) in [
+        (json!({"size": 0, "text": ""}), 200),
+        (json!({"size": 0}), 204),
+    ] {
+        let exchange = saved(content, status);
+        assert!(
+            !exchange["warnings"]
+                .to_string()
+                .contains("no response body")
+        );
+    }
+}
+
+#[test]
+fn calls_of_tools_and_the_history_are_shown() {
+    let request = concat!(
+        r#"{"model":"m","tools":[{"type":"function","function":{"name":"gauge"}}],"tool_choice":"required","#,
+        r#""messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"How deep?"}]}"#,
+    );
+    let answer = |arguments: &str| {
+        let call = json!({"id": "call_1", "type": "function", "function": {"name": "gauge", "arguments": arguments}});
+        let message = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+        let answer = json!({"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]});
+        let answer = answer.to_string();
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: api.openai.com\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{request}HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{answer}",
+            request.len(),
+            answer.len()
+        )
+    };
+    let capture = answer(r#"{"at":"bridge"}"#);
+    let one = exchange(&capture);
+    let call = &one["tool_calls"][0];
+    assert_eq!(call["name"], "gauge");
+    assert_eq!(call["facts"]["type"], "function");
+    assert_eq!(call["facts"]["id"], "call_1");
+    assert_eq!(call["facts"]["arguments_bytes"], 15);
+    assert_eq!(call["facts"]["forced"], true);
+    let history = &one["history"];
+    assert_eq!(
+        (&history["items"], &history["items.user"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(history["parameters"], json!(["model"]));
+    assert_eq!(history["answer_hash"], call["facts"]["arguments_hash"]);
+    let spaced = exchange(answer(r#"{ "at" : "bridge" }"#));
+    assert_eq!(spaced["history"]["answer_hash"], history["answer_hash"]);
+    let text = explain(capture.as_bytes(), &[]);
+    let text = stdout(&text);
+    assert!(text.contains("\ntool call: gauge\n"), "{text}");
+    assert!(text.contains("\nhistory\n"), "{text}");
 }

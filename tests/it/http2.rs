@@ -418,7 +418,7 @@ async fn an_upstream_whose_certificate_nobody_vouches_for_is_a_502() {
     assert_eq!(answer.status(), 502);
     assert_eq!(
         answer.header("x-streamgauge-error"),
-        Some("connection_failed")
+        Some("certificate_refused")
     );
     assert!(
         answer.text().contains("invalid peer certificate"),
@@ -467,4 +467,61 @@ async fn a_change_of_protocol_goes_by_http_1_1_where_alpn_would_choose_http_2() 
     assert_eq!(served.read_exact(4).await, b"ping");
     served.write("pong").await;
     assert_eq!(client.read_exact(4).await, b"pong");
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+#[tokio::test]
+async fn an_upload_that_is_reset_without_an_error_is_not_passed_on_as_whole() {
+    let relay = crate::support::relay::Relay::start().await;
+    let mut pair = relay.pair().await;
+    // `:method: POST`, `:scheme: http`, and two literals (RFC 7541 appendix A and §6.2.1).
+    let head = b"\x83\x86\x44\x05/v1/x\x41\x02me";
+    let (headers, data, settings, reset) = (1, 0, 4, 3);
+    let begun = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(settings, 0, 0, b""),
+        frame(headers, 4, 1, head),
+        frame(data, 0, 1, b"half of it"),
+    ];
+    pair.client.write(begun.concat()).await;
+    pair.served().await.read_head().await;
+    let chunk = pair.served().await.read_chunk().await;
+    assert_eq!(chunk.data, b"half of it");
+    pair.client.write(frame(reset, 0, 1, &[0; 4])).await;
+    pair.served().await.closed().await;
+}
+
+#[tokio::test]
+async fn a_response_that_is_reset_without_an_error_is_not_passed_on_as_whole() {
+    let upstream = Upstream::start().await;
+    let url = upstream.base_url();
+    let config = format!("[[upstream]]\nname = 'up'\nurl = '{url}'\nhttp = '2'");
+    let config = File::new("reset.toml", config);
+    let server = Program::configured(config.name()).listen().await;
+    let mut client = crate::support::client::connect(server.proxy).await;
+    client
+        .write("GET /v1/files/1/content HTTP/1.1\r\nhost: me\r\n\r\n")
+        .await;
+    let mut served = upstream.accept().await;
+    served
+        .read_exact(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len())
+        .await;
+    let (data, headers, reset, settings) = (0, 1, 3, 4);
+    // `:status: 200` (RFC 7541 appendix A).
+    let begun = [
+        frame(settings, 0, 0, b""),
+        frame(settings, 1, 0, b""),
+        frame(headers, 4, 1, b"\x88"),
+        frame(data, 0, 1, b"half of it"),
+    ];
+    served.write(begun.concat()).await;
+    client.read_head().await;
+    assert_eq!(client.read_chunk().await.data, b"half of it");
+    served.write(frame(reset, 0, 1, &[0; 4])).await;
+    client.closed().await;
 }

@@ -105,6 +105,13 @@ async fn the_event_that_we_asked_for_is_left_in_a_coded_stream() {
     assert_result(&scene, "usage_left").await;
 }
 
+/// How many responses have differed; `None` where none is counted.
+async fn different(scene: &Scene) -> Option<f64> {
+    let labels = [("result", "different"), ("upstream", "default")];
+    let name = "streamgauge_integrity_total";
+    scene.server.metric(name, &labels).await
+}
+
 /// A frame with a text that the test build of the usage filter damages.
 const DAMAGED: &str =
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"damage-this-frame\"}}]}\n\n";
@@ -113,6 +120,8 @@ const DAMAGED: &str =
 #[tokio::test]
 async fn a_changed_byte_is_found_and_told_of() {
     let scene = Scene::start().await;
+    // So that an alert sees the first.
+    assert_eq!(different(&scene).await, Some(0.0));
     let seen = whole(&scene, EDITED, STREAM, &[TOKEN, DAMAGED, END]).await;
     assert_ne!(
         seen,
@@ -129,4 +138,5 @@ async fn no_other_build_damages_a_stream() {
     let seen = whole(&scene, EDITED, STREAM, &[TOKEN, DAMAGED, END]).await;
     assert_eq!(seen, [TOKEN, DAMAGED, END].concat());
     assert_result(&scene, "equal").await;
+    assert_eq!(different(&scene).await, Some(0.0));
 }

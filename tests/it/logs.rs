@@ -1,6 +1,7 @@
 //! The log: one line at start that says what listens where and exports whither, then problems; and nowhere, neither in
 //! it nor in anything else that leaves the process sideways, a body or a credential.
 
+mod calls;
 mod credentials;
 
 use serde_json::Value;
@@ -22,11 +23,11 @@ async fn one_line_at_start_says_what_listens_where_and_exports_whither() {
     assert_eq!(line["admin"], scene.server.admin.to_string());
     assert_eq!(
         line["upstreams"],
-        format!("default={}", scene.upstream.base_url())
+        format!("default={} (direct)", scene.upstream.base_url())
     );
     let collector = scene.collector.endpoint();
-    assert_eq!(line["traces"], format!("{collector}/v1/traces"));
-    assert_eq!(line["metrics"], format!("{collector}/v1/metrics"));
+    assert_eq!(line["traces"], format!("{collector}/v1/traces (direct)"));
+    assert_eq!(line["metrics"], format!("{collector}/v1/metrics (direct)"));
 }
 
 #[tokio::test]
@@ -38,11 +39,17 @@ async fn the_line_names_a_signals_own_target_and_what_is_not_pushed() {
     })
     .await;
     let line = scene.server.process.message("listening").await;
-    assert_eq!(line["traces"], scene.collector.endpoint());
-    assert!(
-        line["metrics"].as_str().unwrap().starts_with("not pushed"),
-        "{line}"
-    );
+    let target = format!("{} (direct)", scene.collector.endpoint());
+    assert_eq!(line["traces"], target);
+    assert_eq!(line["metrics"], "not pushed: OTEL_METRICS_EXPORTER is none");
+}
+
+#[tokio::test]
+async fn a_propagator_that_is_not_spoken_is_told_of_and_stops_nothing() {
+    let scene = Scene::with("", |program| program.env("OTEL_PROPAGATORS", "ottrace")).await;
+    let text = "OTEL_PROPAGATORS has \"ottrace\": it is neither read nor written here; such headers pass as the client sent them";
+    let line = scene.server.process.message(text).await;
+    assert_eq!(line["level"], "WARN");
 }
 
 #[tokio::test]
@@ -59,8 +66,8 @@ async fn the_line_is_for_people_where_the_log_is_text() {
         "listening",
         "proxy=127.0.0.1:",
         "admin=127.0.0.1:",
-        "upstreams=default=http://127.0.0.1:9/v1",
-        "traces=\"not pushed: no OTLP endpoint is set, or it is turned off\"",
+        "upstreams=default=http://127.0.0.1:9/v1 (direct)",
+        "traces=\"not pushed: OTEL_EXPORTER_OTLP_ENDPOINT is not set\"",
     ] {
         assert!(line.contains(part), "{part:?} in {line:?}");
     }
@@ -87,7 +94,9 @@ async fn an_upstream_that_does_not_take_the_edit_is_told_of_once() {
         }
         assert_eq!(client.read_response().await.status(), 200);
     }
-    let log = scene.server.process.stderr();
+    let process = &scene.server.process;
+    // The answer may be there before the line is.
+    let log = process.wait_for("a line", |log| log.lines.len() > 1).await;
     assert_eq!(log.lines.len(), 2, "{}", log.text());
     let line: Value = serde_json::from_str(&log.lines[1]).unwrap();
     assert_eq!(
@@ -234,7 +243,7 @@ async fn told_once(request: &[u8], stream: &str) -> Value {
         client.read_response().await;
     }
     scene.server.finished(2).await;
-    let told = "the upstream sends something that is not known here";
+    let told = "the upstream sent data of an unknown kind; it was passed on unchanged";
     let line = scene.server.process.message(told).await;
     assert_eq!(line["upstream"], "default");
     let log = scene.server.process.stderr();

@@ -1,20 +1,24 @@
 //! What the process holds for one exchange is bounded, whatever either side sends, and both get each other's bytes.
 
+mod crowd;
+
 use std::io::Write as _;
 use std::iter;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::support::admin::until;
+use crate::support::client::post;
 use crate::support::http1::Connection;
 use crate::support::otlp::{Attributes as _, Span};
-use crate::support::scene::{END, Scene, TOKEN, UNEDITED, USAGE, chat};
+use crate::support::scene::{EDITED, END, Scene, TOKEN, UNEDITED, USAGE, chat};
 
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 
 /// Most that the process may ever have held: itself, and what queues and bounds allow one exchange.
-const PEAK_MAX: usize = 96 * MIB;
+const PEAK_MAX: usize = 112 * MIB;
 
 /// A body that is made as it is sent, and made again where it arrives.
 struct Body {
@@ -131,14 +135,18 @@ async fn of_ten_thousand_tool_calls() {
     assert_eq!(span.boolean("streamgauge.truncated"), Some(true));
 }
 
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// A gigabyte of zeros, as members of 16 MiB: each is far more than may come of one frame.
 #[tokio::test]
 async fn of_a_compressed_bomb() {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(&vec![0; 16 * MIB]).unwrap();
     let body = Body {
         first: Vec::new(),
-        piece: encoder.finish().unwrap(),
+        piece: gzip(&vec![0; 16 * MIB]),
         times: 64,
         last: Vec::new(),
     };
@@ -177,4 +185,63 @@ async fn of_a_request_of_a_gigabyte() {
         .await;
     assert_eq!(client.read_response().await.text(), "{}");
     assert_bounded(&scene);
+}
+
+const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+
+/// Answers every call once it has read it, and says how long its body was.
+async fn answer_all(scene: &Scene, calls: usize) -> Vec<usize> {
+    let mut serving = tokio::task::JoinSet::new();
+    for _ in 0..calls {
+        let mut served = scene.upstream.accept().await;
+        serving.spawn(async move {
+            let length = served.read_request().await.body.len();
+            served.write(ANSWER).await;
+            length
+        });
+    }
+    serving.join_all().await
+}
+
+#[tokio::test]
+async fn of_many_clients_that_hold_back_the_end_of_their_prompt() {
+    const CLIENTS: usize = 24;
+    const PROMPT: usize = 6 * MIB;
+    let config = "[limits]\nmemory = '32MiB'\n[telemetry]\nestimate_tokens = \"off\"\n";
+    let scene = Scene::configured(config).await;
+    let process = &scene.server.process;
+    // What the first call needs stays.
+    let mut client = scene.client().await;
+    client.write(chat(EDITED)).await;
+    answer_all(&scene, 1).await;
+    client.read_response().await;
+    scene.server.finished(1).await;
+    let idle = process.memory_own();
+
+    let text = "x".repeat(PROMPT);
+    for path in ["/v1/chat/completions", "/v1/embeddings"] {
+        let body = format!("{{\"model\":\"m\",\"input\":\"{text}\"}}");
+        let request = post(path, &body);
+        let (begin, end) = request.split_at(request.len() - 2);
+        let hold = async {
+            let mut clients = Vec::new();
+            for _ in 0..CLIENTS {
+                let mut client = scene.client().await;
+                client.write(begin).await;
+                clients.push(client);
+            }
+            let peak = process.memory_peak();
+            for client in &mut clients {
+                client.write(end).await;
+                assert_eq!(client.read_response().await.text(), "{}");
+            }
+            peak
+        };
+        let (peak, lengths) = tokio::join!(hold, answer_all(&scene, CLIENTS));
+        assert_eq!(lengths, [body.len(); CLIENTS]);
+        assert!(peak < PEAK_MAX, "{path}: it held {} MiB", peak / MIB);
+    }
+    assert_bounded(&scene);
+    let given_back = async || (process.memory_own() * 2 <= idle * 3).then_some(());
+    until("memory to be given back", given_back).await;
 }

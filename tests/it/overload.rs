@@ -64,15 +64,15 @@ async fn failures(server: &Server, count: f64) {
 }
 
 /// No kind of trouble fills the log.
-fn assert_quiet(server: &Server) {
-    let log = server.process.stderr();
+async fn assert_quiet(server: &Server) {
+    let process = &server.process;
+    let log = process.wait_for("trouble", |log| log.lines.len() > 1).await;
     let mut lines: HashMap<String, usize> = HashMap::new();
     for line in &log.lines {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         *lines.entry(line["message"].to_string()).or_default() += 1;
     }
     assert!(lines.values().all(|count| *count == 1), "{}", log.text());
-    assert!(lines.len() > 1, "trouble is told of:\n{}", log.text());
 }
 
 #[tokio::test]
@@ -85,9 +85,9 @@ async fn a_collector_that_refuses_or_hangs_costs_nothing_but_counted_drops() {
             let all = 10.0 * SPANS;
             let lost = async || (dropped(&scene.server).await == all).then_some(());
             until("every span to be counted as lost", lost).await;
-            failures(&scene.server, 3.0).await;
+            failures(&scene.server, 2.0).await;
             assert_eq!(scene.collector.received().spans.len(), 0);
-            assert_quiet(&scene.server);
+            assert_quiet(&scene.server).await;
         }
     }
 }
@@ -107,7 +107,7 @@ async fn a_collector_that_is_not_there_costs_nothing_but_counted_drops() {
         let lost = async || (dropped(&scene.server).await == all).then_some(());
         until("every span to be counted as lost", lost).await;
         failures(&scene.server, 2.0).await;
-        assert_quiet(&scene.server);
+        assert_quiet(&scene.server).await;
     }
 }
 
@@ -121,9 +121,14 @@ async fn every_span_is_exported_or_counted_as_dropped() {
         .await;
         scene
             .collector
-            .set_mode(Mode::Slow(Duration::from_millis(50)));
-        calls(&scene, 30).await;
-        let all = 30.0 * SPANS;
+            .set_mode(Mode::Slow(Duration::from_millis(500)));
+        // How many it takes until the queue is full depends on the machine.
+        let mut made = 0.0;
+        while dropped(&scene.server).await == 0.0 {
+            calls(&scene, 10).await;
+            made += 10.0;
+        }
+        let all = made * SPANS;
         let settled = async || {
             let exported = scene.collector.received().spans.len() as f64;
             let lost = dropped(&scene.server).await;
@@ -171,14 +176,11 @@ async fn frames_beyond_the_bound_pass_unseen_and_are_counted() {
         .await
         .unwrap();
     assert!(missed >= 2.0, "a frame each way at least, not {missed}");
-    let partial = [("streamgauge_partial", "true")];
-    assert_eq!(
-        scene
-            .server
-            .metric("streamgauge_exchanges_total", &partial)
-            .await,
-        Some(1.0)
-    );
+    let partial = scene
+        .server
+        .metric("streamgauge_exchanges_partial_total", &[])
+        .await;
+    assert_eq!(partial, Some(1.0));
     let spans = scene.collector.spans(2).await;
     let inference = spans
         .iter()
@@ -229,10 +231,10 @@ async fn a_hostile_client_cannot_blow_up_the_metrics() {
         }
     }
     for (key, values) in &values {
-        assert!(values.len() <= 201, "{key} has {} values", values.len());
+        assert!(values.len() <= 101, "{key} has {} values", values.len());
     }
     let models = &values["gen_ai_request_model"];
-    assert_eq!(models.len(), 201);
+    assert_eq!(models.len(), 101);
     assert!(models.contains("_other"));
 
     let spans = scene.collector.spans(3 * MANY).await;

@@ -5,7 +5,6 @@ mod fixture;
 mod index;
 
 use std::io::Write as _;
-use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -32,7 +31,7 @@ async fn replay(
     fixture: &Fixture,
     coding: Option<&str>,
     pieces: Vec<&[u8]>,
-) -> Arc<Exchange> {
+) -> Exchange {
     let head = fixture.head(coding);
     let sent = pieces.concat();
     let answer = Answer { head, pieces };
@@ -133,7 +132,7 @@ async fn a_refusal_to_report_usage_is_counted() {
     };
     tokio::join!(serve, send(gauge.server.proxy, &request));
     gauge.settled(1).await;
-    let labels = [("quirk", "C-11"), ("streamgauge_upstream_name", "default")];
+    let labels = [("quirk", "C-11"), ("upstream", "default")];
     let counted = gauge.server.metric("streamgauge_quirks_total", &labels);
     assert_eq!(counted.await, Some(1.0));
 }

@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
 use crate::support::gauge::{CLIENT, Gauge, SERVER, json, lines, with_headers};
 use crate::support::otlp::{Attributes as _, Received, Span};
+use crate::support::process::Program;
 use crate::support::websocket::{DEFLATE, Session, frame};
 use crate::support::{client, within};
 
@@ -142,7 +143,8 @@ async fn each_response_has_a_span_inside_the_sessions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_the_responses_and_the_session_once() {
-    let gauge = Gauge::start().await;
+    let both = |program: Program| program.env("STREAMGAUGE_TELEMETRY_METRICS", "gen_ai,llm");
+    let gauge = Gauge::with(both).await;
     let mut session = Session::open(&gauge, TARGET, "").await;
     let mut bytes = 0;
     for id in ["resp_1", "resp_2"] {
@@ -178,7 +180,7 @@ async fn metrics_count_the_responses_and_the_session_once() {
         ("http_server_request_duration_seconds_count", &[], 1.0),
         ("streamgauge_overhead_duration_seconds_count", &[], 1.0),
         (
-            "streamgauge_exchanges_total",
+            "streamgauge_usage_calls_total",
             &[("streamgauge_usage_source", "reported")],
             2.0,
         ),

@@ -2,7 +2,7 @@
 //! a key shows nowhere else.
 
 use serde_json::Value;
-use streamgauge::simulate::{Config, Running, Seen, Simulator};
+use streamgauge::simulate::{RunningSimulator, SeenRequest, Simulator, SimulatorConfig};
 
 use crate::support::client::{get, send};
 use crate::support::collector::Collector;
@@ -20,15 +20,18 @@ const SECRETS: [&str; 4] = [ENV_KEY, FILE_KEY, HEADER_KEY, CLIENT_KEY];
 /// A proxy with upstreams of three kinds, and one that is not there.
 struct Site {
     server: Server,
-    azure: Running,
-    vllm: Running,
-    openai: Running,
+    azure: RunningSimulator,
+    vllm: RunningSimulator,
+    openai: RunningSimulator,
     collector: Collector,
     _files: [File; 2],
 }
 
-async fn upstream() -> Running {
-    Simulator::new(Config::instant()).start().await.unwrap()
+async fn upstream() -> RunningSimulator {
+    Simulator::new(SimulatorConfig::instant())
+        .start()
+        .await
+        .unwrap()
 }
 
 impl Site {
@@ -122,7 +125,7 @@ impl Site {
     }
 
     /// The one upstream that got a call, and the call as it got it; `None` where none did.
-    fn got(&self, mark: &str) -> Option<(&'static str, Seen)> {
+    fn got(&self, mark: &str) -> Option<(&'static str, SeenRequest)> {
         let upstreams = [
             ("azure", &self.azure),
             ("vllm", &self.vllm),
@@ -183,6 +186,32 @@ async fn the_first_route_that_matches_decides() {
         ("GET", "/v1/models", "", "", Some("openai")),
         ("GET", "/v1", "", "", None),
         ("POST", "/elsewhere", "", other, None),
+        // What routes do not see; docs/routes.md tells of it.
+        ("GET", "/v1//files/1", "", "", Some("openai")),
+        ("GET", "/v1/./files/1", "", "", Some("openai")),
+        ("GET", "/v1/fil%65s/1", "", "", Some("openai")),
+        ("GET", "/V1/files/1", "", "", None),
+        (
+            "POST",
+            CHAT,
+            "",
+            r#"{"model":"gpt-4o","model":"llama-3"}"#,
+            Some("vllm"),
+        ),
+        (
+            "POST",
+            CHAT,
+            "",
+            r#"{"model":"llama-3","model":"gpt-4o"}"#,
+            Some("openai"),
+        ),
+        (
+            "POST",
+            CHAT,
+            "content-encoding: identity\r\n",
+            llama,
+            Some("openai"),
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -217,7 +246,7 @@ async fn a_request_that_no_route_takes_is_a_404_of_ours() {
 #[tokio::test]
 async fn a_key_of_ours_takes_the_place_of_the_clients() {
     let site = Site::start("keys").await;
-    let values = |seen: &Seen, name: &str| -> Vec<String> {
+    let values = |seen: &SeenRequest, name: &str| -> Vec<String> {
         let values = seen.headers.get_all(name).iter();
         values
             .map(|value| value.to_str().unwrap().to_owned())

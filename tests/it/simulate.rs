@@ -10,14 +10,17 @@ use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use streamgauge::simulate::{Config, Running, Simulator};
+use streamgauge::simulate::{RunningSimulator, Simulator, SimulatorConfig};
 
 use crate::client::{self, Answer};
 
 const CHAT: &str = "/v1/chat/completions";
 
-async fn upstream() -> Running {
-    Simulator::new(Config::instant()).start().await.unwrap()
+async fn upstream() -> RunningSimulator {
+    Simulator::new(SimulatorConfig::instant())
+        .start()
+        .await
+        .unwrap()
 }
 
 /// A chat request with three tokens to answer, and members on top.
@@ -289,6 +292,21 @@ async fn bad_json_and_unknown_paths_are_errors() {
 }
 
 #[tokio::test]
+async fn azures_paths_lead_to_the_same_calls() {
+    let upstream = upstream().await;
+    let body = chat("sim-chat", &json!({}));
+    for (base, status) in [
+        ("/openai/v1", 200),
+        ("/openai/deployments/mine", 200),
+        ("/openai", 404),
+    ] {
+        let path = format!("{base}/chat/completions?api-version=2024-10-21");
+        let answer = client::send(client::post(upstream.address(), &path, &body));
+        assert_eq!(answer.await.unwrap().status, status, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_event_ends_a_stream_without_done() {
     let answer = stream("sim-error-midstream", json!({})).await;
     assert_eq!(answer.status, 200);
@@ -398,7 +416,10 @@ async fn requests_are_kept_as_received() {
 
 #[tokio::test(start_paused = true)]
 async fn a_script_keeps_its_times() {
-    let upstream = Simulator::new(Config::default()).start().await.unwrap();
+    let upstream = Simulator::new(SimulatorConfig::default())
+        .start()
+        .await
+        .unwrap();
     let start = tokio::time::Instant::now();
     let metadata = json!({"x-sim-chunks": "4", "x-sim-think-ms": "2000", "x-sim-interval-ms": "100",
         "x-sim-stall-ms": "60000"});

@@ -1,11 +1,14 @@
 //! Spans as a collector receives them: names, kinds, parents, and every attribute, call type by call type.
 
 mod attempts;
+mod carried;
 mod context;
 mod ends;
 mod export;
 mod headers;
+mod mistakes;
 mod ollama;
+mod shapes;
 mod truth;
 mod typed;
 mod unary;

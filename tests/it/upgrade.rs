@@ -172,7 +172,9 @@ async fn shutting_down_waits_for_tunnels() {
     relay
         .server
         .process
-        .message("shutting down: streams in flight may finish")
+        .message(
+            "shutting down: waiting for streams in flight to finish; a second signal stops at once",
+        )
         .await;
     client.write("still here").await;
     assert_eq!(served.read_exact(10).await, b"still here");

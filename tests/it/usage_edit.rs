@@ -224,6 +224,8 @@ async fn what_the_client_asked_for_itself_passes_untouched() {
         r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
         r#"{"stream":true,"stream_options":{"include_usage":false}}"#,
         r#"{"stream":true,"stream_options":null}"#,
+        r#"{"stream":true,"stream_options":{}}"#,
+        r#"{"stream":true,"stream_options":{"include_obfuscation":false}}"#,
         r#"{"stream":true,"stream":true}"#,
         r#"{"stream":true"#,
         "\u{feff}{\"stream\":true}",
@@ -242,8 +244,46 @@ async fn what_the_client_asked_for_itself_passes_untouched() {
         let got = pair.answer(streamed([&all[..]]).concat()).await;
         assert_eq!(got.body, all, "{asked}");
     }
-    let (seen, got) = call(&mut pair, "/v1/responses", ASKED, &streamed([&all[..]])).await;
-    assert_eq!((seen.text(), got.body), (ASKED, all));
+    for path in [
+        "/v1/responses",
+        "/v1/fim/completions",
+        "/v1/agents/completions",
+    ] {
+        let (seen, got) = call(&mut pair, path, ASKED, &streamed([&all[..]])).await;
+        assert_eq!((seen.text(), &got.body), (ASKED, &all), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_nests_deep_is_edited_all_the_same() {
+    let relay = Relay::start().await;
+    let mut pair = relay.pair().await;
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let asked = format!(r#"{{"x":{deep},"stream":true}}"#);
+    let all = stream();
+    let (seen, got) = call(&mut pair, CHAT, &asked, &streamed([&all[..]])).await;
+    let edited = asked.replacen('{', r#"{"stream_options":{"include_usage":true},"#, 1);
+    assert_eq!((seen.text(), got.body), (&*edited, without_usage(&all)));
+}
+
+#[tokio::test]
+async fn an_error_that_calls_itself_a_stream_keeps_its_framing() {
+    let relay = Relay::start().await;
+    let mut pair = relay.pair().await;
+    for status in ["400 Bad Request", "429 Too Many Requests", "500 Oops"] {
+        let body = "data: {\"error\":{\"message\":\"the temperature is too high\"}}\n\n";
+        let length = body.len();
+        let sent = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let (seen, got) = pair.exchange(post(CHAT, ASKED), &sent).await;
+        assert_eq!(seen.text(), edited());
+        assert_eq!(
+            [got.head, got.raw_body].concat(),
+            sent.as_bytes(),
+            "{status}"
+        );
+    }
 }
 
 #[tokio::test]

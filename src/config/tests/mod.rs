@@ -11,7 +11,8 @@ use super::document::Document;
 use super::load::assemble;
 use super::settings::{SETTINGS, variable};
 use super::*;
-use crate::proxy::config::{HttpVersion, Key, Route, Upstream};
+use crate::proxy::Route;
+use crate::upstream::{HttpVersion, KeepAlive, Key, UpstreamConfig, UpstreamTls};
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
@@ -24,6 +25,7 @@ fn load_from(flags: &Flags, variables: Variables<'_>, text: &str) -> Result<Conf
         &environment,
         Some(Document { path, text }),
         &mut problems,
+        &mut Vec::new(),
     );
     problems.sort();
     let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
@@ -36,6 +38,12 @@ fn load_from(flags: &Flags, variables: Variables<'_>, text: &str) -> Result<Conf
 
 fn load_text(text: &str) -> Result<Config, Vec<String>> {
     load_from(&Flags::default(), &[], text)
+}
+
+fn warnings_of(variables: Variables<'_>) -> Vec<String> {
+    let environment = variables.iter().copied().collect();
+    let loaded = load(&Flags::default(), &environment).expect("only warnings");
+    loaded.warnings.iter().map(Problem::to_string).collect()
 }
 
 fn problems_of(text: &str) -> Vec<String> {
@@ -93,7 +101,8 @@ fn the_upstream_follows_the_same_precedence_and_keeps_its_other_settings() {
             panic!("one upstream")
         };
         assert_eq!(format!("{} {}", upstream.name, upstream.url), expected);
-        assert_eq!(upstream.provider.is_some(), !file.is_empty());
+        let named = if file.is_empty() { None } else { Some("vllm") };
+        assert_eq!(upstream.provider.as_deref(), named);
     }
 }
 
@@ -108,24 +117,77 @@ fn a_url_by_flag_stands_in_for_one_that_is_missing() {
 }
 
 #[test]
+fn the_provider_of_the_only_upstream_can_be_given_by_its_variable() {
+    let variables = [("STREAMGAUGE_UPSTREAM_PROVIDER", "vllm")];
+    let load = |text| load_from(&Flags::default(), &variables, text);
+    for text in [
+        "",
+        "[[upstream]]\nname = 'a'\nurl = 'http://a'\nprovider = 'b'",
+    ] {
+        let config = load(text).unwrap();
+        let provider = config.proxy.upstreams[0].provider.as_deref();
+        assert_eq!(provider, Some("vllm"));
+    }
+    let several = "upstream = [{ name = 'a', url = 'http://a' }, { name = 'b', url = 'http://b' }]\n\
+        [[route]]\nupstream = 'a'";
+    assert_eq!(
+        load(several).unwrap_err(),
+        [
+            "STREAMGAUGE_UPSTREAM_PROVIDER=vllm: expected one upstream: set upstream.provider of each in the file"
+        ]
+    );
+}
+
+#[test]
 fn every_setting_can_be_given_by_its_variable() {
     let variables = [
+        ("STREAMGAUGE_PRICES", "config/own-prices.toml"),
         ("STREAMGAUGE_LISTEN", "[::]:1"),
         ("STREAMGAUGE_ADMIN", "[::]:2"),
         ("STREAMGAUGE_TLS_CERTIFICATE", "c.pem"),
         ("STREAMGAUGE_TLS_KEY", "k.pem"),
+        ("STREAMGAUGE_ALLOW_ORIGINS", "https://a, app://b"),
+        ("STREAMGAUGE_ALLOW_HOSTS", "a.example,::1"),
+        ("STREAMGAUGE_ALLOW_ADMIN_HOSTS", "metrics"),
         ("STREAMGAUGE_LIMITS_INSPECT_BYTES", "1MiB"),
+        ("STREAMGAUGE_LIMITS_MEMORY", "1GiB"),
+        ("STREAMGAUGE_LIMITS_CLIENT_IDLE", "5m"),
+        ("STREAMGAUGE_LIMITS_CLIENT_BODY", "off"),
         ("STREAMGAUGE_LIMITS_LABEL_VALUES", "7"),
         ("STREAMGAUGE_USAGE_INJECT", "false"),
+        ("STREAMGAUGE_USAGE_RECHECK", "off"),
         ("STREAMGAUGE_SHUTDOWN_DRAIN", "1h30m"),
         ("STREAMGAUGE_TELEMETRY_VOCABULARY", "llm, gen_ai"),
+        ("STREAMGAUGE_TELEMETRY_METRICS", "gen_ai_2024,llm"),
+        ("STREAMGAUGE_TELEMETRY_HISTOGRAMS", "exponential"),
+        ("STREAMGAUGE_TELEMETRY_SPANS", "client"),
         ("STREAMGAUGE_TELEMETRY_PROPAGATE", "false"),
+        ("STREAMGAUGE_TELEMETRY_BODY_CONTEXT", "all"),
+        (
+            "STREAMGAUGE_TELEMETRY_ATTRIBUTES",
+            "header:x-team=team, baggage:tenant",
+        ),
+        ("STREAMGAUGE_TELEMETRY_CONVERSATION", "header:x-chat"),
         ("STREAMGAUGE_TELEMETRY_ERROR_WINDOW", "30s"),
-        ("STREAMGAUGE_TELEMETRY_ESTIMATE_TOKENS", "false"),
+        ("STREAMGAUGE_TELEMETRY_ESTIMATE_TOKENS", "standard"),
+        ("STREAMGAUGE_CONVERSATIONS_ENABLED", "false"),
+        ("STREAMGAUGE_CONVERSATIONS_TTL", "5m"),
+        ("STREAMGAUGE_CONVERSATIONS_TURNS", "7"),
+        ("STREAMGAUGE_CONVERSATIONS_MEMORY", "1MiB"),
+        ("STREAMGAUGE_CONVERSATIONS_REPEATED_CALLS", "4"),
+        ("STREAMGAUGE_CONVERSATIONS_WITHOUT_PROGRESS", "5"),
+        ("STREAMGAUGE_CONVERSATIONS_HISTORY_BYTES", "2KiB"),
+        (
+            "STREAMGAUGE_STATE_REDIS",
+            "rediss://me:secret@redis.example/2",
+        ),
+        ("STREAMGAUGE_STATE_TIMEOUT", "20ms"),
+        ("STREAMGAUGE_TOOLS_SPAN", "off"),
         ("STREAMGAUGE_OBSERVE_STALL_THRESHOLD", "250ms"),
         ("STREAMGAUGE_OBSERVE_QUEUE_BYTES", "4096"),
         ("STREAMGAUGE_LOG_FORMAT", "json"),
         ("STREAMGAUGE_LOG_LEVEL", "debug"),
+        ("STREAMGAUGE_LOG_ACCESS", "errors"),
     ];
     let mut names: Vec<_> = SETTINGS
         .iter()
@@ -136,15 +198,22 @@ fn every_setting_can_be_given_by_its_variable() {
     assert_eq!(names.len(), SETTINGS.len(), "two keys share a variable");
 
     let config = load_from(&Flags::default(), &variables, "").unwrap();
-    let expected = "listen = \"[::]:1\"\nadmin = \"[::]:2\"\n\n\
+    let expected = "prices = \"config/own-prices.toml\"\nlisten = \"[::]:1\"\nadmin = \"[::]:2\"\n\n\
         [tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\n\
-        [limits]\ninspect_bytes = \"1MiB\"\nlabel_values = 7\n\n\
-        [usage]\ninject = false\n\n\
+        [allow]\norigins = [\"https://a\", \"app://b\"]\nhosts = [\"a.example\", \"::1\"]\n\
+        admin_hosts = [\"metrics\"]\n\n\
+        [limits]\ninspect_bytes = \"1MiB\"\nmemory = \"1GiB\"\nclient_idle = \"5m\"\nclient_body = \"off\"\nlabel_values = 7\n\n\
+        [usage]\ninject = false\nrecheck = \"off\"\n\n\
         [shutdown]\ndrain = \"1h30m\"\n\n\
-        [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\npropagate = false\nerror_window = \"30s\"\n\
-        estimate_tokens = false\n\n\
+        [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\nmetrics = [\"gen_ai_2024\", \"llm\"]\nhistograms = \"exponential\"\nspans = \"client\"\npropagate = false\n\
+        body_context = \"all\"\nattributes = [\"header:x-team=team\", \"baggage:tenant=tenant\"]\nconversation = [\"header:x-chat\"]\nerror_window = \"30s\"\n\
+        estimate_tokens = \"standard\"\n\n\
+        [conversations]\nenabled = false\nttl = \"5m\"\nturns = 7\nmemory = \"1MiB\"\nrepeated_calls = 4\nwithout_progress = 5\n\
+        history_bytes = \"2KiB\"\n\n\
+        [state]\nredis = \"rediss://***@redis.example:6379/2\"\ntimeout = \"20ms\"\n\n\
+        [tools]\nspan = \"off\"\n\n\
         [observe]\nstall_threshold = \"250ms\"\nqueue_bytes = \"4KiB\"\n\n\
-        [log]\nformat = \"json\"\nlevel = \"debug\"\n\n\
+        [log]\nformat = \"json\"\nlevel = \"debug\"\naccess = \"errors\"\n\n\
         [[upstream]]\n";
     let text = config.to_toml();
     assert_eq!(text.get(..expected.len()), Some(expected));
@@ -208,7 +277,49 @@ fn secrets_are_in_no_output() {
     assert!(!torn.concat().contains("hush"), "{torn:#?}");
 }
 
-fn upstreams() -> impl Strategy<Value = Upstream> {
+#[test]
+fn a_provider_is_that_of_a_known_host_or_left_open() {
+    let provider = |url: &str| {
+        let environment = [("STREAMGAUGE_UPSTREAM", url)].into_iter().collect();
+        let loaded = load(&Flags::default(), &environment).unwrap();
+        let provider = loaded.config.proxy.upstreams[0].provider.clone();
+        provider.as_deref().map(str::to_owned)
+    };
+    let known = provider("https://api.openai.com/v1");
+    assert_eq!(known.as_deref(), Some("openai"));
+    assert_eq!(provider("http://vllm:8000/v1"), None);
+}
+
+#[test]
+fn tls_that_proves_nothing_or_is_not_used_is_warned_of() {
+    let insecure = ("STREAMGAUGE_UPSTREAM_TLS_INSECURE", "true");
+    let plain = ("STREAMGAUGE_UPSTREAM", "http://a/v1");
+    for (variables, expected) in [
+        (
+            &[insecure][..],
+            "upstream.tls.insecure: the certificate of upstream default is not verified",
+        ),
+        (
+            &[insecure, plain],
+            "upstream.tls: not used: the URL of upstream default begins with http://",
+        ),
+    ] {
+        let warnings = warnings_of(variables);
+        assert_eq!(warnings.len(), 1, "{warnings:#?}");
+        assert!(warnings[0].starts_with(expected), "{warnings:#?}");
+    }
+    assert_eq!(warnings_of(&[plain]), Vec::<String>::new());
+}
+
+#[test]
+fn half_a_client_certificate_by_variables_names_the_variable_that_is_missing() {
+    let variables = [("STREAMGAUGE_UPSTREAM_TLS_CLIENT_KEY", "/a")];
+    let problems = load_from(&Flags::default(), &variables, "").unwrap_err();
+    let expected = "STREAMGAUGE_UPSTREAM_TLS_CLIENT_CERTIFICATE: missing, expected the path of the certificate";
+    assert!(problems[0].starts_with(expected), "{problems:#?}");
+}
+
+fn upstreams() -> impl Strategy<Value = UpstreamConfig> {
     let limit = || proptest::option::of((1_u64..1 << 40).prop_map(Duration::from_millis));
     let http = prop_oneof![
         Just(HttpVersion::Auto),
@@ -218,25 +329,39 @@ fn upstreams() -> impl Strategy<Value = Upstream> {
     // Neither names nor values that could look like a credential, which would be masked.
     let headers = proptest::collection::btree_map("x-[b-d]{1,8}", "=[ -~é]{0,12}", 0..3);
     (
-        limit(),
-        limit(),
+        [limit(), limit(), limit()],
         http,
         headers,
         proptest::option::of(any::<bool>()),
         "[^\\pC]{1,9}",
+        (1..u64::MAX, 1..u64::MAX, any::<usize>()),
+        (proptest::option::of("[a-z]{1,9}"), any::<bool>()),
     )
         .prop_map(
-            |(first_byte, idle, http, headers, inject, provider)| Upstream {
-                first_byte_timeout: first_byte,
-                idle_timeout: idle,
-                http,
-                headers: headers
-                    .iter()
-                    .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-                    .collect(),
-                inject_usage: inject,
-                provider: Some(provider.as_str().into()),
-                ..Upstream::new("a-1", "https://[::1]:8000/v1".parse().unwrap())
+            |([first_byte, send, idle], http, headers, inject, provider, kept, tls)| {
+                UpstreamConfig {
+                    tls: UpstreamTls {
+                        server_name: tls.0.map(|name| name.try_into().unwrap()),
+                        insecure: tls.1,
+                        ..UpstreamTls::default()
+                    },
+                    keep_alive: KeepAlive {
+                        http1: Duration::from_millis(kept.0),
+                        http2: Duration::from_millis(kept.1),
+                        connections: kept.2,
+                    },
+                    first_byte_timeout: first_byte,
+                    send_timeout: send,
+                    idle_timeout: idle,
+                    http,
+                    headers: headers
+                        .iter()
+                        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                        .collect(),
+                    inject_usage: inject,
+                    provider: Some(provider.as_str().into()),
+                    ..UpstreamConfig::new("a-1", "https://[::1]:8000/v1".parse().unwrap())
+                }
             },
         )
 }
@@ -263,7 +388,7 @@ proptest! {
     ) {
         let mut config = Config {
             drain: Duration::from_millis(drain),
-            tls: tls.map(|path| Tls { certificate: path.clone().into(), key: path.into() }),
+            tls: tls.map(|path| TlsConfig { certificate: path.clone().into(), key: path.into() }),
             ..Config::default()
         };
         config.proxy.upstreams = vec![upstream];

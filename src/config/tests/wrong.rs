@@ -6,12 +6,12 @@ use super::*;
 fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
     let cases = [
         (
-            "listen = '8080'",
-            "s.toml:1: listen = '8080': expected an IP address and a port",
+            "listen = 'here:8080'",
+            "s.toml:1: listen = 'here:8080': expected an IP address and a port",
         ),
         (
-            "listen = 8080",
-            "s.toml:1: listen = 8080: expected an IP address and a port",
+            "listen = 80808",
+            "s.toml:1: listen = 80808: expected an IP address and a port",
         ),
         (
             "\n[limits]\ninspect_bytes = '8MB'",
@@ -47,6 +47,30 @@ fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
             "s.toml:1: telemetry.vocabulary = 'llm': expected a list of",
         ),
         (
+            "telemetry.body_context = true",
+            "s.toml:1: telemetry.body_context = true: expected one of \"off\", \"held\", \"all\"",
+        ),
+        (
+            "telemetry.attributes = ['x-team']",
+            "s.toml:1: telemetry.attributes = ['x-team']: expected header:NAME or baggage:NAME",
+        ),
+        (
+            "telemetry.attributes = ['header:x-team=']",
+            "s.toml:1: telemetry.attributes = ['header:x-team=']: expected a list such as",
+        ),
+        (
+            "telemetry.attributes = ['header:authorization=who']",
+            "s.toml:1: telemetry.attributes = ['header:authorization=who']: expected a name that is no credential's",
+        ),
+        (
+            "telemetry.attributes = ['header:a=b', 'header:c=b']",
+            "s.toml:1: telemetry.attributes = ['header:a=b', 'header:c=b']: expected at most 32 attributes, each name once",
+        ),
+        (
+            "telemetry.conversation = ['header:x-session-token']",
+            "s.toml:1: telemetry.conversation = ['header:x-session-token']: expected a name that is no credential's",
+        ),
+        (
             "log.level = 'loud'",
             "s.toml:1: log.level = 'loud': expected one of \"error\", \"warn\", \"info\"",
         ),
@@ -56,7 +80,7 @@ fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
         ),
         (
             "admin = '127.0.0.1:8080'",
-            "admin: expected another address than that of listen",
+            "admin: expected an address other than that of listen",
         ),
         (
             "upstream = 'http://a'",
@@ -99,6 +123,34 @@ fn a_wrong_value_in_an_upstream_or_a_route_is_named() {
             "s.toml:4: upstream.provider = '': expected a string that is not empty",
         ),
         (
+            upstream("tls = { ca = '/no/such' }"),
+            "s.toml:4: upstream.tls.ca: expected the certificates of one or more authorities as PEM in /no/such: ",
+        ),
+        (
+            upstream("tls = { ca = '/dev/null' }"),
+            "s.toml:4: upstream.tls.ca: expected the certificates of one or more authorities as PEM in /dev/null: it has none",
+        ),
+        (
+            upstream("tls = { client_certificate = '/a' }"),
+            "s.toml:4: upstream.tls.client_key: missing, expected the path of its key as PEM, since",
+        ),
+        (
+            upstream("tls.client_key = '/a'"),
+            "s.toml:4: upstream.tls.client_certificate: missing, expected the path of the certificate as PEM, since",
+        ),
+        (
+            upstream("tls = { client_certificate = '/no/such', client_key = '/a' }"),
+            "s.toml:4: upstream.tls.client_certificate: expected the client certificate, leaf first, as PEM in /no/such: ",
+        ),
+        (
+            upstream("tls = { server_name = 'a:443' }"),
+            "s.toml:4: upstream.tls.server_name = 'a:443': expected a host name or an IP address without a port",
+        ),
+        (
+            upstream("tls.insecure = 1"),
+            "s.toml:4: upstream.tls.insecure = 1: expected true or false",
+        ),
+        (
             upstream("headers = { 'a b' = 'c' }"),
             "s.toml:4: upstream.headers.a b: expected the name of a header",
         ),
@@ -120,15 +172,15 @@ fn a_wrong_value_in_an_upstream_or_a_route_is_named() {
         ),
         (
             upstream("key = { header = 'api-key' }"),
-            "s.toml:4: upstream.key: expected env or file beside header",
+            "s.toml:4: upstream.key: expected env or file next to header",
         ),
         (
             String::from("[[upstream]]\nname = 'b'"),
-            "s.toml:1: upstream.url: missing, expected what would stand in",
+            "s.toml:1: upstream.url: missing, expected the base URL",
         ),
         (
             upstream("[[upstream]]\nname = 'a'\nurl = 'http://b'"),
-            "s.toml:5: upstream.name: expected another name, a is taken",
+            "s.toml:5: upstream.name: expected another name: a is already in use",
         ),
         (
             upstream("[[upstream]]\nname = 'b'\nurl = 'http://b'"),
@@ -136,7 +188,7 @@ fn a_wrong_value_in_an_upstream_or_a_route_is_named() {
         ),
         (
             String::from("[[upstream]]\nurl = 'http://a'"),
-            "s.toml:1: upstream.name: missing, expected the name that",
+            "s.toml:1: upstream.name: missing, expected the name for routes",
         ),
         (
             route("[[route]]\nupstream = 'b'\npath = '/'"),
@@ -153,6 +205,12 @@ fn a_wrong_value_in_an_upstream_or_a_route_is_named() {
         (
             upstream("[[route]]\nupstream = 'b'"),
             "s.toml:5: route.upstream: unknown upstream b, expected one of a",
+        ),
+        (
+            upstream(
+                "[[upstream]]\nname = 'azure'\nurl = 'http://b'\n[[route]]\nupstream = 'azzure'",
+            ),
+            "s.toml:8: route.upstream: unknown upstream azzure, did you mean azure, expected one of a, azure",
         ),
         (
             upstream("[[route]]\nmodel = 'b'"),
@@ -193,7 +251,7 @@ fn an_unknown_key_is_named_with_the_nearest_known_one() {
         ),
         (
             "limits.zzz = 1",
-            "s.toml:1: limits.zzz: unknown key, expected one of inspect_bytes, label_values",
+            "s.toml:1: limits.zzz: unknown key, expected one of client_body, client_idle, inspect_bytes, label_values, memory",
         ),
         (
             "'limits.inspect_bytes' = 1",
@@ -223,13 +281,13 @@ fn everything_wrong_is_reported_at_once_in_order() {
         admin: Some("nowhere".into()),
         ..Flags::default()
     };
-    let text = "log.level = 'loud'\nlisten = 1\n[[upstream]]\nname = 'a b'\nurl = 'ftp://a'\nkey = { env = 'UNSET' }";
+    let text = "log.level = 'loud'\nlisten = true\n[[upstream]]\nname = 'a b'\nurl = 'ftp://a'\nkey = { env = 'UNSET' }";
     let problems = load_from(&flags, &[("STREAMGAUGE_USAGE_INJECT", "on")], text).unwrap_err();
     let starts = [
         "--admin nowhere: ",
         "STREAMGAUGE_USAGE_INJECT=on: ",
         "s.toml:1: log.level = 'loud': ",
-        "s.toml:2: listen = 1: ",
+        "s.toml:2: listen = true: ",
         "s.toml:4: upstream.name = 'a b': ",
         "s.toml:5: upstream.url = 'ftp://a': ",
         "s.toml:6: upstream.key: expected the key in the environment variable UNSET, which is unset",
@@ -248,8 +306,35 @@ fn a_url_for_one_of_several_upstreams_is_an_error_that_names_them() {
     assert_eq!(
         load_from(&Flags::default(), &variables, text).unwrap_err(),
         [
-            "STREAMGAUGE_UPSTREAM=http://c/v1: expected no URL here, since s.toml has several upstreams (a, b); give it there"
+            "STREAMGAUGE_UPSTREAM=http://c/v1: expected no URL here, since s.toml has several upstreams (a, b); set it there"
         ]
+    );
+}
+
+#[test]
+fn a_text_without_quotes_is_told_to_have_them() {
+    for (text, key) in [
+        ("listen = localhost:8080", "listen"),
+        ("\n[log]\nlevel = info", "level"),
+        ("listen = 127.0.0.1:8080", "listen"),
+        ("[tls]\nkey = /etc/k.pem", "key"),
+    ] {
+        let problems = problems_of(text);
+        let hint = format!("; a text needs quotes, as in {key} = \"…\"");
+        assert!(problems[0].ends_with(&hint), "{text}: {problems:?}");
+    }
+    assert!(
+        !problems_of("listen = \"a")
+            .concat()
+            .contains("quotes, as in")
+    );
+}
+
+#[test]
+fn a_variable_for_the_level_that_other_programs_read_is_named() {
+    assert_eq!(
+        warnings_of(&[("RUST_LOG", "debug")]),
+        ["RUST_LOG: not read: set STREAMGAUGE_LOG_LEVEL or --log-level for the level of the log"]
     );
 }
 
@@ -259,10 +344,12 @@ fn a_variable_without_its_table_is_known_by_its_last_part() {
         ("STREAMGAUGE_DRAIN", "STREAMGAUGE_SHUTDOWN_DRAIN"),
         ("STREAMGAUGE_LISEN", "STREAMGAUGE_LISTEN"),
     ] {
-        let problems = load_from(&Flags::default(), &[(unknown, "1s")], "").unwrap_err();
+        let warnings = warnings_of(&[(unknown, "1s")]);
         assert_eq!(
-            problems,
-            [format!("{unknown}: unknown variable, did you mean {meant}")]
+            warnings,
+            [format!(
+                "{unknown}: unknown variable, not read; did you mean {meant}"
+            )]
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Content codings: what comes out is the same at every cut, and bounded.
 
-use streamgauge::observe::decode::{DecodeError, Decoder};
+use streamgauge::parse::coding::{DecodeError, Decoder};
 
 use crate::mutate::Random;
 use crate::run::shape;

@@ -1,6 +1,8 @@
 //! Captures: whatever a user hands in is explained or refused.
 
 use streamgauge::explain::{Options, explain, to_json};
+use streamgauge::otel::Spans;
+use streamgauge::pipeline::PipelineConfig;
 use streamgauge::{observe, proxy, semconv};
 
 use crate::mutate::Random;
@@ -8,11 +10,14 @@ use crate::run::shape;
 
 pub(crate) fn check(input: &[u8], _: &mut Random) -> u64 {
     let options = Options {
-        vocabularies: semconv::names().filter_map(semconv::named).collect(),
+        vocabularies: semconv::all_named(semconv::names()),
+        metrics: semconv::all_named(semconv::names_with_metrics()),
         path: None,
-        upstreams: proxy::config::Config::default().upstreams,
+        upstreams: proxy::ProxyConfig::default().upstreams,
+        spans: Spans::default(),
         inject_usage: true,
-        observe: observe::Config::default(),
+        observe: observe::ObserveConfig::default(),
+        pipeline: PipelineConfig::default(),
     };
     match explain(input, &options) {
         Ok(explanations) => {

@@ -1,14 +1,16 @@
 //! Connections: heads and chunks, from either side, the same however they arrive.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Empty, Full};
-use streamgauge::http1::{Connection, HeadError, Pool, RequestBody, Service, serve};
-use streamgauge::message::{Fields, Request, Response};
+use streamgauge::http1::{
+    Connection, Keep, Occupancy, Pool, RefusedHead, RequestBody, Service, Trust, serve,
+};
+use streamgauge::message::{Fields, HttpBody, Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::watch;
 
@@ -62,7 +64,7 @@ async fn answers(pieces: &[&[u8]]) -> Vec<u8> {
     let (_stop, stopped) = watch::channel(false);
     let (mut reads, writes) = tokio::io::split(ours);
     let mut answered = Vec::new();
-    let serving = async { drop(serve(theirs, &Echo, stopped).await) };
+    let serving = async { drop(serve(theirs, &Echo, &Occupancy::default(), stopped).await) };
     let reading = async { reads.read_to_end(&mut answered).await };
     let (_, (), read) = tokio::join!(serving, send(writes, pieces), reading);
     read.unwrap();
@@ -82,8 +84,12 @@ impl Service for Echo {
 
     async fn call(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
         let fields = request.fields.len();
-        let line = format!("{} {} {fields}\n", request.method, request.uri);
-        match request.body.collect().await {
+        let line = format!(
+            "{} {:?} {fields}\n",
+            request.method,
+            request.target.as_bytes()
+        );
+        match HttpBody(request.body).collect().await {
             Ok(body) => {
                 let trailers = format!("{:?}\n", body.trailers());
                 let text = [line.as_bytes(), trailers.as_bytes(), &body.to_bytes()].concat();
@@ -93,8 +99,8 @@ impl Service for Echo {
         }
     }
 
-    fn refuse(&self, error: HeadError) -> Response<Full<Bytes>> {
-        refused(error.to_string())
+    fn refuse(&self, what: RefusedHead) -> Response<Full<Bytes>> {
+        refused(what.error.to_string())
     }
 }
 
@@ -127,14 +133,16 @@ async fn keep_sending(io: DuplexStream, pieces: &[&[u8]]) -> DuplexStream {
 }
 
 async fn receive(io: DuplexStream) -> Option<(String, Option<Vec<u8>>)> {
-    let pool: Arc<Pool<DuplexStream>> = Pool::new(Duration::from_secs(1));
+    let keep = Keep {
+        idle: Duration::from_secs(1),
+        connections: 1,
+    };
+    let pool: Arc<Pool<DuplexStream>> = Pool::new(keep, Trust::new("up"));
     let request = Request::from(http::Request::new(Empty::<Bytes>::new()));
-    let response = Connection::new(io)
-        .send(Box::new(request), &pool)
-        .await
-        .ok()?;
+    let mut sent = Connection::new(io).send(Box::new(request), &pool, false);
+    let response = poll_fn(|cx| sent.poll_response(cx)).await.ok()?;
     let head = format!("{} {:?}", response.status, response.fields.to_map());
-    let body: Result<_, _> = response.body.collect().await;
+    let body: Result<_, _> = HttpBody(response.body).collect().await;
     let body = body.ok().map(|body| body.to_bytes().to_vec());
     Some((head, body))
 }

@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Version};
 use streamgauge::dialect;
 use streamgauge::exchange::Exchange;
-use streamgauge::message::Fields;
-use streamgauge::observe::{self, Config};
+use streamgauge::message::{Fields, Target};
+use streamgauge::observe::{self, ObserveConfig};
+use streamgauge::pipeline::{EstimateTokens, Pipeline, PipelineConfig};
 use streamgauge::sink::{ExchangeId, Sink};
-use streamgauge::tee::{Close, Closing, Event, Instant, Observer as _, RequestHead};
+use streamgauge::tap::{Close, Closing, Event, Instant, Observer as _, RequestHead};
 
 use crate::mutate::Random;
 use crate::run::shape;
@@ -72,30 +73,39 @@ fn outline(facts: &str) -> String {
     facts.chars().filter(|letter| keep(*letter)).collect()
 }
 
-fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> Arc<Exchange> {
+/// So every exchange is delivered when it is closed.
+fn no_estimates() -> PipelineConfig {
+    PipelineConfig {
+        estimate_tokens: EstimateTokens::Off,
+        ..PipelineConfig::default()
+    }
+}
+
+fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> Exchange {
     let method: Method = method.parse().unwrap();
     let at = Instant::now();
     let head = RequestHead {
         received: at,
         received_at: SystemTime::now(),
         method,
-        uri: Uri::from_static(path),
+        target: Target::of_path(path.into()),
         version: Version::HTTP_11,
         fields: fields(pieces),
         scheme: "http",
         peer: None,
     };
     let kept = Arc::new(Kept::default());
-    let sinks: Arc<[Arc<dyn Sink>]> = Arc::new([Arc::clone(&kept) as Arc<dyn Sink>]);
+    let sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&kept) as Arc<dyn Sink>];
+    let pipeline = Arc::new(Pipeline::new(&no_estimates(), sinks));
     let dialect = dialect::for_request(head.method.as_str(), path);
     let mut observer = observe::observer(
         ExchangeId(1),
         &head,
         dialect,
         None,
-        &Config::default(),
+        &ObserveConfig::default(),
         "".into(),
-        sinks,
+        pipeline,
     );
     let frames = || pieces.iter().map(|piece| Bytes::copy_from_slice(piece));
     frames().for_each(|frame| observer.observe(Event::RequestFrame(at, frame)));
@@ -111,6 +121,7 @@ fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> 
         response_bytes: 0,
         held: Duration::ZERO,
         verdict: None,
+        moved: Vec::new(),
     });
     kept.0.lock().unwrap().take().unwrap()
 }
@@ -129,10 +140,14 @@ fn fields(pieces: &[&[u8]]) -> Fields {
 }
 
 #[derive(Default)]
-struct Kept(Mutex<Option<Arc<Exchange>>>);
+struct Kept(Mutex<Option<Exchange>>);
 
 impl Sink for Kept {
-    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
-        *self.0.lock().unwrap() = Some(Arc::clone(exchange));
+    fn name(&self) -> &'static str {
+        "kept"
+    }
+
+    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+        *self.0.lock().unwrap() = Some(exchange.clone());
     }
 }

@@ -1,6 +1,6 @@
 //! Framing of events: the same wherever it is cut, and the framer leaves no byte out.
 
-use streamgauge::sse::{Framer, Parser, sniff};
+use streamgauge::parse::sse::{Framer, Parser, sniff};
 
 use crate::mutate::Random;
 use crate::run::shape;
@@ -37,7 +37,7 @@ type Seen = (Vec<u8>, Vec<u8>, bool);
 fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec<Seen> {
     let mut parser = Parser::new(limit);
     let mut seen: Vec<Seen> = Vec::new();
-    let mut on_event = |event: streamgauge::sse::Event<'_>| {
+    let mut on_event = |event: streamgauge::parse::sse::Event<'_>| {
         assert!(event.data.len() <= limit + 1);
         seen.push((event.name.to_vec(), event.data.to_vec(), event.oversized));
     };

@@ -1,6 +1,6 @@
 //! Messages out of frames: the same wherever they are cut, and none longer than the bound.
 
-use streamgauge::websocket::{End, Extensions, Message, Reader};
+use streamgauge::parse::websocket::{End, Extensions, Message, Reader};
 
 use crate::mutate::Random;
 use crate::run::shape;

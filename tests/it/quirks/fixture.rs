@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use streamgauge::exchange::{
-    ApiError, End, Exchange, Problems, Quirk, Quirks, Response, ServerTimes, ToolCall, Unknowns,
-    Usage,
+    ApiError, End, Exchange, Problems, Quirk, Quirks, Response, ServerTimes, ToolCall, ToolKind,
+    Unknowns, Usage,
 };
 
 use crate::support::client;
@@ -21,7 +21,7 @@ const OTHER_FOLDERS: [&str; 2] = ["fuzz", "realtime"];
 const FETCHED: &str = "/v1/responses/resp_1";
 
 /// Folders of fixtures, and the path that speaks their API.
-const FOLDERS: [(&str, &str); 17] = [
+const FOLDERS: [(&str, &str); 18] = [
     ("chat", "/v1/chat/completions"),
     ("completions", "/v1/completions"),
     ("embeddings", "/v1/embeddings"),
@@ -39,6 +39,7 @@ const FOLDERS: [(&str, &str); 17] = [
     ("speech", "/v1/audio/speech"),
     ("tokenize", "/tokenize"),
     ("transcriptions", "/v1/audio/transcriptions"),
+    ("vllm-generate", "/inference/v1/generate"),
 ];
 
 /// The files that may hold a body, what content type it usually comes under, and whether it is a stream.
@@ -203,11 +204,11 @@ impl Fixture {
         for member in NOT_FACTS.iter().chain(&OF_EVENTS).chain(of_streams) {
             facts.remove(*member);
         }
-        Value::Object(facts)
+        facts::pruned(Value::Object(facts))
     }
 }
 
-/// The facts of an exchange in the form of `expected.json`; how it ended only where that was not well.
+/// The facts of an exchange in the form of `expected.json`; how it ended only where the status does not say it.
 pub(super) fn facts_of(fixture: &Fixture, exchange: &Exchange) -> Value {
     let mut summary = facts::summary(&facts::Facts {
         response: &exchange.response,
@@ -220,7 +221,7 @@ pub(super) fn facts_of(fixture: &Fixture, exchange: &Exchange) -> Value {
         summary["events"] = json!(exchange.flow.events);
         summary["output"] = json!(exchange.flow.chunks);
     }
-    if exchange.end != End::Done {
+    if !matches!(exchange.end, End::Done | End::HttpError) {
         summary["end"] = json!(exchange.end.as_str());
     }
     facts::pruned(summary)

@@ -77,6 +77,16 @@ const NAMED: &[(&str, &str, &str)] = &[
         "the_client_sees_the_same_bytes_wherever_the_stream_is_cut",
     ),
     (
+        "C-21",
+        "tests/it/usage_learning.rs",
+        "an_event_that_carries_measurements_reaches_the_client_and_is_asked_for_no_more",
+    ),
+    (
+        "C-22",
+        "tests/it/usage_learning.rs",
+        "identifiers_that_moved_into_the_event_go_with_it_and_are_counted",
+    ),
+    (
         "F-09",
         "tests/it/disconnect.rs",
         "a_client_that_leaves_a_stream_ends_the_upstream_call",
@@ -195,6 +205,11 @@ const NAMED: &[(&str, &str, &str)] = &[
         "L-12",
         "tests/it/transparency.rs",
         "request_header_fields_keep_order_spelling_and_duplicates",
+    ),
+    (
+        "L-13",
+        "tests/it/careless.rs",
+        "what_a_careless_upstream_left_unread_is_in_no_other_call",
     ),
 ];
 

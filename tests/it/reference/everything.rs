@@ -2,11 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use rust_decimal::Decimal;
 use streamgauge::dialect::headers;
 use streamgauge::exchange::{
-    Attempt, Call, Choice, End, Exchange, Failure, Flow, Headers, Http, Integrity, Limited,
-    OutputType, Problems, Quirk, RateLimit, Request, Response, ServerTimes, Stall, Times, ToolCall,
-    Trace, Unknowns, Upstream, Usage,
+    Again, Attempt, CacheVerdict, Changed, Choice, Conversation, Cost, End, Endpoint, Estimate,
+    Exchange, Failure, Flow, Headers, Http, Integrity, Limited, Operation, OutputType, Parent,
+    Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse, Rule, ServerTimes,
+    Stall, Times, ToolCall, ToolKind, ToolWait, Trace, Unknowns, Unpriced, Upstream, Usage, Why,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -14,30 +16,30 @@ pub(super) fn everything() -> Exchange {
     let ms = Duration::from_millis;
     Exchange {
         started_at: SystemTime::UNIX_EPOCH,
-        call: Some(Call::ChatCompletions),
+        operation: Some(Operation::ChatCompletions),
         of_session: false,
+        mistaken: false,
         http: http(),
+        annotations: Vec::new(),
+        named_conversation: None,
         trace: Some(Trace {
             trace_id: 1,
             parent_span_id: Some(2),
             server_span_id: 3,
             client_span_id: 4,
             sampled: true,
+            random: true,
             tracestate: None,
         }),
         upstream: Some(Upstream {
             name: "main".into(),
-            provider: "openai".into(),
+            provider: Some("openai".into()),
+        }),
+        endpoint: Some(Endpoint {
             address: "api.openai.com".into(),
             port: 443,
         }),
-        attempts: vec![Attempt {
-            url: "https://api.openai.com/v1/chat/completions".into(),
-            started: Duration::from_millis(1),
-            ended: Some(Duration::from_millis(2)),
-            status: Some(200),
-            error: None,
-        }],
+        attempts: vec![attempt(Why::First, 400), attempt(Why::UsageRefused, 200)],
         request: request(),
         response: response(),
         usage: usage(),
@@ -83,6 +85,10 @@ pub(super) fn everything() -> Exchange {
         end: End::Done,
         failure: None,
         integrity: Some(Integrity::Equal),
+        history: None,
+        conversation: Some(Box::new(conversation())),
+        price: Some(price(false)),
+        moved: vec!["system_fingerprint"],
         problems: Problems {
             malformed: 1,
             mistyped: 1,
@@ -92,6 +98,76 @@ pub(super) fn everything() -> Exchange {
         },
         quirks: Quirk::ALL.into_iter().collect(),
         unknown: Unknowns::default(),
+    }
+}
+
+fn conversation() -> Conversation {
+    let end = End::HttpError;
+    Conversation {
+        id: 5,
+        turn: 2,
+        branch: 1,
+        depth: 1,
+        linked_by: Some(Rule::Calls),
+        previous: None,
+        parent: Some(Parent {
+            id: 6,
+            exchange: None,
+        }),
+        again: Some(Again::Retry {
+            end,
+            status: Some(429),
+            tries: 1,
+        }),
+        waits: vec![ToolWait {
+            name: "get_weather".into(),
+            call_id: Some("call_1".into()),
+            kind: ToolKind::Function,
+            began: SystemTime::UNIX_EPOCH,
+            lasted: Duration::from_millis(10),
+            called_by: None,
+            brought_by: None,
+        }],
+        repeated_calls: vec![RepeatedCall {
+            number: 0,
+            times: 3,
+        }],
+        without_progress: Some(3),
+        grown_bytes: Some(300_000),
+        tokens: Some(5000),
+        reuse: Some(Reuse {
+            prompt_bytes: 100,
+            earlier_bytes: 80,
+            matched_bytes: 20,
+            changed: Some(Changed::Message(1)),
+            possible_tokens: Some(20),
+            lost_tokens: Some(60),
+            verdict: Some(CacheVerdict::PrefixChanged),
+        }),
+    }
+}
+
+fn attempt(why: Why, status: u16) -> Attempt {
+    let ms = Duration::from_millis;
+    Attempt {
+        upstream: Upstream {
+            name: "main".into(),
+            provider: Some("openai".into()),
+        },
+        endpoint: Endpoint {
+            address: "api.openai.com".into(),
+            port: 443,
+        },
+        url: "https://api.openai.com/v1/chat/completions".into(),
+        why,
+        usage_asked: why == Why::First,
+        issued: ms(2),
+        waited: Some(ms(1)),
+        sent: Some(ms(3)),
+        head: Some(ms(4)),
+        status: Some(status),
+        error: None,
+        end: Some(ms(4)),
     }
 }
 
@@ -105,10 +181,11 @@ fn http() -> Http {
         version: "1.1",
         host: Some("gauge:8080".into()),
         user_agent: Some("test".into()),
+        trace_id: Some(1),
         peer: Some(([127, 0, 0, 1], 1).into()),
         status: Some(200),
         response_headers: every_header(),
-        request_bytes: 1,
+        request_bytes: Some(1),
         response_bytes: 1,
         tunnel: None,
     }
@@ -145,6 +222,7 @@ fn request() -> Request {
         prompt_name: Some("greeting".into()),
         prompt_version: Some("2".into()),
         stream_cursor: Some("42".into()),
+        forced_tool: None,
         prompt_chars: Some(1),
         usage_injected: true,
     }
@@ -167,7 +245,12 @@ fn response() -> Response {
             index: 0,
             id: None,
             name: "gauge".into(),
+            kind: ToolKind::Function,
+            forced: false,
             arguments_chars: 2,
+            arguments_bytes: 2,
+            arguments: None,
+            arguments_end: None,
         }],
         content_chars: Some(1),
         reasoning_chars: Some(1),
@@ -179,6 +262,7 @@ fn response() -> Response {
         compacted: true,
         error: None,
         truncated: true,
+        provider: Some("openai"),
         server_times: ServerTimes {
             load: Some(Duration::ZERO),
             queue: Some(Duration::ZERO),
@@ -202,8 +286,17 @@ fn usage() -> Usage {
         text_output_tokens: Some(1),
         image_input_tokens: Some(1),
         image_output_tokens: Some(1),
+        text_cache_read_input_tokens: Some(1),
+        image_cache_read_input_tokens: Some(1),
+        audio_cache_read_input_tokens: Some(1),
         audio_input_duration: Some(Duration::from_millis(1500)),
-        estimated: false,
+        message_input_tokens: Some(90),
+        message_output_tokens: Some(90),
+        partial: false,
+        estimate: Estimate {
+            input_tokens: None,
+            output_tokens: None,
+        },
     }
 }
 
@@ -219,10 +312,46 @@ pub(super) fn failed() -> Exchange {
     }
 }
 
-/// The same facts of another kind of call.
-pub(super) fn called(call: Call) -> Exchange {
+/// The same call, with usage that nobody reported.
+pub(super) fn estimated() -> Exchange {
+    let counted = Some(100);
     Exchange {
-        call: Some(call),
+        usage: Usage {
+            estimate: Estimate {
+                input_tokens: counted,
+                output_tokens: counted,
+            },
+            ..Usage::default()
+        },
+        price: Some(price(true)),
         ..everything()
     }
+}
+
+/// The same call, without a price.
+pub(super) fn unpriced() -> Exchange {
+    Exchange {
+        price: Some(Price::Unknown(Unpriced::Model)),
+        ..everything()
+    }
+}
+
+/// The same facts of another kind of call.
+pub(super) fn called(operation: Operation) -> Exchange {
+    Exchange {
+        operation: Some(operation),
+        ..everything()
+    }
+}
+
+/// A price of reported tokens, or of such as were counted.
+fn price(estimated: bool) -> Price {
+    Price::Known(Cost {
+        input: Decimal::new(1, 2),
+        output: Decimal::new(2, 2),
+        total: Decimal::new(4, 2),
+        entry: "openai/gpt-4o".into(),
+        since: Some("2024-10-01".into()),
+        estimated,
+    })
 }

@@ -1,13 +1,13 @@
 //! The simulated Responses API: its events in order, whole answers, and responses that are fetched.
 
 use serde_json::{Value, json};
-use streamgauge::simulate::Running;
+use streamgauge::simulate::RunningSimulator;
 
 use super::upstream;
 use crate::client::{self, Answer};
 
 /// A request with two tokens to answer, and members on top.
-async fn create(upstream: &Running, model: &str, more: Value) -> Answer {
+async fn create(upstream: &RunningSimulator, model: &str, more: Value) -> Answer {
     let mut body = json!({"model": model, "input": "how high", "metadata": {"x-sim-chunks": "2"}});
     let members = body.as_object_mut().unwrap();
     members.extend(more.as_object().unwrap().clone());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::post;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -20,13 +20,13 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
     MetricsService, MetricsServiceServer,
 };
 use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message as _;
 use tokio::net::TcpListener;
@@ -48,6 +48,23 @@ pub(crate) enum Mode {
     Hang,
     /// Takes it, after a while.
     Slow(Duration),
+    /// Names another place, which takes it.
+    Redirect,
+    /// Takes it all the same, and says that it rejected so many items.
+    Reject(i64),
+    /// Takes spans; of metrics it knows nothing, which is this status over HTTP and `UNIMPLEMENTED` over gRPC.
+    NoMetrics(u16),
+}
+
+/// Which versions of HTTP a collector understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// Both, so that one address serves both protocols of OTLP.
+    Both,
+    /// HTTP/1.1 alone, as a port for OTLP over HTTP.
+    Http1,
+    /// HTTP/2 alone, as a port for gRPC.
+    Http2,
 }
 
 /// A running OTLP receiver; it stops when dropped.
@@ -61,13 +78,18 @@ pub(crate) struct Collector {
 impl Collector {
     /// Listens on a free port of the loopback interface.
     pub(crate) async fn start() -> Self {
+        Self::speaking(Speaks::Both).await
+    }
+
+    /// The same of one that understands only so much.
+    pub(crate) async fn speaking(speaks: Speaks) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Shared {
             received: watch::Sender::default(),
             mode: watch::Sender::new(Mode::Accept),
         };
-        let task = tokio::spawn(serve(listener, router(shared.clone())));
+        let task = tokio::spawn(serve(listener, speaks, router(shared.clone())));
         Self {
             address,
             shared,
@@ -186,6 +208,36 @@ struct Shared {
 }
 
 impl Shared {
+    fn traces_taken(&self) -> ExportTraceServiceResponse {
+        let partial = self
+            .rejected()
+            .map(|rejected_spans| ExportTracePartialSuccess {
+                rejected_spans,
+                error_message: "rejected by the test".into(),
+            });
+        ExportTraceServiceResponse {
+            partial_success: partial,
+        }
+    }
+
+    fn metrics_taken(&self) -> ExportMetricsServiceResponse {
+        let rejected = self.rejected();
+        let partial = rejected.map(|rejected_data_points| ExportMetricsPartialSuccess {
+            rejected_data_points,
+            error_message: "rejected by the test".into(),
+        });
+        ExportMetricsServiceResponse {
+            partial_success: partial,
+        }
+    }
+
+    fn rejected(&self) -> Option<i64> {
+        match *self.mode.borrow() {
+            Mode::Reject(items) => Some(items),
+            _ => None,
+        }
+    }
+
     fn take_traces(&self, request: ExportTraceServiceRequest) {
         self.received.send_modify(|received| {
             for group in request.resource_spans {
@@ -226,7 +278,7 @@ impl TraceService for Shared {
         request: tonic::Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
         self.take_traces(request.into_inner());
-        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+        Ok(tonic::Response::new(self.traces_taken()))
     }
 }
 
@@ -237,7 +289,7 @@ impl MetricsService for Shared {
         request: tonic::Request<ExportMetricsServiceRequest>,
     ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
         self.take_metrics(request.into_inner());
-        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
+        Ok(tonic::Response::new(self.metrics_taken()))
     }
 }
 
@@ -257,14 +309,21 @@ fn router(shared: Shared) -> Router {
         .layer(from_fn_with_state(shared, note_and_treat))
 }
 
-/// HTTP/1 and HTTP/2 with prior knowledge on the same port, so that one address serves both protocols.
-async fn serve(listener: TcpListener, router: Router) {
+/// HTTP/1 and HTTP/2 with prior knowledge on the same port.
+async fn serve(listener: TcpListener, speaks: Speaks, router: Router) {
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let builder = match speaks {
+        Speaks::Both => builder,
+        Speaks::Http1 => builder.http1_only(),
+        Speaks::Http2 => builder.http2_only(),
+    };
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let service = TowerToHyperService::new(router.clone());
+        let builder = builder.clone();
         connections.spawn(async move {
             // A peer that breaks its connection is the peer's business.
-            let _ = auto::Builder::new(TokioExecutor::new())
+            let _ = builder
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
         });
@@ -288,7 +347,19 @@ async fn note_and_treat(
         .send_modify(|received| received.requests.push(noted));
     let mode = *shared.mode.borrow();
     match mode {
-        Mode::Accept => {}
+        Mode::Accept | Mode::Reject(_) => {}
+        Mode::Redirect if request.uri().query().is_none() => {
+            return Redirect::temporary(&format!("{}?redirected", request.uri().path()))
+                .into_response();
+        }
+        Mode::Redirect => {}
+        Mode::NoMetrics(status) if request.uri().path().contains("metrics") => {
+            return match is_grpc {
+                true => tonic::Status::unimplemented("what is a metric?").into_http(),
+                false => StatusCode::from_u16(status).unwrap().into_response(),
+            };
+        }
+        Mode::NoMetrics(_) => {}
         Mode::Refuse if is_grpc => {
             return tonic::Status::unavailable("refused by the test").into_http();
         }
@@ -301,12 +372,12 @@ async fn note_and_treat(
 
 async fn http_traces(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     shared.take_traces(ExportTraceServiceRequest::decode(plain(&headers, body)).unwrap());
-    protobuf(&ExportTraceServiceResponse::default())
+    protobuf(&shared.traces_taken())
 }
 
 async fn http_metrics(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     shared.take_metrics(ExportMetricsServiceRequest::decode(plain(&headers, body)).unwrap());
-    protobuf(&ExportMetricsServiceResponse::default())
+    protobuf(&shared.metrics_taken())
 }
 
 fn plain(headers: &HeaderMap, body: Bytes) -> Bytes {

@@ -37,6 +37,8 @@ impl Gauge {
     pub(crate) async fn with(change: impl FnOnce(Program) -> Program) -> Self {
         let (upstream, collector) = (Upstream::start().await, Collector::start().await);
         let program = Program::serve(&upstream.base_url())
+            // The scripted upstream stands for OpenAI.
+            .env("STREAMGAUGE_UPSTREAM_PROVIDER", "openai")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
             .env("OTEL_BSP_SCHEDULE_DELAY", "20")
             .env("OTEL_METRIC_EXPORT_INTERVAL", "50");
@@ -96,7 +98,8 @@ impl Gauge {
 
     /// `/metrics` for a scraper that accepts this.
     pub(crate) async fn scrape(&self, accept: &str) -> Message {
-        let request = format!("GET /metrics HTTP/1.1\r\nhost: a\r\naccept: {accept}\r\n\r\n");
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\n\r\n");
         client::send(self.server.admin, request).await
     }
 
@@ -180,11 +183,20 @@ pub(crate) const USAGE: &str = r#"{"id":"c-1","model":"m-1","choices":[],"usage"
 /// The sentinel.
 pub(crate) const DONE: &str = "[DONE]";
 
-/// Attributes as sorted lines; those that are a time stand as `TIME`, once it is certain that they are one.
+/// Attributes as sorted lines; those that are a time stand as `TIME`, once it is certain that they are one. The place in a
+/// conversation and the cost, which have tests of their own, are left out.
 pub(crate) fn lines(span: &Span) -> Vec<String> {
     let mut lines: Vec<String> = span
         .attributes()
         .iter()
+        .filter(|attribute| {
+            let elsewhere = [
+                "streamgauge.conversation.",
+                "streamgauge.cost.",
+                "gen_ai.usage.cost",
+            ];
+            !elsewhere.iter().any(|it| attribute.key.starts_with(it))
+        })
         .map(|attribute| match is_time(&attribute.key) {
             false => format!("{}={}", attribute.key, span.shown(&attribute.key)),
             true => {

@@ -40,9 +40,8 @@ impl Message {
 
     /// Every header line in the order and spelling of the wire.
     pub(crate) fn header_lines(&self) -> Vec<&str> {
-        text(&self.head)
+        fields(&self.head)
             .lines()
-            .skip(1)
             .take_while(|line| !line.is_empty())
             .collect()
     }
@@ -118,6 +117,12 @@ impl Connection {
             self.stream.write_all(bytes.as_ref()),
         )
         .await
+    }
+
+    /// Waits until the peer has sent something or ended the connection, and says whether it has ended it.
+    pub(crate) async fn is_over(&mut self) -> bool {
+        self.received.is_empty()
+            && !matches!(self.stream.read_buf(&mut self.received).await, Ok(1..))
     }
 
     /// Reads a request.
@@ -272,6 +277,21 @@ impl Connection {
         self.stream.set_zero_linger().unwrap();
     }
 
+    /// This end's address.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
+    /// The other end's address.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.stream.peer_addr().unwrap()
+    }
+
+    /// From now on, dropping it aborts the connection with RST.
+    pub(crate) fn reset_when_dropped(&self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
     async fn fill(&mut self, awaited: &str) {
         let count = within(awaited, self.stream.read_buf(&mut self.received)).await;
         match count {
@@ -332,10 +352,16 @@ fn status(head: &[u8]) -> u16 {
 }
 
 fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
-    text(head).lines().skip(1).find_map(|line| {
+    fields(head).lines().find_map(|line| {
         let (found, value) = line.split_once(':')?;
         found.eq_ignore_ascii_case(name).then(|| value.trim())
     })
+}
+
+/// A head without its first line, in which anything may stand.
+fn fields(head: &[u8]) -> &str {
+    let line = head.iter().position(|byte| *byte == b'\n').unwrap();
+    text(&head[line + 1..])
 }
 
 fn text(bytes: &[u8]) -> &str {

@@ -10,8 +10,11 @@ pub(crate) mod collector;
 pub(crate) mod exposition;
 pub(crate) mod file;
 pub(crate) mod flood;
+pub(crate) mod forward_proxy;
 pub(crate) mod gauge;
 pub(crate) mod http1;
+pub(crate) mod listener;
+pub(crate) mod multiplexed;
 pub(crate) mod origin;
 pub(crate) mod otlp;
 pub(crate) mod process;
@@ -24,8 +27,9 @@ pub(crate) mod websocket;
 
 use std::time::Duration;
 
-/// Longest time any condition may take to come true. Only a failing test ever waits so long.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+/// Longest time any condition may take to come true, on a machine with ten times as much to do as it can. Only a failing test
+/// ever waits so long.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Waits for `future`, or fails the test naming what did not happen.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {

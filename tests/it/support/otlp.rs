@@ -68,6 +68,8 @@ pub(crate) struct Point {
     pub(crate) bounds: Vec<f64>,
     /// Counts of the histogram's buckets, one more than `bounds`; empty for a number.
     pub(crate) buckets: Vec<u64>,
+    /// Trace id and value of each of the histogram's exemplars, in the order of the values.
+    pub(crate) exemplars: Vec<(String, f64)>,
 }
 
 /// The kinds of metric that streamgauge sends.
@@ -81,6 +83,8 @@ pub(crate) enum Kind {
     Gauge,
     /// A distribution with explicit buckets.
     Histogram,
+    /// A histogram over exponential buckets.
+    Exponential,
 }
 
 impl Received {
@@ -105,7 +109,10 @@ impl Received {
     /// The newest point of a metric that has all the given attributes, among others it may have.
     pub(crate) fn point(&self, name: &str, attributes: &[(&str, &str)]) -> Option<&Point> {
         self.points.iter().rev().find(|point| {
-            point.name == name
+            // Counters that have not counted anything are there too.
+            let is_there = point.kind != Kind::Counter || point.value > 0.0;
+            is_there
+                && point.name == name
                 && attributes.iter().all(|(key, value)| {
                     point
                         .attribute(key)
@@ -259,9 +266,41 @@ impl Span {
     }
 }
 
+fn exemplars(exemplars: &[metrics::Exemplar]) -> Vec<(String, f64)> {
+    let value = |exemplar: &metrics::Exemplar| match exemplar.value {
+        Some(metrics::exemplar::Value::AsDouble(value)) => value,
+        Some(metrics::exemplar::Value::AsInt(value)) => value as f64,
+        None => f64::NAN,
+    };
+    let pairs = exemplars.iter();
+    let mut pairs: Vec<_> = pairs
+        .map(|exemplar| (hex(&exemplar.trace_id), value(exemplar)))
+        .collect();
+    pairs.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+    pairs
+}
+
+/// An exponential point as one of few buckets, whose number is all that they say: those at zero, and each of the others.
+fn explicit(point: metrics::ExponentialHistogramDataPoint) -> metrics::HistogramDataPoint {
+    let above = point.positive.map(|buckets| buckets.bucket_counts);
+    let counts = [point.zero_count].into_iter();
+    metrics::HistogramDataPoint {
+        attributes: point.attributes,
+        count: point.count,
+        sum: point.sum,
+        bucket_counts: counts.chain(above.unwrap_or_default()).collect(),
+        exemplars: point.exemplars,
+        ..metrics::HistogramDataPoint::default()
+    }
+}
+
 /// The points of one metric.
 pub(crate) fn points(resource: &Resource, metric: metrics::Metric) -> Vec<Point> {
     let (kind, numbers, histograms) = match metric.data {
+        Some(Data::ExponentialHistogram(histogram)) => {
+            let points = histogram.data_points.into_iter().map(explicit).collect();
+            (Kind::Exponential, Vec::new(), points)
+        }
         Some(Data::Gauge(gauge)) => (Kind::Gauge, gauge.data_points, Vec::new()),
         Some(Data::Sum(sum)) if sum.is_monotonic => (Kind::Counter, sum.data_points, Vec::new()),
         Some(Data::Sum(sum)) => (Kind::UpDownCounter, sum.data_points, Vec::new()),
@@ -281,6 +320,7 @@ pub(crate) fn points(resource: &Resource, metric: metrics::Metric) -> Vec<Point>
         count: 1,
         bounds: Vec::new(),
         buckets: Vec::new(),
+        exemplars: Vec::new(),
     };
     let number = |point: metrics::NumberDataPoint| Point {
         value: match point.value {
@@ -297,6 +337,7 @@ pub(crate) fn points(resource: &Resource, metric: metrics::Metric) -> Vec<Point>
         count: point.count,
         bounds: point.explicit_bounds,
         buckets: point.bucket_counts,
+        exemplars: exemplars(&point.exemplars),
         ..empty.clone()
     };
     numbers

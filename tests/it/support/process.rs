@@ -10,10 +10,13 @@ use tokio::sync::watch;
 
 use super::{DEADLINE, within};
 
-/// A command line of the binary under test, not yet started. It inherits no `OTEL_*` and no `STREAMGAUGE_*` variable.
+/// A command line of the binary under test, not yet started. It inherits no `OTEL_*`, no `STREAMGAUGE_*` and no `*_PROXY`
+/// variable.
 #[derive(Debug)]
 pub(crate) struct Program {
     command: Command,
+    /// Standard error is read up to the line with this.
+    read_up_to: Option<&'static str>,
 }
 
 /// A started binary; killed when dropped.
@@ -46,13 +49,13 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The first line that is a JSON object with this message.
-    pub(crate) fn message(&self, message: &str) -> Option<Value> {
+    /// The lines that are a JSON object with this message.
+    pub(crate) fn messages(&self, message: &str) -> impl Iterator<Item = Value> {
         let parsed = self
             .lines
             .iter()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        parsed.into_iter().find(|line| line["message"] == message)
+        parsed.filter(move |line| line["message"] == message)
     }
 
     /// Everything, as one text.
@@ -71,14 +74,18 @@ impl Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("OTEL_") || name.starts_with("STREAMGAUGE_") {
+            let is_proxy = name.to_ascii_uppercase().ends_with("_PROXY");
+            if is_proxy || name.starts_with("OTEL_") || name.starts_with("STREAMGAUGE_") {
                 command.env_remove(name);
             }
         }
         command
             .env("STREAMGAUGE_LOG_FORMAT", "json")
             .args(arguments);
-        Self { command }
+        Self {
+            command,
+            read_up_to: None,
+        }
     }
 
     /// `serve` on free ports in front of an upstream.
@@ -134,7 +141,13 @@ impl Program {
                 None => command.env_remove(name),
             };
         }
-        Self { command }
+        Self { command, ..self }
+    }
+
+    /// Has standard error read only until it says where it listens.
+    pub(crate) fn unread(mut self) -> Self {
+        self.read_up_to = Some("listening");
+        self
     }
 
     /// Starts it.
@@ -147,8 +160,8 @@ impl Program {
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         Process {
             pid: child.id().unwrap(),
-            stdout: collect(child.stdout.take().unwrap()),
-            stderr: collect(child.stderr.take().unwrap()),
+            stdout: collect(child.stdout.take().unwrap(), None),
+            stderr: collect(child.stderr.take().unwrap(), self.read_up_to),
             child,
         }
     }
@@ -175,12 +188,19 @@ impl Program {
 impl Process {
     /// Waits for a line of JSON on standard error with this message, and returns it.
     pub(crate) async fn message(&self, message: &str) -> Value {
-        let log = self
-            .wait_for(&format!("message {message:?}"), |log| {
-                log.message(message).is_some()
-            })
-            .await;
-        log.message(message).unwrap()
+        self.message_where(message, |_| true).await
+    }
+
+    /// The same of one that fulfils a condition.
+    pub(crate) async fn message_where(
+        &self,
+        message: &str,
+        condition: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let what = format!("message {message:?}");
+        let find = |log: &Log| log.messages(message).find(&condition);
+        let log = self.wait_for(&what, |log| find(log).is_some()).await;
+        find(&log).unwrap()
     }
 
     /// Waits until standard error fulfils a condition; `what` names it. Fails at once when the process ends before.
@@ -209,9 +229,18 @@ impl Process {
 
     /// Most memory it has held so far, in bytes, as Linux counts it.
     pub(crate) fn memory_peak(&self) -> usize {
+        self.memory("VmHWM:")
+    }
+
+    /// Memory that it holds now besides the pages of its own file, in bytes.
+    pub(crate) fn memory_own(&self) -> usize {
+        self.memory("RssAnon:")
+    }
+
+    fn memory(&self, kind: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = peak.unwrap().trim().trim_end_matches(" kB");
+        let line = status.lines().find_map(|line| line.strip_prefix(kind));
+        let kib = line.unwrap().trim().trim_end_matches(" kB");
         kib.parse::<usize>().unwrap() << 10
     }
 
@@ -231,11 +260,16 @@ impl Process {
         assert!(status.success(), "{kill}: {status}");
     }
 
+    /// Waits until it has ended.
+    pub(crate) async fn wait(&mut self) -> ExitStatus {
+        within("the process to end", self.child.wait())
+            .await
+            .unwrap()
+    }
+
     /// Waits until it has ended and everything it wrote was read.
     pub(crate) async fn exit(&mut self) -> ExitStatus {
-        let status = within("the process to end", self.child.wait())
-            .await
-            .unwrap();
+        let status = self.wait().await;
         for mut log in [self.stderr.clone(), self.stdout.clone()] {
             within("the end of the log", log.wait_for(|log| log.is_over))
                 .await
@@ -262,12 +296,19 @@ async fn written(
     }
 }
 
-fn collect(stream: impl AsyncRead + Unpin + Send + 'static) -> watch::Receiver<Log> {
+fn collect(
+    stream: impl AsyncRead + Unpin + Send + 'static,
+    up_to: Option<&'static str>,
+) -> watch::Receiver<Log> {
     let (sender, receiver) = watch::channel(Log::default());
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
+            let last = up_to.is_some_and(|last| line.contains(last));
             sender.send_modify(|log| log.lines.push(line));
+            if last {
+                break;
+            }
         }
         sender.send_modify(|log| log.is_over = true);
         // Kept open, so that a waiter reads "over" and not "closed".

@@ -96,15 +96,19 @@ impl Pair<'_> {
     }
 
     /// The next request that the upstream gets, by the connection that there is or by a new one: a client that is quick
-    /// asks again before the last connection is back in the pool.
+    /// asks again before the last connection is back in the pool, and after an error answer it may be closed.
     pub(crate) async fn request(&mut self) -> Message {
         if let Some(served) = &mut self.served {
             tokio::select! {
                 biased;
-                request = served.read_request() => return request,
-                connection = self.upstream.accept() => self.served = Some(connection),
+                over = served.is_over() => if over {
+                    self.served = None;
+                },
+                connection = self.upstream.accept() => {
+                    self.served = Some(connection);
+                    self.connections += 1;
+                }
             }
-            self.connections += 1;
         }
         self.served().await.read_request().await
     }

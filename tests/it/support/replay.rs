@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use streamgauge::exchange::Exchange;
 use streamgauge::observe::{self, Observe};
-use streamgauge::proxy::config::{Config, Upstream as Target};
-use streamgauge::proxy::{Proxy, listen};
+use streamgauge::pipeline::{EstimateTokens, Pipeline, PipelineConfig};
+use streamgauge::proxy::{Proxy, ProxyConfig};
+use streamgauge::serve::{self, ServeConfig};
 use streamgauge::sink::{ExchangeId, Sink};
+use streamgauge::upstream::UpstreamConfig as Target;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
@@ -21,7 +23,7 @@ use super::{client, within};
 pub(crate) struct Replay {
     upstream: Upstream,
     proxy: SocketAddr,
-    finished: Mutex<mpsc::UnboundedReceiver<Arc<Exchange>>>,
+    finished: Mutex<mpsc::UnboundedReceiver<Exchange>>,
     task: JoinHandle<()>,
 }
 
@@ -35,12 +37,16 @@ pub(crate) struct Answer<'a> {
 }
 
 /// Gives every finished exchange to the test.
-struct Keep(mpsc::UnboundedSender<Arc<Exchange>>);
+struct Keep(mpsc::UnboundedSender<Exchange>);
 
 impl Sink for Keep {
-    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
+    fn name(&self) -> &'static str {
+        "keep"
+    }
+
+    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
         // A test that has ended wants no more.
-        let _ = self.0.send(Arc::clone(exchange));
+        let _ = self.0.send(exchange.clone());
     }
 }
 
@@ -49,24 +55,31 @@ impl Replay {
     pub(crate) async fn start() -> Self {
         let upstream = Upstream::start().await;
         let url = upstream.base_url().parse().unwrap();
-        let config = Config {
+        let config = ProxyConfig {
             upstreams: vec![Target::new("main", url)],
-            ..Config::default()
+            ..ProxyConfig::default()
         };
         let (sender, finished) = mpsc::unbounded_channel();
-        let sinks: [Arc<dyn Sink>; 1] = [Arc::new(Keep(sender))];
-        let observing = observe::Config {
-            estimate_tokens: false,
-            ..observe::Config::default()
+        let delivering = PipelineConfig {
+            estimate_tokens: EstimateTokens::Off,
+            ..PipelineConfig::default()
         };
-        let observe = Observe::new(observing, Arc::new(sinks), Box::new(|_| None), false);
+        let pipeline = Arc::new(Pipeline::new(&delivering, vec![Arc::new(Keep(sender))]));
+        let observing = observe::ObserveConfig::default();
+        let observe = Observe::new(observing, pipeline, None, false);
         let proxy = Arc::new(Proxy::new(config, Arc::new(observe)).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
-            listen::serve(listener, proxy, None, std::future::pending())
-                .await
-                .unwrap();
+            serve::serve(
+                listener,
+                proxy,
+                ServeConfig::default(),
+                Arc::default(),
+                std::future::pending(),
+            )
+            .await
+            .unwrap();
         });
         Self {
             upstream,
@@ -78,11 +91,7 @@ impl Replay {
 
     /// Sends a request and answers it. Each piece is awaited at the client before the next one is sent, so the pieces
     /// are those that the proxy reads. Returns the body as it reached the client, and what was observed.
-    pub(crate) async fn call(
-        &self,
-        request: &[u8],
-        answer: &Answer<'_>,
-    ) -> (Vec<u8>, Arc<Exchange>) {
+    pub(crate) async fn call(&self, request: &[u8], answer: &Answer<'_>) -> (Vec<u8>, Exchange) {
         let mut caller = client::connect(self.proxy).await;
         caller.write(request).await;
         let mut served = self.upstream.accept().await;

@@ -42,16 +42,37 @@ impl Scene {
         Self::build(Upstream::start().await, url, config, |program| program).await
     }
 
+    /// A server with a configuration file that names the upstream.
+    pub(crate) async fn before(
+        upstream: Upstream,
+        config: &str,
+        more: impl FnOnce(Program) -> Program,
+    ) -> Self {
+        Self::of(upstream, None, config, more).await
+    }
+
     async fn build(
         upstream: Upstream,
         url: &str,
         config: &str,
         more: impl FnOnce(Program) -> Program,
     ) -> Self {
+        Self::of(upstream, Some(url), config, more).await
+    }
+
+    async fn of(
+        upstream: Upstream,
+        url: Option<&str>,
+        config: &str,
+        more: impl FnOnce(Program) -> Program,
+    ) -> Self {
         let collector = Collector::start().await;
         let config = file::File::new("config.toml", config);
-        let program = Program::serve(url)
-            .args(["-c", config.name()])
+        let program = match url {
+            Some(url) => Program::serve(url).args(["-c", config.name()]),
+            None => Program::configured(config.name()),
+        };
+        let program = program
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
             .env("OTEL_BSP_SCHEDULE_DELAY", "5");
         Self {

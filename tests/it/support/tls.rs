@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -11,7 +15,50 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client};
 
 use super::within;
 
-/// A self-signed certificate for 127.0.0.1 and its key.
+/// A name that no resolver knows, of which the certificates are too.
+pub(crate) const NAME: &str = "streamgauge.test";
+
+/// An authority, which issues certificates.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+    /// Its own certificate in PEM.
+    pub(crate) pem: String,
+}
+
+impl Authority {
+    /// A new one of this name.
+    pub(crate) fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let made = params.self_signed(&key).unwrap();
+        Self {
+            pem: made.pem(),
+            certificate: made.into(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// Issues a certificate for 127.0.0.1 and [`NAME`], with these changes.
+    pub(crate) fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> Certificate {
+        let key = KeyPair::generate().unwrap();
+        let names = ["127.0.0.1", NAME].map(String::from);
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let made = params.signed_by(&key, &self.issuer).unwrap();
+        Certificate {
+            certificate_pem: made.pem(),
+            key_pem: key.serialize_pem(),
+            certificate: made.into(),
+            key: key.into(),
+        }
+    }
+}
+
+/// A certificate for 127.0.0.1 and [`NAME`], and its key.
 pub(crate) struct Certificate {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
@@ -22,9 +69,10 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Makes a new one.
+    /// Makes a new one, self-signed.
     pub(crate) fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed([String::from("127.0.0.1")]).unwrap();
+        let made =
+            rcgen::generate_simple_self_signed(["127.0.0.1", NAME].map(String::from)).unwrap();
         Self {
             certificate_pem: made.cert.pem(),
             key_pem: made.signing_key.serialize_pem(),
@@ -69,10 +117,30 @@ impl Terminator {
         protocols: &[&str],
         plain: SocketAddr,
     ) -> Self {
-        let mut config = ServerConfig::builder_with_provider(provider())
+        Self::asking(None, certificate, protocols, plain).await
+    }
+
+    /// The same, asking who the client is, where somebody is named whom its certificate is to be issued by.
+    pub(crate) async fn asking(
+        clients: Option<&Authority>,
+        certificate: &Certificate,
+        protocols: &[&str],
+        plain: SocketAddr,
+    ) -> Self {
+        let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
+            .unwrap();
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(authority.certificate.clone()).unwrap();
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+                config.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let mut config = config
             .with_single_cert(
                 vec![certificate.certificate.clone()],
                 certificate.key.clone_key(),

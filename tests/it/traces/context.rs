@@ -1,8 +1,11 @@
 //! W3C Trace Context through the proxy, and head sampling by the standard variables.
 
 use crate::support::client::{connect, post};
-use crate::support::gauge::{DONE, FINISH, Gauge, USAGE, chat, delta, json, stream, with_headers};
+use crate::support::gauge::{
+    CLIENT, DONE, FINISH, Gauge, SERVER, USAGE, chat, delta, json, stream, with_headers,
+};
 use crate::support::http1::Message;
+use crate::support::otlp::Attributes as _;
 use crate::support::process::Program;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -65,6 +68,35 @@ async fn the_clients_span_is_the_parent_and_the_inference_span_is_the_upstreams(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_inference_span_alone_is_the_clients_child_or_the_root_and_the_upstreams_parent() {
+    let alone = |program: Program| program.env("STREAMGAUGE_TELEMETRY_SPANS", "client");
+    // A trace that begins here has a random id, and says so.
+    for (lines, parent, flags) in [(traced("01"), PARENT, "01"), (String::new(), "", "03")] {
+        let gauge = Gauge::with(alone).await;
+        let seen = seen(&gauge, &lines).await;
+        let span = gauge.collector.span("chat m").await;
+        let above: String = span
+            .proto
+            .parent_span_id
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(above, parent);
+        assert_eq!(span.int("http.response.status_code"), Some(200));
+        assert_eq!(span.text("http.route"), Some("/v1/chat/completions"));
+        assert_eq!(span.text("streamgauge.end"), Some("done"));
+        let ours = format!("00-{}-{}-{flags}", span.trace_id(), span.span_id());
+        assert_eq!(seen.header("traceparent"), Some(ours.as_str()));
+
+        let plain = with_headers(&post("/v1/batches", "{}"), &lines);
+        gauge.call(plain, json(200, "{}")).await;
+        let spans = gauge.received(2).await.spans;
+        let kinds: Vec<i32> = spans.iter().map(|span| span.proto.kind).collect();
+        assert_eq!(kinds, [CLIENT, SERVER]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_server_spans_context_goes_upstream_where_there_is_no_inference() {
     let gauge = Gauge::start().await;
     let request = with_headers(&post("/v1/batches", "{}"), &traced("01"));
@@ -91,7 +123,8 @@ async fn without_a_parent_that_can_be_read_a_new_trace_begins_and_no_state_goes_
         assert!(server.proto.parent_span_id.is_empty(), "{parent}");
         assert_eq!(server.proto.trace_state, "", "{parent}");
         assert_ne!(inference.trace_id(), TRACE, "{parent}");
-        let ours = format!("00-{}-{}-01", inference.trace_id(), inference.span_id());
+        // The id is ours, and random.
+        let ours = format!("00-{}-{}-03", inference.trace_id(), inference.span_id());
         let mut found = trace_lines(&seen);
         found.sort_unstable();
         assert_eq!(
@@ -180,20 +213,25 @@ async fn sampled(sampler: &str, argument: &str) -> Vec<(bool, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn samplers_decide_about_export_and_flag_and_never_about_metrics() {
-    let (yes, no) = (|| (true, "01".to_owned()), || (false, "00".to_owned()));
-    for (sampler, argument, expected) in [
-        ("always_on", "", [yes(), yes(), yes()]),
-        ("always_off", "", [no(), no(), no()]),
-        ("traceidratio", "0", [no(), no(), no()]),
-        ("traceidratio", "1", [yes(), yes(), yes()]),
-        ("parentbased_always_on", "", [yes(), no(), yes()]),
-        ("parentbased_always_off", "", [yes(), no(), no()]),
-        ("parentbased_traceidratio", "0", [yes(), no(), no()]),
-        ("parentbased_traceidratio", "1", [yes(), no(), yes()]),
+    for (sampler, argument, [on, off, root]) in [
+        ("always_on", "", [true, true, true]),
+        ("always_off", "", [false, false, false]),
+        ("traceidratio", "0", [false, false, false]),
+        ("traceidratio", "1", [true, true, true]),
+        ("parentbased_always_on", "", [true, false, true]),
+        ("parentbased_always_off", "", [true, false, false]),
+        ("parentbased_traceidratio", "0", [true, false, false]),
+        ("parentbased_traceidratio", "1", [true, false, true]),
     ] {
+        // Of a trace that begins here the id is known to be random.
+        let flags = |sampled, random| format!("0{}", u8::from(sampled) | u8::from(random) << 1);
         assert_eq!(
             sampled(sampler, argument).await,
-            expected,
+            [
+                (on, flags(on, false)),
+                (off, flags(off, false)),
+                (root, flags(root, true))
+            ],
             "{sampler} {argument}"
         );
     }
@@ -211,6 +249,6 @@ async fn a_context_of_a_later_version_is_understood() {
     caller.read_response().await;
     let (inference, _) = gauge.spans().await;
     assert_eq!(inference.trace_id(), TRACE);
-    let ours = format!("00-{TRACE}-{}-01", inference.span_id());
+    let ours = format!("00-{TRACE}-{}-03", inference.span_id());
     assert_eq!(seen.header("traceparent"), Some(ours.as_str()));
 }

@@ -46,14 +46,14 @@ async fn a_4xx_is_an_error_of_the_call_and_not_of_the_server() {
     let error = r#"{"error":{"message":"slow down","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#;
     gauge.call(chat(), json(429, error)).await;
     let spans = gauge.spans().await;
-    ended(&spans, "done");
+    ended(&spans, "http_error");
     assert_eq!(
         outcome(&spans.0),
         (Error, "slow down", Some("rate_limit_exceeded"), None)
     );
     assert_eq!(outcome(&spans.1), (Unset, "", None, Some(429)));
     assert_eq!(finish_reasons(&spans.0), None);
-    assert_eq!(spans.0.text("streamgauge.usage.source"), Some("missing"));
+    assert_eq!(spans.0.text("streamgauge.usage.source"), None);
     assert_eq!(spans.0.attribute("gen_ai.usage.input_tokens"), None);
 }
 
@@ -115,7 +115,10 @@ async fn a_stream_that_breaks_is_an_error_of_both_and_keeps_what_came() {
             (code, kind, found),
             (Error, Some("stream_truncated"), status)
         );
-        assert!(description.contains("broke off"), "{description}");
+        assert!(
+            description.contains("broke during the response"),
+            "{description}"
+        );
     }
     assert_eq!(finish_reasons(&spans.0), Some(vec!["error"]));
     assert_eq!(spans.0.int("llm.response.full_length"), Some(5));
@@ -132,7 +135,9 @@ async fn a_stream_that_just_stops_is_cut() {
     gauge.call(chat(), stream([delta(HELLO).as_str()])).await;
     let spans = gauge.spans().await;
     ended(&spans, "cut");
-    assert_eq!(outcome(&spans.0).2, Some("stream_truncated"));
+    let (code, _, kind, _) = outcome(&spans.0);
+    assert_eq!((code, kind), (Error, Some("stream_truncated")));
+    assert_eq!(outcome(&spans.1), (Unset, "", None, Some(200)));
     assert_eq!(spans.1.text("streamgauge.integrity"), Some("equal"));
 }
 
@@ -179,7 +184,10 @@ async fn an_upstream_that_says_nothing_times_out() {
     ended(&spans, "timeout");
     let (code, description, kind, status) = outcome(&spans.1);
     assert_eq!((code, kind, status), (Error, Some("timeout"), Some(504)));
-    assert_eq!(description, "upstream default sent no response in time");
+    assert_eq!(
+        description,
+        "upstream default sent no response head within 50ms; if it needs longer, raise upstream.timeouts.first_byte"
+    );
     assert_eq!(outcome(&spans.0).2, Some("timeout"));
     assert_eq!(finish_reasons(&spans.0), None);
 }
@@ -296,6 +304,7 @@ async fn a_client_that_leaves_its_own_upload_is_no_error_either() {
     let span = gauge.server_span().await;
     assert_eq!(span.text("streamgauge.end"), Some("client_left"));
     assert_eq!(outcome(&span), (Unset, "", None, None));
+    assert_eq!(span.int("http.request.body.size"), Some(4), "what came");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,6 +317,24 @@ async fn a_client_that_leaves_before_its_request_is_read_is_no_error_either() {
     let span = gauge.server_span().await;
     assert_eq!(span.text("streamgauge.end"), Some("client_left"));
     assert_eq!(outcome(&span), (Unset, "", None, None));
+    assert_eq!(span.int("http.request.body.size"), Some(10), "what came");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_which_nothing_came_has_no_size_and_an_empty_one_has() {
+    let gauge = Gauge::start().await;
+    let head = "POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n";
+    let mut caller = connect(gauge.server.proxy).await;
+    caller.write(head).await;
+    caller.close().await;
+    let span = gauge.server_span().await;
+    assert_eq!(span.int("http.request.body.size"), None);
+
+    let gauge = Gauge::start().await;
+    let get = "GET /v1/models HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    gauge.call(get, json(200, "{}")).await;
+    let span = gauge.server_span().await;
+    assert_eq!(span.int("http.request.body.size"), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -347,5 +374,6 @@ async fn what_we_turn_away_is_rejected_by_us() {
     assert_eq!(got.status(), 405);
     let span = gauge.server_span().await;
     assert_eq!(span.text("streamgauge.end"), Some("rejected"));
-    assert_eq!(outcome(&span), (Unset, "", None, Some(405)));
+    let kind = Some("method_not_allowed");
+    assert_eq!(outcome(&span), (Unset, "", kind, Some(405)));
 }

@@ -1,5 +1,6 @@
 //! Where spans and metrics go, by the standard variables: protocols, compression, headers, endpoints, resource.
 
+use crate::support::admin::until;
 use crate::support::client::send;
 use crate::support::collector::{Collector, Mode};
 use crate::support::file::File;
@@ -210,4 +211,71 @@ async fn a_collector_that_hangs_delays_no_call() {
     );
     assert_eq!(send(gauge.server.admin, health).await.status(), 200);
     gauge.collector.set_mode(Mode::Accept);
+}
+
+/// Waits until a count of the process's own health is more than zero.
+async fn counted(gauge: &Gauge, name: &str, labels: &[(&str, &str)]) {
+    let what = format!("{name} {labels:?}");
+    until(&what, async || {
+        let count = gauge.server.metric(name, labels).await?;
+        (count > 0.0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_counted_as_a_failure_and_gets_no_credential() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let gauge = Gauge::with(|program| {
+            program
+                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+                .env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x")
+        })
+        .await;
+        gauge.collector.set_mode(Mode::Redirect);
+        call(&gauge).await;
+        let failures = "streamgauge_export_failures_total";
+        for signal in ["traces", "metrics"] {
+            counted(&gauge, failures, &[("signal", signal)]).await;
+        }
+        let dropped = "streamgauge_telemetry_dropped_total";
+        counted(&gauge, dropped, &[("kind", "span")]).await;
+        counted(&gauge, dropped, &[("kind", "point")]).await;
+        let received = gauge.collector.received();
+        assert!(received.spans.is_empty() && received.points.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_receiver_rejects_is_counted_as_dropped() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let gauge =
+            Gauge::with(|program| program.env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)).await;
+        gauge.collector.set_mode(Mode::Reject(1));
+        call(&gauge).await;
+        let dropped = "streamgauge_telemetry_dropped_total";
+        counted(&gauge, dropped, &[("kind", "span")]).await;
+        counted(&gauge, dropped, &[("kind", "point")]).await;
+        let told = "the OTLP receiver rejected part of an export";
+        let line = gauge.server.process.message(told).await;
+        assert_eq!(line["reason"], "rejected by the test");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_of_a_request_under_way_are_told_of_at_the_end() {
+    let mut gauge = Gauge::start().await;
+    gauge.collector.set_mode(Mode::Hang);
+    call(&gauge).await;
+    gauge.collector.requests(1).await;
+    gauge.settled(1).await;
+    gauge.server.process.terminate().await;
+    gauge.server.process.exit().await;
+    let log = gauge.server.process.stderr().text();
+    let told = "the last spans were not exported before the shutdown deadline";
+    let line = log.lines().find(|line| line.contains(told));
+    assert!(
+        line.is_some_and(|line| line.contains("\"unexported\":2")),
+        "{log}"
+    );
 }

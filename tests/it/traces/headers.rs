@@ -22,7 +22,7 @@ async fn level(gauge: &Gauge, kind: &str) -> Option<String> {
     let line = text.lines().find(|line| {
         line.starts_with("streamgauge_upstream_ratelimit_remaining{")
             && line.contains(&format!("kind=\"{kind}\""))
-            && line.contains("streamgauge_upstream_name=\"default\"")
+            && line.contains("upstream=\"default\"")
     })?;
     Some(line.rsplit(' ').next()?.to_owned())
 }

@@ -81,8 +81,7 @@ async fn lines_are_read_as_a_stream_that_was_not_asked_for_in_so_many_words() {
     );
     assert_eq!(server.shown("http.route"), "/api/chat");
     let metrics = gauge.scrape("text/plain").await;
-    let prefill =
-        "streamgauge_upstream_prefill_time_seconds_sum{streamgauge_upstream_name=\"default\"";
+    let prefill = "streamgauge_upstream_prefill_time_seconds_sum{upstream=\"default\"";
     let sum = metrics
         .text()
         .lines()

@@ -119,6 +119,49 @@ async fn the_firsts_are_kept_apart_and_come_in_the_order_of_the_wire() {
     assert!(number(&inference, "gen_ai.response.time_to_first_chunk") <= first("event"));
 }
 
+/// What the admin port shows of exchanges.
+async fn exchanges(gauge: &Gauge) -> serde_json::Value {
+    let page = get(gauge.server.admin, "/api/exchanges").await;
+    serde_json::from_slice(&page.body).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_in_flight_shows_how_far_it_has_come() {
+    let gauge = Gauge::start().await;
+    let in_flight = async || {
+        let page = exchanges(&gauge).await;
+        assert_eq!(page["in_flight_count"], 1, "{page}");
+        page["in_flight"][0].clone()
+    };
+    let mut caller = connect(gauge.server.proxy).await;
+    caller.write(chat()).await;
+    let mut served = gauge.upstream.accept().await;
+    served.read_request().await;
+    let waiting = in_flight().await;
+    assert_eq!(waiting["model"], "m");
+    assert_eq!(waiting["upstream"], "default");
+    assert_eq!(waiting["answered"], false);
+    assert!(waiting["time_to_first_token_ms"].is_null(), "{waiting}");
+    served.write(STREAM_HEAD).await;
+    caller.read_head().await;
+    pass_event(&mut served, &mut caller, &delta(HELLO)).await;
+    let generating = in_flight().await;
+    assert_eq!(generating["answered"], true);
+    assert_eq!(generating["chunks"], 1);
+    assert!(
+        generating["time_to_first_token_ms"].is_number(),
+        "{generating}"
+    );
+    assert!(
+        generating["since_last_output_ms"].is_number(),
+        "{generating}"
+    );
+    finish(&mut served, &mut caller).await;
+    gauge.settled(1).await;
+    let page = exchanges(&gauge).await;
+    assert_eq!(page["in_flight_count"], 0, "{page}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn times_count_from_the_last_byte_of_the_request() {
     const PAUSE: Duration = Duration::from_millis(30);

@@ -1,0 +1,52 @@
+//! `check`: whether a configuration is right, what it comes to, and whither telemetry goes.
+
+use std::io::{self, Write as _};
+
+use super::probe::probe;
+use crate::app::gauge;
+use crate::cli::CheckArgs;
+use crate::config::{self, Environment, Flags, Loaded};
+use crate::otel::{NotPushed, Otlp};
+use crate::otlp::{Signal, hint_of_endpoint};
+
+pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
+    let environment = Environment::of_process();
+    let flags = Flags::from(&args.sources);
+    let Loaded { config, warnings } = config::load(&flags, &environment)?;
+    let mut told = io::stderr();
+    let settings = gauge::settings(&environment)?;
+    let warnings = warnings.iter().map(ToString::to_string);
+    for warning in warnings.chain(settings.warnings.iter().map(ToString::to_string)) {
+        writeln!(told, "warning: {warning}")?;
+    }
+    io::stdout().write_all(config.to_toml().as_bytes())?;
+    let (traces, metrics) = (&settings.traces, &settings.metrics);
+    writeln!(told, "traces: {}", whither(traces))?;
+    writeln!(
+        told,
+        "metrics: {}; /metrics at {}",
+        whither(metrics),
+        config.admin
+    )?;
+    if args.probe {
+        // What is wrong with an endpoint is then told with what answers there.
+        probe(config.proxy.upstreams, &settings)?;
+    } else {
+        for (signal, pushed) in [(Signal::Traces, traces), (Signal::Metrics, metrics)] {
+            let hint = pushed.as_ref().ok();
+            if let Some(hint) = hint.and_then(|otlp| hint_of_endpoint(otlp, signal)) {
+                writeln!(told, "warning: {}: {hint}", signal.name())?;
+            }
+        }
+    }
+    writeln!(told, "ok")?;
+    Ok(())
+}
+
+/// Where a signal goes and how, or why nowhere.
+fn whither(pushed: &Result<Otlp, NotPushed>) -> String {
+    match pushed {
+        Ok(otlp) => format!("{} ({})", otlp.shown_endpoint(), otlp.protocol),
+        Err(why) => format!("not pushed: {why}"),
+    }
+}

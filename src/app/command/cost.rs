@@ -1,0 +1,258 @@
+//! `cost`: what a call costs, worked out line by line.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context as _, bail};
+use rust_decimal::Decimal;
+use serde_json::{Map, Value, json};
+
+use crate::cli::CostArgs;
+use crate::dialect::read_usage;
+use crate::pipeline::counts_of;
+use crate::prices::{Catalogue, Counts, Entry, OwnPrices, Wanted, Working};
+
+pub(super) fn cost(args: &CostArgs) -> anyhow::Result<()> {
+    let catalogue = Catalogue::bundled();
+    let own = match &args.prices {
+        Some(file) => read_own(catalogue, file)?,
+        None => OwnPrices::default(),
+    };
+    let pricing = Pricing {
+        catalogue,
+        own: &own,
+        args,
+    };
+    let mut out = io::stdout().lock();
+    match (&args.usage, &args.each) {
+        (Some(usage), None) => {
+            let usage = if usage == "-" {
+                io::read_to_string(io::stdin().lock()).context("--usage -")?
+            } else {
+                usage.clone()
+            };
+            let usage = serde_json::from_str(&usage).context("--usage: expected a JSON object")?;
+            let call = Call {
+                usage,
+                ..Call::of(args)
+            };
+            let priced = pricing.price(&call)?;
+            if args.json {
+                writeln!(out, "{}", priced.to_json(catalogue))?;
+            } else {
+                out.write_all(priced.to_text(catalogue).as_bytes())?;
+            }
+        }
+        (None, Some(file)) => {
+            let lines: Box<dyn io::Read> = if file == Path::new("-") {
+                Box::new(io::stdin().lock())
+            } else {
+                Box::new(fs::File::open(file).with_context(|| file.display().to_string())?)
+            };
+            for (at, line) in BufReader::new(lines).lines().enumerate() {
+                let place = || format!("{}:{}", file.display(), at + 1);
+                let line = line.with_context(place)?;
+                let priced = Call::of_line(&line, args).and_then(|call| pricing.price(&call));
+                let priced = match priced {
+                    Ok(priced) => priced.to_json(catalogue),
+                    Err(error) => json!({ "error": format!("{error:#}") }),
+                };
+                writeln!(out, "{priced}")?;
+            }
+        }
+        _ => bail!("expected --usage JSON, or --each FILE"),
+    }
+    Ok(())
+}
+
+/// # Errors
+///
+/// The file cannot be read, or has something wrong in it.
+fn read_own(catalogue: &Catalogue, file: &Path) -> anyhow::Result<OwnPrices> {
+    let name = || file.display().to_string();
+    let text = fs::read_to_string(file).with_context(name)?;
+    catalogue.read_own(&text).with_context(name)
+}
+
+struct Pricing<'a> {
+    catalogue: &'static Catalogue,
+    own: &'a OwnPrices,
+    args: &'a CostArgs,
+}
+
+/// A call to be priced.
+struct Call {
+    provider: Option<String>,
+    model: String,
+    usage: Value,
+    at: SystemTime,
+    context: Vec<(String, String)>,
+}
+
+impl Call {
+    /// One of which the flags say all but the usage.
+    fn of(args: &CostArgs) -> Self {
+        Self {
+            provider: args.provider.clone(),
+            model: args.model.clone().unwrap_or_default(),
+            usage: Value::Null,
+            at: args.at.unwrap_or_else(SystemTime::now),
+            context: args.context.clone(),
+        }
+    }
+
+    /// One of which a line may say more than the flags.
+    fn of_line(line: &str, args: &CostArgs) -> anyhow::Result<Self> {
+        let line: Map<String, Value> =
+            serde_json::from_str(line).context("expected a JSON object")?;
+        let mut call = Self::of(args);
+        for (name, value) in line {
+            match (&*name, value) {
+                ("provider", Value::String(provider)) => call.provider = Some(provider),
+                ("model", Value::String(model)) => call.model = model,
+                ("usage", usage) => call.usage = usage,
+                ("at", Value::String(at)) => {
+                    call.at =
+                        crate::cli::instant(&at).map_err(|wrong| anyhow::anyhow!("at: {wrong}"))?;
+                }
+                ("context", Value::Object(context)) => {
+                    let texts = context
+                        .into_iter()
+                        .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())));
+                    call.context.extend(texts);
+                }
+                (name, value) => bail!(
+                    "unexpected member {name}: {value}; expected usage, model, provider, at, context"
+                ),
+            }
+        }
+        Ok(call)
+    }
+}
+
+/// A call with its price.
+struct Priced {
+    entry: Entry,
+    at: SystemTime,
+    working: Working,
+}
+
+impl Pricing<'_> {
+    fn price(&self, call: &Call) -> anyhow::Result<Priced> {
+        if call.model.is_empty() {
+            bail!("expected a model: --model MODEL");
+        }
+        let wanted = Wanted {
+            upstream: None,
+            provider: call.provider.as_deref(),
+            url: self.args.url.as_deref(),
+            model: &call.model,
+        };
+        let entry = self.catalogue.find(self.own, &wanted)?;
+        let counts = self.counts(&call.usage)?;
+        let context: Vec<(&str, &str)> = call
+            .context
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let working = entry.work(&counts, call.at, &context)?;
+        Ok(Priced {
+            entry,
+            at: call.at,
+            working,
+        })
+    }
+
+    /// What was used: by the names of the catalogue's units, where all are such, else as a response reports it.
+    fn counts(&self, usage: &Value) -> anyhow::Result<Counts> {
+        let Value::Object(members) = usage else {
+            bail!(
+                "usage: expected a JSON object, such as {{\"input_tokens\": 1000, \"output_tokens\": 100}}"
+            );
+        };
+        let mut counts = Counts::default();
+        let mut unknown = None;
+        for (name, value) in members {
+            let amount = Some(value).filter(|value| value.is_number());
+            let amount = amount.and_then(|value| Decimal::from_str_exact(&value.to_string()).ok());
+            let known = amount.map(|amount| self.catalogue.count(&mut counts, name, amount));
+            match known {
+                Some(Ok(())) => {}
+                Some(Err(error)) => unknown = unknown.or(Some(error.to_string())),
+                None => unknown = unknown.or(Some(format!("{name}: expected a number"))),
+            }
+        }
+        let Some(unknown) = unknown else {
+            return Ok(counts);
+        };
+        let read = read_usage(&usage.to_string());
+        let counts = counts_of(&read, self.catalogue);
+        if counts.is_empty() {
+            bail!("usage: {unknown}");
+        }
+        Ok(counts)
+    }
+}
+
+impl Priced {
+    fn to_json(&self, catalogue: &Catalogue) -> Value {
+        let source = catalogue.source();
+        let usd = |amount: Decimal| amount.normalize().to_string();
+        let lines = self.working.lines.iter().map(|line| {
+            json!({
+                "unit": line.unit,
+                "count": usd(line.count),
+                "price": usd(line.price),
+                "per": line.per,
+                "above": line.above,
+                "usd": usd(line.amount),
+            })
+        });
+        json!({
+            "usd": usd(self.working.amounts.total),
+            "input_usd": usd(self.working.amounts.input),
+            "output_usd": usd(self.working.amounts.output),
+            "provider": self.entry.provider(),
+            "model": self.entry.model(),
+            "since": self.entry.since(self.at),
+            "catalogue": { "name": source.name, "version": source.version, "date": source.date },
+            "lines": lines.collect::<Vec<_>>(),
+        })
+    }
+
+    fn to_text(&self, catalogue: &Catalogue) -> String {
+        let source = catalogue.source();
+        let since = self.entry.since(self.at);
+        let since = since.map_or_else(String::new, |day| format!(", prices since {day}"));
+        let mut text = format!(
+            "{} of {}{since}, by {} {} of {}\n",
+            self.entry.model(),
+            self.entry.provider(),
+            source.name,
+            source.version,
+            source.date
+        );
+        let used = self
+            .working
+            .lines
+            .iter()
+            .filter(|line| !line.count.is_zero());
+        for line in used {
+            let above = line.above.map_or_else(String::new, |above| {
+                format!(" (the price above {above} input tokens)")
+            });
+            text += &format!(
+                "{:<24} {:>12} x {} / {} = {} USD{above}\n",
+                line.unit,
+                line.count.normalize(),
+                line.price.normalize(),
+                line.per,
+                line.amount.normalize()
+            );
+        }
+        text += &format!("total {} USD\n", self.working.amounts.total.normalize());
+        text
+    }
+}

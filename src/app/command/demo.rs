@@ -1,0 +1,55 @@
+//! `demo`: the proxy, a simulated upstream and sample traffic in one process.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
+
+use super::block_on;
+use super::signals::Signals;
+use crate::app;
+use crate::cli::DemoArgs;
+use crate::config::{self, Environment, Flags};
+use crate::demo::{self, Site};
+use crate::log::{self, LogConfig};
+use crate::proxy::ProxyConfig;
+use crate::simulate::{Simulator, SimulatorConfig};
+use crate::upstream::UpstreamConfig;
+
+pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<()> {
+    let environment = Environment::of_process();
+    let mut config = config::load(&Flags::from(args), &environment)?.config;
+    log::start(LogConfig {
+        // Some of the sample traffic fails, which is no news.
+        level: config.log.level.min(LevelFilter::ERROR),
+        ..config.log
+    })?;
+    block_on(Runtime::new()?, async {
+        let mut out = io::stdout();
+        let mut signals = Signals::listen()?;
+        let upstream = Simulator::new(SimulatorConfig::default()).start().await?;
+        config.listen = demo::free_address(config.listen, &mut out)?;
+        config.admin = demo::free_address(config.admin, &mut out)?;
+        config.proxy = ProxyConfig {
+            upstreams: vec![UpstreamConfig::new(
+                "simulated",
+                upstream.base_url().parse()?,
+            )],
+            ..config.proxy
+        };
+        let running = app::start(config, &environment).await?;
+        let site = Site {
+            proxy: app::to_open(running.proxy),
+            admin: app::to_open(running.admin),
+            live: Arc::clone(&running.gauge.live),
+            counters: Arc::clone(&running.gauge.counters),
+        };
+        match demo::run(&site, args.duration, signals.next(), &mut out).await {
+            // Whoever read the output has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            outcome => outcome?,
+        }
+        running.shutdown(signals.next()).await
+    })
+}

@@ -1,0 +1,160 @@
+//! `check --probe`: calls each upstream and each OTLP receiver once, and says what answered.
+
+use std::io::{self, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::{Method, Version};
+use http_body::{Body, Frame, SizeHint};
+use tokio::runtime::Runtime;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+
+use super::block_on;
+use crate::message::{Fields, Request, Target};
+use crate::otel::{self, Otlp, Settings};
+use crate::otlp::envelope::Envelope;
+use crate::otlp::{Sender, Signal};
+use crate::proxy::headers;
+use crate::upstream::{BoxError, Sendable, Upload, Upstream, UpstreamConfig, UpstreamError};
+
+/// The list of models, as a client asks for it: most upstreams have one, and giving it costs nothing.
+const MODELS: &str = "/v1/models";
+
+/// What answered, or what did not and why; either as a line.
+type Answered = Result<String, String>;
+
+/// Calls them all at once, prints a line for each, in order, and fails where one does not answer, or rejects a key of ours.
+pub(super) fn probe(upstreams: Vec<UpstreamConfig>, settings: &Settings) -> anyhow::Result<()> {
+    // An error means that one is installed already, which will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let resource = otel::resource(&settings.resource);
+    let empty = Envelope::new(&resource).around(&[]);
+    let signals = [
+        (Signal::Traces, &settings.traces),
+        (Signal::Metrics, &settings.metrics),
+    ];
+    block_on(Runtime::new()?, async {
+        let upstreams = upstreams.into_iter();
+        let mut calls: Vec<JoinHandle<Answered>> = upstreams
+            .map(|config| tokio::spawn(call_upstream(config)))
+            .collect();
+        for (signal, pushed) in signals {
+            if let Ok(otlp) = pushed {
+                let (otlp, empty) = (otlp.clone(), empty.clone());
+                calls.push(spawn_blocking(move || export(&otlp, signal, empty)));
+            }
+        }
+        let (all, mut failed) = (calls.len(), 0);
+        for call in calls {
+            match call.await? {
+                Ok(line) => writeln!(io::stderr(), "{line}")?,
+                Err(line) => {
+                    failed += 1;
+                    writeln!(io::stderr(), "error: {line}")?;
+                }
+            }
+        }
+        anyhow::ensure!(
+            failed == 0,
+            "{failed} of {all} did not answer as they should"
+        );
+        Ok(())
+    })
+}
+
+/// Asks for the models, with what is configured for the upstream, within its limit for connecting.
+async fn call_upstream(config: UpstreamConfig) -> Answered {
+    let (name, limit) = (config.name.clone(), config.connect_timeout);
+    let has_key = config.credentials().next().is_some();
+    let failed = |why: &dyn std::fmt::Display| format!("upstream {name}: {why}");
+    let upstream = Upstream::new(config).map_err(|error| failed(&error))?;
+    let target = upstream.target(&Target::of_path(MODELS.into()));
+    let url = format!("{}{}", upstream.name.origin, target.path());
+    let mut fields = headers::to_upstream(&Fields::default(), Version::HTTP_11, upstream.host());
+    fields.set(
+        USER_AGENT,
+        concat!("streamgauge/", env!("CARGO_PKG_VERSION")),
+    );
+    headers::set_own(&mut fields, &upstream.config);
+    let request = Box::new(Request {
+        method: Method::GET,
+        target,
+        version: Version::HTTP_11,
+        fields,
+        body: NoBody,
+    });
+    let answer = timeout(
+        limit,
+        upstream.call(request, None::<Upload<UpstreamError>>, true),
+    )
+    .await;
+    let answer = answer.map_err(|_| {
+        failed(&format_args!(
+            "GET {url} was not answered within {limit:?} (upstream.timeouts.connect)"
+        ))
+    })?;
+    let status = answer
+        .map_err(|unanswered| unanswered.error.to_string())?
+        .status
+        .as_u16();
+    let line = format!("upstream {name}: GET {url} was answered with status {status}");
+    match status {
+        401 | 403 if has_key => Err(format!(
+            "{line}: it rejects the credentials that are configured for it (upstream.key, upstream.headers)"
+        )),
+        404 => Ok(format!(
+            "{line}: check the path of its URL (upstream.url), unless it has no list of models"
+        )),
+        401 | 403 => Ok(format!(
+            "{line}: none of the proxy's own keys was sent, as clients send theirs"
+        )),
+        _ => Ok(line),
+    }
+}
+
+/// The body of a request that has none.
+struct NoBody;
+
+impl Body for NoBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(0)
+    }
+}
+
+impl Sendable for NoBody {
+    fn keep(&mut self) {}
+
+    fn waited(&mut self, _: Duration) {}
+}
+
+/// Sends an export with nothing in it.
+fn export(otlp: &Otlp, signal: Signal, empty: Vec<u8>) -> Answered {
+    let name = signal.name();
+    let failed = |error: &dyn std::fmt::Display| format!("{name}: {error}");
+    let sender = Sender::new(otlp, signal).map_err(|error| failed(&error))?;
+    match sender.try_once(empty) {
+        Ok(_) => Ok(format!(
+            "{name}: {} took an empty export",
+            otlp.shown_endpoint()
+        )),
+        Err(error) => Err(failed(&error)),
+    }
+}

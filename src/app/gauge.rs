@@ -1,0 +1,155 @@
+//! The proxy with everything that measures it, and no listener: what an application mounts, and what `serve` listens for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::process;
+use super::telemetry::{self, Telemetry};
+use crate::config::{Config, Environment};
+use crate::log::LogConfig;
+use crate::observe::{Observe, Undrained};
+use crate::otel::{self, Settings};
+use crate::pipeline::Pipeline;
+use crate::proxy::Proxy;
+use crate::serve::ProxyService;
+use crate::sink::Sink;
+use crate::sink::access::AccessLog;
+use crate::sink::failures::FailuresLog;
+use crate::sink::live::{Live, Snapshot};
+use crate::sink::metrics::Metrics;
+use crate::sink::rejections::RejectionsLog;
+use crate::sink::unknowns::UnknownsLog;
+use crate::tap::Counters;
+
+/// Finished exchanges that the live page shows.
+const RECENT: usize = 200;
+
+/// A proxy that measures what passes through it.
+pub struct Gauge {
+    /// What is in flight and what ended lately.
+    pub live: Arc<Live>,
+    /// How many exchanges there were and are.
+    pub counters: Arc<Counters>,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    pub(super) proxy: Arc<Proxy>,
+    observe: Arc<Observe>,
+}
+
+impl Gauge {
+    /// Puts a configuration to work, all but its addresses, its TLS and its log, which are the listener's and the
+    /// application's. Telemetry is exported as the `OTEL_*` variables of the environment say. Must be called within a tokio
+    /// runtime where they ask for gRPC.
+    ///
+    /// # Errors
+    /// When an upstream or an exporter cannot be set up. Everything wrong with the `OTEL_*` variables is reported at once.
+    pub fn new(config: Config, environment: &Environment) -> anyhow::Result<Self> {
+        Self::with_settings(config, &settings(environment)?)
+    }
+
+    pub(super) fn with_settings(config: Config, settings: &Settings) -> anyhow::Result<Self> {
+        // Every TLS client and server of the process uses the same provider; a second call finds it in place.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        let upstreams = config.proxy.upstreams.iter();
+        let upstreams = upstreams.map(|upstream| upstream.name.to_string());
+        let telemetry = Telemetry::build(&config.telemetry, settings, upstreams.collect())?;
+        let live = Arc::new(Live::new(RECENT));
+        let pipeline = Arc::new(Pipeline::new(
+            &config.pipeline,
+            sinks(&telemetry, &live, config.log),
+        ));
+        let observe = Observe::new(
+            config.observe,
+            Arc::clone(&pipeline),
+            telemetry.tracer,
+            telemetry.propagate,
+        );
+        let ours = config.proxy.credentials();
+        let observe = Arc::new(observe.hiding(ours.filter_map(|value| value.to_str().ok())));
+        let counters = observe.counters();
+        let traces = telemetry.traces.as_deref();
+        process::watch(&telemetry.metrics);
+        telemetry::watch(
+            &telemetry.metrics,
+            traces,
+            &counters,
+            &pipeline.books(),
+            pipeline.shares_state(),
+        );
+        let proxy = Proxy::new(config.proxy, observe.clone());
+        Ok(Self {
+            live,
+            counters,
+            metrics: telemetry.metrics,
+            proxy: Arc::new(proxy.context("cannot set up the upstreams")?),
+            observe,
+        })
+    }
+
+    /// The proxy, to be mounted in an application: as the fallback of an axum router, for instance.
+    #[must_use]
+    pub fn service(&self) -> ProxyService {
+        ProxyService::new(Arc::clone(&self.proxy))
+    }
+
+    /// What is in flight now, each as far as it has come, and what ended lately.
+    pub async fn snapshot(&self) -> Snapshot {
+        self.live.snapshot(self.observe.look()).await
+    }
+
+    /// Has what is in flight shown to the live view.
+    pub(super) fn look(&self) -> Arc<crate::admin::Look> {
+        let observe = Arc::clone(&self.observe);
+        Arc::new(move || {
+            let observe = Arc::clone(&observe);
+            Box::pin(async move { observe.look().await })
+        })
+    }
+
+    /// Waits until every exchange is over and delivered, and hands on what telemetry is queued. Measures nothing that comes
+    /// after.
+    ///
+    /// # Errors
+    /// What was left when the time was over.
+    pub async fn drained(&self, within: Duration) -> Result<(), Undrained> {
+        let observe = Arc::clone(&self.observe);
+        let drained = tokio::task::spawn_blocking(move || observe.drained(within));
+        drained
+            .await
+            .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
+    }
+}
+
+/// What the `OTEL_*` variables say.
+///
+/// # Errors
+/// Everything wrong with them, at once.
+pub(super) fn settings(environment: &Environment) -> anyhow::Result<Settings> {
+    Settings::from_env(|name| environment.get(name).map(str::to_owned)).map_err(in_one)
+}
+
+fn in_one(errors: Vec<otel::Error>) -> anyhow::Error {
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(errors.join("\n"))
+}
+
+fn sinks(telemetry: &Telemetry, live: &Arc<Live>, log: LogConfig) -> Vec<Arc<dyn Sink>> {
+    let traces = telemetry
+        .traces
+        .clone()
+        .map(|traces| traces as Arc<dyn Sink>);
+    let always: [Arc<dyn Sink>; 6] = [
+        telemetry.metrics.clone(),
+        live.clone(),
+        Arc::new(UnknownsLog::default()),
+        Arc::new(RejectionsLog::default()),
+        Arc::new(FailuresLog::default()),
+        Arc::new(AccessLog::of(log.access)),
+    ];
+    traces.into_iter().chain(always).collect()
+}

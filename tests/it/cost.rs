@@ -1,0 +1,159 @@
+//! What calls cost: on the spans, in the metrics, and worked out by the command.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::client::post;
+use crate::support::gauge::json;
+use crate::support::otlp::{Attributes as _, Span};
+use crate::support::scene::Scene;
+
+const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/own-prices.toml");
+
+/// Two million tokens in, a million out, of a model with a price of the user's own.
+const PRICED: &str = r#"{"id":"a","object":"chat.completion","model":"example-contract","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":2000000,"completion_tokens":1000000,"total_tokens":3000000}}"#;
+
+async fn call(scene: &Scene, answer: &str) {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    let (mut client, mut served) = scene.call(&post("/v1/chat/completions", body)).await;
+    served.write(json(200, answer)).await;
+    assert_eq!(client.read_response().await.status(), 200);
+}
+
+async fn inference(scene: &Scene, calls: usize) -> Vec<Span> {
+    let spans = scene.collector.spans(2 * calls).await;
+    let of_model = spans
+        .into_iter()
+        .filter(|span| span.text("gen_ai.operation.name").is_some());
+    of_model.collect()
+}
+
+#[tokio::test]
+async fn a_call_is_priced_on_its_span_and_in_the_metrics() {
+    let scene = Scene::configured(&format!("prices = '{OWN}'\n")).await;
+    call(&scene, PRICED).await;
+    let span = &inference(&scene, 1).await[0];
+    assert_eq!(span.double("streamgauge.cost.usd"), Some(12.0));
+    assert_eq!(span.double("gen_ai.usage.cost"), Some(12.0));
+    assert_eq!(
+        span.text("streamgauge.cost.price"),
+        Some("own/example-contract")
+    );
+    let name = "llm_tokens_cost_total";
+    for (token_type, usd) in [("prompt", 4.0), ("completion", 8.0)] {
+        let labels = [("token_type", token_type), ("model", "m")];
+        let counted = scene
+            .server
+            .metric_where(name, &labels, |it| it > 0.0)
+            .await;
+        assert!((counted - usd).abs() < 1e-9, "{token_type}: {counted}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_counted_and_costs_not_nothing() {
+    let scene = Scene::start().await;
+    call(&scene, PRICED).await;
+    let span = &inference(&scene, 1).await[0];
+    assert_eq!(span.text("streamgauge.cost.unpriced"), Some("model"));
+    assert_eq!(span.double("streamgauge.cost.usd"), None);
+    let labels = [("reason", "model")];
+    let name = "streamgauge_cost_unpriced_total";
+    scene
+        .server
+        .metric_where(name, &labels, |calls| calls == 1.0)
+        .await;
+    assert_eq!(
+        scene.server.metric("llm_tokens_cost_total", &[]).await,
+        None
+    );
+}
+
+fn cost(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .env_clear()
+        .arg("cost")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn the_command_works_out_a_usage_by_any_of_its_names() {
+    let openai = r#"{"prompt_tokens":1000,"completion_tokens":100,"prompt_tokens_details":{"cached_tokens":400}}"#;
+    let units = r#"{"input_tokens":1000,"output_tokens":100,"cache_read_tokens":400}"#;
+    for usage in [openai, units] {
+        let text = stdout(&cost(&[
+            "--provider",
+            "openai",
+            "--model",
+            "gpt-4o",
+            "--usage",
+            usage,
+            "--json",
+        ]));
+        let priced: Value = serde_json::from_str(&text).unwrap();
+        // 600 at 2.50, 400 at 1.25, 100 at 10 for a million.
+        assert_eq!(priced["usd"], "0.003", "{usage}");
+        assert_eq!(priced["input_usd"], "0.002");
+    }
+    // Anthropic's input has no cached tokens in it.
+    let anthropic = r#"{"input_tokens":600,"cache_read_input_tokens":400,"output_tokens":100}"#;
+    let text = stdout(&cost(&[
+        "--provider",
+        "anthropic",
+        "--model",
+        "claude-sonnet-4-5",
+        "--usage",
+        anthropic,
+    ]));
+    assert!(
+        text.contains("input_tokens                      600 x 3 / 1000000"),
+        "{text}"
+    );
+    assert!(text.ends_with("total 0.00342 USD\n"), "{text}");
+}
+
+#[test]
+fn the_command_says_what_has_no_price_and_why() {
+    for (arguments, expected) in [
+        (
+            &["--provider", "openai", "--model", "none", "--usage", "{}"][..],
+            "the price catalogue has no model none of openai",
+        ),
+        (
+            &["--provider", "openai", "--model", "gpt-4o", "--usage", "[]"],
+            "usage: expected a JSON object, such as {\"input_tokens\": 1000, \"output_tokens\": 100}",
+        ),
+        (
+            &[
+                "--provider",
+                "openai",
+                "--model",
+                "gpt-4o",
+                "--usage",
+                r#"{"input_token":1}"#,
+            ],
+            "usage: unknown unit input_token, did you mean input_tokens?",
+        ),
+        (
+            &["--model", "gpt-4o"],
+            "expected --usage JSON, or --each FILE",
+        ),
+        (
+            &["--prices", "/no/such/file", "--model", "m", "--usage", "{}"],
+            "/no/such/file: No such file or directory (os error 2)",
+        ),
+    ] {
+        let output = cost(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).trim_end(), expected);
+    }
+}

@@ -1,0 +1,101 @@
+//! An upstream that answers when its plan says so, and goes on reading later.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::channel::{Channel, Sender};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::plan::{End, Plan, Read, Site};
+
+/// What a client may send of a body before it is read, by HTTP/2.
+const WINDOW: u32 = 64;
+
+/// An upstream of both versions. It leaves its window shut where it answers early, and opens it when the next request is in.
+pub(super) async fn start(site: Arc<Site>) -> (SocketAddr, AbortHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let site = Arc::clone(&site);
+            let service = service_fn(move |request| answer(request, Arc::clone(&site)));
+            tokio::spawn(async move {
+                let mut server = auto::Builder::new(TokioExecutor::new());
+                server.http2().initial_stream_window_size(WINDOW);
+                // A client that goes away is no failure.
+                let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    (address, task.abort_handle())
+}
+
+type Body = Channel<Bytes, std::io::Error>;
+
+async fn answer(request: Request<Incoming>, site: Arc<Site>) -> Result<Response<Body>, Infallible> {
+    let plan = Plan::of(request.headers());
+    site.arrived(&plan);
+    let mut body = request.into_body();
+    let (mut sender, answer) = Body::new(4);
+    let (answered, at) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut read = Read::new(&plan, "the request");
+        let mut ended = None;
+        while read.length < plan.answers_at && ended.is_none() {
+            ended = read.frame(&mut body, &site).await;
+        }
+        // Whoever asked may have left.
+        let _ = answered.send(());
+        send(&mut sender, &plan, 0..plan.answer / 2).await;
+        if plan.cuts {
+            sender.abort(std::io::Error::other("cut"));
+        } else {
+            send(&mut sender, &plan, plan.answer / 2..plan.answer).await;
+            drop(sender);
+        }
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                site.next_arrived(&plan).await;
+                read.rest(&mut body, &site).await
+            }
+        };
+        let is_whole = (read.length, read.trailers) == (plan.request, plan.has_trailers);
+        if ended == End::Whole && !is_whole {
+            site.fault(format!(
+                "the request of {plan:?} is over after {} bytes, trailers: {}",
+                read.length, read.trailers
+            ));
+        }
+    });
+    let _ = at.await;
+    Ok(Response::builder()
+        .status(plan.status)
+        .header("x-id", plan.id)
+        .body(answer)
+        .unwrap())
+}
+
+/// Sends a part of a body in two frames. Whoever does not want it any more is not told so.
+pub(super) async fn send(
+    sender: &mut Sender<Bytes, std::io::Error>,
+    plan: &Plan,
+    part: Range<usize>,
+) {
+    let middle = part.start + part.len() / 2;
+    for (from, to) in [(part.start, middle), (middle, part.end)] {
+        if from < to {
+            let _ = sender.send_data(plan.marked(from, to)).await;
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The admin listener alone, in the test's own process.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use streamgauge::admin;
+use streamgauge::allow::Hosts;
+use streamgauge::sink::live::Live;
+use streamgauge::sink::metrics::Scrape;
+use streamgauge::sink::{ExchangeId, Progress, Sink as _};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A running listener, and what it shows.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// The exchanges that it shows.
+    pub(crate) live: Arc<Live>,
+    /// What a look finds in flight.
+    pub(crate) in_flight: Arc<Mutex<Vec<u64>>>,
+    /// Whether it says that it is ready.
+    pub(crate) ready: Arc<AtomicBool>,
+    /// Stops it.
+    pub(crate) stop: oneshot::Sender<()>,
+    /// Resolves when it has stopped.
+    pub(crate) served: JoinHandle<()>,
+}
+
+/// A stream that has come so far.
+fn progress(id: u64) -> Progress<'static> {
+    Progress {
+        id: ExchangeId(id),
+        method: "POST",
+        path: "/v1/chat/completions",
+        model: Some("m"),
+        upstream: Some("main"),
+        received: Instant::now(),
+        answered: true,
+        chunks: Some(7),
+        time_to_first_token: Some(Duration::from_millis(5)),
+        last_output: None,
+    }
+}
+
+/// One whose metrics say what was accepted.
+pub(crate) async fn admin() -> Admin {
+    admin_rendering(Arc::new(|accept| {
+        let accept = accept.unwrap_or("nothing");
+        Scrape {
+            content_type: "text/plain; of=tests",
+            pieces: vec![format!("# asked for {accept}\n").into()],
+        }
+    }))
+    .await
+}
+
+/// One whose metrics are made like this.
+pub(crate) async fn admin_rendering(metrics: Arc<admin::Metrics>) -> Admin {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let live = Arc::new(Live::default());
+    let ready = Arc::new(AtomicBool::new(true));
+    let in_flight = Arc::<Mutex<Vec<u64>>>::default();
+    let (looking, flying) = (Arc::clone(&live), Arc::clone(&in_flight));
+    let look = move || {
+        let (looking, flying) = (Arc::clone(&looking), Arc::clone(&flying));
+        let look = async move {
+            for id in flying.lock().unwrap().iter().copied() {
+                looking.in_flight(&progress(id));
+            }
+        };
+        Box::pin(look) as Pin<Box<dyn Future<Output = ()> + Send>>
+    };
+    let state = admin::AdminState {
+        base_url: "http://127.0.0.1:8080/v1".into(),
+        live: Arc::clone(&live),
+        look: Arc::new(look),
+        metrics,
+        ready: Arc::clone(&ready),
+        hosts: Arc::new(Hosts::NamedOrOwn(["metrics.test"].into_iter().collect())),
+    };
+    let (stop, stopped) = oneshot::channel();
+    let shutdown = async {
+        stopped.await.ok();
+    };
+    let served = tokio::spawn(admin::serve(listener, state, shutdown));
+    Admin {
+        address,
+        live,
+        in_flight,
+        ready,
+        stop,
+        served,
+    }
+}
