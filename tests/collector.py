@@ -52,6 +52,27 @@ class Collector:
                     self._spans.extend(scope.spans)
             self._changed.notify_all()
 
+    def wait_for(self, what, wanted, count):
+        """Waits for so many spans that are `wanted`, which gets a span and its attributes; returns both of each."""
+
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.seen(wanted)) >= count, DEADLINE)
+            if len(spans := self.seen(wanted)) >= count:
+                return spans
+        raise AssertionError(f"waited {DEADLINE:.0f} s in vain for {what}")
+
+    def wait_for_count(self, count):
+        """Waits for so many spans of any kind."""
+        with self._changed:
+            came = self._changed.wait_for(lambda: len(self._spans) >= count, DEADLINE)
+        assert came, f"waited {DEADLINE:.0f} s in vain for {count} spans; {len(self._spans)} came"
+
+    def seen(self, wanted):
+        """The spans that have come so far and are `wanted`, with the attributes of each."""
+        with self._changed:
+            spans = [(span, _attributes(span)) for span in self._spans]
+        return [both for both in spans if wanted(*both)]
+
     def inference(self, trace_id):
         """Waits for the inference span of a trace, and returns its attributes."""
         return self.inferences(trace_id, 1)[0]
@@ -61,7 +82,7 @@ class Collector:
 
         def found():
             spans = [span for span in self._spans if span.trace_id.hex() == trace_id]
-            each = [{item.key: _value(item.value) for item in span.attributes} for span in spans]
+            each = [_attributes(span) for span in spans]
             return [attributes for attributes in each if "gen_ai.operation.name" in attributes]
 
         with self._changed:
@@ -70,6 +91,10 @@ class Collector:
             if len(attributes := found()) >= count:
                 return attributes
         raise AssertionError(f"no {count} inference spans came for trace {trace_id}; it has {names}")
+
+
+def _attributes(span):
+    return {item.key: _value(item.value) for item in span.attributes}
 
 
 def _value(value):

@@ -18,7 +18,7 @@ def binary():
     """Path of the binary: STREAMGAUGE_BIN, or what cargo builds."""
     if given := os.environ.get("STREAMGAUGE_BIN"):
         return given
-    build = ["cargo", "build", "--quiet", "--bin", "streamgauge", "--message-format=json"]
+    build = ["cargo", "build", "--locked", "--quiet", "--bin", "streamgauge", "--message-format=json"]
     lines = subprocess.run(build, cwd=Path(__file__).parent, check=True, stdout=subprocess.PIPE, text=True).stdout
     artifacts = [json.loads(line) for line in lines.splitlines()]
     return next(artifact["executable"] for artifact in reversed(artifacts) if artifact.get("executable"))

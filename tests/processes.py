@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.request
 
-DEADLINE = 60.0
+DEADLINE = 180.0
 """Longest time any condition may take to come true, in seconds."""
 
 
@@ -111,16 +111,25 @@ class Process:
         return status
 
 
-class Proxy(Process):
-    """`streamgauge serve` in front of an upstream, listening."""
+class Server(Process):
+    """`streamgauge serve`, listening."""
 
-    def __init__(self, binary, upstream, env=None):
-        listen = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-        super().__init__([binary, "serve", *listen, "--upstream", upstream], env)
+    def __init__(self, command, env=None):
+        super().__init__(command, env)
         try:
             listening = self.message("listening")
         except BaseException:
             self.__exit__()
             raise
-        self.base_url = f"http://{listening['proxy']}/v1"
+        self.proxy = listening["proxy"]
+        self.base_url = f"http://{self.proxy}/v1"
         self.admin = listening["admin"]
+
+
+class Proxy(Server):
+    """`streamgauge serve` in front of an upstream that stands for OpenAI, on free ports."""
+
+    def __init__(self, binary, upstream, env=None):
+        listen = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+        provider = {"STREAMGAUGE_UPSTREAM_PROVIDER": "openai"}
+        super().__init__([binary, "serve", *listen, "--upstream", upstream], provider | (env or {}))

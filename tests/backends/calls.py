@@ -13,6 +13,7 @@ from processes import DEADLINE
 MODEL = "sim-chat"
 TOOL = "read_gauge"
 APPLICATION = "conversation"
+PARENT = "00f067aa0ba902b7"
 KNOBS = {"x-sim-chunks": "8", "x-sim-interval-ms": "2", "x-sim-think-ms": "20"}
 
 
@@ -22,7 +23,7 @@ def post(url, body, headers=None):
     headers = {
         "content-type": "application/json",
         "authorization": "Bearer sk-test",
-        "traceparent": f"00-{trace_id}-00f067aa0ba902b7-01",
+        "traceparent": f"00-{trace_id}-{PARENT}-01",
     } | (headers or {})
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     try:

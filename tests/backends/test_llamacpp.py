@@ -122,9 +122,28 @@ class TestText:
         content = "".join(map(text, seen))
         # How much was cached depends on the calls before.
         usage["prompt_tokens_details"]["cached_tokens"] = exported["gen_ai.usage.cache_read.input_tokens"]
+        if path.endswith("chat/completions"):
+            # Only usage has the total.
+            usage["total_tokens"] = None
         check(exported, operation, seen[-1], usage, content)
-        assert exported["streamgauge.usage.injected"]
+        check_timings(exported, seen[-1]["timings"])
+        assert "streamgauge.usage.injected" not in exported
+        # The same members in the same chunks, as if the server had been asked directly.
+        assert [chunk.keys() for chunk in seen] == [chunk.keys() for chunk in events(plain)]
         assert [chunk["choices"] for chunk in seen] == [chunk["choices"] for chunk in events(plain)]
+
+
+def test_the_first_stream_ever_keeps_the_timings(binary, llama):
+    # Nothing is known of the server yet, so this one is asked; what the server then moves reaches the client all the same.
+    with Proxy(binary, f"{llama}/v1", {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}) as proxy:
+        url = f"{proxy.base_url}/chat/completions"
+        _, plain = post(f"{llama}/v1/chat/completions", CHAT | {"stream": True})
+        for attempt in range(3):
+            _, stream = post(url, CHAT | {"stream": True})
+            chunks = events(stream)
+            assert chunks[-1]["timings"]["predicted_n"] == TEXT["max_tokens"]
+            if attempt > 0:
+                assert [chunk.keys() for chunk in chunks] == [chunk.keys() for chunk in events(plain)]
 
 
 @pytest.mark.parametrize("coding", [{}, {"encoding_format": "base64"}])

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from calls import APPLICATION, MODEL, converse
+from calls import APPLICATION, MODEL, TOOL, converse
 from processes import Process, Proxy, eventually, fetch, free_port
+from recipes import RECIPES
 
 EXPERIMENT = {"x-mlflow-experiment-id": "0"}
 """Where the traces go: OTLP says nothing of experiments, and MLflow refuses traces without one."""
@@ -45,22 +46,25 @@ def mlflow(tmp_path_factory):
         yield mlflow
 
 
-def test_a_conversation_with_a_tool_is_shown_call_by_call(binary, simulator, mlflow):
-    env = {
+def _env(mlflow):
+    recipe, _ = RECIPES["MLflow"].serve()
+    assert recipe["OTEL_EXPORTER_OTLP_HEADERS"] == "x-mlflow-experiment-id=0"
+    return recipe | {
         "OTEL_EXPORTER_OTLP_ENDPOINT": mlflow.url,
-        "OTEL_EXPORTER_OTLP_HEADERS": ",".join(f"{name}={value}" for name, value in EXPERIMENT.items()),
         # The first export waits until MLflow has set up its store.
         "OTEL_EXPORTER_OTLP_TIMEOUT": "30000",
-        "OTEL_METRICS_EXPORTER": "none",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
-        "STREAMGAUGE_TELEMETRY_VOCABULARY": "gen_ai",
     }
+
+
+def test_a_conversation_with_a_tool_is_shown_call_by_call(binary, simulator, mlflow):
+    env = _env(mlflow) | {"STREAMGAUGE_TELEMETRY_SPANS": "server+client"}
     with Proxy(binary, simulator, env) as proxy:
         trace_id = converse(proxy.base_url, f"{mlflow.url}/v1/traces", EXPERIMENT)
 
         def whole():
             trace = mlflow.trace(trace_id)
-            return trace and len(trace[1]) == 7
+            return trace and len(trace[1]) == 8
 
         eventually(f"all spans of trace {trace_id}", whole)
     # Asked anew: MLflow reads what it knows of the whole trace before its spans, some of which may come between the two.
@@ -72,11 +76,30 @@ def test_a_conversation_with_a_tool_is_shown_call_by_call(binary, simulator, mlf
     servers = [spans[call["parent_span_id"]] for call in calls]
     assert len({server["span_id"] for server in servers}) == 3
     assert {server["parent_span_id"] for server in servers} == {root["span_id"]}
+    (wait,) = [span for span in spans.values() if span["name"] == f"tool_wait {TOOL}"]
+    assert wait["parent_span_id"] in spans
     tokens = [_check_call(call) for call in calls]
     # What MLflow shows of the whole trace is the sum of its calls: no span repeats another's tokens.
     usage = json.loads(info["trace_metadata"]["mlflow.trace.tokenUsage"])
     assert usage["input_tokens"] == sum(given["input_tokens"] for given in tokens)
     assert usage["output_tokens"] == sum(given["output_tokens"] for given in tokens)
+
+
+def test_calls_without_a_server_span_stand_directly_below_the_application(binary, simulator, mlflow):
+    with Proxy(binary, simulator, _env(mlflow)) as proxy:
+        trace_id = converse(proxy.base_url, f"{mlflow.url}/v1/traces", EXPERIMENT)
+
+        def whole():
+            trace = mlflow.trace(trace_id)
+            return trace and len(trace[1]) == 5
+
+        eventually(f"all spans of trace {trace_id}", whole)
+    _, spans = mlflow.trace(trace_id)
+    (root,) = [span for span in spans.values() if not span.get("parent_span_id")]
+    calls = [span for span in spans.values() if span["name"] == f"chat {MODEL}"]
+    assert [call["parent_span_id"] for call in calls] == [root["span_id"]] * 3
+    for call in calls:
+        _check_call(call)
 
 
 def _check_call(call):

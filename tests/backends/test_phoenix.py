@@ -1,14 +1,15 @@
 """Arize Phoenix, a real OTLP trace store, takes a trace and gives it back by its API."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from calls import APPLICATION, MODEL, chat, converse
+from calls import APPLICATION, MODEL, PARENT, chat, converse
 from processes import Process, Proxy, eventually, fetch, free_port
-
+from recipes import RECIPES
 
 SHOWN = """
     spanId parentId name spanKind statusCode latencyMs tokenCountPrompt tokenCountCompletion tokenCountTotal
@@ -84,19 +85,41 @@ def _both(spans):
     return len(spans) == 2 and spans
 
 
-def test_a_conversation_with_a_tool_is_shown_call_by_call(binary, simulator, phoenix):
+def test_a_call_without_a_server_span_is_one_span_with_the_facts_of_its_request(binary, simulator, phoenix):
     env = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": phoenix.url,
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
-        "STREAMGAUGE_TELEMETRY_VOCABULARY": "openinference",
+        "STREAMGAUGE_TELEMETRY_SPANS": "client",
     }
     with Proxy(binary, simulator, env) as proxy:
+        trace_id = chat(proxy.base_url)
+        spans = eventually(f"the span of trace {trace_id}", lambda: phoenix.trace(trace_id))
+    (name, span), = spans.items()
+    assert (name, span["span_kind"]) == (f"chat {MODEL}", "LLM")
+    assert span["parent_id"] == PARENT
+    assert span["attributes"]["http.response.status_code"] == 200
+
+
+def test_check_says_that_phoenix_takes_traces_and_no_metrics(binary, simulator, phoenix):
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": phoenix.url, "STREAMGAUGE_UPSTREAM": simulator}
+    check = subprocess.run([binary, "check", "--probe"], env=env, capture_output=True, text=True)
+    assert check.returncode == 1
+    assert f"traces: {phoenix.url}/v1/traces took an empty export" in check.stderr
+    assert "it takes no metrics there: if it stores traces only, set OTEL_METRICS_EXPORTER=none" in check.stderr
+
+
+def test_a_conversation_with_a_tool_is_shown_call_by_call(binary, simulator, phoenix):
+    recipe, _ = RECIPES["Arize Phoenix"].serve()
+    address = {"OTEL_EXPORTER_OTLP_ENDPOINT": phoenix.url}
+    assert recipe.keys() >= address.keys()
+    both = {"STREAMGAUGE_TELEMETRY_SPANS": "server+client"}
+    with Proxy(binary, simulator, recipe | address | both | {"OTEL_BSP_SCHEDULE_DELAY": "100"}) as proxy:
         trace_id = converse(proxy.base_url, f"{phoenix.url}/v1/traces")
 
         def whole():
             spans = phoenix.shown(trace_id)
-            return len(spans) == 7 and spans
+            return len(spans) == 8 and spans
 
         spans = eventually(f"all spans of trace {trace_id}", whole)
     (root,) = [span for span in spans.values() if span["parentId"] is None]

@@ -1,24 +1,17 @@
-"""Debian's Prometheus scrapes `/metrics`: series, histograms and exemplars can be queried, and its linter is content."""
+"""Debian's Prometheus scrapes `/metrics`: series, histograms and exemplars can be queried, and its linter is content.
 
-import json
+It is configured as docs/recipes.md says, with the queries and the alerts from there.
+"""
+
+import re
 import subprocess
 import time
-import urllib.parse
 
 import pytest
 
 from calls import MODEL, chat
-from processes import Process, Proxy, eventually, fetch, free_port
-
-CONFIG = """
-global:
-  scrape_interval: 1s
-  scrape_timeout: 1s
-scrape_configs:
-  - job_name: streamgauge
-    static_configs:
-      - targets: ["{admin}"]
-"""
+from processes import Proxy, eventually, fetch, free_port
+from prometheus_server import ALERTS, QUERIES, prometheus, value
 
 CALLS = 3
 
@@ -27,6 +20,8 @@ CALLS = 3
 def proxy(binary, simulator):
     # Exemplars name traces only where traces are exported; that nobody takes these is no matter to the metrics.
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}", "OTEL_METRICS_EXPORTER": "none"}
+    # No alert tells of them before they are tried.
+    env |= {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}
     with Proxy(binary, simulator, env) as proxy:
         yield proxy
 
@@ -40,34 +35,8 @@ def traces(proxy):
 @pytest.fixture(scope="module")
 def ask(proxy, tmp_path_factory):
     """Asks Prometheus's API: `ask("query", query="up")`; None while it cannot answer."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    config = folder / "prometheus.yml"
-    config.write_text(CONFIG.format(admin=proxy.admin))
-    url = f"http://127.0.0.1:{free_port()}"
-    command = [
-        "prometheus",
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={url.removeprefix('http://')}",
-        "--enable-feature=exemplar-storage",
-    ]
-
-    def ask(path, **parameters):
-        answer = fetch(f"{url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}")
-        return answer and json.loads(answer)["data"]
-
-    with Process(command):
-        eventually("Prometheus to scrape streamgauge", lambda: value(ask, 'up{job="streamgauge"} == 1'))
+    with prometheus(proxy, tmp_path_factory.mktemp("prometheus"), "exemplar-storage") as ask:
         yield ask
-
-
-def value(ask, query):
-    """The value of the only series that a query gives; None where it gives none."""
-    data = ask("query", query=query)
-    if not data or not data["result"]:
-        return None
-    (series,) = data["result"]
-    return float(series["value"][1])
 
 
 @pytest.mark.parametrize(
@@ -76,13 +45,31 @@ def value(ask, query):
         f'sum(llm_requests_total{{model="{MODEL}"}})',
         f'sum(llm_request_duration_seconds_count{{model="{MODEL}"}})',
         f'sum(llm_stream_first_token_latency_seconds_count{{model="{MODEL}"}})',
-        f'sum(gen_ai_client_inference_duration_seconds_count{{gen_ai_request_model="{MODEL}"}})',
+        f'sum(gen_ai_client_token_usage_count{{gen_ai_request_model="{MODEL}",gen_ai_token_type="input"}})',
         f'sum(gen_ai_client_operation_duration_seconds_count{{gen_ai_request_model="{MODEL}"}})',
         'sum(streamgauge_integrity_total{result!="different"})',
     ],
 )
 def test_every_call_is_counted_once(query, ask, traces):
     eventually(f"{query} == {CALLS}", lambda: value(ask, query) == CALLS)
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.splitlines()[0])
+def test_a_query_of_the_recipes_has_an_answer_with_its_labels(query, ask, traces):
+    data = eventually(query, lambda: (data := ask("query", query=query)) and data["result"] and data)
+    by = re.search(r"by \(([^)]*)\)", query)
+    expected = set(by.group(1).split(", ")) - {"le"} if by else set()
+    assert {frozenset(series["metric"]) for series in data["result"]} == {frozenset(expected)}
+
+
+def test_the_alerts_of_the_recipes_are_evaluated_and_silent(ask, traces):
+    def rules():
+        data = ask("rules")
+        rules = [rule for group in data["groups"] for rule in group["rules"]] if data else []
+        return rules if rules and all(rule["health"] != "unknown" for rule in rules) else None
+
+    found = {rule["name"]: (rule["health"], rule["state"]) for rule in eventually("the alerts", rules)}
+    assert found == dict.fromkeys(re.findall(r"alert: (\w+)", ALERTS), ("ok", "inactive"))
 
 
 def test_tokens_add_up(ask, traces):

@@ -1,0 +1,120 @@
+"""From a fresh start, the documented queries and alerts see the first event, in a real Prometheus.
+
+A series that appears with its first count is no increase: only one that was scraped at zero before is. What cannot be provoked
+from outside (`different`) is there at zero.
+"""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from calls import MODEL, post
+from processes import Proxy, eventually, free_port
+from prometheus_server import ALERTS, QUERIES, prometheus, values
+
+RULES = dict(re.findall(r"alert: (\w+)\n\s+expr: (.+)", ALERTS))
+
+UNPROVOKED = {"StreamgaugeChangedBytes", "StreamgaugeLimitReached"}
+
+FIRSTS = {query.splitlines()[0].lstrip("# "): query for query in QUERIES}
+
+COUNTED = {
+    "Share of calls to models that fail": "{query}",
+    "Failures of the last hour, by upstream and kind": '{query} > 0',
+    "Departures from the API reference in the last hour, by upstream and quirk": '{query} > 0',
+}
+
+
+class Upstream:
+    """A model's server: it fails where it is asked to, and departs from the reference where it is not."""
+
+    def __init__(self):
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                failing = request["user"] == "failing"
+                message = {"role": "assistant", "content": "3 m", "reasoning_content": "hm"}
+                answer = {"error": {"message": "no"}} if failing else {
+                    "object": "chat.completion",
+                    "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                }
+                body = json.dumps(answer).encode()
+                self.send_response(500 if failing else 200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def ask_model(proxy, user):
+    post(f"{proxy.base_url}/chat/completions", {"model": MODEL, "user": user, "messages": []})
+
+
+@pytest.fixture(scope="module")
+def ask(binary, tmp_path_factory):
+    """Asks a Prometheus that has seen the first quirk, failures and losses of a proxy."""
+    upstream = Upstream()
+    # Nobody takes the spans.
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "1000",
+    }
+    with Proxy(binary, upstream.url, env) as proxy:
+        with prometheus(proxy, tmp_path_factory.mktemp("prometheus"), "exemplar-storage") as ask:
+            for expression in RULES.values():
+                at_zero = expression.removesuffix("> 0")
+                eventually(f"{at_zero} at 0", lambda at_zero=at_zero: set(values(ask, at_zero)) == {0.0})
+            ask_model(proxy, "quirky")
+            eventually("the model", lambda: values(ask, 'streamgauge_exchanges_total{streamgauge_end="http_error"} == 0'))
+            ask_model(proxy, "failing")
+            upstream.stop()
+            ask_model(proxy, "quirky")
+            yield ask
+
+
+@pytest.mark.parametrize("alert", RULES.keys() - UNPROVOKED)
+def test_an_alert_sees_the_first_event(alert, ask):
+    eventually(RULES[alert], lambda: values(ask, RULES[alert]))
+
+
+@pytest.mark.parametrize("alert", UNPROVOKED)
+def test_an_alert_on_what_cannot_be_provoked_has_a_series_at_zero(alert, ask):
+    assert set(values(ask, RULES[alert].removesuffix("> 0"))) == {0.0}
+    assert values(ask, RULES[alert]) == []
+
+
+@pytest.mark.parametrize("title", COUNTED)
+def test_a_query_sees_the_first_event(title, ask):
+    query = COUNTED[title].format(query=FIRSTS[title])
+    eventually(query, lambda: any(value > 0 for value in values(ask, query)))
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        'streamgauge_upstream_failures_total{kind="5xx"}',
+        'streamgauge_upstream_failures_total{kind="connection_refused"}',
+        'streamgauge_quirks_total{quirk="D-01"}',
+        'streamgauge_exchanges_total{streamgauge_end="http_error"}',
+        'streamgauge_exchanges_total{streamgauge_end="refused"}',
+    ],
+)
+def test_the_first_count_of_a_series_is_an_increase(series, ask):
+    query = f"increase({series}[5m]) > 0"
+    eventually(query, lambda: values(ask, query))
