@@ -39,6 +39,38 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The files that sources have in them by `include_str!`, of whatever folder.
+fn taken_in() -> Vec<String> {
+    let mut built_from = Vec::new();
+    sources(&Path::new(ROOT).join("src"), &mut built_from);
+    let mut taken = Vec::new();
+    for source in built_from
+        .iter()
+        .filter(|path| path.extension().is_some_and(|it| it == "rs"))
+    {
+        let text = fs::read_to_string(source).unwrap();
+        for rest in text.split("include_str!(\"").skip(1) {
+            let path = source
+                .parent()
+                .unwrap()
+                .join(rest.split('"').next().unwrap());
+            let path = path.canonicalize().unwrap();
+            taken.push(
+                path.strip_prefix(ROOT)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned(),
+            );
+        }
+    }
+    assert!(
+        taken.iter().any(|path| path.starts_with("config/")),
+        "{taken:?}"
+    );
+    taken
+}
+
 #[test]
 fn the_package_has_all_that_it_is_built_from() {
     let packaged = packaged();
@@ -49,14 +81,30 @@ fn the_package_has_all_that_it_is_built_from() {
         let path = path.strip_prefix(ROOT).unwrap().to_str().unwrap();
         assert!(has(path), "{path} is not packaged");
     }
-    // What sources take in from elsewhere, and what the page of the crate shows.
+    for path in taken_in() {
+        assert!(has(&path), "{path} is not packaged, and a source has it");
+    }
+    // What the page of the crate shows, and what lies beside others' data.
     for path in [
-        "config/streamgauge.toml",
         "Cargo.lock",
         "README.md",
         "LICENSE",
+        "config/prices.LICENSE",
     ] {
         assert!(has(path), "{path} is not packaged");
+    }
+}
+
+#[test]
+fn the_image_is_built_from_all_that_sources_take_in() {
+    let read = |file: &str| fs::read_to_string(Path::new(ROOT).join("docker").join(file)).unwrap();
+    let (recipe, context) = (read("Dockerfile"), read("Dockerfile.dockerignore"));
+    for path in taken_in() {
+        let folder = path.split('/').next().unwrap();
+        let copied = format!("\nCOPY {folder} {folder}\n");
+        assert!(recipe.contains(&copied), "{path} is not copied");
+        let sent = format!("\n!{folder}\n");
+        assert!(context.contains(&sent), "{path} is not in the context");
     }
 }
 
