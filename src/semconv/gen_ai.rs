@@ -212,7 +212,7 @@ impl Vocabulary for GenAi {
         record.record(&OUTCOME, None, &[Some(DURATION.sample(duration))]);
         record_chunk_times(
             exchange,
-            Some(&TIME_TO_FIRST_CHUNK),
+            &TIME_TO_FIRST_CHUNK,
             &TIME_PER_OUTPUT_CHUNK,
             record,
         );
@@ -421,15 +421,15 @@ pub(super) fn push_openai<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute
     labels.extend(tier.map(|tier| (RESPONSE_SERVICE_TIER, tier.into())));
 }
 
-/// Records the time to the first chunk, where there is a metric for it, and the gaps between output events.
+/// Records the time to the first chunk, and the gaps between output events.
 pub(super) fn record_chunk_times(
     exchange: &Exchange,
-    first: Option<&'static Metric>,
+    first: &'static Metric,
     gap: &'static Metric,
     record: &mut dyn Record,
 ) {
     let time = exchange.time_to_first_chunk();
-    let sample = first.zip(time).map(|(first, time)| first.sample(time));
+    let sample = time.map(|time| first.sample(time));
     record.record(&BASE, None, &[sample]);
     for (width, times) in &exchange.flow.gaps {
         record.record(&BASE, None, &[Some(gap.sample_times(*width, *times))]);

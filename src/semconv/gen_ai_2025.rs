@@ -5,7 +5,8 @@
 //! last byte of the request, which is as near as a proxy comes to the server's own reading.
 //!
 //! What [`llm`](super::llm) measures under names of its own is left to it where it records too: the duration of a request at
-//! the proxy, and the times to its first chunk and token. Every histogram costs a model some seventeen series.
+//! the proxy, and the times to its first chunk and token. So is the time between chunks, which the time per output token says
+//! again of a model. Every histogram costs a model some seventeen series.
 
 use rust_decimal::prelude::ToPrimitive as _;
 
@@ -111,9 +112,9 @@ impl Vocabulary for GenAi2025 {
         if shared {
             record_tokens_and_durations(exchange, &SETS, record);
         }
-        if operation.generates_text() {
-            let first = Some(&TIME_TO_FIRST_CHUNK).filter(|_| !record.includes(LLM));
-            record_chunk_times(exchange, first, &TIME_PER_OUTPUT_CHUNK, record);
+        if operation.generates_text() && !record.includes(LLM) {
+            let (first, gap) = (&TIME_TO_FIRST_CHUNK, &TIME_PER_OUTPUT_CHUNK);
+            record_chunk_times(exchange, first, gap, record);
         }
         if shared {
             record_server_times(exchange, &BASE, record);

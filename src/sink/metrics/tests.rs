@@ -90,7 +90,11 @@ fn a_call_that_is_no_inference_has_one_duration_whichever_generations_are_spoken
 
 #[test]
 fn repeated_gaps_count_each_in_their_bucket() {
-    let metrics = metrics(200);
+    let config = MetricsConfig {
+        vocabularies: semconv::all_named(["gen_ai_2025"]),
+        ..MetricsConfig::default()
+    };
+    let metrics = Metrics::new(&config, Resource::builder_empty().build());
     finish(&metrics, sample::streamed());
     let name = "gen_ai_client_operation_time_per_output_chunk_seconds";
     let buckets = lines(&metrics, &format!("{name}_bucket"));
