@@ -120,7 +120,7 @@ pub struct Response {
     /// What the server says of its own time.
     pub server_times: ServerTimes,
     /// Whose server it says that it is, as a value for `gen_ai.provider.name`; `None` where it says nothing, or what others
-    /// say too. Set by the observer.
+    /// say too. Set by the reader of a whole answer, and by the observer.
     pub provider: Option<&'static str>,
 }
 

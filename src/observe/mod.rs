@@ -9,6 +9,7 @@ mod conversation;
 pub mod gaps;
 pub mod observer;
 mod opening;
+mod page;
 mod quirks;
 mod reading;
 mod refused;

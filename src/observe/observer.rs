@@ -14,6 +14,7 @@ use super::ObserveConfig;
 use super::books::{Entries, close_books};
 use super::clock::OutputClock;
 use super::conversation::credential;
+use super::page::PageReading;
 use super::reading::{Gathers, RequestReading, ResponseReading};
 use super::response_headers;
 use super::secrets::Secrets;
@@ -55,6 +56,8 @@ pub struct ExchangeObserver {
     untold: bool,
     /// Whose server the head of the response says that it is.
     provider: Option<&'static str>,
+    /// What may say so where the request calls no model.
+    page: Option<Box<PageReading>>,
     secrets: Secrets,
     /// The client's credentials, where they tell one conversation from another.
     credential: Option<Digest>,
@@ -110,6 +113,7 @@ impl ExchangeObserver {
             coded: false,
             untold: false,
             provider: None,
+            page: dialect.is_none().then(|| PageReading::of(head)).flatten(),
             secrets,
             pipeline,
             body: None,
@@ -214,6 +218,10 @@ impl ExchangeObserver {
         self.exchange.follow_attempt();
         let coding = kept.first(headers::CODING).unwrap_or_default().trim();
         self.coded = is_coded(coding);
+        self.page = self
+            .page
+            .take()
+            .filter(|_| status == StatusCode::OK && !self.coded);
         let content_type = kept.first(headers::CONTENT_TYPE);
         let says_events = content_type.map(headers::announces_events);
         self.untold = says_events != Some(true);
@@ -230,6 +238,9 @@ impl ExchangeObserver {
         let at = self.since(at);
         self.exchange.times.first_byte.get_or_insert(at);
         self.last_byte = Some(at);
+        if let Some(page) = &mut self.page {
+            page.push(bytes);
+        }
         let (times, flow, clock) = (
             &mut self.exchange.times,
             &mut self.exchange.flow,
@@ -322,11 +333,13 @@ impl ExchangeObserver {
             credential: self.credential,
         };
         close_books(exchange, entries);
-        let fingerprint = exchange.response.system_fingerprint.as_deref();
-        let told = self
+        let (response, page) = (&mut exchange.response, self.page);
+        let fingerprint = response.system_fingerprint.as_deref();
+        response.provider = self
             .provider
-            .or_else(|| provider::of_fingerprint(fingerprint?));
-        exchange.response.provider = told;
+            .or_else(|| provider::of_fingerprint(fingerprint?))
+            .or(response.provider)
+            .or_else(|| page?.provider());
         let uncounted = match self.pipeline.wants_texts() {
             true => uncounted(&self.exchange, self.dialect, self.body, generated),
             false => None,
@@ -374,6 +387,7 @@ impl ExchangeObserver {
 
     fn missed(&mut self, frames: u64) {
         self.uploaded = None;
+        self.page = None;
         self.request.missed();
         let at = self.last_byte.unwrap_or_default();
         let session = self.session.as_mut();

@@ -75,3 +75,41 @@ async fn a_head_says_it_too_and_the_configuration_goes_before_it() {
         assert_eq!(providers(&scene, 1).await, [expected]);
     }
 }
+
+/// What vLLM before 0.20 answers, whose fingerprint is `null`.
+const OLDER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello","tool_calls":[]},"logprobs":null,"finish_reason":"stop","stop_reason":null}],"usage":{"prompt_tokens":1,"total_tokens":2,"completion_tokens":1},"prompt_logprobs":null,"kv_transfer_params":null}"#;
+
+#[tokio::test]
+async fn an_older_vllm_is_known_by_its_whole_answers() {
+    let scene = Scene::start().await;
+    let request = post("/v1/chat/completions", r#"{"model":"m","messages":[]}"#);
+    answered(&scene, &request, json(200, OLDER)).await;
+    assert_eq!(providers(&scene, 1).await, ["vllm"]);
+}
+
+#[tokio::test]
+async fn what_is_no_call_to_a_model_says_it_too() {
+    let models = r#"{"object":"list","data":[{"id":"m","object":"model","owned_by":"vllm","root":"m","parent":null}]}"#;
+    let failed = json(500, models);
+    for (path, answer, expected) in [
+        ("/v1/models", json(200, models), "vllm"),
+        ("/v1/models", failed, "_OTHER"),
+        (
+            "/metrics",
+            json(200, "# TYPE vllm:num_requests_running gauge\n"),
+            "vllm",
+        ),
+        ("/", json(200, "Ollama is running"), "ollama"),
+    ] {
+        let scene = Scene::start().await;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+        let (mut client, mut served) = scene.call(request.as_bytes()).await;
+        served.write(answer).await;
+        client.read_response().await;
+        scene.collector.spans(1).await;
+        answered(&scene, &embed(), json(200, EMBEDDED)).await;
+        let spans = scene.collector.spans(3).await;
+        let provider = spans.iter().find_map(|span| span.text(PROVIDER));
+        assert_eq!(provider, Some(expected), "{path}");
+    }
+}

@@ -10,6 +10,7 @@ use crate::dialect::kit::events::{is_keep_alive, malformed, read_events, unreada
 use crate::dialect::kit::member::{self, decode, keep, typed};
 use crate::dialect::kit::server_times::{GROQ, LLAMA_CPP, VLLM};
 use crate::dialect::kit::usage;
+use crate::dialect::provider;
 use crate::exchange::{ApiError, Quirk};
 use crate::parse::json::{self, Index, Kind, Value};
 use crate::parse::sse::{self, Sniff};
@@ -167,6 +168,10 @@ impl<T: Chunks> ChunkReader<T> {
         facts.usage.partial |= merged;
         facts.quirks.insert_if(merged, Quirk::UsageOfChoice);
         read_times([vendor, usage], envelope.times, facts);
+        if !facts.response.streamed {
+            let choices = choices.into_iter().flat_map(Value::elements);
+            facts.response.provider = provider::of_answer(object, choices);
+        }
         output
     }
 }
