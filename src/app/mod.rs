@@ -172,7 +172,7 @@ fn to_open(listener: SocketAddr) -> SocketAddr {
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("{key} = {address}: cannot listen on this address"))?;
+        .with_context(|| format!("{key} = {address}: cannot listen on this address; --{key} or STREAMGAUGE_{} chooses another", key.to_uppercase()))?;
     // What is accepted has it from the listener. A client that is gone without a word is noticed by it alone.
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)

@@ -238,3 +238,29 @@ fn an_endpoint_that_looks_wrong_is_warned_of() {
         assert!(told.contains(&line), "{told}");
     }
 }
+
+#[test]
+fn an_address_that_is_taken_is_named_with_what_chooses_another() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (name, variable) in [
+        ("listen", "STREAMGAUGE_LISTEN"),
+        ("admin", "STREAMGAUGE_ADMIN"),
+    ] {
+        let flag = format!("--{name}");
+        let other = if name == "listen" {
+            "--admin"
+        } else {
+            "--listen"
+        };
+        let output = streamgauge()
+            .args(["serve", &flag, &address, other, "127.0.0.1:0"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = format!(
+            "{name} = {address}: cannot listen on this address; {flag} or {variable} chooses another: Address already in use"
+        );
+        assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+    }
+}

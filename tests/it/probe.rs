@@ -87,7 +87,7 @@ async fn what_does_not_answer_is_an_error_with_its_cause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_gets_its_key_and_is_told_of_where_it_rejects_it() {
-    for (status, code) in [(200, 0), (404, 0), (401, 1)] {
+    for (status, code) in [(200, 0), (401, 1)] {
         let upstream = Upstream::start().await;
         let url = upstream.base_url();
         let file = File::new(
@@ -140,4 +140,28 @@ async fn a_receiver_that_refuses_is_asked_once_and_told_of_with_a_hint() {
     let told = "answered with status 404; it takes no metrics there";
     assert!(lines[4].contains(told), "{lines:#?}");
     assert_eq!(collector.received().requests.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_no_list_of_models_is_a_warning_and_the_end_says_so() {
+    for (status, advice) in [
+        (404, ": check the path of its URL (upstream.url)"),
+        (503, ": it is there, and fails"),
+        (308, ", a redirect: streamgauge follows none"),
+        (405, ", and not with its list of models"),
+    ] {
+        let upstream = Upstream::start().await;
+        let program = check(&upstream.base_url());
+        let (_, (exit, lines)) = tokio::join!(answer(&upstream, status), probe(program));
+        assert_eq!(exit, Some(0), "{lines:#?}");
+        let models = format!("{}/models", upstream.base_url());
+        let told = format!(
+            "warning: upstream default: GET {models} was answered with status {status}{advice}"
+        );
+        let [.., warning, end] = &lines[..] else {
+            panic!("{lines:#?}");
+        };
+        assert!(warning.starts_with(&told), "{warning}");
+        assert_eq!(end, "ok, but for the warning above");
+    }
 }

@@ -28,9 +28,10 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         whither(metrics),
         config.admin
     )?;
+    let mut odd = 0;
     if args.probe {
         // What is wrong with an endpoint is then told with what answers there.
-        probe(config.proxy.upstreams, &settings)?;
+        odd = probe(config.proxy.upstreams, &settings)?;
     } else {
         for (signal, pushed) in [(Signal::Traces, traces), (Signal::Metrics, metrics)] {
             let hint = pushed.as_ref().ok();
@@ -39,7 +40,11 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
             }
         }
     }
-    writeln!(told, "ok")?;
+    match odd {
+        0 => writeln!(told, "ok")?,
+        1 => writeln!(told, "ok, but for the warning above")?,
+        odd => writeln!(told, "ok, but for the {odd} warnings above")?,
+    }
     Ok(())
 }
 

@@ -70,10 +70,10 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
 }
 
 /// Runs to the end, and then waits for no thread: an exporter that hangs must not hold up the end of the process.
-fn block_on(
+fn block_on<T>(
     runtime: Runtime,
-    task: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
+    task: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     let outcome = runtime.block_on(task);
     runtime.shutdown_background();
     outcome
@@ -81,9 +81,12 @@ fn block_on(
 
 fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     block_on(Runtime::new()?, async {
-        let listener = TcpListener::bind(args.listen)
-            .await
-            .with_context(|| format!("--listen {}: cannot listen on this address", args.listen))?;
+        let listener = TcpListener::bind(args.listen).await.with_context(|| {
+            format!(
+                "--listen {}: cannot listen on this address; --listen chooses another",
+                args.listen
+            )
+        })?;
         let mut signals = Signals::listen()?;
         writeln!(
             io::stdout(),

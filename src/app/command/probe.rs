@@ -25,10 +25,19 @@ use crate::upstream::{BoxError, Sendable, Upload, Upstream, UpstreamConfig, Upst
 const MODELS: &str = "/v1/models";
 
 /// What answered, or what did not and why; either as a line.
-type Answered = Result<String, String>;
+type Answered = Result<Answer, String>;
+
+/// What an answer says.
+enum Answer {
+    /// All is well.
+    Good(String),
+    /// Something may be wrong.
+    Odd(String),
+}
 
 /// Calls them all at once, prints a line for each, in order, and fails where one does not answer, or rejects a key of ours.
-pub(super) fn probe(upstreams: Vec<UpstreamConfig>, settings: &Settings) -> anyhow::Result<()> {
+/// Gives how many answers were odd.
+pub(super) fn probe(upstreams: Vec<UpstreamConfig>, settings: &Settings) -> anyhow::Result<usize> {
     // An error means that one is installed already, which will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let resource = otel::resource(&settings.resource);
@@ -48,10 +57,14 @@ pub(super) fn probe(upstreams: Vec<UpstreamConfig>, settings: &Settings) -> anyh
                 calls.push(spawn_blocking(move || export(&otlp, signal, empty)));
             }
         }
-        let (all, mut failed) = (calls.len(), 0);
+        let (all, mut odd, mut failed) = (calls.len(), 0, 0);
         for call in calls {
             match call.await? {
-                Ok(line) => writeln!(io::stderr(), "{line}")?,
+                Ok(Answer::Good(line)) => writeln!(io::stderr(), "{line}")?,
+                Ok(Answer::Odd(line)) => {
+                    odd += 1;
+                    writeln!(io::stderr(), "warning: {line}")?;
+                }
                 Err(line) => {
                     failed += 1;
                     writeln!(io::stderr(), "error: {line}")?;
@@ -62,7 +75,7 @@ pub(super) fn probe(upstreams: Vec<UpstreamConfig>, settings: &Settings) -> anyh
             failed == 0,
             "{failed} of {all} did not answer as they should"
         );
-        Ok(())
+        Ok(odd)
     })
 }
 
@@ -106,13 +119,22 @@ async fn call_upstream(config: UpstreamConfig) -> Answered {
         401 | 403 if has_key => Err(format!(
             "{line}: it rejects the credentials that are configured for it (upstream.key, upstream.headers)"
         )),
-        404 => Ok(format!(
-            "{line}: check the path of its URL (upstream.url), unless it has no list of models"
-        )),
-        401 | 403 => Ok(format!(
+        401 | 403 => Ok(Answer::Good(format!(
             "{line}: none of the proxy's own keys was sent, as clients send theirs"
-        )),
-        _ => Ok(line),
+        ))),
+        200..=299 => Ok(Answer::Good(line)),
+        300..=399 => Ok(Answer::Odd(format!(
+            "{line}, a redirect: streamgauge follows none, so set upstream.url to where it leads"
+        ))),
+        404 => Ok(Answer::Odd(format!(
+            "{line}: check the path of its URL (upstream.url). Only if this server has no list of models, all is well"
+        ))),
+        500.. => Ok(Answer::Odd(format!(
+            "{line}: it is there, and fails; look at its own log"
+        ))),
+        _ => Ok(Answer::Odd(format!(
+            "{line}, and not with its list of models; check its URL (upstream.url)"
+        ))),
     }
 }
 
@@ -151,10 +173,10 @@ fn export(otlp: &Otlp, signal: Signal, empty: Vec<u8>) -> Answered {
     let failed = |error: &dyn std::fmt::Display| format!("{name}: {error}");
     let sender = Sender::new(otlp, signal).map_err(|error| failed(&error))?;
     match sender.try_once(empty) {
-        Ok(_) => Ok(format!(
+        Ok(_) => Ok(Answer::Good(format!(
             "{name}: {} took an empty export",
             otlp.shown_endpoint()
-        )),
+        ))),
         Err(error) => Err(failed(&error)),
     }
 }
