@@ -51,6 +51,8 @@ pub struct Running {
     pub gauge: Gauge,
     ready: Arc<AtomicBool>,
     drain: Duration,
+    /// What clients are shown; `None` without TLS.
+    certificate: Option<Arc<serve::Certificate>>,
     stop_proxy: oneshot::Sender<()>,
     proxy_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,
@@ -68,7 +70,9 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     let (tls_files, upstreams) = (config.tls.clone(), shown(&config.proxy.upstreams));
     let idle = config.client_idle;
     let gauge = Gauge::with_settings(config, &settings)?;
-    let tls = tls_files.as_ref().map(serve::acceptor).transpose()?;
+    let certificate = tls_files.map(serve::Certificate::of).transpose()?;
+    let certificate = certificate.map(Arc::new);
+    let tls = certificate.clone().map(serve::acceptor);
     let proxy_listener = bind(listen, "listen").await?;
     let admin_listener = bind(admin, "admin").await?;
     let (proxy_address, admin_address) =
@@ -112,6 +116,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         gauge,
         ready,
         drain,
+        certificate,
         stop_proxy,
         proxy_task,
         admin_task,

@@ -39,7 +39,7 @@ use crate::workers::{Load, Workers};
 
 pub use refused::{Reason, RefusedConnections};
 pub use service::ProxyService;
-pub use tls::{TlsConfig, TlsError, acceptor};
+pub use tls::{Certificate, TlsConfig, TlsError, acceptor};
 
 /// A head as large as HTTP/1.1 may have it, as HTTP/2 counts: 32 bytes are added for each field (RFC 9113 §6.5.2).
 const HEAD_LIST_BYTES_MAX: u32 = (HEAD_BYTES_MAX + 32 * FIELDS_MAX) as u32;

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -56,34 +59,73 @@ pub enum TlsError {
     },
 }
 
-/// An acceptor that offers HTTP/2 and HTTP/1.1.
-///
-/// # Errors
-/// When a file cannot be read, holds no PEM of its kind, or the two do not belong together.
-pub fn acceptor(files: &TlsConfig) -> Result<TlsAcceptor, TlsError> {
-    let path = || files.certificate.clone();
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|cause| TlsError::Certificate {
-            path: path(),
+/// The certificate that clients are shown, and its key, as the files had them when they were read last.
+#[derive(Debug)]
+pub struct Certificate {
+    files: TlsConfig,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Certificate {
+    /// What these files have.
+    ///
+    /// # Errors
+    /// When a file cannot be read, holds no PEM of its kind, or the two do not belong together.
+    pub fn of(files: TlsConfig) -> Result<Self, TlsError> {
+        let current = RwLock::new(files.read()?);
+        Ok(Self { files, current })
+    }
+
+    /// Reads the files again, for connections to come. Blocks while it reads.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of); then everything stays as it was.
+    pub fn renew(&self) -> Result<(), TlsError> {
+        let renewed = self.files.read()?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&current))
+    }
+}
+
+impl TlsConfig {
+    fn read(&self) -> Result<Arc<CertifiedKey>, TlsError> {
+        let path = || self.certificate.clone();
+        let chain = CertificateDer::pem_file_iter(&self.certificate)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|cause| TlsError::Certificate {
+                path: path(),
+                cause,
+            })?;
+        if chain.is_empty() {
+            return Err(TlsError::NoCertificate(path()));
+        }
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|cause| TlsError::Key {
+            path: self.key.clone(),
             cause,
         })?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate(path()));
+        let pair = CertifiedKey::from_der(chain, key, &ring::default_provider());
+        pair.map(Arc::new).map_err(|cause| TlsError::NoPair {
+            path: path(),
+            cause,
+        })
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|cause| TlsError::Key {
-        path: files.key.clone(),
-        cause,
-    })?;
+}
+
+/// An acceptor that offers HTTP/2 and HTTP/1.1.
+#[must_use]
+pub fn acceptor(certificate: Arc<Certificate>) -> TlsAcceptor {
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|cause| TlsError::NoPair {
-            path: path(),
-            cause,
-        })?;
+        .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// Does the TLS handshake; `None` where the client leaves without sending a byte, as a probe for an open port does.

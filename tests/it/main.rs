@@ -27,6 +27,7 @@ mod http2;
 mod integrity;
 mod isolation;
 mod layering;
+mod listener_tls;
 mod live;
 mod logs;
 mod media;

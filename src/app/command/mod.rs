@@ -61,7 +61,8 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     block_on(runtime, async {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let running = super::start(config, &environment).await?;
-        signals.renew(Arc::clone(&running.gauge.proxy));
+        let certificate = running.certificate.clone();
+        signals.renew(Arc::clone(&running.gauge.proxy), certificate);
         let metrics = &running.gauge.metrics;
         metrics.observe(&own::TELEMETRY_DROPPED, &[(own::KIND, "log")], log::dropped);
         signals.next().await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::proxy::Proxy;
+use crate::serve::{Certificate, TlsError};
 
 /// SIGTERM and SIGINT, one after another. SIGHUP has certificates read again. Where there are none, it is ignored with a line in
 /// the log, as is SIGUSR1; either would end the process otherwise.
@@ -14,8 +15,16 @@ pub(super) struct Signals {
     interrupt: Signal,
     hangup: Signal,
     user: Signal,
-    /// Whose certificates.
-    renewing: Option<Arc<Proxy>>,
+    renewing: Option<Renewing>,
+}
+
+/// Whose certificates are read again.
+#[derive(Clone)]
+struct Renewing {
+    /// Those of upstreams.
+    proxy: Arc<Proxy>,
+    /// The one that clients are shown.
+    listener: Option<Arc<Certificate>>,
 }
 
 impl Signals {
@@ -33,9 +42,9 @@ impl Signals {
         })
     }
 
-    /// Has SIGHUP renew the certificates of a proxy.
-    pub(super) fn renew(&mut self, proxy: Arc<Proxy>) {
-        self.renewing = Some(proxy);
+    /// Has SIGHUP renew the certificates of a proxy and of its listener.
+    pub(super) fn renew(&mut self, proxy: Arc<Proxy>, listener: Option<Arc<Certificate>>) {
+        self.renewing = Some(Renewing { proxy, listener });
     }
 
     /// Waits for the next that asks the process to stop.
@@ -61,14 +70,31 @@ impl Signals {
 
     /// Has certificates read again, where there are any; says whether. A file may take its time, or never come.
     fn renewed(&self) -> bool {
-        let renewing = self.renewing.clone();
-        let Some(proxy) = renewing.filter(|proxy| proxy.has_certificates()) else {
+        let has_any = |it: &Renewing| it.listener.is_some() || it.proxy.has_certificates();
+        let Some(renewing) = self.renewing.clone().filter(has_any) else {
             return false;
         };
+        let Renewing { proxy, listener } = renewing;
+        if let Some(listener) = listener {
+            tokio::task::spawn_blocking(move || report_listener(listener.renew()));
+        }
         tokio::task::spawn_blocking(move || {
             proxy.renew_certificates().iter().for_each(report);
         });
         true
+    }
+}
+
+/// Logs what became of the certificate that clients are shown.
+fn report_listener(outcome: Result<(), TlsError>) {
+    match outcome {
+        Ok(()) => tracing::info!(
+            "the certificate for clients was read again; the rest of the configuration is read at start only"
+        ),
+        Err(error) => tracing::warn!(
+            %error,
+            "the certificate for clients cannot be read again; the one that was read before stays in use"
+        ),
     }
 }
 
