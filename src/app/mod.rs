@@ -53,6 +53,7 @@ pub struct Running {
     drain: Duration,
     /// What clients are shown; `None` without TLS.
     certificate: Option<Arc<serve::Certificate>>,
+    refused: Arc<RefusedConnections>,
     stop_proxy: oneshot::Sender<()>,
     proxy_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,
@@ -99,7 +100,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         proxy_listener,
         proxy,
         clients,
-        refused,
+        Arc::clone(&refused),
         stopped,
     ));
     tracing::info!(
@@ -117,6 +118,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         ready,
         drain,
         certificate,
+        refused,
         stop_proxy,
         proxy_task,
         admin_task,
@@ -213,6 +215,7 @@ impl Running {
             counters.cutting_off.store(true, Ordering::Relaxed);
             proxy_task.abort();
         }
+        self.refused.end();
         let ending = match ending {
             Ending::Stopped(_) => {
                 // What is left undone was asked for.

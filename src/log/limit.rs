@@ -27,10 +27,17 @@ impl LogLimit {
         }
     }
 
-    /// How many were held back since the last line; they are told of then.
-    fn take_held_back(&self) -> u64 {
+    /// How many were held back since the last line, if any: for a last line, which tells of them.
+    pub fn take_held_back(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut state.held_back)
+        Some(std::mem::take(&mut state.held_back)).filter(|held_back| *held_back > 0)
+    }
+
+    /// The last line: says how many were held back since the last one, where any were. `line` is the message of those.
+    pub fn end(&self, line: &'static str) {
+        if let Some(held_back) = self.take_held_back() {
+            tracing::warn!(line, held_back, "more lines were held back, before the end");
+        }
     }
 
     /// Whether a line may be written now; if so, how many were held back since the last one.
@@ -78,8 +85,8 @@ impl<K: Eq + Hash> LogLimits<K> {
         let limits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held_back = limits
             .iter()
-            .map(|(kind, limit)| (kind.clone(), limit.take_held_back()));
-        held_back.filter(|(_, count)| *count > 0).collect()
+            .filter_map(|(kind, limit)| Some((kind.clone(), limit.take_held_back()?)));
+        held_back.collect()
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Queue {
     books: Arc<Books>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
     /// Spans that were taken and are neither exported nor lost.
     unexported: AtomicUsize,
@@ -27,6 +27,7 @@ struct Books {
     failures: AtomicU64,
     /// Spans that were lost on the way to the receiver, or rejected by it.
     lost: AtomicU64,
+    log: LogLimit,
 }
 
 /// Spans, each an element of `ScopeSpans.spans`, written one behind another.
@@ -51,13 +52,17 @@ impl Queue {
             enough: batching.size,
             idle: None,
         };
-        let books = Arc::<Books>::default();
+        let books = Arc::new(Books {
+            unexported: AtomicUsize::new(0),
+            failures: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            log: LogLimit::per_minute(),
+        });
         let exporting = Exporting {
             export,
             size: batching.size,
             batch: Batch::default(),
             books: Arc::clone(&books),
-            log: LogLimit::per_minute(),
         };
         Self {
             worker: Background::start(plan, exporting),
@@ -80,7 +85,9 @@ impl Queue {
 
     /// Has everything exported and ends the worker; says whether it had ended in time.
     pub fn end(&self, within: Duration) -> bool {
-        self.worker.end(within)
+        let ended = self.worker.end(within);
+        self.books.log.end("spans were not exported");
+        ended
     }
 
     /// Spans that were taken and are neither exported nor lost: those that wait, and those of a request under way.
@@ -109,7 +116,6 @@ struct Exporting<E> {
     size: usize,
     batch: Batch,
     books: Arc<Books>,
-    log: LogLimit,
 }
 
 impl<E> Work for Exporting<E>
@@ -155,7 +161,7 @@ where
         self.books.unexported.fetch_sub(spans, Ordering::Relaxed);
         let Err(error) = outcome else { return };
         self.books.failures.fetch_add(1, Ordering::Relaxed);
-        if let Some(held_back) = self.log.pass() {
+        if let Some(held_back) = self.books.log.pass() {
             tracing::warn!(%error, spans, held_back, "spans were not exported");
         }
     }

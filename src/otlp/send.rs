@@ -248,6 +248,13 @@ impl Sender {
     }
 }
 
+impl Drop for Sender {
+    /// Nothing more is sent.
+    fn drop(&mut self) {
+        self.log.end("the OTLP receiver rejected part of an export");
+    }
+}
+
 /// What of the headers is long enough for a credential, without the word for its scheme.
 fn credentials(otlp: &Otlp) -> Vec<String> {
     let headers = headers(otlp);

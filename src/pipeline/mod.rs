@@ -173,7 +173,8 @@ struct Flow {
     books: Arc<Books>,
     /// Exchanges in the queue that hold their texts.
     texts: AtomicUsize,
-    failures: LogLimit,
+    stage_failures: LogLimit,
+    sink_failures: LogLimit,
 }
 
 impl Pipeline {
@@ -200,7 +201,8 @@ impl Pipeline {
             sinks,
             books: Arc::new(books),
             texts: AtomicUsize::new(0),
-            failures: LogLimit::per_minute(),
+            stage_failures: LogLimit::per_minute(),
+            sink_failures: LogLimit::per_minute(),
         });
         Self {
             lane: Background::start(PLAN, Lane(Arc::clone(&flow))),
@@ -291,7 +293,23 @@ impl Pipeline {
                 scope.spawn(move || self.flow.guard(sink, || sink.flush(left)));
             }
         });
+        self.end_log();
         delivered
+    }
+
+    /// Says in the log how many lines were held back.
+    fn end_log(&self) {
+        let Flow {
+            stage_failures,
+            sink_failures,
+            ..
+        } = &*self.flow;
+        self.full
+            .end("telemetry of exchanges was dropped: the pipeline queue is full");
+        stage_failures.end(
+            "a pipeline stage failed; the telemetry of the exchange continues without its result",
+        );
+        sink_failures.end("a telemetry sink failed on an exchange");
     }
 }
 
@@ -334,7 +352,7 @@ impl Flow {
             }));
             if run.is_err() {
                 let failed = 1 + self.books.failed_stages.fetch_add(1, Ordering::Relaxed);
-                if let Some(held_back) = self.failures.pass() {
+                if let Some(held_back) = self.stage_failures.pass() {
                     tracing::error!(
                         stage = stage.name(),
                         failed,
@@ -361,7 +379,7 @@ impl Flow {
             return;
         }
         let failed = 1 + self.books.failed_sinks.fetch_add(1, Ordering::Relaxed);
-        if let Some(held_back) = self.failures.pass() {
+        if let Some(held_back) = self.sink_failures.pass() {
             let sink = sink.name();
             tracing::error!(
                 sink,

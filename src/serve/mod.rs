@@ -125,6 +125,7 @@ pub async fn serve(
         }
     }
     drop(listener);
+    accept_failures.end("accepting a connection failed");
     stopping.send_replace(true);
     while connections.ended().await.is_some() {}
     proxy.tunnels().closed().await;

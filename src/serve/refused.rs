@@ -84,6 +84,20 @@ impl RefusedConnections {
         }
     }
 
+    /// Says in the log how many lines were held back: nothing more is accepted.
+    pub fn end(&self) {
+        for reason in Reason::ALL {
+            if let Some(held_back) = self.of(reason).log.take_held_back() {
+                let reason = reason.as_str();
+                tracing::warn!(
+                    reason,
+                    held_back,
+                    "more connections were refused, before the shutdown"
+                );
+            }
+        }
+    }
+
     const fn of(&self, reason: Reason) -> &Refused {
         &self.0[reason as usize]
     }

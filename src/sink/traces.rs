@@ -145,6 +145,8 @@ impl Sink for Traces {
                 "the last spans were not exported before the shutdown deadline"
             );
         }
+        self.full
+            .end("spans were dropped: the export queue is full (OTEL_BSP_MAX_QUEUE_SIZE)");
     }
 }
 

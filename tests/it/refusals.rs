@@ -189,7 +189,7 @@ async fn a_connection_without_tls_is_counted_and_logged_where_tls_is_due() {
         key.name()
     );
     let config = File::new("refused.toml", config);
-    let server = Program::serve("http://127.0.0.1:9/v1")
+    let mut server = Program::serve("http://127.0.0.1:9/v1")
         .args(["-c", config.name()])
         .listen()
         .await;
@@ -216,6 +216,15 @@ async fn a_connection_without_tls_is_counted_and_logged_where_tls_is_due() {
         let none = server.metric(CONNECTIONS, &[("reason", reason)]).await;
         assert_eq!(none, Some(0.0), "{reason}");
     }
+    // The second had no line within the minute.
+    server.process.terminate().await;
+    let more = "more connections were refused, before the shutdown";
+    let more = server.process.message(more).await;
+    assert_eq!(
+        (&more["reason"], &more["held_back"]),
+        (&"tls_handshake".into(), &1.into())
+    );
+    assert!(server.process.exit().await.success());
 }
 
 #[tokio::test]

@@ -35,12 +35,13 @@ pub(super) struct Pusher {
 }
 
 /// What did not arrive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Losses {
     /// Requests that failed, retries included in one.
     failures: AtomicU64,
     /// Points of such requests, and those that a receiver rejected.
     points: AtomicU64,
+    log: LogLimit,
 }
 
 impl Pusher {
@@ -53,17 +54,20 @@ impl Pusher {
     where
         E: Fn(Vec<u8>) -> Exported + Send + 'static,
     {
-        let losses = Arc::<Losses>::default();
+        let losses = Arc::new(Losses {
+            failures: AtomicU64::new(0),
+            points: AtomicU64::new(0),
+            log: LogLimit::per_minute(),
+        });
         let counted = Arc::clone(&losses);
         let envelope = Envelope::new(resource);
-        let log = LogLimit::per_minute();
         let send = move |items: Items| {
             let points = items.points as u64;
             let lost = match (pushing.export)(envelope.around(&items.bytes)) {
                 Ok(rejected) => rejected.min(points),
                 Err(error) => {
                     counted.failures.fetch_add(1, Ordering::Relaxed);
-                    if let Some(held_back) = log.pass() {
+                    if let Some(held_back) = counted.log.pass() {
                         tracing::warn!(%error, held_back, "metrics were not exported");
                     }
                     points
@@ -98,7 +102,9 @@ impl Pusher {
             return true;
         };
         let (done, wait) = sync_channel(1);
-        ask.send(done).is_ok() && wait.recv_timeout(within).is_ok()
+        let ended = ask.send(done).is_ok() && wait.recv_timeout(within).is_ok();
+        self.losses.log.end("metrics were not exported");
+        ended
     }
 
     /// Requests that failed, retries included in one.
@@ -124,6 +130,8 @@ fn run(interval: Duration, asked: &Receiver<SyncSender<()>>, push: impl Fn()) {
             }
             Ok(done) => {
                 push();
+                // What it holds is let go before anybody learns of the end.
+                drop(push);
                 let _ = done.send(());
                 return;
             }

@@ -248,3 +248,39 @@ async fn signals_that_ask_for_nothing_are_logged_and_end_nothing() {
     }
     answered(&scene, "HTTP/1.1 204 No Content\r\n\r\n").await;
 }
+
+#[tokio::test]
+async fn exports_that_failed_and_had_no_line_are_told_of_at_the_end() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let endpoint = format!("http://{}", socket.local_addr().unwrap());
+    let mut scene = Scene::with("", |program| {
+        program
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .env("OTEL_EXPORTER_OTLP_TIMEOUT", "50")
+            .env("OTEL_METRIC_EXPORT_INTERVAL", "20")
+    })
+    .await;
+    let failures = "streamgauge_export_failures_total";
+    for failed in [1.0, 2.0] {
+        answered(&scene, "HTTP/1.1 204 No Content\r\n\r\n").await;
+        for signal in ["traces", "metrics"] {
+            let labels = [("signal", signal)];
+            scene
+                .server
+                .metric_where(failures, &labels, |count| count >= failed)
+                .await;
+        }
+    }
+    scene.server.process.terminate().await;
+    assert!(scene.server.process.exit().await.success());
+    let log = scene.server.process.stderr();
+    let more: Vec<Value> = log
+        .messages("more lines were held back, before the end")
+        .collect();
+    for line in ["spans were not exported", "metrics were not exported"] {
+        let more = more.iter().find(|more| more["line"] == line);
+        let held_back = more.and_then(|more| more["held_back"].as_u64());
+        assert!(held_back >= Some(1), "{line}: {}", log.text());
+    }
+}
