@@ -7,6 +7,8 @@
 mod limit;
 #[cfg(feature = "cli")]
 mod subscriber;
+#[cfg(feature = "cli")]
+mod text;
 
 use tracing::level_filters::LevelFilter;
 

@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, fmt, registry};
 
+use super::text::TextFields;
 use super::{ACCESS, LogConfig, LogFormat};
 use crate::background::{Background, Plan, Work};
 
@@ -58,7 +59,7 @@ pub fn start(config: LogConfig) -> Result<(), SetGlobalDefaultError> {
     let lines = LINES.get_or_init(|| Background::start(PLAN, Writing));
     let layer = fmt::layer().with_writer(Lines(lines));
     let layer = match config.format {
-        LogFormat::Text => layer.with_ansi(colours()).boxed(),
+        LogFormat::Text => layer.with_ansi(colours()).fmt_fields(TextFields).boxed(),
         LogFormat::Json => layer
             .json()
             .flatten_event(true)

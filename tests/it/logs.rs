@@ -66,7 +66,7 @@ async fn the_line_is_for_people_where_the_log_is_text() {
         "listening",
         "proxy=127.0.0.1:",
         "admin=127.0.0.1:",
-        "upstreams=default=http://127.0.0.1:9/v1 (direct)",
+        "upstreams=\"default=http://127.0.0.1:9/v1 (direct)\"",
         "traces=\"not pushed: OTEL_EXPORTER_OTLP_ENDPOINT is not set\"",
     ] {
         assert!(line.contains(part), "{part:?} in {line:?}");
