@@ -166,6 +166,33 @@ fn every_span_attribute_is_in_the_reference() {
     compare(&named(1), &details);
 }
 
+/// The place of a heading, as links name it.
+fn anchor(heading: &str) -> String {
+    let is_kept = |at: &char| at.is_alphanumeric() || matches!(at, ' ' | '-' | '_');
+    let kept: String = heading.to_lowercase().chars().filter(is_kept).collect();
+    kept.replace(' ', "-")
+}
+
+#[test]
+fn the_contents_lead_to_every_part_of_the_reference() {
+    let (contents, parts) = TELEMETRY.text.split_once("\n\n## ").unwrap();
+    let headings = parts.split("\n#").enumerate();
+    let headings = headings.map(|(at, part)| match at {
+        0 => part,
+        _ => part.trim_start_matches('#').trim_start(),
+    });
+    let headings = headings.filter_map(|part| part.lines().next()).map(anchor);
+    // Those are found by the setting that chooses them.
+    let vocabularies: BTreeSet<_> = vocabularies()
+        .iter()
+        .map(|vocabulary| anchor(vocabulary.name()))
+        .collect();
+    let headings = headings.filter(|heading| !vocabularies.contains(heading));
+    let links = contents.split("](#").skip(1);
+    let links = links.filter_map(|link| link.split(')').next());
+    compare(&links.map(str::to_owned).collect(), &headings.collect());
+}
+
 #[test]
 fn every_header_that_is_kept_is_an_attribute() {
     let documented = names("### SERVER span");
