@@ -21,7 +21,7 @@ def proxy(binary, simulator):
 
 @pytest.fixture(scope="module")
 def ask(proxy, tmp_path_factory):
-    with prometheus(proxy, tmp_path_factory.mktemp("prometheus"), "native-histograms,exemplar-storage") as ask:
+    with prometheus([proxy.admin], tmp_path_factory.mktemp("prometheus"), "native-histograms,exemplar-storage") as ask:
         yield ask
 
 

@@ -137,8 +137,8 @@ fn every_error_and_every_reason_says_what_to_do() {
 
 #[test]
 fn every_alert_says_what_to_do() {
-    let recipes = include_str!("../../../docs/recipes.md").lines();
-    let alerts = recipes.filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let rules = include_str!("../../../deploy/prometheus/alerts.yml").lines();
+    let alerts = rules.filter_map(|line| line.trim().strip_prefix("- alert: "));
     let known = alerts.map(str::to_owned).collect();
     compare_with(OPERATIONS, &names_of(OPERATIONS, "## Alerts"), &known);
 }
