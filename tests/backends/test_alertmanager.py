@@ -3,15 +3,13 @@
 Only times and addresses are others: nobody waits minutes for a test.
 """
 
-import json
 import re
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from calls import MODEL, post
+from json_server import JsonServer
 from processes import Process, Proxy, eventually, fetch, free_port
 from prometheus_server import DEPLOY, prometheus, value
 
@@ -21,47 +19,29 @@ SLOW = {"x-sim-think-ms": "5500", "x-sim-chunks": "2", "x-sim-interval-ms": "1"}
 QUICK = SLOW | {"x-sim-think-ms": "1"}
 
 
-class Webhook:
-    """What Alertmanager has told, by the path that it told it to."""
-
-    def __init__(self):
-        self.told = []
-        webhook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                message = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                webhook.told.extend((self.path, alert) for alert in message["alerts"])
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
+@pytest.fixture
+def told():
+    """What Alertmanager tells: the path that it tells it to, and the alert."""
+    return []
 
 
 @pytest.fixture
-def webhook():
-    with Webhook() as webhook:
-        yield webhook
+def webhook(told):
+    """The address of a webhook."""
+
+    def take(path, message):
+        told.extend((path, alert) for alert in message["alerts"])
+        return 200, {}, {}
+
+    with JsonServer(take) as server:
+        yield server.address
 
 
 @pytest.fixture
 def alertmanager(webhook, tmp_path):
     """The address of an Alertmanager that tells the webhook at once."""
     config = (DEPLOY / "prometheus" / "alertmanager.yml").read_text()
-    config, receivers = re.subn(r"127\.0\.0\.1:9095", webhook.address, config)
+    config, receivers = re.subn(r"127\.0\.0\.1:9095", webhook, config)
     assert receivers == 2
     (tmp_path / "alertmanager.yml").write_text(re.sub(r"group_(wait|interval): \w+", r"group_\1: 1s", config))
     address = f"127.0.0.1:{free_port()}"
@@ -81,7 +61,7 @@ def stream(proxy, headers):
     post(f"{proxy.base_url}/chat/completions", {"model": MODEL, "stream": True, "messages": []}, headers)
 
 
-def test_a_slow_upstream_is_told_to_those_who_take_tickets(binary, simulator, webhook, alertmanager, tmp_path):
+def test_a_slow_upstream_is_told_to_those_who_take_tickets(binary, simulator, told, alertmanager, tmp_path):
     with Proxy(binary, simulator) as proxy, prometheus(
         [proxy.admin], tmp_path, "exemplar-storage", alertmanager, held_for="1s"
     ) as ask:
@@ -91,8 +71,7 @@ def test_a_slow_upstream_is_told_to_those_who_take_tickets(binary, simulator, we
         eventually("the first stream", lambda: value(ask, count) == 1)
         with ThreadPoolExecutor() as clients:
             list(clients.map(lambda _: stream(proxy, SLOW), range(4)))
-        told = eventually(ALERT, lambda: [one for one in webhook.told if one[1]["labels"]["alertname"] == ALERT])
-    path, alert = told[0]
+        path, alert = eventually(ALERT, lambda: next((one for one in told if one[1]["labels"]["alertname"] == ALERT), None))
     assert path == "/tickets"
     assert alert["status"] == "firing"
     assert (alert["labels"]["model"], alert["labels"]["severity"]) == (MODEL, "ticket")

@@ -4,13 +4,10 @@ A series that appears with its first count is no increase: only one that was scr
 from outside (`different`) is there at zero.
 """
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
 from calls import MODEL, post
+from json_server import JsonServer
 from processes import Proxy, eventually, free_port
 from prometheus_server import ALERTS, QUERIES, prometheus, values
 
@@ -30,36 +27,13 @@ COUNTED = {
 }
 
 
-class Upstream:
+def model(_, request):
     """A model's server: it fails where it is asked to, and departs from the reference where it is not."""
-
-    def __init__(self):
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                failing = request["user"] == "failing"
-                message = {"role": "assistant", "content": "3 m", "reasoning_content": "hm"}
-                answer = {"error": {"message": "no"}} if failing else {
-                    "object": "chat.completion",
-                    "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-                }
-                body = json.dumps(answer).encode()
-                self.send_response(500 if failing else 200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self._server.shutdown()
-        self._server.server_close()
+    if request["user"] == "failing":
+        return 500, {"error": {"message": "no"}}, {}
+    message = {"role": "assistant", "content": "3 m", "reasoning_content": "hm"}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    return 200, {"object": "chat.completion", "choices": choices}, {}
 
 
 def ask_model(proxy, user):
@@ -69,7 +43,7 @@ def ask_model(proxy, user):
 @pytest.fixture(scope="module")
 def ask(binary, tmp_path_factory):
     """Asks a Prometheus that has seen the first quirk, failures and losses of a proxy."""
-    upstream = Upstream()
+    upstream = JsonServer(model)
     # Nobody takes the spans.
     env = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
@@ -77,7 +51,7 @@ def ask(binary, tmp_path_factory):
         "OTEL_BSP_SCHEDULE_DELAY": "100",
         "OTEL_EXPORTER_OTLP_TIMEOUT": "1000",
     }
-    with Proxy(binary, upstream.url, env) as proxy:
+    with Proxy(binary, f"http://{upstream.address}/v1", env) as proxy:
         with prometheus([proxy.admin], tmp_path_factory.mktemp("prometheus"), "exemplar-storage") as ask:
             for expression in (FIRST[alert] for alert in FIRST.keys() - NOT_AT_ZERO):
                 at_zero = expression.removesuffix("> 0")
