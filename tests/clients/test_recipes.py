@@ -81,4 +81,5 @@ def test_every_recipe_says_which_tests_run_it():
         "Grafana": "backends",
         "Alerts": "backends",
         "Docker sidecar": "",
+        "Kubernetes": "",
     }
