@@ -1,7 +1,7 @@
 """The rules of deploy/prometheus: their own tests pass, name every alert, and ask only for series that there are.
 
 `promtool` feeds them made-up series, so that each fires and each is silent. That the real ones have these names and labels is
-seen in test_prometheus_alerts.py and test_grafana.py, and that Alertmanager tells of one in test_alertmanager.py.
+seen in test_prometheus_alerts.py and test_dashboards_and_rules.py, and that Alertmanager tells of one in test_alertmanager.py.
 """
 
 import subprocess
