@@ -49,12 +49,18 @@ impl Gauge {
         Self::with_settings(config, &settings(environment)?)
     }
 
-    pub(super) fn with_settings(config: Config, settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) fn with_settings(mut config: Config, settings: &Settings) -> anyhow::Result<Self> {
         // Every TLS client and server of the process uses the same provider; a second call finds it in place.
         let _ = rustls::crypto::ring::default_provider().install_default();
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
+        if is_sampled_twice(&config, settings) {
+            tracing::warn!(
+                "OTEL_TRACES_SAMPLER and sampling.share both keep a share: the shares multiply, and failed calls may be lost"
+            );
+        }
+        config.pipeline.sampling.after_share = settings.samples_share;
         let upstreams = config.proxy.upstreams.iter();
         let upstreams = upstreams.map(|upstream| upstream.name.to_string());
         let telemetry = Telemetry::build(&config.telemetry, settings, upstreams.collect())?;
@@ -131,6 +137,12 @@ impl Gauge {
 /// Everything wrong with them, at once.
 pub(super) fn settings(environment: &Environment) -> anyhow::Result<Settings> {
     Settings::from_env(|name| environment.get(name).map(str::to_owned)).map_err(in_one)
+}
+
+/// Whether a share of the traces is kept at the head of a request and another at its end, which is no error, and was most likely not
+/// meant.
+pub(super) const fn is_sampled_twice(config: &Config, settings: &Settings) -> bool {
+    config.pipeline.sampling.share < 1.0 && settings.samples_share
 }
 
 fn in_one(errors: Vec<otel::Error>) -> anyhow::Error {

@@ -7,13 +7,13 @@ use tracing::level_filters::LevelFilter;
 use super::Config;
 use super::document::Setting;
 use super::units::{write_duration, write_size};
-use super::value::set;
+use super::value::{Raw, set};
 use super::write::{quote, word, write_limit, write_list};
 use crate::allow::{Hosts, Patterns};
 use crate::log::{AccessLines, LogFormat};
 use crate::memory::Memory;
 use crate::otel::{Buckets, Spans, ToolSpans};
-use crate::pipeline::EstimateTokens;
+use crate::pipeline::{EstimateTokens, OfParent};
 use crate::proxy::trace_context::BodyContext;
 use crate::semconv;
 
@@ -54,6 +54,9 @@ const HISTOGRAMS: &[(&str, Buckets)] = &[
     ("explicit", Buckets::Explicit),
     ("exponential", Buckets::Exponential),
 ];
+
+const PARENTS: &[(&str, OfParent)] =
+    &[("respect", OfParent::Respect), ("ignore", OfParent::Ignore)];
 
 const TOOLS: &[(&str, ToolSpans)] = &[
     ("tool_wait", ToolSpans::ToolWait),
@@ -300,6 +303,43 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "state.timeout",
         read: |raw, config| set(&mut config.pipeline.state.timeout, raw.span()),
         write: |config| Some(quote(write_duration(config.pipeline.state.timeout))),
+    },
+    Setting {
+        path: "sampling.share",
+        read: |raw, config| set(&mut config.pipeline.sampling.share, raw.share()),
+        write: |config| Some(format!("{:?}", config.pipeline.sampling.share)),
+    },
+    Setting {
+        path: "sampling.slow",
+        read: |raw, config| set(&mut config.pipeline.sampling.slow, raw.limit()),
+        write: |config| Some(write_limit(config.pipeline.sampling.slow)),
+    },
+    Setting {
+        path: "sampling.slow_quantile",
+        read: |raw, config| {
+            let sampling = &mut config.pipeline.sampling;
+            set(&mut sampling.slow_quantile, raw.or_off(Raw::share))
+        },
+        write: |config| {
+            let quantile = config.pipeline.sampling.slow_quantile;
+            Some(quantile.map_or_else(|| quote("off"), |share| format!("{share:?}")))
+        },
+    },
+    Setting {
+        path: "sampling.expensive_usd",
+        read: |raw, config| {
+            let sampling = &mut config.pipeline.sampling;
+            set(&mut sampling.expensive_usd, raw.or_off(Raw::usd))
+        },
+        write: |config| {
+            let bound = config.pipeline.sampling.expensive_usd;
+            Some(bound.map_or_else(|| quote("off"), |usd| usd.to_string()))
+        },
+    },
+    Setting {
+        path: "sampling.parent",
+        read: |raw, config| set(&mut config.pipeline.sampling.parent, raw.word(PARENTS)),
+        write: |config| word(PARENTS, config.pipeline.sampling.parent),
     },
     Setting {
         path: "tools.span",

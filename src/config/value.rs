@@ -5,10 +5,12 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
+use rust_decimal::Decimal;
 use rustls::pki_types::ServerName;
 use toml::de::DeValue;
 use wildmatch::WildMatch;
@@ -117,6 +119,41 @@ impl Raw<'_> {
             Given::Toml(value) => integer(value),
         };
         value.ok_or_else(|| Wrong::shown("expected a whole number, zero or above"))
+    }
+
+    /// A number as it is spelled.
+    fn number<T: FromStr>(&self) -> Option<T> {
+        match self.value {
+            Given::Text(text) => text.parse().ok(),
+            Given::Toml(DeValue::Float(number)) => number.as_str().parse().ok(),
+            Given::Toml(value) => integer(value)?.to_string().parse().ok(),
+        }
+    }
+
+    /// A part of a whole.
+    pub(super) fn share(&self) -> Read<f64> {
+        let share = self.number().filter(|share| (0.0..=1.0).contains(share));
+        share.ok_or_else(|| Wrong::shown("expected a number from 0 to 1, such as 0.05"))
+    }
+
+    /// An amount of money, exact.
+    pub(super) fn usd(&self) -> Read<Decimal> {
+        let usd = self
+            .number()
+            .filter(|usd: &Decimal| !usd.is_sign_negative());
+        usd.ok_or_else(|| Wrong::shown("expected an amount in USD, zero or above, such as 0.25"))
+    }
+
+    /// What is read otherwise, or `off`.
+    pub(super) fn or_off<T>(&self, read: impl FnOnce(&Self) -> Read<T>) -> Read<Option<T>> {
+        if self.text() == Some("off") {
+            return Ok(None);
+        }
+        let or_off = |wrong: Wrong| Wrong {
+            message: format!("{}, or \"off\"", wrong.message).into(),
+            ..wrong
+        };
+        read(self).map(Some).map_err(or_off)
     }
 
     /// A number of bytes.

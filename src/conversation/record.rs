@@ -288,6 +288,7 @@ impl From<'_> {
                     server_span_id: from.u64()?,
                     client_span_id: from.u64()?,
                     flags: from.u8()?,
+                    threshold: None,
                 })
             })?,
             began: self.u64()?,
@@ -342,6 +343,7 @@ mod tests {
             server_span_id: 3,
             client_span_id: 4,
             flags: 1,
+            threshold: None,
         };
         Record {
             turn: Turn {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{End, ToolKind};
+use super::{End, Threshold, ToolKind};
 
 /// The place of an exchange in a conversation, and what the exchanges before it tell of it. Set by the pipeline.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,9 @@ pub struct Identity {
     pub client_span_id: u64,
     /// The flags of the trace.
     pub flags: u8,
+    /// With which probability the trace is kept, for a span that is written into it later; `None` where that is not known, and where
+    /// its `tracestate` says it. Set by the pipeline.
+    pub threshold: Option<Threshold>,
 }
 
 impl Identity {

@@ -14,6 +14,7 @@ mod headers;
 mod history;
 mod operation;
 mod quirk;
+pub mod sampling;
 mod texts;
 mod timing;
 mod trace;
@@ -37,6 +38,7 @@ pub use history::{
 };
 pub use operation::Operation;
 pub use quirk::{Quirk, Quirks};
+pub use sampling::{Sampling, Threshold};
 pub use texts::Replace;
 pub use timing::{Flow, ServerTimes, Stall, Times};
 pub use trace::{Trace, trace_id};
@@ -67,6 +69,8 @@ pub struct Exchange {
     pub named_conversation: Option<String>,
     /// The trace this exchange belongs to; `None` when traces are off.
     pub trace: Option<Trace>,
+    /// Whether that trace is kept, and why; `None` where all are that the client and the sampler keep. Set by the pipeline.
+    pub sampling: Option<Sampling>,
     /// The upstream that answered, else the last one that the request was sent to; `None` when no route took it.
     pub upstream: Option<Upstream>,
     /// Where that upstream was reached.
@@ -121,6 +125,7 @@ impl Exchange {
             annotations: Vec::new(),
             named_conversation: None,
             trace: None,
+            sampling: None,
             upstream: None,
             endpoint: None,
             attempts: Vec::new(),

@@ -22,6 +22,7 @@ impl Exchange {
             annotations,
             named_conversation,
             trace,
+            sampling: _,
             upstream: _,
             endpoint: _,
             attempts,

@@ -14,11 +14,14 @@ pub struct Trace {
     pub server_span_id: u64,
     /// Our CLIENT span, never zero; the one whose context went upstream for an inference call.
     pub client_span_id: u64,
-    /// Whether the spans are exported.
+    /// Whether the spans are exported: as it was told upstream, until the pipeline decides otherwise.
     pub sampled: bool,
+    /// What the client decided about that; `None` where there is no client's span, and where it left that open.
+    pub parent_sampled: Option<bool>,
     /// Whether the trace id is known to be random, which samplers further on may rely on.
     pub random: bool,
-    /// `tracestate` as it came; `None` where it is malformed or there is no parent.
+    /// `tracestate` as it came; `None` where it is malformed or there is no parent. Where the pipeline decides, it adds with which
+    /// probability the trace is kept.
     pub tracestate: Option<String>,
 }
 
@@ -32,6 +35,7 @@ impl Trace {
             server_span_id: span_id,
             client_span_id: span_id,
             sampled: false,
+            parent_sampled: None,
             random: false,
             tracestate: None,
         }
@@ -59,6 +63,7 @@ impl Trace {
             server_span_id: self.server_span_id,
             client_span_id: self.client_span_id,
             flags: self.flags(),
+            threshold: None,
         }
     }
 
@@ -147,6 +152,7 @@ mod tests {
             server_span_id: 1,
             client_span_id: 0xb7ad,
             sampled: true,
+            parent_sampled: None,
             random: false,
             tracestate: None,
         };

@@ -197,6 +197,7 @@ const TRACE: Trace = Trace {
     server_span_id: 1,
     client_span_id: 2,
     sampled: true,
+    parent_sampled: None,
     random: true,
     tracestate: None,
 };

@@ -273,6 +273,7 @@ impl Open for Observe {
             trace_id: trace.trace_id,
             parent_span_id: trace.parent_span_id,
             sampled: trace.sampled,
+            parent_sampled: trace.parent_sampled,
             random: trace.random,
             tracestate: trace.tracestate,
         })));

@@ -177,6 +177,7 @@ impl ExchangeObserver {
             trace.trace_id = joined.trace_id;
             trace.parent_span_id = joined.parent_span_id;
             trace.sampled = joined.sampled;
+            trace.parent_sampled = joined.parent_sampled;
             trace.random = joined.random;
             trace.tracestate = joined.tracestate;
         }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub batch: Batch,
     /// `OTEL_TRACES_SAMPLER` and its argument. Default `parentbased_always_on`.
     pub sampler: Sampler,
+    /// Whether that keeps a share of the traces that begin here, and the others are gone before an exchange has begun.
+    pub samples_share: bool,
     /// In which formats a client's context is read and ours goes upstream, in the order of `OTEL_PROPAGATORS`. Default W3C
     /// Trace Context; none where every exchange is a trace of its own.
     pub propagators: Vec<Propagator>,
@@ -212,13 +214,15 @@ impl Settings {
         let traces = enabled(otlp(&mut reader, &TRACES));
         let metrics = enabled(otlp(&mut reader, &METRICS));
         let interval = reader.millis(&["OTEL_METRIC_EXPORT_INTERVAL"]);
+        let (sampler, samples_share) = sampler(&mut reader);
         let mut settings = Self {
             resource: resource::read(&mut reader),
             traces,
             metrics,
             metric_interval: interval.unwrap_or(Duration::from_secs(60)),
             batch: batch(&mut reader),
-            sampler: sampler(&mut reader),
+            sampler,
+            samples_share,
             propagators: propagators(&mut reader),
             warnings: Vec::new(),
         };
@@ -526,7 +530,8 @@ fn batch(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Batch {
     }
 }
 
-fn sampler(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Sampler {
+/// The sampler, and whether it keeps a share.
+fn sampler(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> (Sampler, bool) {
     let ratio = |value: &str| {
         value
             .parse::<f64>()
@@ -548,11 +553,12 @@ fn sampler(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Sampler {
         "traceidratio" => Sampler::TraceIdRatioBased(ratio),
         _ => Sampler::AlwaysOn,
     };
-    if parent_based {
-        Sampler::ParentBased(Box::new(root))
-    } else {
-        root
-    }
+    let samples_share = matches!(root, Sampler::TraceIdRatioBased(share) if share < 1.0);
+    let sampler = match parent_based {
+        true => Sampler::ParentBased(Box::new(root)),
+        false => root,
+    };
+    (sampler, samples_share)
 }
 
 /// Those that carry a trace. Baggage passes as any header does, named or not.

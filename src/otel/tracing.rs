@@ -103,6 +103,7 @@ impl Tracing {
     fn put(&self, trace: &mut Trace, remote: Remote, trace_id: u128) {
         trace.trace_id = trace_id;
         trace.sampled = self.samples(trace_id, &remote);
+        trace.parent_sampled = remote.sampled;
         trace.parent_span_id = remote.ids.map(|(_, span_id)| span_id);
         // All bits of an id of ours are random.
         trace.random = remote.ids.is_none() || remote.random;

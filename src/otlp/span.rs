@@ -95,11 +95,7 @@ impl<'e> Draft<'e> {
         if !self.exchange.of_session && !self.stands_for_both() {
             write(self.server());
         }
-        let waits = self.exchange.conversation.iter();
-        for wait in waits.flat_map(|place| &place.waits) {
-            let id = u64::from_be_bytes(ids.new_span_id().to_bytes());
-            count += usize::from(tool_wait::write(wait, self.tools, id, &mut bytes));
-        }
+        count += write_waits(self.exchange, self.tools, ids, &mut bytes);
         (bytes, count)
     }
 
@@ -310,6 +306,22 @@ impl<'e> Draft<'e> {
             tool_wait::link(out, &linked);
         }
     }
+}
+
+/// Writes the spans of the waits that an exchange ended, and says how many they are. They may stand in the trace of an earlier one,
+/// and so do not depend on whether its own is exported.
+pub fn write_waits(
+    exchange: &Exchange,
+    tools: ToolSpans,
+    ids: &impl IdGenerator,
+    bytes: &mut Vec<u8>,
+) -> usize {
+    let waits = exchange.conversation.iter().flat_map(|place| &place.waits);
+    let written = waits.filter(|wait| {
+        let id = u64::from_be_bytes(ids.new_span_id().to_bytes());
+        tool_wait::write(wait, tools, id, bytes)
+    });
+    written.count()
 }
 
 /// How many attempts have a span of their own: none where the only one would repeat the span above it, unless it is the

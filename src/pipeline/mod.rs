@@ -9,6 +9,7 @@ mod correlate;
 mod estimate;
 mod price;
 mod provider;
+mod sample;
 mod share;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +27,7 @@ use crate::state::{StateBooks, StateConfig};
 pub use correlate::{CorrelateConfig, Remembered};
 pub use estimate::{PromptTexts, Uncounted};
 pub use price::{PriceConfig, PricedUpstream, counts_of};
+pub use sample::{OfParent, SampleConfig};
 
 /// What the pipeline can be told.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub struct PipelineConfig {
     pub correlate: CorrelateConfig,
     /// Where other processes learn of it.
     pub state: StateConfig,
+    /// Which traces are kept, of those that client and sampler keep. Default all.
+    pub sampling: SampleConfig,
 }
 
 impl Default for PipelineConfig {
@@ -50,6 +54,7 @@ impl Default for PipelineConfig {
             conversations: true,
             correlate: CorrelateConfig::default(),
             state: StateConfig::default(),
+            sampling: SampleConfig::default(),
         }
     }
 }
@@ -77,10 +82,13 @@ fn stages(config: &PipelineConfig, books: &Books) -> Vec<Box<dyn Stage>> {
     let provider = Box::new(provider::ProviderStage::default());
     let price = Box::new(price::PriceStage::new(config.prices.clone()));
     let always: [Box<dyn Stage>; 2] = [provider, price];
+    let sample = sample::SampleStage::new(&config.sampling);
+    let sample = sample.map(|stage| Box::new(stage) as Box<dyn Stage>);
     correlate
         .into_iter()
         .chain(estimate)
         .chain(always)
+        .chain(sample)
         .collect()
 }
 

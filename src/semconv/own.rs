@@ -6,7 +6,7 @@
 use super::facets::{self, ROUTE, push_model, push_upstream};
 use super::metric::{Kind, Metric, Record, buckets, counter};
 use super::{Attribute, Attributes, Facets, FromZero, Labels, Vocabulary};
-use crate::exchange::{Exchange, Problems, Quirk, UsageSource};
+use crate::exchange::{Exchange, Problems, Quirk, Sampling, UsageSource};
 use std::time::Duration;
 
 pub mod conversation;
@@ -26,6 +26,7 @@ pub use health::{
 pub use zero::FROM_ZERO;
 
 const END: &str = "streamgauge.end";
+const SAMPLING_SPAN: &str = "streamgauge.sampling";
 const USAGE_SOURCE: &str = "streamgauge.usage.source";
 const ESTIMATED_INPUT_SPAN: &str = "streamgauge.usage.estimated.input_tokens";
 const ESTIMATED_OUTPUT_SPAN: &str = "streamgauge.usage.estimated.output_tokens";
@@ -46,6 +47,8 @@ pub const STALL_DURATION: &str = "streamgauge.stall.duration";
 /// What was lost or misread, on [`OBSERVATION_PROBLEMS`] and [`TELEMETRY_DROPPED`]; which limit, on
 /// `streamgauge.upstream.ratelimit.remaining`; what failed, on `streamgauge.upstream.failures`.
 pub const KIND: &str = "kind";
+/// What was decided, on `streamgauge.sampling.exchanges`.
+const DECISION: &str = "decision";
 /// Result of the comparison, on `streamgauge.integrity`.
 const RESULT: &str = "result";
 /// Which member, on `streamgauge.usage.moved`.
@@ -67,6 +70,11 @@ static PARTIAL_EXCHANGES: Metric = counter(
     "streamgauge.exchanges.partial",
     "{exchange}",
     "Exchanges of which something passed unread, so that their figures may be too low.",
+);
+static SAMPLING: Metric = counter(
+    "streamgauge.sampling.exchanges",
+    "{exchange}",
+    "Exchanges of sampled traces, by why tail sampling kept their spans, or that it dropped them.",
 );
 static USAGE_CALLS: Metric = counter(
     "streamgauge.usage.calls",
@@ -156,11 +164,12 @@ static QUIRKS: Metric = counter(
     "{exchange}",
     "Exchanges in which the upstream departed from the API reference, by quirk.",
 );
-static METRICS: [&Metric; 55] = [
+static METRICS: [&Metric; 56] = [
     &cost::ESTIMATED,
     &cost::UNPRICED,
     &EXCHANGES,
     &PARTIAL_EXCHANGES,
+    &SAMPLING,
     &failures::UPSTREAM_FAILURES,
     &failures::REQUESTS_REJECTED,
     &USAGE_CALLS,
@@ -237,6 +246,7 @@ impl Vocabulary for Own {
             exchange.upstream.as_ref().map(|upstream| &*upstream.name),
         );
         attempts(exchange, span);
+        sampling(exchange, span);
         request(exchange, span);
     }
 
@@ -247,6 +257,7 @@ impl Vocabulary for Own {
             exchange.upstream.as_ref().map(|upstream| &*upstream.name),
         );
         attempts(exchange, span);
+        sampling(exchange, span);
         span.put_some(USAGE_SOURCE, exchange.usage_source().map(source));
         let estimate = exchange.usage.estimate;
         span.put_some(ESTIMATED_INPUT_SPAN, estimate.input_tokens);
@@ -324,6 +335,10 @@ impl Vocabulary for Own {
         let partial = exchange.problems.is_partial();
         let partial = partial.then(|| PARTIAL_EXCHANGES.sample(1_u64));
         record.record(&BASE, None, &[partial]);
+        if let Some(sampling) = exchange.sampling {
+            let by = (DECISION, sampling.as_str());
+            record.record(&BASE, Some(by), &[Some(SAMPLING.sample(1_u64))]);
+        }
         if let Some(from) = exchange.usage_source() {
             let by = (USAGE_SOURCE, source(from));
             record.record(&BASE, Some(by), &[Some(USAGE_CALLS.sample(1_u64))]);
@@ -376,6 +391,11 @@ pub fn request(exchange: &Exchange, span: &mut Attributes<'_>) {
         INTEGRITY_SPAN,
         exchange.integrity.map(|integrity| integrity.as_str()),
     );
+}
+
+/// Says why the trace was kept, where that was decided when the exchange was over.
+fn sampling(exchange: &Exchange, span: &mut Attributes<'_>) {
+    span.put_some(SAMPLING_SPAN, exchange.sampling.map(Sampling::as_str));
 }
 
 /// Says which of several attempts was answered.

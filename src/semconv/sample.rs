@@ -47,9 +47,11 @@ pub(crate) fn plain() -> Exchange {
             server_span_id: 1,
             client_span_id: 2,
             sampled: true,
+            parent_sampled: Some(true),
             random: true,
             tracestate: Some("vendor=1".into()),
         }),
+        sampling: None,
         attempts: vec![Attempt {
             upstream: upstream.clone(),
             endpoint: endpoint.clone(),

@@ -300,6 +300,7 @@ mod tests {
             annotations: Vec::new(),
             named_conversation: None,
             trace: None,
+            sampling: None,
             attempts: Vec::new(),
             upstream: None,
             endpoint: None,

@@ -114,17 +114,26 @@ impl Sink for Traces {
     }
 
     fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
-        let Some(trace) = exchange.trace.as_ref().filter(|trace| trace.sampled) else {
+        let (spans, count) = match exchange.trace.as_ref().filter(|trace| trace.sampled) {
+            Some(trace) => {
+                let draft = span::Draft {
+                    exchange,
+                    trace,
+                    vocabularies: &self.vocabularies,
+                    spans: self.spans,
+                    tools: self.tools,
+                };
+                draft.write(&self.ids)
+            }
+            None => {
+                let mut spans = Vec::new();
+                let count = span::write_waits(exchange, self.tools, &self.ids, &mut spans);
+                (spans, count)
+            }
+        };
+        if count == 0 {
             return;
-        };
-        let draft = span::Draft {
-            exchange,
-            trace,
-            vocabularies: &self.vocabularies,
-            spans: self.spans,
-            tools: self.tools,
-        };
-        let (spans, count) = draft.write(&self.ids);
+        }
         // All or none: half an exchange would be a trace with a hole.
         if self.queue.push(spans, count).is_err()
             && let Some(held_back) = self.full.pass()

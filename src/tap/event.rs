@@ -83,6 +83,8 @@ pub struct Joined {
     pub parent_span_id: Option<u64>,
     /// Whether the spans are exported.
     pub sampled: bool,
+    /// What the client decided about that; `None` where it left that open.
+    pub parent_sampled: Option<bool>,
     /// Whether the trace id is known to be random.
     pub random: bool,
     /// `tracestate`.

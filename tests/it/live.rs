@@ -36,6 +36,7 @@ fn broken() -> Exchange {
         annotations: Vec::new(),
         named_conversation: None,
         trace: None,
+        sampling: None,
         attempts: Vec::new(),
         upstream: Some(Upstream {
             name: "local".into(),

@@ -8,6 +8,7 @@ mod export;
 mod headers;
 mod mistakes;
 mod ollama;
+mod sampling;
 mod shapes;
 mod truth;
 mod typed;

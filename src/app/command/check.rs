@@ -19,6 +19,10 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     for warning in warnings.chain(settings.warnings.iter().map(ToString::to_string)) {
         writeln!(told, "warning: {warning}")?;
     }
+    if gauge::is_sampled_twice(&config, &settings) {
+        let both = "OTEL_TRACES_SAMPLER and sampling.share both keep a share: the shares multiply, and failed calls may be lost";
+        writeln!(told, "warning: {both}")?;
+    }
     io::stdout().write_all(config.to_toml().as_bytes())?;
     let (traces, metrics) = (&settings.traces, &settings.metrics);
     writeln!(told, "traces: {}", whither(traces))?;

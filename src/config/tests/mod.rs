@@ -182,6 +182,11 @@ fn every_setting_can_be_given_by_its_variable() {
             "rediss://me:secret@redis.example/2",
         ),
         ("STREAMGAUGE_STATE_TIMEOUT", "20ms"),
+        ("STREAMGAUGE_SAMPLING_SHARE", "0.05"),
+        ("STREAMGAUGE_SAMPLING_SLOW", "off"),
+        ("STREAMGAUGE_SAMPLING_SLOW_QUANTILE", "0.9"),
+        ("STREAMGAUGE_SAMPLING_EXPENSIVE_USD", "1.50"),
+        ("STREAMGAUGE_SAMPLING_PARENT", "ignore"),
         ("STREAMGAUGE_TOOLS_SPAN", "off"),
         ("STREAMGAUGE_OBSERVE_STALL_THRESHOLD", "250ms"),
         ("STREAMGAUGE_OBSERVE_QUEUE_BYTES", "4096"),
@@ -211,6 +216,7 @@ fn every_setting_can_be_given_by_its_variable() {
         [conversations]\nenabled = false\nttl = \"5m\"\nturns = 7\nmemory = \"1MiB\"\nrepeated_calls = 4\nwithout_progress = 5\n\
         history_bytes = \"2KiB\"\n\n\
         [state]\nredis = \"rediss://***@redis.example:6379/2\"\ntimeout = \"20ms\"\n\n\
+        [sampling]\nshare = 0.05\nslow = \"off\"\nslow_quantile = 0.9\nexpensive_usd = 1.50\nparent = \"ignore\"\n\n\
         [tools]\nspan = \"off\"\n\n\
         [observe]\nstall_threshold = \"250ms\"\nqueue_bytes = \"4KiB\"\n\n\
         [log]\nformat = \"json\"\nlevel = \"debug\"\naccess = \"errors\"\n\n\

@@ -206,6 +206,7 @@ impl Script {
             server_span_id: self.number,
             client_span_id: self.number,
             sampled: true,
+            parent_sampled: None,
             random: true,
             tracestate: None,
         });

@@ -223,6 +223,7 @@ fn trace(trace_id: u128, sampled: bool) -> Trace {
         server_span_id: 1,
         client_span_id: 2,
         sampled,
+        parent_sampled: None,
         random: true,
         tracestate: None,
     }

@@ -194,6 +194,7 @@ fn a_trace_joins_another_with_the_spans_that_it_has() {
         trace_id: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
         parent_span_id: Some(0xb7ad_6b71_6920_3331),
         sampled: false,
+        parent_sampled: Some(false),
         random: false,
         tracestate: Some("vendor=1".to_owned()),
         ..begun

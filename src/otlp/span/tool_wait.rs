@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::super::envelope::ITEM;
 use super::super::protobuf;
+use crate::exchange::sampling::with_threshold;
 use crate::exchange::{Identity, ToolWait};
 use crate::otel::ToolSpans;
 use crate::semconv::{Attribute, Attributes, tool_wait};
@@ -23,6 +24,9 @@ pub(super) fn write(wait: &ToolWait, spans: ToolSpans, id: u64, out: &mut Vec<u8
     protobuf::message(out, ITEM, |out| {
         protobuf::bytes(out, 1, &trace.trace_id.to_be_bytes());
         protobuf::bytes(out, 2, &id.to_be_bytes());
+        if let Some(state) = with_threshold(None, trace.threshold) {
+            protobuf::bytes(out, 3, state.as_bytes());
+        }
         protobuf::bytes(out, 4, &parent.to_be_bytes());
         protobuf::string(out, 5, tool_wait::span_name(wait, as_execution));
         protobuf::number(out, 6, SpanKind::Internal as u64);

@@ -7,8 +7,9 @@ use streamgauge::dialect::headers;
 use streamgauge::exchange::{
     Again, Attempt, CacheVerdict, Changed, Choice, Conversation, Cost, End, Endpoint, Estimate,
     Exchange, Failure, Flow, Headers, Http, Integrity, Limited, Operation, OutputType, Parent,
-    Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse, Rule, ServerTimes,
-    Stall, Times, ToolCall, ToolKind, ToolWait, Trace, Unknowns, Unpriced, Upstream, Usage, Why,
+    Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse, Rule, Sampling,
+    ServerTimes, Stall, Times, ToolCall, ToolKind, ToolWait, Trace, Unknowns, Unpriced, Upstream,
+    Usage, Why,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -28,9 +29,11 @@ pub(super) fn everything() -> Exchange {
             server_span_id: 3,
             client_span_id: 4,
             sampled: true,
+            parent_sampled: Some(true),
             random: true,
             tracestate: None,
         }),
+        sampling: Some(Sampling::Parent),
         upstream: Some(Upstream {
             name: "main".into(),
             provider: Some("openai".into()),
