@@ -9,6 +9,7 @@ mod attempt;
 mod conversation;
 mod cost;
 mod derived;
+mod drift;
 mod ending;
 mod headers;
 mod history;
@@ -30,6 +31,7 @@ pub use conversation::{
     ToolWait,
 };
 pub use cost::{Cost, Price, Unpriced};
+pub use drift::{Drift, Novelty, Served};
 pub use ending::{End, Failure, Integrity, Problems, UpstreamFailure};
 pub use headers::{Headers, Limited, RateLimit};
 pub use history::{
@@ -85,6 +87,8 @@ pub struct Exchange {
     pub usage: Usage,
     /// What that costs; `None` where no usage is known, and where prices are off. Set by the pipeline.
     pub price: Option<Price>,
+    /// That something else stands behind the model's name than was told of last; `None` where it does not. Set by the pipeline.
+    pub drift: Option<Box<Drift>>,
     /// What the response said is left of the upstream's limits.
     pub rate_limits: Vec<RateLimit>,
     /// When what happened.
@@ -133,6 +137,7 @@ impl Exchange {
             response: Response::default(),
             usage: Usage::default(),
             price: None,
+            drift: None,
             rate_limits: Vec::new(),
             times: Times::default(),
             flow: Flow::default(),

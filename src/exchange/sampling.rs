@@ -19,6 +19,8 @@ pub enum Sampling {
     Slow,
     /// Kept: it cost more than a bound.
     Expensive,
+    /// Kept: something else answered than before.
+    ModelChange,
     /// Kept: its stream stood still.
     Stall,
     /// Kept: the model called a tool as before, or nothing new was said.
@@ -41,6 +43,7 @@ impl Sampling {
             Self::ClientLeft => "client_left",
             Self::Slow => "slow",
             Self::Expensive => "expensive",
+            Self::ModelChange => "model_change",
             Self::Stall => "stall",
             Self::Repeated => "repeated",
             Self::Trace => "trace",

@@ -2,8 +2,8 @@
 //! forgets none. A new field must be named here before anything compiles.
 
 use super::{
-    ApiError, Attempt, Choice, Exchange, Failure, Http, Request, Response, ToolCall, Trace,
-    Unknowns,
+    ApiError, Attempt, Choice, Drift, Exchange, Failure, Http, Request, Response, Served, ToolCall,
+    Trace, Unknowns,
 };
 
 /// What a text is replaced by; `None` where it stays.
@@ -30,6 +30,7 @@ impl Exchange {
             response,
             usage: _,
             price: _,
+            drift,
             history: _,
             conversation: _,
             moved: _,
@@ -53,6 +54,12 @@ impl Exchange {
         }
         for Attempt { url, .. } in attempts {
             one(url, by);
+        }
+        if let Some(Drift { now, before, .. }) = drift.as_deref_mut() {
+            for Served { model, fingerprint } in [now].into_iter().chain(before) {
+                one(model, by);
+                some(fingerprint, by);
+            }
         }
         of_request(request, by);
         of_response(response, by);

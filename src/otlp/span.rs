@@ -285,7 +285,7 @@ impl<'e> Draft<'e> {
             event(own::STALL_EVENT, stall.at, Some(stall.gap));
         }
         let end = began + exchange.times.end;
-        own::conversation::events(exchange, &mut |name, details| {
+        let mut at_end = |name: &str, details: &[Attribute<'_>]| {
             protobuf::message(out, 11, |out| {
                 protobuf::fixed_64(out, 1, nanos(end));
                 protobuf::bytes(out, 2, name.as_bytes());
@@ -293,7 +293,9 @@ impl<'e> Draft<'e> {
                     protobuf::attribute(out, 3, detail);
                 }
             });
-        });
+        };
+        own::drift::event(exchange, &mut at_end);
+        own::conversation::events(exchange, &mut at_end);
     }
 
     /// To the inference that this one follows, and to that of the agent that called for it.

@@ -6,6 +6,7 @@
 //! bounded, a stage that panics costs only what it would have added, a sink that panics only its own delivery.
 
 mod correlate;
+mod drift;
 mod estimate;
 mod price;
 mod provider;
@@ -81,7 +82,8 @@ fn stages(config: &PipelineConfig, books: &Books) -> Vec<Box<dyn Stage>> {
     let estimate = estimate.map(|stage| Box::new(stage) as Box<dyn Stage>);
     let provider = Box::new(provider::ProviderStage::default());
     let price = Box::new(price::PriceStage::new(config.prices.clone()));
-    let always: [Box<dyn Stage>; 2] = [provider, price];
+    let drift = Box::new(drift::DriftStage::default());
+    let always: [Box<dyn Stage>; 3] = [provider, price, drift];
     let sample = sample::SampleStage::new(&config.sampling);
     let sample = sample.map(|stage| Box::new(stage) as Box<dyn Stage>);
     correlate

@@ -193,6 +193,12 @@ fn reason(exchange: &Exchange) -> Option<Sampling> {
         Some(Sampling::Error)
     } else if exchange.end == End::ClientLeft {
         Some(Sampling::ClientLeft)
+    } else if exchange
+        .drift
+        .as_ref()
+        .is_some_and(|drift| drift.new.is_some())
+    {
+        Some(Sampling::ModelChange)
     } else if exchange.flow.stall_count > 0 {
         Some(Sampling::Stall)
     } else {

@@ -125,6 +125,10 @@ pub(super) const MODEL: &str = "model";
 /// The route of the API; the conventions' own name for it.
 pub(super) const ROUTE: &str = "http.route";
 
+/// The model that answered, and the fingerprint of what did: the conventions' own names.
+pub(super) const RESPONSE_MODEL: &str = "gen_ai.response.model";
+pub(super) const RESPONSE_SYSTEM_FINGERPRINT: &str = "openai.response.system_fingerprint";
+
 /// The label of an upstream of that name.
 #[must_use]
 pub fn upstream_label(name: &str) -> Attribute<'static> {

@@ -7,7 +7,7 @@
 //! on metrics the tier only, for the provider `openai`. What the generations before have in common with this
 //! one is here, for [`gen_ai_2025`](super::gen_ai_2025) and [`gen_ai_2024`](super::gen_ai_2024) to share.
 
-use super::facets::{push_model, push_upstream};
+use super::facets::{RESPONSE_MODEL, RESPONSE_SYSTEM_FINGERPRINT, push_model, push_upstream};
 use super::metric::{Kind, Metric, Record, Sample, buckets};
 use super::own::push_source;
 use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
@@ -26,9 +26,7 @@ pub const SERVER_PORT: &str = "server.port";
 /// The provider, under the name it has had since v1.37.0.
 pub(super) const PROVIDER_NAME: &str = "gen_ai.provider.name";
 const REQUEST_MODEL: &str = "gen_ai.request.model";
-const RESPONSE_MODEL: &str = "gen_ai.response.model";
 const RESPONSE_SERVICE_TIER: &str = "openai.response.service_tier";
-const RESPONSE_SYSTEM_FINGERPRINT: &str = "openai.response.system_fingerprint";
 const TOKEN_MODALITY: &str = "gen_ai.token.modality";
 
 static DURATION: Metric = Metric {

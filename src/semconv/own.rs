@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub mod conversation;
 pub(super) mod cost;
+pub mod drift;
 mod failures;
 mod health;
 pub mod process;
@@ -164,12 +165,14 @@ static QUIRKS: Metric = counter(
     "{exchange}",
     "Exchanges in which the upstream departed from the API reference, by quirk.",
 );
-static METRICS: [&Metric; 56] = [
+static METRICS: [&Metric; 58] = [
     &cost::ESTIMATED,
     &cost::UNPRICED,
     &EXCHANGES,
     &PARTIAL_EXCHANGES,
     &SAMPLING,
+    &drift::CHANGES,
+    &drift::INFO,
     &failures::UPSTREAM_FAILURES,
     &failures::REQUESTS_REJECTED,
     &USAGE_CALLS,
@@ -327,6 +330,7 @@ impl Vocabulary for Own {
         );
         conversation::record(exchange, record);
         cost::record(exchange, record);
+        drift::record(exchange, record);
         upstream::record_times(exchange, record);
         upstream::record_wait(exchange, record);
         upstream::record_limits(exchange, record);
@@ -434,12 +438,18 @@ fn record_resends(exchange: &Exchange, record: &mut dyn Record) {
 
 /// Labels that every metric of an exchange carries.
 static BASE: Labels = Labels(push_upstream);
+/// Those that say which model was called.
+static MODEL: Labels = Labels(push_call);
 /// Those that say what was called.
 static CALL: Labels = Labels(|facets, labels| {
-    push_upstream(facets, labels);
-    push_model(facets, labels);
+    push_call(facets, labels);
     labels.extend(facets.route.map(|route| (ROUTE, route.into())));
 });
+
+fn push_call<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    push_upstream(facets, labels);
+    push_model(facets, labels);
+}
 
 /// Marks samples of tokens that nobody reported, so that they can be told from those that somebody did.
 pub(super) fn push_source<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {

@@ -89,6 +89,7 @@ pub(crate) fn plain() -> Exchange {
         history: None,
         conversation: None,
         price: None,
+        drift: None,
         moved: Vec::new(),
         problems: Problems::default(),
         quirks: Quirks::default(),

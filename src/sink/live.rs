@@ -329,6 +329,7 @@ mod tests {
             history: None,
             conversation: None,
             price: None,
+            drift: None,
             moved: Vec::new(),
             problems: Problems::default(),
             quirks: Quirks::default(),

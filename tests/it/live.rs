@@ -77,6 +77,7 @@ fn broken() -> Exchange {
         history: None,
         conversation: None,
         price: None,
+        drift: None,
         moved: Vec::new(),
         problems: Problems::default(),
         quirks: Quirks::default(),

@@ -17,6 +17,7 @@ mod cost;
 mod demo;
 mod dependencies;
 mod disconnect;
+mod drift;
 mod early;
 mod embed;
 mod errors;

@@ -17,7 +17,7 @@ use flate2::write::GzEncoder;
 use opentelemetry_sdk::Resource;
 use streamgauge::dialect::headers;
 use streamgauge::exchange::{
-    Again, Changed, End, Exchange, Failure, Flow, Operation, Response, Usage,
+    Again, Changed, End, Exchange, Failure, Flow, Novelty, Operation, Response, Usage,
 };
 use streamgauge::http1::HeadError;
 use streamgauge::otel::{Buckets, Settings};
@@ -28,7 +28,7 @@ use streamgauge::sink::metrics::{Metrics, MetricsConfig};
 use streamgauge::sink::{ExchangeId, Sink as _};
 use streamgauge::upstream::UpstreamError;
 
-use everything::{called, estimated, everything, failed, unpriced};
+use everything::{called, drift, estimated, everything, failed, unpriced};
 
 /// A page for users.
 #[derive(Clone, Copy)]
@@ -156,7 +156,18 @@ fn every_span_attribute_is_in_the_reference() {
             });
         }
     }
-    let documented = rows("### Events of conversations");
+    for new in [Novelty::Model, Novelty::Fingerprint] {
+        let exchange = Exchange {
+            drift: Some(Box::new(drift(new))),
+            ..everything()
+        };
+        semconv::own::drift::event(&exchange, &mut |name, with| {
+            events.insert(name.to_owned());
+            details.extend(with.iter().map(|(key, _)| (*key).to_owned()));
+        });
+    }
+    let headings = ["### Events of conversations", "### Model drift"];
+    let documented = headings.map(rows).concat();
     let named = |cell: usize| {
         let cells = documented.iter().flat_map(move |row| row[cell].split(", "));
         let cells = cells.filter(|cell| !cell.is_empty());
@@ -309,6 +320,7 @@ fn metrics_of(vocabularies: &[&str], models: usize, errors: usize) -> Metrics {
         exchange.response.model = Some(format!("m-{model}-1"));
         exchange.response.tool_calls.clear();
         exchange.conversation = None;
+        exchange.drift.as_mut().unwrap().before = None;
         if error > 0 {
             exchange.end = End::HttpError;
             exchange.http.status = Some(400);

@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use super::*;
-use crate::exchange::{Cost, Failure, RepeatedCall, ToolKind, ToolWait};
+use crate::exchange::{Cost, Drift, Failure, Novelty, RepeatedCall, Served, ToolKind, ToolWait};
 use crate::sink::ExchangeId;
 
 /// A call that nothing speaks for, in a trace of its own.
@@ -114,6 +114,16 @@ fn what_is_of_interest_is_kept_whatever_the_share_and_stands_for_itself() {
         since: None,
         estimated: true,
     }));
+    let mut changed = call(FIRST + 7);
+    let served = Served {
+        model: "m".to_owned(),
+        fingerprint: None,
+    };
+    changed.drift = Some(Box::new(Drift {
+        now: served.clone(),
+        before: Some(served),
+        new: Some(Novelty::Model),
+    }));
     let mut stalled = call(FIRST + 5);
     stalled.flow.stall_count = 1;
     let mut repeated = call(FIRST + 6);
@@ -130,6 +140,7 @@ fn what_is_of_interest_is_kept_whatever_the_share_and_stands_for_itself() {
         (left, Sampling::ClientLeft),
         (slow, Sampling::Slow),
         (expensive, Sampling::Expensive),
+        (changed, Sampling::ModelChange),
         (stalled, Sampling::Stall),
         (repeated, Sampling::Repeated),
     ] {

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use rust_decimal::Decimal;
 use streamgauge::dialect::headers;
 use streamgauge::exchange::{
-    Again, Attempt, CacheVerdict, Changed, Choice, Conversation, Cost, End, Endpoint, Estimate,
-    Exchange, Failure, Flow, Headers, Http, Integrity, Limited, Operation, OutputType, Parent,
-    Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse, Rule, Sampling,
-    ServerTimes, Stall, Times, ToolCall, ToolKind, ToolWait, Trace, Unknowns, Unpriced, Upstream,
-    Usage, Why,
+    Again, Attempt, CacheVerdict, Changed, Choice, Conversation, Cost, Drift, End, Endpoint,
+    Estimate, Exchange, Failure, Flow, Headers, Http, Integrity, Limited, Novelty, Operation,
+    OutputType, Parent, Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse,
+    Rule, Sampling, Served, ServerTimes, Stall, Times, ToolCall, ToolKind, ToolWait, Trace,
+    Unknowns, Unpriced, Upstream, Usage, Why,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -91,6 +91,7 @@ pub(super) fn everything() -> Exchange {
         history: None,
         conversation: Some(Box::new(conversation())),
         price: Some(price(false)),
+        drift: Some(Box::new(drift(Novelty::Model))),
         moved: vec!["system_fingerprint"],
         problems: Problems {
             malformed: 1,
@@ -147,6 +148,19 @@ fn conversation() -> Conversation {
             lost_tokens: Some(60),
             verdict: Some(CacheVerdict::PrefixChanged),
         }),
+    }
+}
+
+/// Something else answers than before.
+pub(super) fn drift(new: Novelty) -> Drift {
+    let served = |name: &str| Served {
+        model: format!("m-{name}"),
+        fingerprint: Some(format!("fp_{name}")),
+    };
+    Drift {
+        now: served("1"),
+        before: Some(served("0")),
+        new: Some(new),
     }
 }
 
