@@ -1,13 +1,43 @@
 //! Words that look like keys, wherever they stand: of a key that nobody told us, only its looks are known.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::REDACTED;
 
-/// How providers' keys begin: OpenAI, Anthropic, DeepSeek and OpenRouter; Stripe's way; Groq; xAI; Google; Hugging Face;
-/// Perplexity; NVIDIA; Replicate; AWS; JSON web tokens.
-const PREFIXES: [&str; 12] = [
-    "sk-", "sk_", "pk_", "gsk_", "xai-", "AIza", "hf_", "pplx-", "nvapi-", "r8_", "AKIA", "eyJ",
+/// How keys begin: those of OpenAI, Anthropic, DeepSeek and OpenRouter; Stripe's way; Groq; xAI; Google; Hugging Face;
+/// Perplexity; NVIDIA; Replicate; AWS, lasting and temporary; JSON web tokens; GitHub; GitLab; Slack; npm; DigitalOcean;
+/// SendGrid; Google's OAuth; Shopify; Databricks.
+const PREFIXES: [&str; 29] = [
+    "sk-",
+    "sk_",
+    "pk_",
+    "rk_",
+    "gsk_",
+    "xai-",
+    "AIza",
+    "hf_",
+    "pplx-",
+    "nvapi-",
+    "r8_",
+    "AKIA",
+    "ASIA",
+    "eyJ",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "xapp-",
+    "npm_",
+    "dop_v1_",
+    "SG.",
+    "ya29.",
+    "shpat_",
 ];
 
 /// Shortest word that is taken for a key, in bytes.
@@ -18,7 +48,21 @@ const KEY_BYTES: usize = 12;
 #[must_use]
 pub fn lookalikes(text: &str) -> Cow<'_, str> {
     let mut hidden = String::new();
-    let (mut kept, mut at) = (0, 0);
+    let mut kept = 0;
+    each(text, |found| {
+        hidden.extend([&text[kept..found.start], REDACTED]);
+        kept = found.end;
+    });
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    hidden.push_str(&text[kept..]);
+    hidden.into()
+}
+
+/// Shows where such words stand, in order.
+pub(super) fn each(text: &str, mut show: impl FnMut(Range<usize>)) {
+    let mut at = 0;
     let mut announced = false;
     while let Some(skipped) = text[at..].find(in_key) {
         let start = at + skipped;
@@ -30,19 +74,13 @@ pub fn lookalikes(text: &str) -> Cow<'_, str> {
             None => "",
         };
         if !found.is_empty() {
-            hidden.extend([&text[kept..start], REDACTED]);
-            kept = start + found.len();
+            show(start..start + found.len());
         }
         announced = ["bearer", "basic"]
             .iter()
             .any(|scheme| word.eq_ignore_ascii_case(scheme));
         at = start + word.len().max(found.len());
     }
-    if kept == 0 {
-        return Cow::Borrowed(text);
-    }
-    hidden.push_str(&text[kept..]);
-    hidden.into()
 }
 
 /// Characters of a key; providers mask with stars.

@@ -1,16 +1,24 @@
-//! What a credential looks like, and texts without any: names that speak of one, words that look like one, queries and URLs.
+//! What a credential looks like, and personal data, and texts without any: names that speak of one, words that look like one,
+//! queries and URLs, and whole texts by a policy.
 //!
 //! It knows names and texts, and nothing of requests: whose credentials are known, `observe` knows.
 
+mod detector;
+mod json;
 mod looks;
+mod member;
 mod names;
+mod place;
+mod redactor;
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+pub use detector::Detector;
 pub use looks::lookalikes;
 pub use names::is_secret;
+pub use redactor::{BadPattern, Found, PATTERNS_MAX, Pattern, Policy, Redactor};
 
 /// What stands in place of a value (OpenTelemetry HTTP conventions, `url.query`).
 pub const REDACTED: &str = "REDACTED";

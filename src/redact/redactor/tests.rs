@@ -1,0 +1,200 @@
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Compiling takes long.
+static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(Policy::default()));
+
+fn redact(text: &str) -> String {
+    REDACTOR.redact(text).unwrap_or_else(|| text.to_owned())
+}
+
+#[test]
+fn every_built_in_pattern_compiles() {
+    for detector in Detector::ALL {
+        Compiled::new(detector);
+    }
+}
+
+#[test]
+fn a_name_makes_a_value_a_credential() {
+    for (text, expected) in [
+        (r#"{"api_key": "abc"}"#, r#"{"api_key": "[SECRET]"}"#),
+        (
+            r#"call("api_key": "a b c")"#,
+            r#"call("api_key": "[SECRET]")"#,
+        ),
+        (r#"user_email="anna""#, r#"user_email="[SECRET]""#),
+        (r"password: hunter2, then", "password: [SECRET], then"),
+        (r"DB_PASSWORD=s3cr3t!pass.", "DB_PASSWORD=[SECRET]."),
+        (
+            r#"\"client_secret\": \"x1\""#,
+            r#"\"client_secret\": \"[SECRET]\""#,
+        ),
+        (
+            r#"{"token":"0123456789abcdef0"}"#,
+            r#"{"token":"[SECRET]"}"#,
+        ),
+        (
+            r#"{"pin": {"passwords": [1234, "b"]}}"#,
+            r#"{"pin": {"passwords": ["[SECRET]", "[SECRET]"]}}"#,
+        ),
+        // What programs and sentences are made of.
+        (r"def f(password: str):", r"def f(password: str):"),
+        (r"max_tokens=4096, key=name", "max_tokens=4096, key=name"),
+        (
+            r#"{"code":"print(1)","token":"the"}"#,
+            r#"{"code":"print(1)","token":"the"}"#,
+        ),
+    ] {
+        assert_eq!(redact(text), expected);
+    }
+}
+
+#[test]
+fn strings_in_json_are_read_as_what_they_say_however_deep() {
+    let inner = r#"{"to":"anna@example.com","n":4111111111111111,"same":[1.0,"é"]}"#;
+    let mut text = inner.to_owned();
+    for _ in 0..4 {
+        text = format!(r#"{{ "in" : {} }}"#, serde_json::Value::from(text));
+    }
+    let mut read: serde_json::Value = serde_json::from_str(&redact(&text)).unwrap();
+    for _ in 0..3 {
+        let within = read["in"].as_str().unwrap();
+        read = serde_json::from_str(within).unwrap();
+    }
+    let expected = r#"{"to":"[EMAIL]","n":"[CARD]","same":[1.0,"é"]}"#;
+    assert_eq!(read["in"].as_str(), Some(expected));
+    // As an escape it is the same text.
+    let escaped = "{\"a\":\"anna\\u0040example.com\"}";
+    assert_eq!(redact(escaped), r#"{"a":"[EMAIL]"}"#);
+}
+
+#[test]
+fn what_is_too_long_is_withheld() {
+    let redactor = Redactor::new(Policy {
+        max_bytes: 10,
+        ..Policy::default()
+    });
+    assert_eq!(redactor.redact("0123456789"), None);
+    let withheld = redactor.redact("0123456789a").unwrap();
+    assert_eq!(withheld, "[withheld: 11 bytes]");
+}
+
+#[test]
+fn patterns_of_the_users_own_are_replaced_by_their_names() {
+    let pattern = Pattern::new("STAFF_ID", r"\bE-\d{6}\b").unwrap();
+    let redactor = Redactor::new(Policy {
+        detectors: Vec::new(),
+        patterns: vec![pattern],
+        ..Policy::default()
+    });
+    let found = redactor.redact("ask E-004711 or anna@example.com");
+    assert_eq!(found.as_deref(), Some("ask [STAFF_ID] or anna@example.com"));
+    assert_eq!(
+        Pattern::new("A", "x*").unwrap_err(),
+        BadPattern::MatchesNothing
+    );
+    assert_eq!(Pattern::new("a b", "x").unwrap_err(), BadPattern::Name);
+    assert!(matches!(
+        Pattern::new("A", r"(?=x)").unwrap_err(),
+        BadPattern::Syntax(_)
+    ));
+}
+
+#[test]
+fn where_nothing_is_looked_for_nothing_is_replaced_or_withheld() {
+    let redactor = Redactor::new(Policy {
+        detectors: Vec::new(),
+        patterns: Vec::new(),
+        max_bytes: 1,
+    });
+    assert_eq!(redactor.redact("anna@example.com"), None);
+}
+
+#[test]
+fn addresses_and_versions_in_names_stay() {
+    let redactor = &*REDACTOR;
+    assert_eq!(redactor.redact_name("Mozilla/5.0 Chrome/126.0.10.2"), None);
+    assert_eq!(redactor.redact_name("http://10.0.0.1:8000/v1/chat"), None);
+    let named = redactor.redact_name("app (anna@example.com)");
+    assert_eq!(named.as_deref(), Some("app ([EMAIL])"));
+}
+
+#[test]
+fn names_of_models_and_ids_stay() {
+    for text in [
+        "gpt-4o-2024-08-06",
+        "claude-3-5-sonnet-20241022",
+        "chatcmpl-9Xh2bQeJ8s7m1Kq0TzV4w6yR",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "2024-11-30T04:11:06Z",
+        "ft:gpt-4o-mini-2024-07-18:org::abc123",
+    ] {
+        assert_eq!(redact(text), text);
+    }
+}
+
+/// Data of each kind, made up.
+fn planted() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z]{3,10}@[a-z]{3,10}\\.(com|org|de)",
+        "\\+49 1[5-7][0-9] [0-9]{7}",
+        "\\([2-9][0-9]{2}\\) [2-9][0-9]{2}-[0-9]{4}",
+        "(AKIA|ASIA)[A-Z0-9]{15}[0-9]",
+        "sk-proj-[A-Za-z0-9]{20}[0-9]",
+        "eyJ[A-Za-z0-9]{12}\\.eyJ[A-Za-z0-9]{12}\\.[A-Za-z0-9_-]{12}",
+        Just("DE89 3704 0044 0532 0130 00".to_owned()),
+        Just("4111 1111 1111 1111".to_owned()),
+        Just("219-09-9999".to_owned()),
+        Just("2001:db8::8a2e:370:7334".to_owned()),
+        "(203\\.0\\.113|198\\.51\\.100)\\.[1-9][0-9]",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_planted_is_gone_wherever_it_stands(
+        before in "[a-zA-Zäß ,.]{0,30}",
+        secret in planted(),
+        after in "[a-zA-Zäß ,]{0,30}",
+    ) {
+        let text = format!("{before} {secret} {after}");
+        let whole = serde_json::json!({ "a": [text], "n": 1 }).to_string();
+        let nested = serde_json::json!({ "b": whole }).to_string();
+        for text in [text, whole, nested] {
+            let redacted = redact(&text);
+            prop_assert!(!redacted.contains(&secret), "{}", redacted);
+        }
+    }
+
+    #[test]
+    fn redacting_again_changes_nothing(text in "(.|[a-z]{1,8}@[a-z]{1,8}\\.com|[0-9]{1,4}|[ :=\"{}\\[\\],-])*") {
+        let once = redact(&text);
+        prop_assert_eq!(redact(&once), once);
+    }
+
+    #[test]
+    fn json_stays_json_of_the_same_shape(
+        names in prop::collection::vec("[a-z_]{1,8}|password|api_key", 1..5),
+        values in prop::collection::vec(prop_oneof![planted(), ".{0,20}"], 5),
+    ) {
+        let members = names.into_iter().zip(&values);
+        let object: serde_json::Map<String, serde_json::Value> =
+            members.map(|(name, value)| (name, value.clone().into())).collect();
+        let count = object.len();
+        let text = serde_json::Value::from(object).to_string();
+        let read: serde_json::Value = serde_json::from_str(&redact(&text)).unwrap();
+        prop_assert_eq!(read.as_object().unwrap().len(), count);
+    }
+
+    #[test]
+    fn no_text_is_cut_within_a_character(text in ".*") {
+        for found in REDACTOR.find(&text) {
+            prop_assert!(text.get(found.range).is_some());
+        }
+    }
+}
