@@ -71,6 +71,13 @@ Examples:
   # Many calls, an object a line: {\"provider\": …, \"model\": …, \"usage\": {…}, \"at\": \"2026-11-01\"}
   streamgauge cost --each calls.jsonl";
 
+const REDACT_EXAMPLES: &str = "\
+Examples:
+  # A prompt from a file
+  streamgauge redact prompt.txt
+  # A request, by a policy of your own
+  streamgauge redact --config streamgauge.toml - < request.json";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   # What is wrong with a file, or what is in effect
@@ -127,6 +134,14 @@ pub enum Command {
     /// exact. Exit status: 0 if there is a price, 1 if there is none, 2 for a wrong command line.
     #[command(after_long_help = COST_EXAMPLES)]
     Cost(CostArgs),
+
+    /// Show what the redaction takes out of a text
+    ///
+    /// Reads a text, or JSON, and prints it as it would be exported, by the [redact] settings of the configuration. Prints to
+    /// standard error how often each detector found something. Sends nothing. Exit status: 0 if the text was read, 1 if it
+    /// cannot be read, 2 for a wrong command line.
+    #[command(after_long_help = REDACT_EXAMPLES)]
+    Redact(RedactArgs),
 
     /// Check a configuration and print the effective one
     ///
@@ -218,6 +233,27 @@ pub struct CostArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `redact`.
+#[derive(Debug, Args)]
+pub struct RedactArgs {
+    /// The text, UTF-8; - for standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub text: PathBuf,
+
+    /// Configuration file, TOML [env: STREAMGAUGE_CONFIG]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl From<&RedactArgs> for Flags {
+    fn from(args: &RedactArgs) -> Self {
+        Self {
+            config: args.config.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A day, or a second of it, UTC.

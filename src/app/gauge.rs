@@ -63,7 +63,9 @@ impl Gauge {
         config.pipeline.sampling.after_share = settings.samples_share;
         let upstreams = config.proxy.upstreams.iter();
         let upstreams = upstreams.map(|upstream| upstream.name.to_string());
-        let telemetry = Telemetry::build(&config.telemetry, settings, upstreams.collect())?;
+        let has_events = config.observe.content.has_events();
+        let telemetry =
+            Telemetry::build(&config.telemetry, settings, upstreams.collect(), has_events)?;
         let live = Arc::new(Live::new(RECENT));
         let pipeline = Arc::new(Pipeline::new(
             &config.pipeline,
@@ -87,6 +89,9 @@ impl Gauge {
             &pipeline.books(),
             pipeline.shares_state(),
         );
+        if let Some(events) = &telemetry.events {
+            telemetry::watch_events(&telemetry.metrics, events);
+        }
         let proxy = Proxy::new(config.proxy, observe.clone());
         Ok(Self {
             live,
@@ -163,5 +168,7 @@ fn sinks(telemetry: &Telemetry, live: &Arc<Live>, log: LogConfig) -> Vec<Arc<dyn
         Arc::new(FailuresLog::default()),
         Arc::new(AccessLog::of(log.access)),
     ];
-    traces.into_iter().chain(always).collect()
+    let events = telemetry.events.clone();
+    let events = events.map(|events| events as Arc<dyn Sink>);
+    traces.into_iter().chain(events).chain(always).collect()
 }

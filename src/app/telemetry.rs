@@ -9,11 +9,12 @@ use crate::config::TelemetryConfig;
 use crate::exchange::Trace;
 use crate::message::Fields;
 use crate::observe::Tracer;
-use crate::otel::{self, Carrier, Otlp, Settings, Tracing};
+use crate::otel::{self, Batch, Carrier, Otlp, Settings, Tracing};
 use crate::otlp::{BuildError, Sender, Signal};
 use crate::pipeline::{Books, Remembered};
 use crate::semconv::{self, own};
 use crate::serve::{Reason, RefusedConnections};
+use crate::sink::events::Events;
 use crate::sink::metrics::{Metrics, MetricsConfig, Pushing};
 use crate::sink::traces::{Traces, TracesConfig};
 use crate::state::StateBooks;
@@ -25,6 +26,8 @@ pub(super) struct Telemetry {
     pub(super) metrics: Arc<Metrics>,
     /// `None` when traces are off.
     pub(super) traces: Option<Arc<Traces>>,
+    /// `None` where no content goes into events, and where these go nowhere.
+    pub(super) events: Option<Arc<Events>>,
     /// Gives each exchange its trace; `None` when traces are off.
     pub(super) tracer: Option<Box<dyn Tracer>>,
     /// Whether our trace context goes upstream.
@@ -40,8 +43,10 @@ impl Telemetry {
         config: &TelemetryConfig,
         settings: &Settings,
         upstreams: Vec<String>,
+        has_events: bool,
     ) -> anyhow::Result<Self> {
-        let (spans, metrics) = senders(settings).context("cannot set up the OTLP exporters")?;
+        let [spans, metrics, logs] =
+            senders(settings, has_events).context("cannot set up the OTLP exporters")?;
         let resource = otel::resource(&settings.resource);
         let tracing = spans
             .is_some()
@@ -75,30 +80,43 @@ impl Telemetry {
             let export = move |request| Ok(sender.send(request)?);
             Arc::new(Traces::new(config, &resource, export))
         });
+        let events = logs.map(|sender| {
+            let export = move |request| Ok(sender.send(request)?);
+            Arc::new(Events::new(&settings.log_batch, &resource, export))
+        });
         let propagate = config.propagate && tracing.as_ref().is_some_and(Tracing::propagates);
         Ok(Self {
             metrics: Arc::new(metrics),
             traces,
+            events,
             tracer: tracing.map(|tracing| Box::new(tracing) as Box<dyn Tracer>),
             propagate,
         })
     }
 }
 
-/// Where spans go, and where metrics are pushed; `None` for what is not sent. gRPC wants a tokio runtime of several threads:
-/// those that export wait for it.
-fn senders(settings: &Settings) -> Result<(Option<Sender>, Option<Sender>), BuildError> {
+/// Where spans go, where metrics are pushed, and where log records go if there are any; `None` for what is not sent. gRPC wants
+/// a tokio runtime of several threads: those that export wait for it.
+fn senders(settings: &Settings, has_events: bool) -> Result<[Option<Sender>; 3], BuildError> {
     // Batching knows no limit of its own for an export, so the sender keeps the stricter of the two.
-    let traces = settings.traces.as_ref().ok().map(|otlp| Otlp {
-        timeout: otlp.timeout.min(settings.batch.timeout),
+    let batched = |otlp: &Otlp, batch: &Batch| Otlp {
+        timeout: otlp.timeout.min(batch.timeout),
         ..otlp.clone()
-    });
+    };
+    let traces = settings.traces.as_ref().ok();
+    let traces = traces.map(|otlp| batched(otlp, &settings.batch));
+    if let (true, Err(why)) = (has_events, &settings.logs) {
+        tracing::warn!(%why, "content that is to go into events goes nowhere");
+    }
+    let logs = settings.logs.as_ref().ok().filter(|_| has_events);
+    let logs = logs.map(|otlp| batched(otlp, &settings.log_batch));
     let sender =
         |otlp: Option<&Otlp>, signal| otlp.map(|otlp| Sender::new(otlp, signal)).transpose();
-    Ok((
+    Ok([
         sender(traces.as_ref(), Signal::Traces)?,
         sender(settings.metrics.as_ref().ok(), Signal::Metrics)?,
-    ))
+        sender(logs.as_ref(), Signal::Logs)?,
+    ])
 }
 
 /// Makes the counts of the layers observable as metrics.
@@ -168,6 +186,20 @@ pub(super) fn watch(
         &dropped("point"),
         pushed(Metrics::lost_points),
     );
+}
+
+/// The same of the events with content.
+pub(super) fn watch_events(metrics: &Metrics, events: &Events) {
+    let queue = events.queue();
+    metrics.observe(
+        &own::TELEMETRY_DROPPED,
+        &[(own::KIND, "event")],
+        move || queue.dropped(),
+    );
+    let queue = events.queue();
+    metrics.observe(&own::EXPORT_FAILURES, &[(own::SIGNAL, "logs")], move || {
+        queue.failures()
+    });
 }
 
 /// The same of what is remembered of conversations. Whether a call had a result is not known where another process may have

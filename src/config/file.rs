@@ -14,6 +14,7 @@ use super::problem::{Place, Problem, Wrong, nearest};
 use super::route::{ROUTE, RouteDraft};
 use super::settings::{APART, SETTINGS};
 use super::upstream::{UPSTREAM, UpstreamDraft};
+use crate::observe::ContentRules;
 use crate::proxy::Route;
 use crate::upstream::UpstreamConfig;
 
@@ -42,9 +43,10 @@ impl FileReader<'_> {
         };
         walk.read(&root, config, self.problems);
         let mut names = Vec::new();
+        let mut content = ContentRules::clone(&config.observe.content);
         let tables = self.tables(&root, "upstream");
         if !tables.is_empty() {
-            config.proxy.upstreams = self.upstreams(&tables, &mut names);
+            config.proxy.upstreams = self.upstreams(&tables, &mut names, &mut content);
         } else {
             names.extend(
                 config
@@ -55,7 +57,8 @@ impl FileReader<'_> {
             );
         }
         let routes = self.tables(&root, "route");
-        config.proxy.routes = self.routes(&routes, &names);
+        config.proxy.routes = self.routes(&routes, &names, &mut content);
+        config.observe.content = Arc::new(content);
         if let ([_, (second, _), ..], true) = (tables.as_slice(), routes.is_empty()) {
             let message = "expected at least one [[route]], since there are several upstreams";
             self.push("upstream", second, message);
@@ -91,6 +94,7 @@ impl FileReader<'_> {
         &mut self,
         tables: &[(Range<usize>, &DeTable<'_>)],
         names: &mut Vec<Arc<str>>,
+        content: &mut ContentRules,
     ) -> Vec<UpstreamConfig> {
         let mut upstreams = Vec::new();
         for (span, table) in tables {
@@ -107,6 +111,10 @@ impl FileReader<'_> {
             }
             names.push(name);
             self.referenced.extend(draft.key_env.clone());
+            let policy = draft
+                .content
+                .map(|policy| (Arc::clone(&draft.upstream.name), policy));
+            content.upstreams.extend(policy);
             match draft.finish(self.environment) {
                 Ok(upstream) => upstreams.push(upstream),
                 Err((key, Wrong { message, .. })) => {
@@ -169,6 +177,7 @@ impl FileReader<'_> {
         &mut self,
         tables: &[(Range<usize>, &DeTable<'_>)],
         names: &[Arc<str>],
+        content: &mut ContentRules,
     ) -> Vec<Route> {
         let mut routes: Vec<Route> = Vec::new();
         for (span, table) in tables {
@@ -197,8 +206,14 @@ impl FileReader<'_> {
                     "never reached: an earlier route has no conditions and takes every request",
                 );
             }
+            let policy = draft.content;
             match draft.finish() {
-                Ok(route) => routes.push(route),
+                Ok(route) => {
+                    content
+                        .routes
+                        .extend(policy.map(|policy| (routes.len(), policy)));
+                    routes.push(route);
+                }
                 Err(Wrong { message, .. }) => self.push_at("route", "header", span, table, message),
             }
         }

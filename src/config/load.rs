@@ -19,6 +19,7 @@ use super::problem::{Invalid, Place, Problem};
 use super::settings::{SETTINGS, variable};
 use super::upstream::{UpstreamDraft, of_upstream};
 use super::value::{Given, Raw, Read};
+use crate::exchange::ContentPolicy;
 use crate::outbound::{BadVariable, EXPECTED, proxy_for};
 use crate::pipeline::PricedUpstream;
 use crate::semconv::provider;
@@ -204,6 +205,7 @@ pub(super) fn assemble(
         };
         reader.read(&mut config);
     }
+    read_capture(environment, &mut config, problems);
     for setting in SETTINGS {
         let name = variable(setting.path);
         if let Some(text) = environment.get(&name) {
@@ -221,6 +223,31 @@ pub(super) fn assemble(
     environment.report_strangers(&of_upstream, &referenced, problems, warnings);
     check_whole(&config, problems);
     config
+}
+
+/// The variable by which instrumentations of applications are told where content goes. That of our own goes before it.
+const CAPTURE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+
+fn read_capture(environment: &Environment, config: &mut Config, problems: &mut Vec<Problem>) {
+    let Some(text) = environment.get(CAPTURE) else {
+        return;
+    };
+    let (attributes, events) = match text.to_ascii_uppercase().as_str() {
+        "NO_CONTENT" | "FALSE" => (false, false),
+        "SPAN_ONLY" => (true, false),
+        // Before there was a choice content was in events.
+        "EVENT_ONLY" | "TRUE" => (false, true),
+        "SPAN_AND_EVENT" => (true, true),
+        _ => {
+            let expected =
+                "expected NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT, true or false";
+            return problems.push(Problem {
+                value: Some(text.escape_debug().to_string()),
+                ..Problem::of_variable(CAPTURE, expected.to_owned())
+            });
+        }
+    };
+    Arc::make_mut(&mut config.observe.content).default = ContentPolicy { attributes, events };
 }
 
 /// Reads what variables say of the only upstream.

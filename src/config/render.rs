@@ -3,7 +3,7 @@
 
 use super::Config;
 use super::document::Setting;
-use super::route::ROUTE;
+use super::route::{ROUTE, RouteDraft};
 use super::settings::SETTINGS;
 use super::upstream::{UPSTREAM, UpstreamDraft};
 
@@ -17,20 +17,26 @@ impl Config {
             let Some(value) = (setting.write)(self) else {
                 continue;
             };
-            let (group, key) = setting.path.rsplit_once('.').unwrap_or(("", setting.path));
+            let path = setting.path.trim_end_matches(".*");
+            let (group, key) = path.rsplit_once('.').unwrap_or(("", path));
             if group != table {
                 text += &format!("\n[{group}]\n");
                 table = group;
             }
             text += &format!("{key} = {value}\n");
         }
+        let content = &self.observe.content;
         for upstream in &self.proxy.upstreams {
             text += "\n[[upstream]]\n";
-            text += &lines(UPSTREAM, &UpstreamDraft::from(upstream));
+            let mut draft = UpstreamDraft::from(upstream);
+            draft.content = content.upstreams.get(&upstream.name).copied();
+            text += &lines(UPSTREAM, &draft);
         }
-        for route in &self.proxy.routes {
+        for (at, route) in self.proxy.routes.iter().enumerate() {
             text += "\n[[route]]\n";
-            text += &lines(ROUTE, &route.into());
+            let mut draft = RouteDraft::from(route);
+            draft.content = content.routes.get(&at).copied();
+            text += &lines(ROUTE, &draft);
         }
         text
     }

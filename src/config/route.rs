@@ -6,13 +6,15 @@ use wildmatch::WildMatch;
 use super::document::Setting;
 use super::problem::Wrong;
 use super::value::{Read, set};
-use super::write::quote;
+use super::write::{quote, write_content};
+use crate::exchange::ContentPolicy;
 use crate::proxy::Route;
 
 /// A route whose header condition may be half given.
 #[derive(Debug)]
 pub(super) struct RouteDraft {
     pub(super) route: Route,
+    pub(super) content: Option<ContentPolicy>,
     header_name: Option<HeaderName>,
     header_value: Option<WildMatch>,
 }
@@ -44,6 +46,7 @@ impl From<&Route> for RouteDraft {
         let header = route.header.clone();
         Self {
             route: route.clone(),
+            content: None,
             header_name: header.as_ref().map(|(name, _)| name.clone()),
             header_value: header.map(|(_, value)| value),
         }
@@ -70,6 +73,11 @@ pub(super) const ROUTE: &[Setting<RouteDraft>] = &[
         path: "header.value",
         read: |raw, draft| set(&mut draft.header_value, raw.glob().map(Some)),
         write: |draft| draft.header_value.as_ref().map(quote),
+    },
+    Setting {
+        path: "content",
+        read: |raw, draft| set(&mut draft.content, raw.content().map(Some)),
+        write: |draft| draft.content.map(write_content),
     },
     Setting {
         path: "upstream",

@@ -2,19 +2,22 @@
 //!
 //! Loader, environment and [`Config::to_toml`] all follow these rows, in this order; keys of one table stand together.
 
+use std::sync::Arc;
+
 use tracing::level_filters::LevelFilter;
 
 use super::Config;
 use super::document::Setting;
 use super::units::{write_duration, write_size};
 use super::value::{Raw, set};
-use super::write::{quote, word, write_limit, write_list};
+use super::write::{quote, word, write_content, write_limit, write_list};
 use crate::allow::{Hosts, Patterns};
 use crate::log::{AccessLines, LogFormat};
 use crate::memory::Memory;
 use crate::otel::{Buckets, Spans, ToolSpans};
-use crate::pipeline::{EstimateTokens, OfParent};
+use crate::pipeline::{ErrorMessages, EstimateTokens, OfParent};
 use crate::proxy::trace_context::BodyContext;
+use crate::redact::Detector;
 use crate::semconv;
 
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -37,6 +40,11 @@ const ESTIMATES: &[(&str, EstimateTokens)] = &[
     ("own", EstimateTokens::Own),
     ("standard", EstimateTokens::Standard),
     ("off", EstimateTokens::Off),
+];
+
+const ERROR_MESSAGES: &[(&str, ErrorMessages)] = &[
+    ("redacted", ErrorMessages::Redacted),
+    ("off", ErrorMessages::Off),
 ];
 
 const BODY_CONTEXTS: &[(&str, BodyContext)] = &[
@@ -90,6 +98,14 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "admin",
         read: |raw, config| set(&mut config.admin, raw.address()),
         write: |config| Some(quote(config.admin)),
+    },
+    Setting {
+        path: "content",
+        read: |raw, config| {
+            let content = Arc::make_mut(&mut config.observe.content);
+            set(&mut content.default, raw.content())
+        },
+        write: |config| Some(write_content(config.observe.content.default)),
     },
     Setting {
         path: "tls.certificate",
@@ -237,6 +253,62 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "telemetry.estimate_tokens",
         read: |raw, config| set(&mut config.pipeline.estimate_tokens, raw.word(ESTIMATES)),
         write: |config| word(ESTIMATES, config.pipeline.estimate_tokens),
+    },
+    Setting {
+        path: "telemetry.content_bytes",
+        read: |raw, config| {
+            let content = Arc::make_mut(&mut config.observe.content);
+            set(&mut content.shown_bytes, raw.size())
+        },
+        write: |config| Some(quote(write_size(config.observe.content.shown_bytes))),
+    },
+    Setting {
+        path: "telemetry.error_messages",
+        read: |raw, config| {
+            let redact = &mut config.pipeline.redact;
+            set(&mut redact.error_messages, raw.word(ERROR_MESSAGES))
+        },
+        write: |config| word(ERROR_MESSAGES, config.pipeline.redact.error_messages),
+    },
+    Setting {
+        path: "redact.detectors",
+        read: |raw, config| {
+            let known = Detector::ALL.map(Detector::name);
+            let words = raw.words(&known)?;
+            let on = |detector: &Detector| words.iter().any(|word| *word == detector.name());
+            config.pipeline.redact.policy.detectors =
+                Detector::ALL.into_iter().filter(on).collect();
+            Ok(())
+        },
+        write: |config| {
+            let detectors = config.pipeline.redact.policy.detectors.iter();
+            Some(write_list(detectors.map(|detector| detector.name())))
+        },
+    },
+    Setting {
+        path: "redact.always",
+        read: |raw, config| set(&mut config.pipeline.redact.always, raw.boolean()),
+        write: |config| Some(config.pipeline.redact.always.to_string()),
+    },
+    Setting {
+        path: "redact.max_bytes",
+        read: |raw, config| set(&mut config.pipeline.redact.policy.max_bytes, raw.size()),
+        write: |config| Some(quote(write_size(config.pipeline.redact.policy.max_bytes))),
+    },
+    Setting {
+        path: "redact.patterns.*",
+        read: |raw, config| {
+            let patterns = &mut config.pipeline.redact.policy.patterns;
+            patterns.push(raw.pattern(patterns.len())?);
+            Ok(())
+        },
+        write: |config| {
+            let patterns = config.pipeline.redact.policy.patterns.iter();
+            let entries: Vec<String> = patterns
+                .map(|pattern| format!("{} = {}", pattern.name(), quote(pattern.pattern())))
+                .collect();
+            (!entries.is_empty()).then(|| format!("{{ {} }}", entries.join(", ")))
+        },
     },
     Setting {
         path: "conversations.enabled",

@@ -12,7 +12,8 @@ use super::problem::Wrong;
 use super::settings::variable;
 use super::units::write_duration;
 use super::value::{BY_ENVIRONMENT, DIRECT, Read, set};
-use super::write::{quote, word, write_limit};
+use super::write::{quote, word, write_content, write_limit};
+use crate::exchange::ContentPolicy;
 use crate::outbound::ForwardProxy;
 use crate::upstream::{
     ClientCertificate, Credential, CredentialSource, HttpVersion, Key, UpstreamConfig, Via,
@@ -33,6 +34,7 @@ pub(super) struct UpstreamDraft {
     key_header: Option<HeaderName>,
     client_certificate: Option<PathBuf>,
     client_key: Option<PathBuf>,
+    pub(super) content: Option<ContentPolicy>,
 }
 
 /// What of an upstream does not go together, or is in a file that will not do: the key, and why.
@@ -127,6 +129,7 @@ impl From<&UpstreamConfig> for UpstreamDraft {
             key_header: header,
             client_certificate: client.map(|client| client.certificate.clone()),
             client_key: client.map(|client| client.key.clone()),
+            content: None,
         }
     }
 }
@@ -326,6 +329,11 @@ pub(super) const UPSTREAM: &[Setting<UpstreamDraft>] = &[
         path: "keep_alive.connections",
         read: |raw, draft| set(&mut draft.upstream.keep_alive.connections, raw.count()),
         write: |draft| Some(draft.upstream.keep_alive.connections.to_string()),
+    },
+    Setting {
+        path: "content",
+        read: |raw, draft| set(&mut draft.content, raw.content().map(Some)),
+        write: |draft| draft.content.map(write_content),
     },
     Setting {
         path: "usage.inject",

@@ -18,10 +18,11 @@ use wildmatch::WildMatch;
 use super::problem::Wrong;
 use super::units::{parse_address, parse_duration, parse_size};
 use crate::allow::Patterns;
+use crate::exchange::ContentPolicy;
 use crate::observe::told::{self, Annotation, Source};
 use crate::outbound::{self, ForwardProxy};
 use crate::prices::{Catalogue, OwnPrices};
-use crate::redact;
+use crate::redact::{self, PATTERNS_MAX, Pattern};
 use crate::state::{self, RedisUrl};
 use crate::upstream::Via;
 
@@ -288,6 +289,37 @@ impl Raw<'_> {
             return Err(Wrong::shown(expected));
         }
         Ok(given.into_iter().map(String::from).collect())
+    }
+
+    /// Where content goes: `off`, or one or more ways with `+` between them.
+    pub(super) fn content(&self) -> Read<ContentPolicy> {
+        let expected = "expected \"off\", \"attributes\", \"events\" or \"attributes+events\"";
+        self.parse(expected, |text| {
+            let mut policy = ContentPolicy::default();
+            for way in text.split('+').filter(|_| text != "off") {
+                let way = match way {
+                    "attributes" => &mut policy.attributes,
+                    "events" => &mut policy.events,
+                    _ => return None,
+                };
+                if std::mem::replace(way, true) {
+                    return None;
+                }
+            }
+            Some(policy)
+        })
+    }
+
+    /// A regular expression that is taken out of texts, by its name. There are `count` before it.
+    pub(super) fn pattern(&self, count: usize) -> Read<Pattern> {
+        if count == PATTERNS_MAX {
+            return Err(Wrong::hidden(format!(
+                "expected at most {PATTERNS_MAX} patterns"
+            )));
+        }
+        let text = self.text();
+        let text = text.ok_or_else(|| Wrong::shown("expected a regular expression as a text"))?;
+        Pattern::new(self.name, text).map_err(|bad| Wrong::shown(bad.to_string()))
     }
 
     /// A name of our own, fit for a metric's label.

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use super::units::write_duration;
+use crate::exchange::ContentPolicy;
 
 /// A TOML basic string.
 pub(super) fn quote(text: impl Display) -> String {
@@ -29,6 +30,21 @@ pub(super) fn write_limit(limit: Option<Duration>) -> String {
 pub(super) fn write_list(words: impl IntoIterator<Item = impl Display>) -> String {
     let words: Vec<_> = words.into_iter().map(quote).collect();
     format!("[{}]", words.join(", "))
+}
+
+/// Where content goes.
+pub(super) fn write_content(policy: ContentPolicy) -> String {
+    let ways = [(policy.attributes, "attributes"), (policy.events, "events")];
+    let on: Vec<&str> = ways
+        .iter()
+        .filter(|(on, _)| *on)
+        .map(|(_, way)| *way)
+        .collect();
+    quote(if on.is_empty() {
+        "off".to_owned()
+    } else {
+        on.join("+")
+    })
 }
 
 /// Writes a value as the word it was read from.

@@ -35,7 +35,8 @@ mod vllm_generate;
 
 pub use contract::{Asked, Dialect, Facts, Framing, Output, Reader};
 pub use fold::{
-    AnswerFolds, PromptFolds, PromptHistory, PromptLength, PromptTokens, TEXT_MAX, Texts, history,
+    AnswerContent, AnswerFolds, PromptContent, PromptFolds, PromptHistory, PromptLength,
+    PromptTokens, Said, TEXT_MAX, Texts, history,
 };
 pub use kit::events::framing_quirks;
 pub use kit::path::{deployment, vector_store};

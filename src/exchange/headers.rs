@@ -32,6 +32,20 @@ impl Headers {
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
+    /// Replaces values.
+    pub fn replace_values(&mut self, by: &dyn Fn(&str) -> Option<String>) {
+        let replaced: Vec<_> = self.iter().map(|(_, value)| by(value)).collect();
+        if replaced.iter().all(Option::is_none) {
+            return;
+        }
+        let lines = self.iter().zip(replaced).map(|((name, value), other)| {
+            let value = other.unwrap_or_else(|| value.to_owned());
+            // A value is a line, whatever stands in its place.
+            [name, ": ", &value.replace('\n', " ")].concat()
+        });
+        self.lines = lines.collect::<Vec<_>>().join("\n").into();
+    }
+
     /// Each line. The standard library's search for its end and for what parts it cost 2,000 instructions of a request.
     fn lines(&self) -> impl Iterator<Item = &str> {
         let mut rest = &*self.lines;

@@ -6,6 +6,7 @@
 
 mod api;
 mod attempt;
+mod content;
 mod conversation;
 mod cost;
 mod derived;
@@ -26,6 +27,7 @@ pub use api::{
     UsageSource,
 };
 pub use attempt::{Attempt, Endpoint, Upstream, Why};
+pub use content::{Content, ContentMessage, ContentPart, ContentPolicy, ContentTool, Missing};
 pub use conversation::{
     Again, CacheVerdict, Changed, Conversation, Identity, Parent, RepeatedCall, Reuse, Rule,
     ToolWait,
@@ -106,6 +108,8 @@ pub struct Exchange {
     pub history: Option<Box<History>>,
     /// Which conversation it is part of; `None` where nobody asks for it, and where the API has none. Set by the pipeline.
     pub conversation: Option<Box<Conversation>>,
+    /// What was said; `None` where no policy asks for it. The pipeline takes out of it what is not to be told.
+    pub content: Option<Box<Content>>,
     /// Names of members that went along with a usage event that was taken out, and that no other chunk had.
     pub moved: Vec<&'static str>,
     /// What the observer could not make sense of, or did not see.
@@ -146,6 +150,7 @@ impl Exchange {
             integrity: None,
             history: None,
             conversation: None,
+            content: None,
             moved: Vec::new(),
             problems: Problems::default(),
             quirks: Quirks::default(),

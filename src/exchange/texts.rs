@@ -3,7 +3,7 @@
 
 use super::{
     ApiError, Attempt, Choice, Drift, Exchange, Failure, Http, Request, Response, Served, ToolCall,
-    Trace, Unknowns,
+    ToolWait, Trace, Unknowns,
 };
 
 /// What a text is replaced by; `None` where it stays.
@@ -32,7 +32,8 @@ impl Exchange {
             price: _,
             drift,
             history: _,
-            conversation: _,
+            conversation,
+            content,
             moved: _,
             rate_limits: _,
             times: _,
@@ -66,6 +67,13 @@ impl Exchange {
         if let Some(Failure { kind, message }) = failure {
             one(kind, by);
             one(message, by);
+        }
+        for ToolWait { name, call_id, .. } in conversation.iter_mut().flat_map(|it| &mut it.waits) {
+            one(name, by);
+            some(call_id, by);
+        }
+        if let Some(content) = content {
+            content.replace_texts(by);
         }
     }
 }

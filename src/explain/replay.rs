@@ -272,6 +272,7 @@ impl Run {
             self.observer.observe(Event::Forwarded(Forwarded {
                 at,
                 upstream: Arc::new(upstream),
+                route: None,
                 target: Box::new(target.clone()),
                 why: Why::First,
                 usage_asked: false,

@@ -2,11 +2,13 @@
 //! in, and what its ending means is settled; after that nobody changes a fact that was observed.
 
 use super::clock::OutputClock;
+use super::content::ContentReading;
 use super::conversation;
 use super::quirks;
 use super::secrets::Secrets;
-use crate::dialect::{Facts, Texts};
+use crate::dialect::{AnswerContent, Dialect, Facts, Texts};
 use crate::exchange::{ApiError, Digest, End, Exchange, Failure, Integrity, Operation};
+use crate::memory::Share;
 use crate::tap::{Close, Fault, FaultClass, Verdict};
 
 /// What goes into the books at the end.
@@ -27,10 +29,19 @@ pub(super) struct Entries<'a> {
     pub(super) texts: Option<&'a Texts>,
     /// The hash of the client's credentials, where its conversations are told apart.
     pub(super) credential: Option<Digest>,
+    /// What is to be shown of what was said.
+    pub(super) content: Option<Shown>,
 }
 
-/// Closes the books of an exchange whose times, sizes and status are in.
-pub(super) fn close_books(exchange: &mut Exchange, mut entries: Entries<'_>) {
+/// What puts the content of an exchange together, what was gathered of its answer, and the dialect of its request.
+pub(super) type Shown = (
+    Box<ContentReading>,
+    Option<Box<AnswerContent>>,
+    Option<&'static dyn Dialect>,
+);
+
+/// Closes the books of an exchange whose times, sizes and status are in. Gives what holds the memory for its content.
+pub(super) fn close_books(exchange: &mut Exchange, mut entries: Entries<'_>) -> Option<Share> {
     let facts = &mut entries.facts;
     facts.settle(&exchange.request);
     let mut response = std::mem::take(&mut facts.response);
@@ -48,7 +59,11 @@ pub(super) fn close_books(exchange: &mut Exchange, mut entries: Entries<'_>) {
     let item_ids = &entries.facts.folds.item_ids;
     conversation::close(exchange, entries.texts, item_ids, entries.credential);
     exchange.quirks |= quirks::of_whole(exchange);
+    let held = entries
+        .content
+        .and_then(|(content, answer, dialect)| content.finish(exchange, dialect, answer));
     entries.secrets.hide_in(exchange);
+    held
 }
 
 /// Sets `end`, `failure` and `integrity`. `usage_left` says that a usage event of ours could not be taken out.

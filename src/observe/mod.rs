@@ -5,6 +5,7 @@
 
 mod books;
 mod clock;
+mod content;
 mod conversation;
 pub mod gaps;
 pub mod observer;
@@ -18,6 +19,8 @@ pub mod secrets;
 mod session;
 pub mod told;
 
+pub use content::ContentRules;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +29,7 @@ use std::time::Duration;
 use http::header::{UPGRADE, USER_AGENT};
 use http::{Method, Version};
 
+use self::content::ContentReading;
 use self::observer::ExchangeObserver;
 use self::opening::{Observation, Opening};
 use self::refused::RefusedObserver;
@@ -61,9 +65,17 @@ pub struct ObserveConfig {
     pub annotations: Vec<Annotation>,
     /// Where a client names the conversation, in order. Default [`told::conversations`].
     pub conversations: Vec<Source>,
+    /// Which exchanges show what was said in them. Default none.
+    pub content: Arc<ContentRules>,
 }
 
 impl ObserveConfig {
+    /// What puts the content of an exchange together, if any shows some.
+    fn content(&self) -> Option<Box<ContentReading>> {
+        let reading = || ContentReading::new(&self.content, &self.memory, self.inspect_bytes);
+        self.content.is_on().then(|| Box::new(reading()))
+    }
+
     /// Whether the value of this header field may be told.
     fn tells(&self, name: &str) -> bool {
         let annotations = self.annotations.iter().map(|listed| &listed.source);
@@ -84,6 +96,7 @@ impl Default for ObserveConfig {
             inspect_bytes: 8 << 20,
             annotations: Vec::new(),
             conversations: told::conversations(),
+            content: Arc::default(),
         }
     }
 }

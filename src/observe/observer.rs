@@ -13,6 +13,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use super::ObserveConfig;
 use super::books::{Entries, close_books};
 use super::clock::OutputClock;
+use super::content::ContentReading;
 use super::conversation::credential;
 use super::page::PageReading;
 use super::reading::{Gathers, RequestReading, ResponseReading};
@@ -64,6 +65,8 @@ pub struct ExchangeObserver {
     pipeline: Arc<Pipeline>,
     /// The decoded request, kept for its prompt until usage is reported.
     body: Option<Bytes>,
+    /// Where some exchange shows what was said in it.
+    content: Option<Box<ContentReading>>,
 }
 
 impl ExchangeObserver {
@@ -117,6 +120,7 @@ impl ExchangeObserver {
             secrets,
             pipeline,
             body: None,
+            content: dialect.and_then(|_| config.content()),
         })
     }
 
@@ -142,6 +146,9 @@ impl ExchangeObserver {
     fn forwarded(&mut self, forwarded: &Forwarded) {
         let at = self.since(forwarded.at);
         let to = &*forwarded.upstream;
+        if let Some(content) = &mut self.content {
+            content.forwarded(forwarded.route, &to.name);
+        }
         self.exchange.times.forwarded.get_or_insert(at);
         let (path, query) = (forwarded.target.path(), forwarded.target.query());
         self.exchange.attempts.push(Attempt {
@@ -231,6 +238,9 @@ impl ExchangeObserver {
             for_tokens: self.pipeline.wants_texts(),
             for_history: self.pipeline.wants_history() && self.has_messages(),
         });
+        if let Some(content) = &self.content {
+            self.response.gather_content(content.answer());
+        }
         self.exchange.rate_limits = headers::rate_limits(&kept);
         self.exchange.http.response_headers = kept;
     }
@@ -260,6 +270,9 @@ impl ExchangeObserver {
         let body = self.request.finish(&mut exchange.request);
         if let Some(history) = self.request.take_history() {
             exchange.history = Some(history);
+        }
+        if let (Some(content), Some(body)) = (&mut self.content, &body) {
+            content.request(body);
         }
         let wanted = self.pipeline.wants_texts();
         let kept = body.filter(|body| wanted && body.len() <= TEXT_MAX);
@@ -309,6 +322,7 @@ impl ExchangeObserver {
         times.held = closing.held;
         let mut facts = self.response.settle(&exchange.request);
         let generated = facts.folds.texts.take();
+        let said = facts.folds.content.take();
         exchange.problems.add(self.request.problems());
         exchange.problems.add(&of_session);
         let came = self.uploaded.filter(|bytes| *bytes > 0);
@@ -332,8 +346,9 @@ impl ExchangeObserver {
             usage_left,
             texts: generated.as_ref(),
             credential: self.credential,
+            content: self.content.map(|content| (content, said, self.dialect)),
         };
-        close_books(exchange, entries);
+        let held = close_books(exchange, entries);
         let (response, page) = (&mut exchange.response, self.page);
         let fingerprint = response.system_fingerprint.as_deref();
         response.provider = self
@@ -349,6 +364,7 @@ impl ExchangeObserver {
             id: self.id,
             exchange: self.exchange,
             uncounted,
+            held,
         });
     }
 
@@ -362,6 +378,7 @@ impl ExchangeObserver {
                 id,
                 exchange: Box::new(response),
                 uncounted: None,
+                held: None,
             });
         }
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::dialect::{AnswerFolds, Dialect, Facts, Framing, Output, Reader, Texts, framing_quirks};
+use crate::dialect::{
+    AnswerContent, AnswerFolds, Dialect, Facts, Framing, Output, Reader, Texts, framing_quirks,
+};
 use crate::exchange::{Operation, Quirk, Request};
 use crate::memory::{Memory, Share};
 use crate::parse::coding::Decoder;
@@ -142,6 +144,13 @@ impl ResponseReading {
             .is_some_and(|it| it.operation().generates_text());
         if generates && self.status.is_success() {
             self.gathers = gathers;
+        }
+    }
+
+    /// Gathers what is said, too, if there is something to gather it.
+    pub(super) fn gather_content(&mut self, content: Option<Box<AnswerContent>>) {
+        if self.status.is_success() {
+            self.facts.folds.content = content;
         }
     }
 

@@ -54,6 +54,7 @@ impl Observer for RefusedObserver {
             id: self.id,
             exchange,
             uncounted: None,
+            held: None,
         });
     }
 }

@@ -281,6 +281,7 @@ impl Over {
             usage_left: false,
             texts: texts.as_ref(),
             credential: None,
+            content: None,
         };
         close_books(&mut exchange, entries);
         exchange

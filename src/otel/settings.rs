@@ -21,6 +21,10 @@ pub struct Settings {
     pub traces: Result<Otlp, NotPushed>,
     /// Where metrics are pushed, or why nowhere.
     pub metrics: Result<Otlp, NotPushed>,
+    /// Where log records go, or why nowhere. There are some only where content goes into events.
+    pub logs: Result<Otlp, NotPushed>,
+    /// How log records are batched (`OTEL_BLRP_*`).
+    pub log_batch: Batch,
     /// How often metrics are pushed (`OTEL_METRIC_EXPORT_INTERVAL`). Default 60 s.
     pub metric_interval: Duration,
     /// How spans are batched (`OTEL_BSP_*`).
@@ -170,16 +174,16 @@ pub struct Tls {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// How spans are batched.
+/// How spans are batched (`OTEL_BSP_*`), or log records (`OTEL_BLRP_*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Most spans that wait (`OTEL_BSP_MAX_QUEUE_SIZE`). Default 2,048.
+    /// Most that wait (`…_MAX_QUEUE_SIZE`). Default 2,048.
     pub queue: usize,
-    /// Most spans of one export (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`). Default 512.
+    /// Most of one export (`…_MAX_EXPORT_BATCH_SIZE`). Default 512.
     pub size: usize,
-    /// Longest time a span waits (`OTEL_BSP_SCHEDULE_DELAY`). Default 5 s.
+    /// Longest time that one waits (`…_SCHEDULE_DELAY`). Default 5 s for spans, 1 s for log records.
     pub delay: Duration,
-    /// Longest time one export may take (`OTEL_BSP_EXPORT_TIMEOUT`). Default 30 s.
+    /// Longest time one export may take (`…_EXPORT_TIMEOUT`). Default 30 s.
     pub timeout: Duration,
 }
 
@@ -213,6 +217,7 @@ impl Settings {
         };
         let traces = enabled(otlp(&mut reader, &TRACES));
         let metrics = enabled(otlp(&mut reader, &METRICS));
+        let logs = enabled(otlp(&mut reader, &LOGS));
         let interval = reader.millis(&["OTEL_METRIC_EXPORT_INTERVAL"]);
         let (sampler, samples_share) = sampler(&mut reader);
         let mut settings = Self {
@@ -220,7 +225,9 @@ impl Settings {
             traces,
             metrics,
             metric_interval: interval.unwrap_or(Duration::from_secs(60)),
-            batch: batch(&mut reader),
+            logs,
+            log_batch: batch(&mut reader, &LOG_BATCH),
+            batch: batch(&mut reader, &SPAN_BATCH),
             sampler,
             samples_share,
             propagators: propagators(&mut reader),
@@ -270,6 +277,19 @@ const METRICS: Signal = Signal {
     path: "/v1/metrics",
     temporality: Some("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"),
     buckets: Some("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"),
+};
+
+const LOGS: Signal = Signal {
+    exporter: "OTEL_LOGS_EXPORTER",
+    exporters: Names {
+        used: &["otlp", "none"],
+        others: &["console", "logging"],
+        instead: "there is no such exporter here; events are exported by OTLP",
+    },
+    prefix: "OTEL_EXPORTER_OTLP_LOGS_",
+    path: "/v1/logs",
+    temporality: None,
+    buckets: None,
 };
 
 const PROTOCOLS: Names = Names {
@@ -507,25 +527,48 @@ fn buckets(
     )
 }
 
-fn batch(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Batch {
-    const SIZE: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
-    let queue = reader.count("OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2_048);
-    let size = reader.count(SIZE);
+/// How the variables of a batching are spelled, and how long an item waits by default.
+struct Batching {
+    queue: &'static str,
+    size: &'static str,
+    delay: &'static str,
+    timeout: &'static str,
+    usual_delay: Duration,
+}
+
+const SPAN_BATCH: Batching = Batching {
+    queue: "OTEL_BSP_MAX_QUEUE_SIZE",
+    size: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    delay: "OTEL_BSP_SCHEDULE_DELAY",
+    timeout: "OTEL_BSP_EXPORT_TIMEOUT",
+    usual_delay: Duration::from_secs(5),
+};
+const LOG_BATCH: Batching = Batching {
+    queue: "OTEL_BLRP_MAX_QUEUE_SIZE",
+    size: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+    delay: "OTEL_BLRP_SCHEDULE_DELAY",
+    timeout: "OTEL_BLRP_EXPORT_TIMEOUT",
+    usual_delay: Duration::from_secs(1),
+};
+
+fn batch(reader: &mut Reader<impl Fn(&str) -> Option<String>>, variables: &Batching) -> Batch {
+    let queue = reader.count(variables.queue).unwrap_or(2_048);
+    let size = reader.count(variables.size);
     if let Some(size) = size.filter(|size| *size > queue) {
         reader.wrong(
-            SIZE,
+            variables.size,
             &size.to_string(),
-            format_args!("at most OTEL_BSP_MAX_QUEUE_SIZE, which is {queue}"),
+            format_args!("at most {}, which is {queue}", variables.queue),
         );
     }
     Batch {
         queue,
         size: size.unwrap_or(512).min(queue),
         delay: reader
-            .millis(&["OTEL_BSP_SCHEDULE_DELAY"])
-            .unwrap_or(Duration::from_secs(5)),
+            .millis(&[variables.delay])
+            .unwrap_or(variables.usual_delay),
         timeout: reader
-            .millis(&["OTEL_BSP_EXPORT_TIMEOUT"])
+            .millis(&[variables.timeout])
             .unwrap_or(Duration::from_secs(30)),
     }
 }

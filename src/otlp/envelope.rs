@@ -1,7 +1,7 @@
 //! The envelope of what is exported by OTLP: who we are.
 //!
 //! `ExportTraceServiceRequest`, `ResourceSpans` and `ScopeSpans` number their fields as `ExportMetricsServiceRequest`,
-//! `ResourceMetrics` and `ScopeMetrics` do, so one form serves both.
+//! `ResourceMetrics` and `ScopeMetrics` do, and those of logs, so one form serves all.
 
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1;
@@ -11,7 +11,7 @@ use prost::Message as _;
 
 use super::protobuf;
 
-/// Number of the field that is a span of its scope, or a metric.
+/// Number of the field that is a span of its scope, a metric, or a log record.
 pub const ITEM: u32 = 2;
 
 /// What stands around the spans or metrics of each request. Written once.

@@ -4,6 +4,7 @@
 //! four times as much. It knows vocabularies only as names and values.
 
 pub mod envelope;
+pub mod log;
 pub mod protobuf;
 pub mod queue;
 pub mod send;

@@ -181,7 +181,7 @@ fn short_value(out: &mut Vec<u8>, len: u8, value: &Value<'_>) {
 }
 
 /// The content of an `AnyValue`.
-fn any_value(out: &mut Vec<u8>, value: &Value<'_>) {
+pub fn any_value(out: &mut Vec<u8>, value: &Value<'_>) {
     match value {
         Value::Str(text) => bytes(out, 1, text.as_bytes()),
         Value::Bool(flag) => {

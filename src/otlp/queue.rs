@@ -1,4 +1,5 @@
-//! Spans that wait for export, already written, and the worker that hands them to the exporter batch by batch.
+//! Spans and log records that wait for export, already written, and the worker that hands them to the exporter batch by batch.
+//! What is said of spans here holds for both.
 //!
 //! Every span that came is exported, dropped or still unexported. The worker is woken by a full batch, or when the first span of
 //! a batch has waited long enough; so most spans wake nobody.
@@ -12,6 +13,27 @@ use crate::background::{Background, Plan, Work};
 use crate::log::LogLimit;
 use crate::otel;
 
+/// Most bytes that wait. Spans and records are small, but where they show content.
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// What waits in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Items {
+    /// Spans.
+    Spans,
+    /// Log records.
+    LogRecords,
+}
+
+impl Items {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Spans => "spans",
+            Self::LogRecords => "log records",
+        }
+    }
+}
+
 /// The queue and its books. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -23,6 +45,10 @@ pub struct Queue {
 struct Books {
     /// Spans that were taken and are neither exported nor lost.
     unexported: AtomicUsize,
+    /// Bytes of those that wait to be put into a batch.
+    waiting_bytes: AtomicUsize,
+    /// Spans that were not taken because too many bytes waited.
+    too_large: AtomicU64,
     /// Exports that failed.
     failures: AtomicU64,
     /// Spans that were lost on the way to the receiver, or rejected by it.
@@ -42,11 +68,12 @@ impl Queue {
     /// Starts the worker, which gives each batch to `export`.
     #[must_use]
     pub fn start(
+        items: Items,
         batching: &otel::Batch,
         export: impl Fn(&Batch) -> Exported + Send + 'static,
     ) -> Self {
         let plan = Plan {
-            name: "spans",
+            name: items.name(),
             bound: batching.queue,
             linger: batching.delay,
             enough: batching.size,
@@ -54,11 +81,14 @@ impl Queue {
         };
         let books = Arc::new(Books {
             unexported: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
+            too_large: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             log: LogLimit::per_minute(),
         });
         let exporting = Exporting {
+            items,
             export,
             size: batching.size,
             batch: Batch::default(),
@@ -75,10 +105,20 @@ impl Queue {
     /// # Errors
     /// The spans.
     pub fn push(&self, spans: Vec<u8>, count: usize) -> Result<(), Vec<u8>> {
+        let bytes = spans.len();
+        let waiting = self.books.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if waiting > QUEUE_BYTES {
+            self.books.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.books
+                .too_large
+                .fetch_add(count as u64, Ordering::Relaxed);
+            return Err(spans);
+        }
         self.books.unexported.fetch_add(count, Ordering::Relaxed);
         let taken = self.worker.submit_weighing(spans, count);
         if taken.is_err() {
             self.books.unexported.fetch_sub(count, Ordering::Relaxed);
+            self.books.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
         taken
     }
@@ -99,7 +139,8 @@ impl Queue {
     /// Spans lost so far: the queue was full, their export failed, or the receiver rejected them.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.worker.dropped() + self.books.lost.load(Ordering::Relaxed)
+        let too_large = self.books.too_large.load(Ordering::Relaxed);
+        self.worker.dropped() + too_large + self.books.lost.load(Ordering::Relaxed)
     }
 
     /// Exports that failed so far, retries included in one.
@@ -111,6 +152,7 @@ impl Queue {
 
 /// What the worker does.
 struct Exporting<E> {
+    items: Items,
     export: E,
     /// Most spans of a batch.
     size: usize,
@@ -125,6 +167,9 @@ where
     type Job = Vec<u8>;
 
     fn run(&mut self, spans: Vec<u8>) {
+        self.books
+            .waiting_bytes
+            .fetch_sub(spans.len(), Ordering::Relaxed);
         for span in protobuf::elements(&spans) {
             if self.batch.spans > 0 && self.batch.bytes.len() + span.len() > ITEMS_BYTES {
                 self.export();
@@ -162,7 +207,12 @@ where
         let Err(error) = outcome else { return };
         self.books.failures.fetch_add(1, Ordering::Relaxed);
         if let Some(held_back) = self.books.log.pass() {
-            tracing::warn!(%error, spans, held_back, "spans were not exported");
+            match self.items {
+                Items::Spans => tracing::warn!(%error, spans, held_back, "spans were not exported"),
+                Items::LogRecords => {
+                    tracing::warn!(%error, records = spans, held_back, "events with content were not exported");
+                }
+            }
         }
     }
 }
@@ -182,7 +232,7 @@ mod tests {
             delay: Duration::ZERO,
             timeout: Duration::ZERO,
         };
-        let queue = Queue::start(&batching, move |batch| {
+        let queue = Queue::start(Items::Spans, &batching, move |batch| {
             send.send((batch.spans, batch.bytes.len()))?;
             Ok(0)
         });
@@ -197,5 +247,36 @@ mod tests {
         assert_eq!(spans, [3, 1, 1, 1]);
         assert!(sent[0].1 <= ITEMS_BYTES);
         assert_eq!(queue.unexported(), 0);
+    }
+
+    #[test]
+    fn no_more_bytes_wait_than_the_bound_and_what_does_not_fit_is_counted() {
+        let (send, sent) = channel();
+        let (leave, wait) = channel::<()>();
+        let batching = otel::Batch {
+            queue: 100,
+            size: 1,
+            delay: Duration::ZERO,
+            timeout: Duration::ZERO,
+        };
+        let queue = Queue::start(Items::LogRecords, &batching, move |batch| {
+            send.send(batch.bytes.len())?;
+            let _ = wait.recv();
+            Ok(0)
+        });
+        let record = |len: usize| {
+            let mut record = Vec::new();
+            protobuf::message(&mut record, 2, |out| out.resize(len, 0));
+            record
+        };
+        queue.push(record(10), 1).unwrap();
+        // It is with the exporter, and waits no more.
+        sent.recv().unwrap();
+        queue.push(record(QUEUE_BYTES - 100), 1).unwrap();
+        queue.push(record(1000), 1).unwrap_err();
+        assert_eq!(queue.dropped(), 1);
+        drop(leave);
+        assert!(queue.end(Duration::from_secs(60)));
+        assert_eq!((sent.iter().count(), queue.unexported()), (1, 0));
     }
 }

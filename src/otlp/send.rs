@@ -87,7 +87,7 @@ fn and(hint: Option<&str>) -> String {
     hint.map_or_else(String::new, |hint| format!("; {hint}"))
 }
 
-/// The answer to an export of spans; one of metrics has the same fields, by the same numbers.
+/// The answer to an export of spans; one of metrics or logs has the same fields, by the same numbers.
 type ExportResponse = ExportTraceServiceResponse;
 
 /// A request that was not taken.
@@ -104,6 +104,8 @@ pub enum Signal {
     Traces,
     /// Points of metrics.
     Metrics,
+    /// Log records.
+    Logs,
 }
 
 impl Signal {
@@ -113,6 +115,7 @@ impl Signal {
         match self {
             Self::Traces => "traces",
             Self::Metrics => "metrics",
+            Self::Logs => "logs",
         }
     }
 
@@ -170,7 +173,7 @@ impl Sender {
         })
     }
 
-    /// Sends one `ExportTraceServiceRequest` or `ExportMetricsServiceRequest`, and again where the receiver may take it
+    /// Sends one `ExportTraceServiceRequest`, `ExportMetricsServiceRequest` or `ExportLogsServiceRequest`, and again where the receiver may take it
     /// later; waits before where the receiver has asked for a pause. Gives the number of items that it rejected. Blocks, so
     /// it is nothing for a thread of an async runtime.
     ///

@@ -226,11 +226,11 @@ impl<'e> Draft<'e> {
     fn write_attributes(&self, of: Of, keys: &mut Vec<&'static str>, out: &mut Vec<u8>) {
         let exchange = self.exchange;
         let (annotations, mut said) = (&exchange.annotations, 0_u64);
-        let mut write = |attribute: &Attribute<'_>| {
+        let mut write = |key: &str, value: &Value<'_>| {
             for (at, (name, _)) in annotations.iter().enumerate() {
-                said |= u64::from(**name == *attribute.0) << (at % 64);
+                said |= u64::from(**name == *key) << (at % 64);
             }
-            protobuf::attribute(out, 9, attribute);
+            protobuf::pair(out, 9, key, value);
         };
         let mut span = Attributes::new(keys, &mut write);
         match of {

@@ -10,6 +10,7 @@ mod drift;
 mod estimate;
 mod price;
 mod provider;
+mod redact;
 mod sample;
 mod share;
 
@@ -22,12 +23,15 @@ use std::time::{Duration, Instant};
 use crate::background::{Background, Plan, Work};
 use crate::exchange::Exchange;
 use crate::log::LogLimit;
+use crate::memory::Share;
+use crate::redact::Redactor;
 use crate::sink::{ExchangeId, Progress, Sink};
 use crate::state::{StateBooks, StateConfig};
 
 pub use correlate::{CorrelateConfig, Remembered};
 pub use estimate::{PromptTexts, Uncounted};
 pub use price::{PriceConfig, PricedUpstream, counts_of};
+pub use redact::{ErrorMessages, RedactConfig};
 pub use sample::{OfParent, SampleConfig};
 
 /// What the pipeline can be told.
@@ -45,6 +49,8 @@ pub struct PipelineConfig {
     pub state: StateConfig,
     /// Which traces are kept, of those that client and sampler keep. Default all.
     pub sampling: SampleConfig,
+    /// What is taken out of it before it goes anywhere.
+    pub redact: RedactConfig,
 }
 
 impl Default for PipelineConfig {
@@ -56,6 +62,7 @@ impl Default for PipelineConfig {
             correlate: CorrelateConfig::default(),
             state: StateConfig::default(),
             sampling: SampleConfig::default(),
+            redact: RedactConfig::default(),
         }
     }
 }
@@ -73,7 +80,7 @@ pub enum EstimateTokens {
 }
 
 /// The stages in their order. A new one is one file, and one line here.
-fn stages(config: &PipelineConfig, books: &Books) -> Vec<Box<dyn Stage>> {
+fn stages(config: &PipelineConfig, books: &Books, redactor: &Arc<Redactor>) -> Vec<Box<dyn Stage>> {
     let correlate = config.conversations.then(|| match &config.state.redis {
         None => Box::new(correlate::CorrelateStage::new(&config.correlate)) as Box<dyn Stage>,
         Some(redis) => Box::new(share::ShareStage::new(config, redis, &books.state)),
@@ -86,11 +93,14 @@ fn stages(config: &PipelineConfig, books: &Books) -> Vec<Box<dyn Stage>> {
     let always: [Box<dyn Stage>; 3] = [provider, price, drift];
     let sample = sample::SampleStage::new(&config.sampling);
     let sample = sample.map(|stage| Box::new(stage) as Box<dyn Stage>);
+    // The last: those before it look at what was said.
+    let redact: Box<dyn Stage> = Box::new(redact::RedactStage::new(&config.redact, redactor));
     correlate
         .into_iter()
         .chain(estimate)
         .chain(always)
         .chain(sample)
+        .chain([redact])
         .collect()
 }
 
@@ -117,6 +127,8 @@ pub struct Finished {
     pub exchange: Box<Exchange>,
     /// What its tokens are counted in, where nobody reported them and they are to be counted.
     pub uncounted: Option<Box<Uncounted>>,
+    /// What holds the memory for its content.
+    pub held: Option<Share>,
 }
 
 /// A step over finished exchanges.
@@ -145,6 +157,8 @@ pub struct Pipeline {
     flow: Arc<Flow>,
     lane: Background<Finished>,
     wants: Wants,
+    /// What takes out of an exchange in flight what is not to be told; `None` where it is not looked through.
+    redactor: Option<Arc<Redactor>>,
     full: LogLimit,
 }
 
@@ -155,6 +169,8 @@ struct Wants {
     history: bool,
     /// Whether a stage asks another server, and so none goes on the thread of an observer.
     worker: bool,
+    /// Whether every exchange is looked through for what is not to be told.
+    redacts_all: bool,
 }
 
 /// Counts of what went through a pipeline and what was lost in it.
@@ -195,9 +211,15 @@ impl Pipeline {
             texts: config.estimate_tokens != EstimateTokens::Off,
             history: config.conversations,
             worker: config.conversations && config.state.redis.is_some(),
+            redacts_all: config.redact.always,
         };
         let books = Books::default();
-        Self::of(stages(config, &books), books, wants, sinks)
+        let redactor = Arc::new(Redactor::new(config.redact.policy.clone()));
+        let stages = stages(config, &books, &redactor);
+        Self {
+            redactor: Some(redactor).filter(|_| config.redact.always),
+            ..Self::of(stages, books, wants, sinks)
+        }
     }
 
     fn of(
@@ -218,6 +240,7 @@ impl Pipeline {
             lane: Background::start(PLAN, Lane(Arc::clone(&flow))),
             flow,
             wants,
+            redactor: None,
             full: LogLimit::per_minute(),
         }
     }
@@ -248,14 +271,25 @@ impl Pipeline {
 
     /// Shows the sinks how far an exchange in flight has come.
     pub fn in_flight(&self, progress: &Progress<'_>) {
-        self.flow.each_sink(|sink| sink.in_flight(progress));
+        let Some(redactor) = &self.redactor else {
+            return self.flow.each_sink(|sink| sink.in_flight(progress));
+        };
+        let path = redactor.redact_name(progress.path);
+        let model = progress.model.and_then(|model| redactor.redact_name(model));
+        let progress = Progress {
+            path: path.as_deref().unwrap_or(progress.path),
+            model: model.as_deref().or(progress.model),
+            ..*progress
+        };
+        self.flow.each_sink(|sink| sink.in_flight(&progress));
     }
 
     /// Takes an exchange that is over. Does not wait: where it takes long, it is done by the worker.
     pub fn finish(&self, mut finished: Finished) {
         let flow = &*self.flow;
         flow.books.seen.fetch_add(1, Ordering::Relaxed);
-        let is_quick = finished.uncounted.is_none() && !self.wants.worker;
+        let redacts = redact::is_due(&finished.exchange, self.wants.redacts_all);
+        let is_quick = finished.uncounted.is_none() && !self.wants.worker && !redacts;
         if is_quick && self.lane.unfinished() == 0 {
             flow.run(finished);
             return;

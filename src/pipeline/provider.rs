@@ -66,6 +66,7 @@ mod tests {
             id: ExchangeId(1),
             exchange: Box::new(exchange),
             uncounted: None,
+            held: None,
         };
         stage.run(&mut finished);
         finished

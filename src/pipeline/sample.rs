@@ -5,7 +5,7 @@
 //! decided by the trace's own number, so that every process that keeps the same share keeps the same traces. With which
 //! probability a trace was kept goes into its `tracestate`: one that is kept for what it is stands for itself alone, whatever the share.
 //!
-//! It is the last of the stages, since it asks what all others found out.
+//! It comes behind the stages that find something out, since it asks for what they found.
 
 mod slow;
 

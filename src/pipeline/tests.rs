@@ -10,6 +10,7 @@ const TEXTS: Wants = Wants {
     worker: false,
     texts: true,
     history: false,
+    redacts_all: false,
 };
 
 /// A sink that says what it was given, and panics at one exchange.
@@ -72,6 +73,7 @@ fn finished(id: u64, uncounted: Option<Uncounted>) -> Finished {
         id: ExchangeId(id),
         exchange: Box::new(Exchange::begin(SystemTime::UNIX_EPOCH)),
         uncounted: uncounted.map(Box::new),
+        held: None,
     }
 }
 

@@ -117,7 +117,7 @@ impl Proxy {
             usage::Inspected::at_a_glance
         };
         let inspected = body.whole().map(inspect).unwrap_or_default();
-        let target = self.target(head, inspected.model.as_deref())?;
+        let (route, target) = self.target(head, inspected.model.as_deref())?;
         if target.has_own_key && site(head).is_foreign(&self.allowed_origins) {
             return Err(ProxyError::CrossSite.into());
         }
@@ -136,6 +136,7 @@ impl Proxy {
         };
         let outbound = Outbound {
             target,
+            route,
             call,
             trace_headers: joined.as_ref().or(call.trace_headers.as_ref()),
             key,
@@ -172,8 +173,12 @@ impl Proxy {
             .is_none_or(|host| self.allowed_hosts.allow(host))
     }
 
-    /// Where a request for this model goes.
-    fn target(&self, head: &RequestHead, model: Option<&str>) -> Result<&Destination, ProxyError> {
+    /// Where a request for this model goes, and by which route.
+    fn target(
+        &self,
+        head: &RequestHead,
+        model: Option<&str>,
+    ) -> Result<(usize, &Destination), ProxyError> {
         let target = self.routes.find(&head.target, &head.fields, model);
         target.ok_or_else(|| ProxyError::NoRoute {
             decides: self.routes.decides(),
@@ -218,6 +223,8 @@ type Unanswered = Box<upstream::Unanswered<Box<Outgoing>, ProxyError>>;
 /// A request that knows where it goes.
 struct Outbound<'a> {
     target: &'a Destination,
+    /// By which route, by its place in the configuration.
+    route: usize,
     call: &'a InFlight,
     /// Which go in place of the client's, if any do.
     trace_headers: Option<&'a TraceHeaders>,
@@ -324,6 +331,7 @@ impl Outbound<'_> {
         tap.show(Event::Forwarded(Forwarded {
             at,
             upstream: Arc::clone(&upstream.name),
+            route: Some(self.route),
             target: Box::new(target.clone()),
             why,
             usage_asked,

@@ -113,18 +113,17 @@ impl Routes {
         Arc::clone(&self.decides)
     }
 
-    /// The upstream for a request; `None` where no route matches.
+    /// The upstream for a request, and the place of the route that leads there; `None` where no route matches.
     #[must_use]
     pub fn find(
         &self,
         target: &Target,
         fields: &Fields,
         model: Option<&str>,
-    ) -> Option<&Destination> {
-        self.routes
-            .iter()
-            .find(|(route, _)| matches(route, target, fields, model))
-            .map(|(_, target)| &**target)
+    ) -> Option<(usize, &Destination)> {
+        let matches = |(route, _): &(Route, _)| matches(route, target, fields, model);
+        let at = self.routes.iter().position(matches)?;
+        Some((at, &*self.routes[at].1))
     }
 }
 

@@ -11,13 +11,15 @@ use super::facets::{RESPONSE_MODEL, RESPONSE_SYSTEM_FINGERPRINT, push_model, pus
 use super::metric::{Kind, Metric, Record, Sample, buckets};
 use super::own::push_source;
 use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
-use super::{operation, provider};
+use super::{content, operation, provider};
 use crate::exchange::{Exchange, OutputType, Request, Usage};
 
 /// Key that every GenAI span carries.
 pub const OPERATION_NAME: &str = "gen_ai.operation.name";
 /// `error.type`, the same value on spans and metrics.
 pub const ERROR_TYPE: &str = "error.type";
+/// The event with what was said in an inference.
+pub const DETAILS_EVENT: &str = "gen_ai.client.inference.operation.details";
 /// Upstream host.
 pub const SERVER_ADDRESS: &str = "server.address";
 /// Upstream port.
@@ -266,6 +268,7 @@ pub(super) fn shared(exchange: &Exchange, span: &mut Attributes<'_>) {
         "gen_ai.usage.reasoning.output_tokens",
         usage.reasoning_output_tokens,
     );
+    content::put(exchange, span);
 }
 
 /// Span attributes that did not change since 2024; put once, by whichever vocabulary comes first.

@@ -4,6 +4,7 @@
 //! names are spelled in this folder only. It knows no OpenTelemetry SDK and no sink. It says only what the wire carried:
 //! what an exchange does not know is absent, never zero.
 
+pub mod content;
 pub mod gen_ai;
 pub mod gen_ai_2024;
 pub mod gen_ai_2025;

@@ -2,10 +2,12 @@
 //!
 //! Follows Arize-ai/openinference, `spec/`, at 1fe497f1 (2026-08-21). A span of its kind `EMBEDDING`, `RERANKER` or
 //! `RETRIEVER` has few attributes beyond the model, as the specification asks; what its kinds do not provide for is `LLM`
-//! where a model generates and `CHAIN` where none does. Messages are content, and not here. It has no metrics.
+//! where a model generates and `CHAIN` where none does. Messages are there where the content
+//! policy has them in attributes. It has no metrics.
+
+mod content;
 
 use rust_decimal::prelude::ToPrimitive as _;
-
 use serde_json::{Map, Value as Json};
 
 use super::metric::{Metric, Record};
@@ -65,6 +67,7 @@ impl Vocabulary for OpenInference {
             span.put_some("llm.cost.total", cost.total.to_f64());
         }
         put_usage(&exchange.usage, span);
+        content::put(exchange, span);
     }
 
     fn samples(&self, _exchange: &Exchange, _record: &mut dyn Record) {}

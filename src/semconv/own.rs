@@ -5,7 +5,7 @@
 
 use super::facets::{self, ROUTE, push_model, push_upstream};
 use super::metric::{Kind, Metric, Record, buckets, counter};
-use super::{Attribute, Attributes, Facets, FromZero, Labels, Vocabulary};
+use super::{Attribute, Attributes, Facets, FromZero, Labels, Vocabulary, content};
 use crate::exchange::{Exchange, Problems, Quirk, Sampling, UsageSource};
 use std::time::Duration;
 
@@ -262,6 +262,10 @@ impl Vocabulary for Own {
         attempts(exchange, span);
         sampling(exchange, span);
         span.put_some(USAGE_SOURCE, exchange.usage_source().map(source));
+        if let Some(content) = content::of_span(exchange) {
+            let missing = content.missing.iter().map(|missing| missing.as_str());
+            span.put_list(content::MISSING, missing);
+        }
         let estimate = exchange.usage.estimate;
         span.put_some(ESTIMATED_INPUT_SPAN, estimate.input_tokens);
         span.put_some(ESTIMATED_OUTPUT_SPAN, estimate.output_tokens);

@@ -88,6 +88,7 @@ pub(crate) fn plain() -> Exchange {
         integrity: Some(Integrity::Equal),
         history: None,
         conversation: None,
+        content: None,
         price: None,
         drift: None,
         moved: Vec::new(),
@@ -346,7 +347,7 @@ impl<'e> Recorded<'e> {
 /// The attributes that are put on a span, a line each.
 pub(crate) fn attribute_lines(put: impl FnOnce(&mut Attributes<'_>)) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut write = |(key, value): &Attribute<'_>| lines.push(line(key, value));
+    let mut write = |key: &str, value: &Value<'_>| lines.push(line(key, value));
     put(&mut Attributes::new(&mut Vec::new(), &mut write));
     lines
 }

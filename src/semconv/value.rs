@@ -105,20 +105,28 @@ impl<'a> From<&'a [&'a str]> for Value<'a> {
 pub struct Attributes<'w> {
     /// Those of the keys put so far that may come again.
     once: &'w mut Vec<&'static str>,
-    write: &'w mut dyn FnMut(&Attribute<'_>),
+    write: &'w mut dyn FnMut(&str, &Value<'_>),
 }
 
 impl<'w> Attributes<'w> {
     /// Of a span without any yet; `write` is called with each. `keys` is memory, whatever is in it.
     #[must_use]
-    pub fn new(keys: &'w mut Vec<&'static str>, write: &'w mut dyn FnMut(&Attribute<'_>)) -> Self {
+    pub fn new(
+        keys: &'w mut Vec<&'static str>,
+        write: &'w mut dyn FnMut(&str, &Value<'_>),
+    ) -> Self {
         keys.clear();
         Self { once: keys, write }
     }
 
     /// Adds an attribute. The caller sees to it that a key comes once.
     pub fn put<'v>(&mut self, key: &'static str, value: impl Into<Value<'v>>) {
-        (self.write)(&(key, value.into()));
+        (self.write)(key, &value.into());
+    }
+
+    /// The same under a key that is made up, of numbers for instance.
+    pub fn put_under<'v>(&mut self, key: &str, value: impl Into<Value<'v>>) {
+        (self.write)(key, &value.into());
     }
 
     /// Adds an attribute where there is a value.

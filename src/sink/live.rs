@@ -328,6 +328,7 @@ mod tests {
             integrity: None,
             history: None,
             conversation: None,
+            content: None,
             price: None,
             drift: None,
             moved: Vec::new(),

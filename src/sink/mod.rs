@@ -5,6 +5,7 @@
 //! not know which sinks exist.
 
 pub mod access;
+pub mod events;
 pub mod failures;
 pub mod live;
 pub mod metrics;
@@ -21,7 +22,7 @@ use crate::exchange::Exchange;
 pub struct ExchangeId(pub u64);
 
 /// How far an exchange in flight has come.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
     /// Its identity; `finished` names it again.
     pub id: ExchangeId,

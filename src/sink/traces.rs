@@ -16,7 +16,7 @@ use crate::exchange::Exchange;
 use crate::log::LogLimit;
 use crate::otel::{Batch, Spans, ToolSpans};
 use crate::otlp::envelope::Envelope;
-use crate::otlp::queue::Queue;
+use crate::otlp::queue::{Items, Queue};
 use crate::otlp::{Exported, span};
 use crate::semconv::{self, Vocabulary};
 
@@ -52,7 +52,7 @@ impl Traces {
         export: impl Fn(Vec<u8>) -> Exported + Send + 'static,
     ) -> Self {
         let envelope = Envelope::new(resource);
-        let queue = Queue::start(&config.batching, move |batch| {
+        let queue = Queue::start(Items::Spans, &config.batching, move |batch| {
             export(envelope.around(&batch.bytes))
         });
         let vocabularies = config

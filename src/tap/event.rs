@@ -98,6 +98,8 @@ pub struct Forwarded {
     pub at: Instant,
     /// Where to.
     pub upstream: Arc<UpstreamName>,
+    /// By which route of the configuration, by its place there; `None` where that is not known.
+    pub route: Option<usize>,
     /// The target there.
     pub target: Box<Target>,
     /// Why.

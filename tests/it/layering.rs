@@ -81,7 +81,9 @@ const PIPELINE: &[&str] = &[
     "conversation",
     "exchange",
     "log",
+    "memory",
     "prices",
+    "redact",
     "sink",
     "state",
     "tokenizer",
@@ -100,8 +102,8 @@ const OBSERVE: &[&str] = &[
     "dialect", "exchange", "memory", "message", "parse", "pipeline", "redact", "sink", "tap",
 ];
 const CONFIG: &[&str] = &[
-    "allow", "log", "memory", "observe", "otel", "outbound", "pipeline", "prices", "proxy",
-    "redact", "semconv", "serve", "state", "upstream",
+    "allow", "exchange", "log", "memory", "observe", "otel", "outbound", "pipeline", "prices",
+    "proxy", "redact", "semconv", "serve", "state", "upstream",
 ];
 const EXPLAIN: &[&str] = &[
     "dialect", "exchange", "http1", "message", "observe", "otel", "parse", "pipeline", "proxy",

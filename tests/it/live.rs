@@ -76,6 +76,7 @@ fn broken() -> Exchange {
         integrity: None,
         history: None,
         conversation: None,
+        content: None,
         price: None,
         drift: None,
         moved: Vec::new(),

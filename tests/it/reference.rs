@@ -22,7 +22,7 @@ use streamgauge::exchange::{
 use streamgauge::http1::HeadError;
 use streamgauge::otel::{Buckets, Settings};
 use streamgauge::proxy::error::ProxyError;
-use streamgauge::semconv::{self, Attribute, Attributes, Begins, Kind, Metric, Vocabulary, own};
+use streamgauge::semconv::{self, Attributes, Begins, Kind, Metric, Value, Vocabulary, own};
 use streamgauge::serve::Reason;
 use streamgauge::sink::metrics::{Metrics, MetricsConfig};
 use streamgauge::sink::{ExchangeId, Sink as _};
@@ -102,8 +102,13 @@ fn vocabularies() -> Vec<&'static dyn Vocabulary> {
 /// The keys of the attributes that are put on a span.
 fn keys(put: impl FnOnce(&mut Attributes<'_>)) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    let mut write = |(key, _): &Attribute<'_>| {
-        keys.insert((*key).to_owned());
+    // Of keys with numbers in them one stands for all.
+    let mut write = |key: &str, _: &Value<'_>| {
+        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let parts = key
+            .split('.')
+            .map(|part| if is_number(part) { "N" } else { part });
+        keys.insert(parts.collect::<Vec<_>>().join("."));
     };
     put(&mut Attributes::new(&mut Vec::new(), &mut write));
     keys

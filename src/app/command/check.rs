@@ -32,12 +32,22 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         whither(metrics),
         config.admin
     )?;
+    let has_events = config.observe.content.has_events();
+    if has_events {
+        writeln!(told, "logs: {}", whither(&settings.logs))?;
+    }
     let mut odd = 0;
     if args.probe {
         // What is wrong with an endpoint is then told with what answers there.
-        odd = probe(config.proxy.upstreams, &settings)?;
+        odd = probe(config.proxy.upstreams, &settings, has_events)?;
     } else {
-        for (signal, pushed) in [(Signal::Traces, traces), (Signal::Metrics, metrics)] {
+        let signals = [
+            (Signal::Traces, traces),
+            (Signal::Metrics, metrics),
+            (Signal::Logs, &settings.logs),
+        ];
+        let used = signals.len() - usize::from(!has_events);
+        for (signal, pushed) in signals.into_iter().take(used) {
             let hint = pushed.as_ref().ok();
             if let Some(hint) = hint.and_then(|otlp| hint_of_endpoint(otlp, signal)) {
                 writeln!(told, "warning: {}: {hint}", signal.name())?;

@@ -5,6 +5,7 @@ mod cost;
 mod demo;
 mod explain;
 mod probe;
+mod redact;
 mod signals;
 
 use std::io::{self, Write as _};
@@ -37,6 +38,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Simulate(args) => simulate(args),
         Command::Explain(args) => explain::explain(args),
         Command::Cost(args) => cost::cost(args),
+        Command::Redact(args) => redact::redact(args),
         Command::Check(args) => check::check(args),
     };
     if let Err(error) = &outcome {

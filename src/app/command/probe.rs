@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::block_on;
 use crate::message::{Fields, Request, Target};
-use crate::otel::{self, Otlp, Settings};
+use crate::otel::{self, NotPushed, Otlp, Settings};
 use crate::otlp::envelope::Envelope;
 use crate::otlp::{Sender, Signal};
 use crate::proxy::headers;
@@ -36,15 +36,22 @@ enum Answer {
 }
 
 /// Calls them all at once, prints a line for each, in order, and fails where one does not answer, or rejects a key of ours.
-/// Gives how many answers were odd.
-pub(super) fn probe(upstreams: Vec<UpstreamConfig>, settings: &Settings) -> anyhow::Result<usize> {
+/// `has_events` says whether there are logs to send. Gives how many answers were odd.
+pub(super) fn probe(
+    upstreams: Vec<UpstreamConfig>,
+    settings: &Settings,
+    has_events: bool,
+) -> anyhow::Result<usize> {
     // An error means that one is installed already, which will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let resource = otel::resource(&settings.resource);
     let empty = Envelope::new(&resource).around(&[]);
+    let unused = Err(NotPushed::Disabled);
+    let logs = if has_events { &settings.logs } else { &unused };
     let signals = [
         (Signal::Traces, &settings.traces),
         (Signal::Metrics, &settings.metrics),
+        (Signal::Logs, logs),
     ];
     block_on(Runtime::new()?, async {
         let upstreams = upstreams.into_iter();

@@ -57,7 +57,9 @@ fn the_documented_file_names_every_key_and_every_variable() {
         };
         assert!(DOCUMENTED.lines().any(spelled), "{key}");
     }
-    for name in SETTINGS.iter().map(|setting| variable(setting.path)) {
+    // Names of the user's own have no variable.
+    let paths = SETTINGS.iter().map(|setting| setting.path);
+    for name in paths.filter(|path| !path.ends_with(".*")).map(variable) {
         assert!(DOCUMENTED.contains(&name), "{name}");
     }
 }

@@ -138,12 +138,82 @@ fn the_provider_of_the_only_upstream_can_be_given_by_its_variable() {
     );
 }
 
+/// Where content goes: everywhere, from the upstream, from the route.
+fn content(variables: Variables, text: &str) -> Result<[String; 3], Vec<String>> {
+    let config = load_from(&Flags::default(), variables, text)?;
+    let rules = &config.observe.content;
+    let policies = [
+        Some(rules.default),
+        rules.upstreams.get("a").copied(),
+        rules.routes.get(&0).copied(),
+    ];
+    Ok(policies.map(|policy| policy.map_or_else(String::new, super::write::write_content)))
+}
+
+#[test]
+fn content_is_told_for_all_for_an_upstream_and_for_a_route() {
+    let file = "content = 'events'\n[[upstream]]\nname = 'a'\nurl = 'http://a'\ncontent = 'attributes+events'\n\
+        [[route]]\nupstream = 'a'\ncontent = 'off'";
+    let expected = ["\"events\"", "\"attributes+events\"", "\"off\""];
+    assert_eq!(content(&[], file).unwrap(), expected);
+    let config = load_from(&Flags::default(), &[], file).unwrap();
+    assert_same(&load_text(&config.to_toml()).unwrap(), &config);
+    assert_eq!(
+        content(&[("STREAMGAUGE_CONTENT", "attributes+attributes")], "").unwrap_err(),
+        [concat!(
+            "STREAMGAUGE_CONTENT=attributes+attributes: expected \"off\", \"attributes\", \"events\" or ",
+            "\"attributes+events\""
+        )]
+    );
+}
+
+#[test]
+fn the_variable_that_instrumentations_read_is_read_too() {
+    const CAPTURE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    for (value, expected) in [
+        ("NO_CONTENT", "off"),
+        ("false", "off"),
+        ("span_only", "attributes"),
+        ("EVENT_ONLY", "events"),
+        ("True", "events"),
+        ("SPAN_AND_EVENT", "attributes+events"),
+    ] {
+        let [policy, ..] = content(&[(CAPTURE, value)], "content = 'events'").unwrap();
+        assert_eq!(policy, format!("\"{expected}\""), "{value}");
+    }
+    let both = [(CAPTURE, "SPAN_ONLY"), ("STREAMGAUGE_CONTENT", "off")];
+    assert_eq!(content(&both, "").unwrap()[0], "\"off\"");
+    assert_eq!(
+        content(&[(CAPTURE, "all")], "").unwrap_err(),
+        [format!(
+            "{CAPTURE}=all: expected NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT, true or false"
+        )]
+    );
+}
+
+#[test]
+fn patterns_of_the_users_own_are_checked() {
+    let config = load_text("[redact]\npatterns = { STAFF_ID = 'E-\\d+' }").unwrap();
+    let patterns = &config.pipeline.redact.policy.patterns;
+    assert_eq!(
+        (patterns[0].name(), patterns[0].pattern()),
+        ("STAFF_ID", r"E-\d+")
+    );
+    assert_same(&load_text(&config.to_toml()).unwrap(), &config);
+    let wrong = load_text("[redact.patterns]\nA = 'x*'").unwrap_err();
+    assert!(
+        wrong[0].ends_with("expected a regular expression that does not match the empty text"),
+        "{wrong:?}"
+    );
+}
+
 #[test]
 fn every_setting_can_be_given_by_its_variable() {
     let variables = [
         ("STREAMGAUGE_PRICES", "config/own-prices.toml"),
         ("STREAMGAUGE_LISTEN", "[::]:1"),
         ("STREAMGAUGE_ADMIN", "[::]:2"),
+        ("STREAMGAUGE_CONTENT", "attributes+events"),
         ("STREAMGAUGE_TLS_CERTIFICATE", "c.pem"),
         ("STREAMGAUGE_TLS_KEY", "k.pem"),
         ("STREAMGAUGE_ALLOW_ORIGINS", "https://a, app://b"),
@@ -170,6 +240,11 @@ fn every_setting_can_be_given_by_its_variable() {
         ("STREAMGAUGE_TELEMETRY_CONVERSATION", "header:x-chat"),
         ("STREAMGAUGE_TELEMETRY_ERROR_WINDOW", "30s"),
         ("STREAMGAUGE_TELEMETRY_ESTIMATE_TOKENS", "standard"),
+        ("STREAMGAUGE_TELEMETRY_CONTENT_BYTES", "1KiB"),
+        ("STREAMGAUGE_TELEMETRY_ERROR_MESSAGES", "off"),
+        ("STREAMGAUGE_REDACT_DETECTORS", "email, key"),
+        ("STREAMGAUGE_REDACT_ALWAYS", "true"),
+        ("STREAMGAUGE_REDACT_MAX_BYTES", "2MiB"),
         ("STREAMGAUGE_CONVERSATIONS_ENABLED", "false"),
         ("STREAMGAUGE_CONVERSATIONS_TTL", "5m"),
         ("STREAMGAUGE_CONVERSATIONS_TURNS", "7"),
@@ -194,16 +269,16 @@ fn every_setting_can_be_given_by_its_variable() {
         ("STREAMGAUGE_LOG_LEVEL", "debug"),
         ("STREAMGAUGE_LOG_ACCESS", "errors"),
     ];
-    let mut names: Vec<_> = SETTINGS
-        .iter()
-        .map(|setting| variable(setting.path))
-        .collect();
+    // Names of the user's own have none.
+    let paths = SETTINGS.iter().map(|setting| setting.path);
+    let paths: Vec<_> = paths.filter(|path| !path.ends_with(".*")).collect();
+    let mut names: Vec<_> = paths.iter().map(|path| variable(path)).collect();
     assert_eq!(names, variables.map(|(name, _)| name));
     names.dedup();
-    assert_eq!(names.len(), SETTINGS.len(), "two keys share a variable");
+    assert_eq!(names.len(), paths.len(), "two keys share a variable");
 
     let config = load_from(&Flags::default(), &variables, "").unwrap();
-    let expected = "prices = \"config/own-prices.toml\"\nlisten = \"[::]:1\"\nadmin = \"[::]:2\"\n\n\
+    let expected = "prices = \"config/own-prices.toml\"\nlisten = \"[::]:1\"\nadmin = \"[::]:2\"\ncontent = \"attributes+events\"\n\n\
         [tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\n\
         [allow]\norigins = [\"https://a\", \"app://b\"]\nhosts = [\"a.example\", \"::1\"]\n\
         admin_hosts = [\"metrics\"]\n\n\
@@ -212,7 +287,8 @@ fn every_setting_can_be_given_by_its_variable() {
         [shutdown]\ndrain = \"1h30m\"\n\n\
         [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\nmetrics = [\"gen_ai_2024\", \"llm\"]\nhistograms = \"exponential\"\nspans = \"client\"\npropagate = false\n\
         body_context = \"all\"\nattributes = [\"header:x-team=team\", \"baggage:tenant=tenant\"]\nconversation = [\"header:x-chat\"]\nerror_window = \"30s\"\n\
-        estimate_tokens = \"standard\"\n\n\
+        estimate_tokens = \"standard\"\ncontent_bytes = \"1KiB\"\nerror_messages = \"off\"\n\n\
+        [redact]\ndetectors = [\"key\", \"email\"]\nalways = true\nmax_bytes = \"2MiB\"\n\n\
         [conversations]\nenabled = false\nttl = \"5m\"\nturns = 7\nmemory = \"1MiB\"\nrepeated_calls = 4\nwithout_progress = 5\n\
         history_bytes = \"2KiB\"\n\n\
         [state]\nredis = \"rediss://***@redis.example:6379/2\"\ntimeout = \"20ms\"\n\n\

@@ -247,7 +247,7 @@ fn chars(text: &str) -> u32 {
     text.chars().count().try_into().unwrap_or(u32::MAX)
 }
 
-const fn speaker(role: Role) -> Speaker {
+pub(super) const fn speaker(role: Role) -> Speaker {
     match role {
         Role::System => Speaker::System,
         Role::User => Speaker::User,

@@ -4,11 +4,13 @@
 //! works for each of them.
 
 mod canonical;
+mod content;
 pub mod history;
 mod length;
 mod texts;
 mod tokens;
 
+pub use content::{AnswerContent, PromptContent, Said};
 pub use history::PromptHistory;
 pub use length::PromptLength;
 pub use texts::{TEXT_MAX, Texts};
@@ -61,6 +63,8 @@ pub struct AnswerFolds {
     pub texts: Option<Texts>,
     /// The ids of the answer's items, where the API gives them some.
     pub item_ids: Vec<Digest>,
+    /// What was said, for those who are to see it.
+    pub content: Option<Box<AnswerContent>>,
 }
 
 /// Most ids of items that are kept.
@@ -89,5 +93,8 @@ impl Visitor for AnswerFolds {
     #[inline(always)]
     fn part(&mut self, place: Place, part: &Part<'_>) {
         self.texts.part(place, part);
+        if let Some(content) = &mut self.content {
+            content.part(place, part);
+        }
     }
 }

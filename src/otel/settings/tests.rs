@@ -30,6 +30,27 @@ fn without_an_endpoint_nothing_is_pushed() {
     assert_eq!(settings.propagators, [Propagator::TraceContext]);
     assert_eq!(settings.metric_interval, Duration::from_secs(60));
     assert_eq!((settings.batch.queue, settings.batch.size), (2_048, 512));
+    assert_eq!(settings.logs, unset());
+    assert_eq!(settings.log_batch.delay, Duration::from_secs(1));
+}
+
+#[test]
+fn logs_have_variables_of_their_own() {
+    let settings = settings(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://logs:4318/in"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "7"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
+    ]);
+    assert_eq!(settings.logs.unwrap().endpoint, "http://logs:4318/in");
+    assert_eq!((settings.log_batch.queue, settings.log_batch.size), (7, 7));
+    assert_eq!(settings.log_batch.delay, Duration::from_millis(20));
+    assert_eq!(settings.batch.queue, 2_048);
+    let none = self::settings(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+    ]);
+    assert!(none.logs.is_err() && none.traces.is_ok());
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::outbound::Dialer;
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 /// What the library says of an answer that has an HTTP status only, before that one.
 const NO_GRPC_STATUS: &str = "grpc-status header missing, mapped from HTTP status code ";
@@ -63,6 +64,7 @@ impl Grpc {
             path: PathAndQuery::from_static(match signal {
                 Signal::Traces => TRACES,
                 Signal::Metrics => METRICS,
+                Signal::Logs => LOGS,
             }),
         })
     }

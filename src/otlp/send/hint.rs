@@ -254,6 +254,9 @@ fn of_answer(otlp: &Otlp, signal: Signal, fault: &Fault) -> Option<String> {
                 Signal::Metrics => {
                     "it takes no metrics there: if it stores traces only, set OTEL_METRICS_EXPORTER=none".into()
                 }
+                Signal::Logs => {
+                    "it takes no logs there: content = \"events\" needs a receiver of logs".into()
+                }
                 Signal::Traces => format!(
                     "it takes no traces there: check host, port and path of {}",
                     spelled("ENDPOINT")

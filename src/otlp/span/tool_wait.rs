@@ -11,7 +11,7 @@ use super::super::protobuf;
 use crate::exchange::sampling::with_threshold;
 use crate::exchange::{Identity, ToolWait};
 use crate::otel::ToolSpans;
-use crate::semconv::{Attribute, Attributes, tool_wait};
+use crate::semconv::{Attributes, Value, tool_wait};
 
 /// Writes one, if it is to be there and has a trace that is exported; says whether it did.
 pub(super) fn write(wait: &ToolWait, spans: ToolSpans, id: u64, out: &mut Vec<u8>) -> bool {
@@ -33,7 +33,7 @@ pub(super) fn write(wait: &ToolWait, spans: ToolSpans, id: u64, out: &mut Vec<u8
         protobuf::fixed_64(out, 7, nanos(began));
         protobuf::fixed_64(out, 8, nanos(began + wait.lasted));
         let mut keys = Vec::new();
-        let mut write = |attribute: &Attribute<'_>| protobuf::attribute(out, 9, attribute);
+        let mut write = |key: &str, value: &Value<'_>| protobuf::pair(out, 9, key, value);
         let mut span = Attributes::new(&mut keys, &mut write);
         tool_wait::attributes(wait, as_execution, &mut span);
         for linked in [wait.called_by, wait.brought_by].into_iter().flatten() {

@@ -39,6 +39,7 @@ fn decided(stage: &mut SampleStage, exchange: Exchange) -> Exchange {
         id: ExchangeId(1),
         exchange: Box::new(exchange),
         uncounted: None,
+        held: None,
     };
     stage.run(&mut finished);
     *finished.exchange

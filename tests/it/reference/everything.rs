@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 use rust_decimal::Decimal;
 use streamgauge::dialect::headers;
 use streamgauge::exchange::{
-    Again, Attempt, CacheVerdict, Changed, Choice, Conversation, Cost, Drift, End, Endpoint,
-    Estimate, Exchange, Failure, Flow, Headers, Http, Integrity, Limited, Novelty, Operation,
-    OutputType, Parent, Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse,
-    Rule, Sampling, Served, ServerTimes, Stall, Times, ToolCall, ToolKind, ToolWait, Trace,
+    Again, Attempt, CacheVerdict, Changed, Choice, Content, ContentMessage, ContentPart,
+    ContentPolicy, ContentTool, Conversation, Cost, Drift, End, Endpoint, Estimate, Exchange,
+    Failure, Flow, Headers, Http, Integrity, Limited, Missing, Novelty, Operation, OutputType,
+    Parent, Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse, Rule,
+    Sampling, Served, ServerTimes, Speaker, Stall, Times, ToolCall, ToolKind, ToolWait, Trace,
     Unknowns, Unpriced, Upstream, Usage, Why,
 };
 
@@ -90,6 +91,7 @@ pub(super) fn everything() -> Exchange {
         integrity: Some(Integrity::Equal),
         history: None,
         conversation: Some(Box::new(conversation())),
+        content: Some(Box::new(content())),
         price: Some(price(false)),
         drift: Some(Box::new(drift(Novelty::Model))),
         moved: vec!["system_fingerprint"],
@@ -371,4 +373,54 @@ fn price(estimated: bool) -> Price {
         since: Some("2024-10-01".into()),
         estimated,
     })
+}
+
+/// Messages with each kind of part.
+fn content() -> Content {
+    let text = || "text".to_owned();
+    let message = |speaker, parts| ContentMessage {
+        speaker,
+        name: Some(text()),
+        parts,
+        finish_reason: Some(text()),
+    };
+    let call = ContentPart::ToolCall {
+        id: Some(text()),
+        name: text(),
+        arguments: text(),
+    };
+    let result = ContentPart::ToolCallResponse {
+        id: Some("call".to_owned()),
+        response: text(),
+    };
+    let uri = ContentPart::Uri {
+        modality: "image",
+        mime_type: None,
+        uri: text(),
+    };
+    let several = vec![ContentPart::Text(text()), uri, call];
+    Content {
+        policy: ContentPolicy {
+            attributes: true,
+            events: true,
+        },
+        shown_bytes: 1 << 10,
+        system: vec![ContentPart::Text(text())],
+        input: vec![
+            message(Speaker::User, vec![ContentPart::Text(text())]),
+            message(Speaker::Assistant, several.clone()),
+            message(Speaker::Tool, vec![result]),
+        ],
+        output: vec![
+            message(Speaker::Assistant, vec![ContentPart::Text(text())]),
+            message(Speaker::Assistant, several),
+        ],
+        tools: vec![ContentTool {
+            kind: text(),
+            name: text(),
+            description: Some(text()),
+            parameters: None,
+        }],
+        missing: vec![Missing::Memory],
+    }
 }

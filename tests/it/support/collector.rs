@@ -16,6 +16,12 @@ use http::{HeaderMap, StatusCode, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
+    LogsService, LogsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -231,6 +237,27 @@ impl Shared {
         }
     }
 
+    fn logs_taken(&self) -> ExportLogsServiceResponse {
+        let rejected = self.rejected();
+        let partial = rejected.map(|rejected_log_records| ExportLogsPartialSuccess {
+            rejected_log_records,
+            error_message: "rejected by the test".into(),
+        });
+        ExportLogsServiceResponse {
+            partial_success: partial,
+        }
+    }
+
+    fn take_logs(&self, request: ExportLogsServiceRequest) {
+        self.received.send_modify(|received| {
+            let groups = request.resource_logs.into_iter();
+            let scopes = groups.flat_map(|group| group.scope_logs);
+            received
+                .records
+                .extend(scopes.flat_map(|scope| scope.log_records));
+        });
+    }
+
     fn rejected(&self) -> Option<i64> {
         match *self.mode.borrow() {
             Mode::Reject(items) => Some(items),
@@ -293,17 +320,31 @@ impl MetricsService for Shared {
     }
 }
 
+#[tonic::async_trait]
+impl LogsService for Shared {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportLogsServiceRequest>,
+    ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
+        self.take_logs(request.into_inner());
+        Ok(tonic::Response::new(self.logs_taken()))
+    }
+}
+
 fn router(shared: Shared) -> Router {
     let traces =
         TraceServiceServer::new(shared.clone()).accept_compressed(CompressionEncoding::Gzip);
     let metrics =
         MetricsServiceServer::new(shared.clone()).accept_compressed(CompressionEncoding::Gzip);
+    let logs = LogsServiceServer::new(shared.clone()).accept_compressed(CompressionEncoding::Gzip);
     let http = Router::new()
         .route("/v1/traces", post(http_traces))
         .route("/v1/metrics", post(http_metrics))
+        .route("/v1/logs", post(http_logs))
         .with_state(shared.clone());
     tonic::service::Routes::new(traces)
         .add_service(metrics)
+        .add_service(logs)
         .into_axum_router()
         .merge(http)
         .layer(from_fn_with_state(shared, note_and_treat))
@@ -378,6 +419,11 @@ async fn http_traces(State(shared): State<Shared>, headers: HeaderMap, body: Byt
 async fn http_metrics(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     shared.take_metrics(ExportMetricsServiceRequest::decode(plain(&headers, body)).unwrap());
     protobuf(&shared.metrics_taken())
+}
+
+async fn http_logs(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    shared.take_logs(ExportLogsServiceRequest::decode(plain(&headers, body)).unwrap());
+    protobuf(&shared.logs_taken())
 }
 
 fn plain(headers: &HeaderMap, body: Bytes) -> Bytes {

@@ -4,6 +4,7 @@ use std::fmt::{Debug, Write as _};
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1 as logs;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{self as metrics, number_data_point};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -18,6 +19,8 @@ pub(crate) struct Received {
     pub(crate) spans: Vec<Span>,
     /// The metric points, in order of arrival.
     pub(crate) points: Vec<Point>,
+    /// The log records, in order of arrival.
+    pub(crate) records: Vec<logs::LogRecord>,
 }
 
 /// One export request.
@@ -219,6 +222,12 @@ impl Attributes for Span {
 }
 
 impl Attributes for trace::span::Event {
+    fn attributes(&self) -> &[KeyValue] {
+        &self.attributes
+    }
+}
+
+impl Attributes for logs::LogRecord {
     fn attributes(&self) -> &[KeyValue] {
         &self.attributes
     }

@@ -1,0 +1,182 @@
+//! Which exchanges are to show what was said in them, and the putting together of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::dialect::{AnswerContent, Dialect, PromptContent};
+use crate::exchange::{Content, ContentPolicy, Exchange, Missing, Operation, Problems, Request};
+use crate::memory::{Memory, Share};
+
+/// Whose content goes where.
+#[derive(Debug, Clone)]
+pub struct ContentRules {
+    /// Where nothing else says it. Default nowhere.
+    pub default: ContentPolicy,
+    /// Of an upstream, by its name.
+    pub upstreams: BTreeMap<Arc<str>, ContentPolicy>,
+    /// Of a route, by its place in the configuration; goes before that of its upstream.
+    pub routes: BTreeMap<usize, ContentPolicy>,
+    /// Most bytes of texts that one attribute or event shows. Default 64 KiB.
+    pub shown_bytes: usize,
+}
+
+impl Default for ContentRules {
+    fn default() -> Self {
+        Self {
+            default: ContentPolicy::default(),
+            upstreams: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            shown_bytes: 64 << 10,
+        }
+    }
+}
+
+impl ContentRules {
+    /// Whether any exchange shows anything.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        let routes = self.routes.values();
+        let mut all = routes.chain(self.upstreams.values()).chain([&self.default]);
+        all.any(|policy| policy.is_on())
+    }
+
+    /// Whether any exchange shows it in events.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        let routes = self.routes.values();
+        let mut all = routes.chain(self.upstreams.values()).chain([&self.default]);
+        all.any(|policy| policy.events)
+    }
+
+    /// What holds for a request that took this route to this upstream.
+    fn of(&self, route: Option<usize>, upstream: &str) -> ContentPolicy {
+        let by_route = route.and_then(|at| self.routes.get(&at).copied());
+        let by_upstream = || self.upstreams.get(upstream).copied();
+        by_route.or_else(by_upstream).unwrap_or(self.default)
+    }
+}
+
+/// The content of one exchange, on its way to be put together; only where some exchange shows some.
+pub(super) struct ContentReading {
+    rules: Arc<ContentRules>,
+    memory: Memory,
+    limit: usize,
+    policy: ContentPolicy,
+    /// The decoded request, kept until it is known how the exchange ends.
+    prompt: Option<Bytes>,
+    /// What may not be held.
+    full: bool,
+}
+
+impl ContentReading {
+    pub(super) fn new(rules: &Arc<ContentRules>, memory: &Memory, limit: usize) -> Self {
+        Self {
+            rules: Arc::clone(rules),
+            memory: memory.clone(),
+            limit,
+            policy: rules.default,
+            prompt: None,
+            full: false,
+        }
+    }
+
+    /// The request goes to this upstream, by this route.
+    pub(super) fn forwarded(&mut self, route: Option<usize>, upstream: &str) {
+        self.policy = self.rules.of(route, upstream);
+    }
+
+    /// The request was read. Which policy holds for it may not be known yet.
+    pub(super) fn request(&mut self, body: &Bytes) {
+        let mut share = self.memory.share();
+        if share.grow(body.len()) {
+            self.prompt = Some(share.of(body.clone()));
+        } else {
+            self.full = true;
+        }
+    }
+
+    /// What gathers the answer, if it is to be.
+    pub(super) fn answer(&self) -> Option<Box<AnswerContent>> {
+        let content = || Box::new(AnswerContent::within(self.limit));
+        self.policy.is_on().then(content)
+    }
+
+    /// Puts it together, where it is to be shown; gives what holds the memory for it. `exchange` is over.
+    pub(super) fn finish(
+        self,
+        exchange: &mut Exchange,
+        dialect: Option<&dyn Dialect>,
+        answer: Option<Box<AnswerContent>>,
+    ) -> Option<Share> {
+        let operation = exchange.operation;
+        let generates = operation.is_some_and(Operation::generates_text);
+        let dialect = dialect.filter(|_| generates && self.policy.is_on())?;
+        let mut content = Content {
+            policy: self.policy,
+            shown_bytes: self.rules.shown_bytes,
+            ..Content::default()
+        };
+        let mut share = self.memory.share();
+        let mut lost = self.full;
+        if let Some(body) = &self.prompt {
+            let mut fold = PromptContent::within(self.limit);
+            let (mut request, mut problems) = (Request::default(), Problems::default());
+            dialect.request(body, &mut request, &mut problems, &mut fold);
+            let said = fold.finish();
+            lost |= said.lost;
+            if share.grow(said.bytes) {
+                (content.system, content.input, content.tools) =
+                    (said.system, said.input, said.tools);
+            } else {
+                lost = true;
+            }
+        }
+        if self.prompt.is_none() && !self.full {
+            content.missing.push(Missing::Request);
+        } else if exchange.problems.is_partial() {
+            content.missing.push(Missing::Response);
+        }
+        if let Some(answer) = answer {
+            lost |= answer.is_lost();
+            if share.grow(answer.bytes()) {
+                content.output = answer.into_messages(&exchange.response);
+            } else {
+                lost = true;
+            }
+        }
+        if lost {
+            content.missing.push(Missing::Memory);
+        }
+        exchange.content = Some(Box::new(content));
+        Some(share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ATTRIBUTES: ContentPolicy = ContentPolicy {
+        attributes: true,
+        events: false,
+    };
+
+    #[test]
+    fn the_route_goes_before_the_upstream_and_both_before_the_default() {
+        let off = ContentPolicy::default();
+        let rules = ContentRules {
+            upstreams: BTreeMap::from([("a".into(), ATTRIBUTES)]),
+            routes: BTreeMap::from([(1, off), (2, ATTRIBUTES)]),
+            ..ContentRules::default()
+        };
+        assert!(rules.is_on());
+        assert_eq!(rules.of(Some(0), "a"), ATTRIBUTES);
+        assert_eq!(rules.of(None, "a"), ATTRIBUTES);
+        assert_eq!(rules.of(Some(1), "a"), off);
+        assert_eq!(rules.of(Some(0), "b"), off);
+        assert_eq!(rules.of(Some(2), "b"), ATTRIBUTES);
+        assert!(!ContentRules::default().is_on());
+    }
+}

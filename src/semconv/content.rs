@@ -1,0 +1,298 @@
+//! Content in the shape of the GenAI conventions: `gen_ai.input.messages`, `gen_ai.output.messages`,
+//! `gen_ai.system_instructions` and `gen_ai.tool.definitions`, as their JSON schemas have them.
+//!
+//! Follows open-telemetry/semantic-conventions-genai v0.1.0. A part that is no text has its size and SHA-256 in place of its
+//! bytes. What is cut says so in its own text, and what is cut first is the oldest.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::Attributes;
+use crate::exchange::{Content, ContentMessage, ContentPart, ContentTool, Exchange, Speaker};
+
+/// Why content is not whole.
+pub const MISSING: &str = "streamgauge.content.missing";
+
+const KEYS: [&str; 4] = [
+    "gen_ai.system_instructions",
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.tool.definitions",
+];
+
+/// The content that the spans of an exchange show.
+#[must_use]
+pub fn of_span(exchange: &Exchange) -> Option<&Content> {
+    let content = exchange.content.as_deref();
+    content.filter(|content| content.policy.attributes)
+}
+
+/// Whether a key is one of content's.
+#[must_use]
+pub fn is_key(key: &str) -> bool {
+    KEYS.contains(&key)
+}
+
+/// Puts it on a span, as texts of JSON: a span has no other way.
+pub(super) fn put(exchange: &Exchange, span: &mut Attributes<'_>) {
+    let Some(content) = of_span(exchange) else {
+        return;
+    };
+    for (key, value) in structured(content) {
+        span.put_under(key, value.to_string());
+    }
+}
+
+/// What of it is there, by its attributes' names.
+pub fn structured(content: &Content) -> impl Iterator<Item = (&'static str, Json)> {
+    let bytes = content.shown_bytes;
+    let values = [
+        (!content.system.is_empty()).then(|| parts(&content.system, &mut Room(bytes))),
+        (!content.input.is_empty()).then(|| messages(&content.input, bytes)),
+        (!content.output.is_empty()).then(|| messages(&content.output, bytes)),
+        (!content.tools.is_empty()).then(|| tools(&content.tools, bytes)),
+    ];
+    let pairs = KEYS.into_iter().zip(values);
+    pairs.filter_map(|(key, value)| Some((key, value?)))
+}
+
+/// How many bytes of texts may still be shown.
+pub(super) struct Room(pub(super) usize);
+
+impl Room {
+    /// As much of a text as fits, with a mark where that is not all.
+    pub(super) fn cut(&mut self, text: &str) -> String {
+        if text.len() <= self.0 {
+            self.0 -= text.len();
+            return text.to_owned();
+        }
+        let mut end = self.0;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.0 = 0;
+        format!("{}[cut: {end} of {} bytes]", &text[..end], text.len())
+    }
+
+    pub(super) const fn is_full(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// The last ones that fit, and how many there were before them.
+pub(super) fn last_that_fit(messages: &[ContentMessage], bytes: usize) -> (usize, Vec<Json>) {
+    let mut room = Room(bytes);
+    let mut shown = Vec::new();
+    let mut left = messages.len();
+    while left > 0 && !room.is_full() {
+        left -= 1;
+        shown.push(message(&messages[left], &mut room));
+    }
+    shown.reverse();
+    (left, shown)
+}
+
+fn messages(messages: &[ContentMessage], bytes: usize) -> Json {
+    let (left_out, mut shown) = last_that_fit(messages, bytes);
+    if left_out > 0 {
+        let mark = format!("[cut: {left_out} messages before this]");
+        let part = json!({ "type": "text", "content": mark });
+        shown.insert(0, json!({ "role": "system", "parts": [part] }));
+    }
+    shown.into()
+}
+
+fn message(message: &ContentMessage, room: &mut Room) -> Json {
+    let mut object = Map::new();
+    object.insert("role".to_owned(), role(message.speaker).into());
+    if let Some(name) = &message.name {
+        object.insert("name".to_owned(), name.as_str().into());
+    }
+    object.insert("parts".to_owned(), parts(&message.parts, room));
+    if let Some(reason) = &message.finish_reason {
+        object.insert("finish_reason".to_owned(), reason.as_str().into());
+    }
+    object.into()
+}
+
+/// How the conventions call who says a message.
+pub(super) const fn role(speaker: Speaker) -> &'static str {
+    match speaker {
+        Speaker::System => "system",
+        Speaker::User => "user",
+        Speaker::Assistant => "assistant",
+        Speaker::Tool => "tool",
+        Speaker::Other => "other",
+    }
+}
+
+fn parts(parts: &[ContentPart], room: &mut Room) -> Json {
+    parts.iter().map(|one| part(one, room)).collect()
+}
+
+/// Members without those that are `null`.
+fn object(members: Json) -> Json {
+    match members {
+        Json::Object(mut members) => {
+            members.retain(|_, value| !value.is_null());
+            members.into()
+        }
+        other => other,
+    }
+}
+
+fn part(part: &ContentPart, room: &mut Room) -> Json {
+    match part {
+        ContentPart::Text(text) => json!({ "type": "text", "content": room.cut(text) }),
+        ContentPart::Reasoning(text) => json!({ "type": "reasoning", "content": room.cut(text) }),
+        ContentPart::Refusal(text) => json!({ "type": "refusal", "content": room.cut(text) }),
+        ContentPart::ToolCall {
+            id,
+            name,
+            arguments,
+        } => object(json!({
+            "type": "tool_call",
+            "id": id,
+            "name": name,
+            "arguments": parsed(room.cut(arguments)),
+        })),
+        ContentPart::ToolCallResponse { id, response } => object(json!({
+            "type": "tool_call_response",
+            "id": id,
+            "response": room.cut(response),
+        })),
+        ContentPart::Blob {
+            modality,
+            mime_type,
+            bytes,
+            sha256,
+        } => object(json!({
+            "type": "blob",
+            "modality": modality,
+            "mime_type": mime_type,
+            "size": bytes,
+            "sha256": hex(sha256),
+        })),
+        ContentPart::Uri {
+            modality,
+            mime_type,
+            uri,
+        } => object(json!({
+            "type": "uri",
+            "modality": modality,
+            "mime_type": mime_type,
+            "uri": room.cut(uri),
+        })),
+        ContentPart::File {
+            modality,
+            mime_type,
+            file_id,
+        } => object(json!({
+            "type": "file",
+            "modality": modality,
+            "mime_type": mime_type,
+            "file_id": file_id,
+        })),
+        ContentPart::Other { kind, bytes } => json!({ "type": kind, "size": bytes }),
+    }
+}
+
+/// Arguments as what they say, where they are JSON.
+fn parsed(arguments: String) -> Json {
+    match arguments.trim() {
+        "" => Json::Object(Map::new()),
+        text => serde_json::from_str(text).unwrap_or(Json::String(arguments)),
+    }
+}
+
+fn tools(tools: &[ContentTool], bytes: usize) -> Json {
+    let mut room = Room(bytes);
+    let shown = tools.iter().map(|tool| {
+        object(json!({
+            "type": tool.kind,
+            "name": tool.name,
+            "description": tool.description.as_deref().map(|text| room.cut(text)),
+            "parameters": tool.parameters.as_deref().map(|text| parsed(room.cut(text))),
+        }))
+    });
+    shown.collect()
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> ContentMessage {
+        ContentMessage {
+            speaker: Speaker::User,
+            name: None,
+            parts: vec![ContentPart::Text(text.to_owned())],
+            finish_reason: None,
+        }
+    }
+
+    fn input(content: &Content) -> Json {
+        let found = structured(content).find(|(key, _)| *key == "gen_ai.input.messages");
+        found.unwrap().1
+    }
+
+    #[test]
+    fn what_is_cut_says_so_and_the_newest_is_kept() {
+        let content = Content {
+            shown_bytes: 7,
+            input: vec![said("first"), said("ééé"), said("last")],
+            ..Content::default()
+        };
+        let shown = input(&content);
+        assert_eq!(
+            shown[0]["parts"][0]["content"],
+            "[cut: 1 messages before this]"
+        );
+        assert_eq!(shown[1]["parts"][0]["content"], "é[cut: 2 of 6 bytes]");
+        assert_eq!(shown[2]["parts"][0]["content"], "last");
+        assert_eq!(shown.as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn arguments_are_what_they_say_where_they_are_json_and_whole() {
+        let call = |arguments: &str| ContentPart::ToolCall {
+            id: Some("c1".to_owned()),
+            name: "f".to_owned(),
+            arguments: arguments.to_owned(),
+        };
+        let shown = |text: &str, room| part(&call(text), &mut Room(room));
+        let whole = shown(r#"{"a":[1]}"#, 100);
+        let expected = json!({"type":"tool_call","id":"c1","name":"f","arguments":{"a":[1]}});
+        assert_eq!(whole, expected);
+        assert_eq!(shown("print(1)", 100)["arguments"], "print(1)");
+        assert_eq!(shown("", 100)["arguments"], json!({}));
+        assert_eq!(
+            shown(r#"{"a":[1]}"#, 3)["arguments"],
+            r#"{"a[cut: 3 of 9 bytes]"#
+        );
+    }
+
+    #[test]
+    fn of_what_is_no_text_there_is_no_byte() {
+        let blob = ContentPart::Blob {
+            modality: "image",
+            mime_type: Some("image/png".to_owned()),
+            bytes: 3,
+            sha256: [0xab; 32],
+        };
+        let shown = part(&blob, &mut Room(0));
+        let expected = json!({
+            "type": "blob", "modality": "image", "mime_type": "image/png", "size": 3, "sha256": "ab".repeat(32),
+        });
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_attribute() {
+        assert_eq!(structured(&Content::default()).count(), 0);
+    }
+}
