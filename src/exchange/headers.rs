@@ -7,13 +7,13 @@ use memchr::memchr;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     /// A line each, `name: value`.
-    lines: Box<str>,
+    lines: String,
 }
 
 impl Headers {
     /// Takes lines of the form `name: value`.
     #[must_use]
-    pub const fn from_lines(lines: Box<str>) -> Self {
+    pub const fn from_lines(lines: String) -> Self {
         Self { lines }
     }
 

@@ -10,6 +10,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::Names;
+
 /// Header fields.
 #[derive(Clone, Default)]
 pub struct Fields {
@@ -18,6 +20,8 @@ pub struct Fields {
     /// What was added since. Its places are counted from the end of the head.
     added: Vec<u8>,
     places: Vec<FieldPlace>,
+    /// The names of those that there are, and of some that there were.
+    names: Names,
 }
 
 /// Where a field lies. Nothing but the colon and white space stands between its name and its value.
@@ -58,6 +62,13 @@ impl<'a> Field<'a> {
         same_name(self.name, name.as_ref().as_bytes())
     }
 
+    /// Whether it may have one of these names; where it may not there is no need to compare them.
+    #[inline]
+    #[must_use]
+    pub const fn may_be_of(self, names: Names) -> bool {
+        names.may_have(self.name)
+    }
+
     /// Its name, as it was spelled.
     #[must_use]
     pub fn name(self) -> &'a str {
@@ -89,11 +100,16 @@ fn same_name(one: &[u8], other: &[u8]) -> bool {
 impl Fields {
     /// The fields of a head that has been read, and where in it each lies.
     #[must_use]
-    pub const fn of_head(head: Bytes, places: Vec<FieldPlace>) -> Self {
+    pub fn of_head(head: Bytes, places: Vec<FieldPlace>) -> Self {
+        let mut names = Names::default();
+        for place in &places {
+            names.add(&head[place.name..place.name + place.name_len]);
+        }
         Self {
             head,
             added: Vec::new(),
             places,
+            names,
         }
     }
 
@@ -108,6 +124,7 @@ impl Fields {
             head: self.head.clone(),
             added,
             places,
+            names: self.names,
         }
     }
 
@@ -227,6 +244,9 @@ impl Fields {
     #[inline(never)]
     fn find(&self, from: usize, name: &str) -> Option<usize> {
         let name = name.as_bytes();
+        if !self.names.may_have(name) {
+            return None;
+        }
         let of_name = |place: &FieldPlace| {
             // Most need not be looked at.
             place.name_len == name.len() && same_name(self.name(place), name)
@@ -275,6 +295,7 @@ impl Fields {
 
     fn push(&mut self, name: &[u8], value: &[u8]) {
         let start = self.end();
+        self.names.add(name);
         self.added.extend_from_slice(name);
         self.added.extend_from_slice(b": ");
         let place = self.add(start, name.len(), value);

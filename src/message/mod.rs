@@ -5,6 +5,7 @@
 
 mod body;
 mod fields;
+mod names;
 mod target;
 
 use http::{Method, StatusCode, Version};
@@ -12,6 +13,7 @@ use hyper::ext::ReasonPhrase;
 
 pub use body::{Body, Frame, HttpBody, Polled};
 pub use fields::{Field, FieldPlace, Fields};
+pub use names::Names;
 pub use target::{Target, TargetError};
 
 /// A request.

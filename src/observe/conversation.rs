@@ -2,7 +2,7 @@
 
 use crate::dialect::{Texts, history};
 use crate::exchange::{Answer, Digest, End, Exchange};
-use crate::message::Field;
+use crate::message::{Field, Names};
 use crate::tap::RequestHead;
 
 /// Header fields that say who a client is to an upstream: of OpenAI and compatible ones, Azure and its API Management, Anthropic,
@@ -22,7 +22,9 @@ const CREDENTIALS: [&str; 10] = [
 
 /// The hash of the credentials in a request's head: those fields, and the query, in which some servers want the key.
 pub(super) fn credential(head: &RequestHead) -> Digest {
-    let is_one = |field: &Field<'_>| CREDENTIALS.iter().any(|name| field.is(name));
+    const NAMES: Names = Names::of(&CREDENTIALS);
+    let is_one =
+        |field: &Field<'_>| field.may_be_of(NAMES) && CREDENTIALS.iter().any(|name| field.is(name));
     let fields = head.fields.iter().filter(is_one);
     let values = fields.map(|field| history::raw(field.value));
     let query = head.target.query().unwrap_or_default();

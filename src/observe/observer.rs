@@ -17,7 +17,7 @@ use super::content::ContentReading;
 use super::conversation::credential;
 use super::page::PageReading;
 use super::reading::{Gathers, RequestReading, ResponseReading};
-use super::response_headers;
+use super::response_headers::{self, Wanted};
 use super::secrets::Secrets;
 use super::session::SessionReading;
 use crate::dialect::{
@@ -35,6 +35,9 @@ use crate::sink::{ExchangeId, Progress};
 use crate::tap::{
     self, Close, Closing, Event, Forwarded, Instant, Joined, Observer, RequestHead, Side,
 };
+
+/// The fields of a response that are kept.
+static KEPT: Wanted = Wanted::of(&headers::KEPT);
 
 /// The observer of one exchange.
 pub struct ExchangeObserver {
@@ -216,7 +219,7 @@ impl ExchangeObserver {
     fn response_head(&mut self, at: Instant, status: StatusCode, fields: &Fields) {
         let at = self.since(at);
         let clear = |value: &str| self.secrets.clear_len(value);
-        let kept = Headers::from_lines(response_headers::lines(fields, &headers::KEPT, clear));
+        let kept = Headers::from_lines(response_headers::lines(fields, &KEPT, clear));
         self.provider = provider::of_head(|name| fields.text(name));
         self.exchange.times.response_head = Some(at);
         if let Some(attempt) = self.exchange.attempts.last_mut() {

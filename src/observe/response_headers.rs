@@ -2,7 +2,7 @@
 //!
 //! The fields themselves lie in what was read from the connection, and would hold it for as long as a stream lasts.
 
-use crate::message::Fields;
+use crate::message::{Fields, Names};
 use crate::redact::REDACTED;
 
 /// Most fields that are kept of one head.
@@ -11,23 +11,48 @@ const FIELDS: usize = 40;
 /// Longest value that is kept, in bytes; the rest of it is cut off.
 const VALUE_BYTES: usize = 256;
 
-/// The fields with one of these names, a line each, `name: value`. `wanted` is in lower case. Values with other characters
-/// than visible ASCII are left out; of the others only as much is kept as is `clear` of credentials.
-pub(super) fn lines(
-    fields: &Fields,
-    wanted: &[&'static str],
-    clear: impl Fn(&str) -> usize,
-) -> Box<str> {
+/// Room made at once for what is kept of a head, in bytes.
+const USUAL_BYTES: usize = 128;
+
+/// Names of fields, in lower case.
+pub(super) struct Wanted {
+    list: &'static [&'static str],
+    /// Tells most fields from all of them.
+    names: Names,
+}
+
+impl Wanted {
+    pub(super) const fn of(list: &'static [&'static str]) -> Self {
+        Self {
+            list,
+            names: Names::of(list),
+        }
+    }
+}
+
+/// The fields with one of these names, a line each, `name: value`. Values with other characters than visible ASCII are left
+/// out; of the others only as much is kept as is `clear` of credentials.
+pub(super) fn lines(fields: &Fields, wanted: &Wanted, clear: impl Fn(&str) -> usize) -> String {
+    let mut lines = String::new();
     let kept = fields.iter().filter_map(|field| {
-        let name = wanted.iter().find(|name| field.is(name))?;
-        let value = field.text()?;
+        if !field.may_be_of(wanted.names) {
+            return None;
+        }
+        let name = wanted.list.iter().find(|name| field.is(name))?;
+        Some((*name, field.text()?))
+    });
+    for (name, value) in kept.take(FIELDS) {
+        if lines.capacity() == 0 {
+            lines.reserve(USUAL_BYTES);
+        }
         let clear = clear(value);
         let hidden = if clear < value.len() { REDACTED } else { "" };
         let value = &value[..clear.min(VALUE_BYTES)];
-        Some([name, ": ", value, hidden, "\n"])
-    });
-    let kept: Vec<[&str; 5]> = kept.take(FIELDS).collect();
-    kept.as_flattened().concat().into_boxed_str()
+        for part in [name, ": ", value, hidden, "\n"] {
+            lines.push_str(part);
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -41,7 +66,8 @@ mod tests {
 
     fn kept(fields: &[(&str, &str)]) -> String {
         let fields: Fields = fields.iter().copied().collect();
-        lines(&fields, &["request-id", "retry-after"], clear).into()
+        const WANTED: Wanted = Wanted::of(&["request-id", "retry-after"]);
+        lines(&fields, &WANTED, clear)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use http::header::{
 };
 use http::{HeaderValue, Version};
 
-use crate::message::{Field, Fields, Frame};
+use crate::message::{Field, Fields, Frame, Names};
 use crate::tap::TraceHeaders;
 use crate::upstream::{Key, UpstreamConfig};
 
@@ -178,7 +178,8 @@ const HOP_BY_HOP: &[&str] = &[
 ];
 
 fn is_hop_by_hop(field: Field<'_>) -> bool {
-    HOP_BY_HOP.iter().any(|name| field.is(name))
+    const NAMES: Names = Names::of(HOP_BY_HOP);
+    field.may_be_of(NAMES) && HOP_BY_HOP.iter().any(|name| field.is(name))
 }
 
 /// The fields that `Connection` names.
