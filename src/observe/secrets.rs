@@ -30,6 +30,24 @@ const KEPT_BYTES: usize = 16 << 10;
 /// A text of at least so many bytes may have been cut where it was taken, and end in a part of a credential.
 const CUT_BYTES: usize = 1 << 10;
 
+/// Fields of nearly every request whose names speak of no credential, so that those need not be taken apart.
+const HARMLESS: [&str; 14] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "content-type",
+    "host",
+    "traceparent",
+    "user-agent",
+    "x-stainless-arch",
+    "x-stainless-async",
+    "x-stainless-lang",
+    "x-stainless-os",
+    "x-stainless-package-version",
+    "x-stainless-runtime",
+    "x-stainless-runtime-version",
+];
+
 /// What is not to be told.
 pub struct Secrets {
     /// What the client sent, a line each.
@@ -45,8 +63,12 @@ impl Secrets {
     #[must_use]
     pub fn of(head: &RequestHead, ours: Arc<str>, told: impl Fn(&str) -> bool) -> Self {
         let mut sent = String::new();
+        let is_harmless = |field: &Field<'_>| HARMLESS.iter().any(|name| field.is(name));
         let may_hold = |field: &Field<'_>| {
-            field.value.len() >= SHORTEST && is_secret(field.name()) && !told(field.name())
+            field.value.len() >= SHORTEST
+                && !is_harmless(field)
+                && is_secret(field.name())
+                && !told(field.name())
         };
         for field in head.fields.iter().filter(may_hold) {
             let Some(value) = field.text() else { continue };
@@ -77,7 +99,7 @@ impl Secrets {
                 note(&mut sent, &percent_decode_str(value).decode_utf8_lossy());
             }
         }
-        let lengths = sent.lines().chain(ours.lines()).map(str::len);
+        let lengths = lines_of(&sent).chain(lines_of(&ours)).map(str::len);
         let shortest = lengths.min().unwrap_or(usize::MAX).min(CUT_BYTES);
         Self {
             sent,
@@ -154,8 +176,17 @@ impl Secrets {
     }
 
     fn known(&self) -> impl Iterator<Item = &str> {
-        self.sent.lines().chain(self.ours.lines())
+        lines_of(&self.sent).chain(lines_of(&self.ours))
     }
+}
+
+/// The lines of a text in which each has an end. The standard library's search for it takes three times as long.
+fn lines_of(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (line, rest) = text.split_at(memchr::memchr(b'\n', text.as_bytes())?);
+        text = &rest[1..];
+        Some(line)
+    })
 }
 
 /// Where a credential stands in a text.
@@ -277,6 +308,13 @@ mod tests {
             let told = format!("a \"{secret}\", a harmless dark thing");
             let hidden = "a \"REDACTED\", a harmless dark thing";
             assert_eq!(secrets.hide(&told), hidden, "{secret}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_looked_at_speak_of_no_credential() {
+        for name in HARMLESS {
+            assert!(!is_secret(name), "{name}");
         }
     }
 
