@@ -8,6 +8,7 @@ use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use rust_decimal::Decimal;
 
 use super::{Finished, Stage};
@@ -40,11 +41,14 @@ pub struct PricedUpstream {
 pub(super) struct PriceStage {
     config: PriceConfig,
     /// Models that were looked up, by upstream, its host, and name, with their prices where they have any.
-    found: HashMap<(Arc<str>, Arc<str>), Names>,
+    found: HashMap<Place, Names, RandomState>,
 }
 
+/// An upstream and its host.
+type Place = (Arc<str>, Arc<str>);
+
 /// Models of an upstream that were looked up.
-type Names = HashMap<Box<str>, Option<Entry>>;
+type Names = HashMap<Box<str>, Option<Entry>, RandomState>;
 
 /// Most names of models of an upstream that are remembered: clients can invent any.
 const NAMES_MAX: usize = 1024;
@@ -53,19 +57,29 @@ impl PriceStage {
     pub(super) fn new(config: PriceConfig) -> Self {
         Self {
             config,
-            found: HashMap::new(),
+            found: HashMap::default(),
         }
     }
 
-    /// What a model of an upstream costs.
-    fn entry(&mut self, place: (Arc<str>, Arc<str>), model: &str) -> Option<Entry> {
-        let known = self.found.get(&place).and_then(|names| names.get(model));
-        if let Some(entry) = known {
-            return entry.clone();
+    /// What the first of these models costs that has a price at an upstream.
+    fn entry<'m>(&mut self, place: &Place, models: impl Iterator<Item = &'m str>) -> Option<Entry> {
+        for model in models {
+            let known = self.found.get(place).and_then(|names| names.get(model));
+            let entry = match known {
+                Some(entry) => entry.clone(),
+                None => self.learn(place, model),
+            };
+            if entry.is_some() {
+                return entry;
+            }
         }
-        let (upstream, host) = &place;
-        let entry = self.look_up(upstream, host, model);
-        let names = self.found.entry(place).or_default();
+        None
+    }
+
+    /// Looks a model up and remembers what was found.
+    fn learn(&mut self, place: &Place, model: &str) -> Option<Entry> {
+        let entry = self.look_up(&place.0, &place.1, model);
+        let names = self.found.entry(place.clone()).or_default();
         if names.len() == NAMES_MAX {
             names.clear();
         }
@@ -97,11 +111,9 @@ impl PriceStage {
     }
 
     fn price(&mut self, exchange: &Exchange) -> Option<Price> {
-        let catalogue = Catalogue::bundled();
-        let usage = &exchange.usage;
-        let estimate = estimate(usage);
-        let mut counts = counts_of(estimate.as_ref().unwrap_or(usage), catalogue);
-        if counts.is_empty() {
+        let estimate = estimate(&exchange.usage);
+        let usage = estimate.as_ref().unwrap_or(&exchange.usage);
+        if amounts(usage).all(|(_, amount)| amount.is_none()) {
             return None;
         }
         let (_, upstream) = exchange.model_call()?;
@@ -109,14 +121,16 @@ impl PriceStage {
 
         // An upstream may answer with a name of its own for the model.
         let models = [response.model.as_deref(), exchange.request.model.as_deref()];
-        let mut models = models.into_iter().flatten();
+        let models = models.into_iter().flatten();
         let place = (
             Arc::clone(&upstream.name),
             Arc::clone(&exchange.endpoint.as_ref()?.address),
         );
-        let Some(entry) = models.find_map(|model| self.entry(place.clone(), model)) else {
+        let Some(entry) = self.entry(&place, models) else {
             return Some(Price::Unknown(Unpriced::Model));
         };
+        let catalogue = Catalogue::bundled();
+        let mut counts = counts_of(usage, catalogue);
         if entry.is_own() {
             let seconds = exchange.times.end.saturating_sub(exchange.issued());
             set(&mut counts, catalogue, "gpu_seconds", seconds_of(seconds));
@@ -185,9 +199,20 @@ fn set(counts: &mut Counts, catalogue: &Catalogue, unit: &str, amount: Decimal) 
 /// What was used, in the units of the catalogue.
 #[must_use]
 pub fn counts_of(usage: &Usage, catalogue: &Catalogue) -> Counts {
+    let mut counts = Counts::default();
+    for (unit, amount) in amounts(usage) {
+        if let Some(amount) = amount {
+            set(&mut counts, catalogue, unit, amount);
+        }
+    }
+    counts
+}
+
+/// What there may be of each unit.
+fn amounts(usage: &Usage) -> impl Iterator<Item = (&'static str, Option<Decimal>)> {
     let seconds = usage.audio_input_duration.map(seconds_of);
     let count = |count: Option<u64>| count.map(Decimal::from);
-    let amounts = [
+    [
         ("input_tokens", count(usage.input_tokens)),
         ("output_tokens", count(usage.output_tokens)),
         ("cache_read_tokens", count(usage.cache_read_input_tokens)),
@@ -216,14 +241,8 @@ pub fn counts_of(usage: &Usage, catalogue: &Catalogue) -> Counts {
         ),
         ("audio_seconds", seconds),
         ("input_audio_seconds", seconds),
-    ];
-    let mut counts = Counts::default();
-    for (unit, amount) in amounts {
-        if let Some(amount) = amount {
-            set(&mut counts, catalogue, unit, amount);
-        }
-    }
-    counts
+    ]
+    .into_iter()
 }
 
 #[cfg(test)]
