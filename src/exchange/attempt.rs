@@ -37,7 +37,8 @@ pub struct Attempt {
     pub upstream: Upstream,
     /// Where it was to be reached.
     pub endpoint: Endpoint,
-    /// Absolute URL, without user and password, the values of key-like parameters replaced.
+    /// Absolute URL, without user and password, the values of key-like parameters replaced. Empty where it was the only one
+    /// and did not fail: nobody asks for it then.
     pub url: String,
     /// Why it was made.
     pub why: Why,

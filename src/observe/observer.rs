@@ -28,12 +28,13 @@ use crate::exchange::{
     Attempt, Digest, Endpoint, Exchange, Headers, Operation, Problems, Quirk, Request, Upstream,
     UsageSource, Why,
 };
-use crate::message::Fields;
+use crate::message::{Fields, Target};
 use crate::pipeline::{Finished, Pipeline, PromptTexts, Uncounted};
 use crate::redact;
 use crate::sink::{ExchangeId, Progress};
 use crate::tap::{
     self, Close, Closing, Event, Forwarded, Instant, Joined, Observer, RequestHead, Side,
+    UpstreamName,
 };
 
 /// The fields of a response that are kept.
@@ -58,6 +59,8 @@ pub struct ExchangeObserver {
     coded: bool,
     /// The response does not say that it is a stream, so such usage may stay in.
     untold: bool,
+    /// Where the last attempt goes. Of most exchanges nobody asks for its URL.
+    last_sent: Option<Sent>,
     /// Whose server the head of the response says that it is.
     provider: Option<&'static str>,
     /// What may say so where the request calls no model.
@@ -118,6 +121,7 @@ impl ExchangeObserver {
             last_byte: None,
             coded: false,
             untold: false,
+            last_sent: None,
             provider: None,
             page: dialect.is_none().then(|| PageReading::of(head)).flatten(),
             secrets,
@@ -146,14 +150,15 @@ impl ExchangeObserver {
         at.saturating_duration_since(self.received)
     }
 
-    fn forwarded(&mut self, forwarded: &Forwarded) {
+    fn forwarded(&mut self, forwarded: Forwarded) {
         let at = self.since(forwarded.at);
         let to = &*forwarded.upstream;
         if let Some(content) = &mut self.content {
             content.forwarded(forwarded.route, &to.name);
         }
         self.exchange.times.forwarded.get_or_insert(at);
-        let (path, query) = (forwarded.target.path(), forwarded.target.query());
+        // Now there are several.
+        put_url(self.last_sent.take(), &mut self.exchange, &self.secrets);
         self.exchange.attempts.push(Attempt {
             upstream: Upstream {
                 name: Arc::clone(&to.name),
@@ -163,7 +168,7 @@ impl ExchangeObserver {
                 address: Arc::clone(&to.address),
                 port: to.port,
             },
-            url: redact::url(&to.origin, &path, query.as_deref()),
+            url: String::new(),
             why: match forwarded.why {
                 tap::Why::First => Why::First,
                 tap::Why::UsageRefused => Why::UsageRefused,
@@ -179,6 +184,7 @@ impl ExchangeObserver {
             error: None,
             end: None,
         });
+        self.last_sent = Some((forwarded.upstream, forwarded.target));
         self.exchange.follow_attempt();
     }
 
@@ -359,6 +365,10 @@ impl ExchangeObserver {
             .or_else(|| provider::of_fingerprint(fingerprint?))
             .or(response.provider)
             .or_else(|| page?.provider());
+        let is_told = exchange.attempts.len() > 1 || exchange.mistaken;
+        if is_told || exchange.failure.is_some() {
+            put_url(self.last_sent, exchange, &self.secrets);
+        }
         let uncounted = match self.pipeline.wants_texts() {
             true => uncounted(&self.exchange, self.dialect, self.body, generated),
             false => None,
@@ -445,7 +455,7 @@ impl Observer for ExchangeObserver {
                 self.read_request();
             }
             Event::Joined(joined) => self.joined(*joined),
-            Event::Forwarded(forwarded) => self.forwarded(&forwarded),
+            Event::Forwarded(forwarded) => self.forwarded(forwarded),
             Event::Unanswered(at, error) => self.unanswered(at, error),
             Event::Waited { time, attempt } => self.waited(time, attempt),
             Event::Sent { at, attempt } => self.sent(at, attempt),
@@ -485,6 +495,17 @@ impl Observer for ExchangeObserver {
 
     fn close(self: Box<Self>, closing: Closing) {
         self.finish(&closing);
+    }
+}
+
+/// Where an attempt goes.
+type Sent = (Arc<UpstreamName>, Box<Target>);
+
+/// Says of the last attempt where it went.
+fn put_url(sent: Option<Sent>, exchange: &mut Exchange, secrets: &Secrets) {
+    if let Some(((to, target), attempt)) = sent.zip(exchange.attempts.last_mut()) {
+        let url = redact::url(&to.origin, &target.path(), target.query().as_deref());
+        attempt.url = secrets.hide(&url).into_owned();
     }
 }
 
