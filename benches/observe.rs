@@ -56,7 +56,7 @@ struct Rig {
     observe: Observe,
     metrics: Arc<Metrics>,
     /// The requests that are pushed.
-    pushed: Receiver<Vec<u8>>,
+    pushed: Receiver<Bytes>,
     traces: Arc<Traces>,
     upstream: Arc<UpstreamName>,
     fields: Fields,
@@ -71,7 +71,7 @@ impl Rig {
             interval: push_interval,
             temporality: Temporality::Cumulative,
             buckets: Buckets::Explicit,
-            export: move |request: Vec<u8>| {
+            export: move |request: Bytes| {
                 tell.send(request)?;
                 Ok(0)
             },

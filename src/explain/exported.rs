@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1;
@@ -65,7 +66,7 @@ pub(super) fn spans(
             timeout: WITHIN,
         },
     };
-    let export = move |request: Vec<u8>| {
+    let export = move |request: Bytes| {
         send.send(request)?;
         Ok(0)
     };

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::envelope::Envelope;
 use super::{Exported, ITEMS_BYTES, protobuf};
 use crate::background::{Background, Plan, Work};
 use crate::log::LogLimit;
@@ -56,21 +59,24 @@ struct Books {
     log: LogLimit,
 }
 
-/// Spans, each an element of `ScopeSpans.spans`, written one behind another.
+/// Spans, each an element of `ScopeSpans.spans`, one behind another.
 #[derive(Debug, Default)]
-pub struct Batch {
-    /// The bytes of all.
-    pub bytes: Vec<u8>,
+struct Batch {
+    /// The request that they will be, without its envelope; empty until there is a span.
+    request: Vec<u8>,
+    /// The bytes of all spans.
+    bytes: usize,
     spans: usize,
 }
 
 impl Queue {
-    /// Starts the worker, which gives each batch to `export`.
+    /// Starts the worker, which gives each batch in its envelope to `export`.
     #[must_use]
     pub fn start(
         items: Items,
         batching: &otel::Batch,
-        export: impl Fn(&Batch) -> Exported + Send + 'static,
+        envelope: Envelope,
+        export: impl Fn(Bytes) -> Exported + Send + 'static,
     ) -> Self {
         let plan = Plan {
             name: items.name(),
@@ -90,8 +96,10 @@ impl Queue {
         let exporting = Exporting {
             items,
             export,
+            envelope,
             size: batching.size,
             batch: Batch::default(),
+            usual_bytes: 0,
             books: Arc::clone(&books),
         };
         Self {
@@ -154,15 +162,18 @@ impl Queue {
 struct Exporting<E> {
     items: Items,
     export: E,
+    envelope: Envelope,
     /// Most spans of a batch.
     size: usize,
     batch: Batch,
+    /// How many bytes the last batch had.
+    usual_bytes: usize,
     books: Arc<Books>,
 }
 
 impl<E> Work for Exporting<E>
 where
-    E: Fn(&Batch) -> Exported + Send + 'static,
+    E: Fn(Bytes) -> Exported + Send + 'static,
 {
     type Job = Vec<u8>;
 
@@ -171,10 +182,15 @@ where
             .waiting_bytes
             .fetch_sub(spans.len(), Ordering::Relaxed);
         for span in protobuf::elements(&spans) {
-            if self.batch.spans > 0 && self.batch.bytes.len() + span.len() > ITEMS_BYTES {
+            if self.batch.spans > 0 && self.batch.bytes + span.len() > ITEMS_BYTES {
                 self.export();
             }
-            self.batch.bytes.extend_from_slice(span);
+            if self.batch.spans == 0 {
+                // Batches are of a size; growing to it step by step copied 1,300 instructions' worth for each request.
+                self.batch.request = self.envelope.open(self.usual_bytes.max(span.len()));
+            }
+            self.batch.request.extend_from_slice(span);
+            self.batch.bytes += span.len();
             self.batch.spans += 1;
             if self.batch.spans >= self.size {
                 self.export();
@@ -191,13 +207,16 @@ where
 
 impl<E> Exporting<E>
 where
-    E: Fn(&Batch) -> Exported,
+    E: Fn(Bytes) -> Exported,
 {
     fn export(&mut self) {
-        let outcome = (self.export)(&self.batch);
-        let spans = std::mem::take(&mut self.batch.spans);
-        // Batches are of a size; growing to it step by step copied 1,300 instructions' worth for each request.
-        self.batch.bytes.clear();
+        let Batch {
+            request,
+            bytes,
+            spans,
+        } = std::mem::take(&mut self.batch);
+        self.usual_bytes = bytes;
+        let outcome = (self.export)(self.envelope.close(request));
         let lost = match &outcome {
             Ok(rejected) => (*rejected).min(spans as u64),
             Err(_) => spans as u64,
@@ -221,7 +240,13 @@ where
 mod tests {
     use std::sync::mpsc::channel;
 
+    use opentelemetry_sdk::Resource;
+
     use super::*;
+
+    fn envelope() -> Envelope {
+        Envelope::new(&Resource::builder_empty().build())
+    }
 
     #[test]
     fn a_batch_is_cut_between_spans_before_it_is_too_large_for_a_receiver() {
@@ -232,20 +257,26 @@ mod tests {
             delay: Duration::ZERO,
             timeout: Duration::ZERO,
         };
-        let queue = Queue::start(Items::Spans, &batching, move |batch| {
-            send.send((batch.spans, batch.bytes.len()))?;
+        let queue = Queue::start(Items::Spans, &batching, envelope(), move |request| {
+            send.send(request)?;
             Ok(0)
         });
-        let mut spans = Vec::new();
-        for len in [1, 1 << 20, 1 << 20, 1 << 20, 5 << 20, 1] {
-            protobuf::message(&mut spans, 2, |out| out.resize(out.len() + len, 0));
-        }
-        queue.push(spans, 6).unwrap();
+        const MIB: usize = 1 << 20;
+        let spans = |lengths: &[usize]| {
+            let mut spans = Vec::new();
+            for len in lengths {
+                protobuf::message(&mut spans, 2, |out| out.resize(out.len() + len, 0));
+            }
+            spans
+        };
+        queue
+            .push(spans(&[1, MIB, MIB, MIB, 5 * MIB, 1]), 6)
+            .unwrap();
         assert!(queue.end(Duration::from_secs(60)));
-        let sent: Vec<_> = sent.iter().collect();
-        let spans: Vec<_> = sent.iter().map(|(spans, _)| *spans).collect();
-        assert_eq!(spans, [3, 1, 1, 1]);
-        assert!(sent[0].1 <= ITEMS_BYTES);
+        let expected: [&[usize]; 4] = [&[1, MIB, MIB], &[MIB], &[5 * MIB], &[1]];
+        let expected = expected.map(|lengths| envelope().around(&spans(lengths)));
+        // A difference of megabytes is nothing to be shown.
+        assert!(sent.iter().eq(expected));
         assert_eq!(queue.unexported(), 0);
     }
 
@@ -259,8 +290,8 @@ mod tests {
             delay: Duration::ZERO,
             timeout: Duration::ZERO,
         };
-        let queue = Queue::start(Items::LogRecords, &batching, move |batch| {
-            send.send(batch.bytes.len())?;
+        let queue = Queue::start(Items::LogRecords, &batching, envelope(), move |request| {
+            send.send(request.len())?;
             let _ = wait.recv();
             Ok(0)
         });

@@ -179,8 +179,8 @@ impl Sender {
     ///
     /// # Errors
     /// When the receiver has not taken it in the time given, or never will.
-    pub fn send(&self, request: Vec<u8>) -> Result<u64, SendError> {
-        let taken = self.prepared(request).and_then(|request| {
+    pub fn send(&self, request: impl Into<Bytes>) -> Result<u64, SendError> {
+        let taken = self.prepared(request.into()).and_then(|request| {
             let attempt = || self.attempt(request.clone());
             self.pace.repeat(attempt, std::thread::sleep)
         });
@@ -191,8 +191,8 @@ impl Sender {
     ///
     /// # Errors
     /// When the receiver has not taken it.
-    pub fn try_once(&self, request: Vec<u8>) -> Result<u64, SendError> {
-        let taken = self.prepared(request).and_then(|request| {
+    pub fn try_once(&self, request: impl Into<Bytes>) -> Result<u64, SendError> {
+        let taken = self.prepared(request.into()).and_then(|request| {
             let attempt = self.attempt(request);
             attempt.map_err(|refusal| refusal.fault)
         });
@@ -200,9 +200,9 @@ impl Sender {
     }
 
     /// A request as it goes out.
-    fn prepared(&self, request: Vec<u8>) -> Result<Bytes, Fault> {
+    fn prepared(&self, request: Bytes) -> Result<Bytes, Fault> {
         match &self.transport {
-            Transport::Grpc(_) => Ok(request.into()),
+            Transport::Grpc(_) => Ok(request),
             Transport::Http(http) => http.prepare(request),
         }
     }

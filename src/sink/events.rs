@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use opentelemetry_sdk::Resource;
 
 use super::{ExchangeId, Sink};
@@ -28,12 +29,10 @@ impl Events {
     pub fn new(
         batching: &Batch,
         resource: &Resource,
-        export: impl Fn(Vec<u8>) -> Exported + Send + 'static,
+        export: impl Fn(Bytes) -> Exported + Send + 'static,
     ) -> Self {
         let envelope = Envelope::new(resource);
-        let queue = Queue::start(Items::LogRecords, batching, move |batch| {
-            export(envelope.around(&batch.bytes))
-        });
+        let queue = Queue::start(Items::LogRecords, batching, envelope, export);
         Self {
             queue,
             full: LogLimit::per_minute(),

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::RandomIdGenerator;
 
@@ -49,12 +50,10 @@ impl Traces {
     pub fn new(
         config: TracesConfig,
         resource: &Resource,
-        export: impl Fn(Vec<u8>) -> Exported + Send + 'static,
+        export: impl Fn(Bytes) -> Exported + Send + 'static,
     ) -> Self {
         let envelope = Envelope::new(resource);
-        let queue = Queue::start(Items::Spans, &config.batching, move |batch| {
-            export(envelope.around(&batch.bytes))
-        });
+        let queue = Queue::start(Items::Spans, &config.batching, envelope, export);
         let vocabularies = config
             .vocabularies
             .iter()

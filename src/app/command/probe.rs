@@ -175,7 +175,7 @@ impl Sendable for NoBody {
 }
 
 /// Sends an export with nothing in it.
-fn export(otlp: &Otlp, signal: Signal, empty: Vec<u8>) -> Answered {
+fn export(otlp: &Otlp, signal: Signal, empty: Bytes) -> Answered {
     let name = signal.name();
     let failed = |error: &dyn std::fmt::Display| format!("{name}: {error}");
     let sender = Sender::new(otlp, signal).map_err(|error| failed(&error))?;

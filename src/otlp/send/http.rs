@@ -54,9 +54,9 @@ impl Http {
     }
 
     /// A request as it goes out, compressed where that is asked for.
-    pub(super) fn prepare(&self, request: Vec<u8>) -> Result<Bytes, Fault> {
+    pub(super) fn prepare(&self, request: Bytes) -> Result<Bytes, Fault> {
         if !self.gzip {
-            return Ok(request.into());
+            return Ok(request);
         }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         let coded = encoder.write_all(&request).and_then(|()| encoder.finish());

@@ -22,6 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use opentelemetry_sdk::Resource;
 
 pub use self::push::Pushing;
@@ -87,7 +88,7 @@ impl Metrics {
     #[must_use]
     pub fn pushing<E>(config: &MetricsConfig, resource: Resource, pushing: Pushing<E>) -> Self
     where
-        E: Fn(Vec<u8>) -> Exported + Send + 'static,
+        E: Fn(Bytes) -> Exported + Send + 'static,
     {
         let told = Told {
             temporality: pushing.temporality,

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use opentelemetry_sdk::Resource;
 
 use super::family::For;
@@ -52,7 +53,7 @@ impl Pusher {
         registry: Arc<Registry>,
     ) -> Self
     where
-        E: Fn(Vec<u8>) -> Exported + Send + 'static,
+        E: Fn(Bytes) -> Exported + Send + 'static,
     {
         let losses = Arc::new(Losses {
             failures: AtomicU64::new(0),

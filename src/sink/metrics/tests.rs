@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
+use bytes::Bytes;
 use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
@@ -238,7 +239,7 @@ fn differences_tell_no_zeros_of_what_begins_at_zero() {
         interval: HOUR,
         temporality: Temporality::Delta,
         buckets: Buckets::Explicit,
-        export: move |request: Vec<u8>| {
+        export: move |request: Bytes| {
             tell.send(ExportMetricsServiceRequest::decode(&*request)?)?;
             Ok(0)
         },
@@ -467,7 +468,7 @@ fn pushing(interval: Duration, temporality: Temporality, refuse: bool) -> (Metri
         interval,
         temporality,
         buckets: Buckets::Explicit,
-        export: move |request: Vec<u8>| {
+        export: move |request: Bytes| {
             tell.send(ExportMetricsServiceRequest::decode(&*request)?)?;
             if refuse {
                 return Err("connection refused".into());
