@@ -65,6 +65,8 @@ fn finished(row: &Row) -> Value {
         "input_tokens": row.input_tokens,
         "output_tokens": row.output_tokens,
         "tool_calls": row.tool_calls,
+        "conversation": row.conversation.map(|id| format!("{id:032x}")),
+        "turn": row.turn,
     })
 }
 

@@ -89,6 +89,7 @@ function ended(e) {
     cell(count(e.input_tokens), "number"),
     cell(count(e.output_tokens), "number"),
     cell(rate(e.time_per_output_token_ms), "number"),
+    cell(count(e.turn), "number", e.conversation && `conversation ${e.conversation}`),
     cell(story, `text ${kind}`, story),
   );
 }
@@ -102,7 +103,7 @@ function show(facts) {
   const recent = facts.recent.map(ended);
   const hint = "No exchange yet. Point a client here: ";
   byId("recent").replaceChildren(
-    ...(recent.length ? recent : [empty(11, hint, `OPENAI_BASE_URL=${reachable(facts.base_url)}`)]));
+    ...(recent.length ? recent : [empty(12, hint, `OPENAI_BASE_URL=${reachable(facts.base_url)}`)]));
 }
 
 function state(text, kind) {

@@ -202,6 +202,8 @@ mod tests {
             input_tokens: None,
             output_tokens: Some(10),
             tool_calls: 0,
+            conversation: None,
+            turn: None,
         }
     }
 

@@ -48,6 +48,7 @@ fn access(exchange: &Exchange) {
         exchange.reported_output_tokens(),
     );
     let estimate = exchange.usage.estimate;
+    let place = exchange.conversation.as_deref();
     tracing::info!(
         target: crate::log::ACCESS,
         method = &*http.method,
@@ -65,6 +66,8 @@ fn access(exchange: &Exchange) {
         end = exchange.end.as_str(),
         error_type = exchange.failure.as_ref().map(|failure| failure.kind.as_str()),
         peer = http.peer.map(tracing::field::display),
+        conversation = place.map(|place| format!("{:032x}", place.id)),
+        turn = place.map(|place| place.turn),
         trace_id = exchange.trace_id().map(|id| format!("{id:032x}")),
         "access"
     );

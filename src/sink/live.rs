@@ -81,6 +81,10 @@ pub struct Row {
     pub output_tokens: Option<u64>,
     /// Tool calls the model asked for.
     pub tool_calls: u64,
+    /// The conversation that it is part of, as inferred.
+    pub conversation: Option<u128>,
+    /// Which of the model's turns in it the answer is.
+    pub turn: Option<u32>,
 }
 
 /// The state of things at one moment.
@@ -262,6 +266,8 @@ fn row(exchange: &Exchange) -> Row {
         input_tokens: exchange.reported_input_tokens(),
         output_tokens: exchange.reported_output_tokens(),
         tool_calls: exchange.response.client_calls().count() as u64,
+        conversation: exchange.conversation.as_ref().map(|place| place.id),
+        turn: exchange.conversation.as_ref().map(|place| place.turn),
     }
 }
 

@@ -116,6 +116,7 @@ async fn exchanges_are_shown_in_flight_and_when_they_have_ended() {
         "model": "<b>m</b>", "upstream": "local", "status": 200, "end": "cut", "error": "upstream_cut",
         "streamed": true, "time_to_first_token_ms": 500.0, "time_per_output_token_ms": 100.0,
         "duration_ms": 2000.0, "chunks": 5, "input_tokens": 8, "output_tokens": 5, "tool_calls": 0,
+        "conversation": null, "turn": null,
     });
     assert_eq!(facts["recent"], json!([expected]));
 }

@@ -119,6 +119,17 @@ async fn the_access_log_has_a_line_for_each_call_or_for_each_that_failed() {
         if access == "all" {
             assert!(line["ttft_ms"].is_number(), "{line}");
         }
+        // The live page, and its JSON, have the same.
+        let rows = scene.server.finished(2).await;
+        let row = rows
+            .iter()
+            .find(|row| row["status"] == line["status"])
+            .unwrap();
+        let conversation = line["conversation"].as_str().unwrap();
+        assert_eq!((conversation.len(), &line["turn"]), (32, &1.into()));
+        for name in ["conversation", "turn"] {
+            assert_eq!(row[name], line[name], "{name}");
+        }
     }
 }
 
