@@ -101,7 +101,7 @@ quirks! {
     CachedElsewhere = "C-15",
     /// Usage with counts or costs beyond the reference.
     MoreUsage = "C-16",
-    /// A token count that is no whole, non-negative number.
+    /// A token count that is no whole, non-negative number, or that no answer can have.
     OddNumber = "C-17",
     /// Usage that contradicts what was reported before it.
     UsageContradicts = "C-18",

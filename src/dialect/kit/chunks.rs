@@ -280,7 +280,7 @@ fn read_timings(timings: Option<Value<'_>>, facts: &mut Facts) {
         return;
     };
     let [worked_on, cached, generated] = timings.select(["prompt_n", "cache_n", "predicted_n"]);
-    let counts = [worked_on, cached].map(|count| typed(count, problems, member::count));
+    let counts = [worked_on, cached].map(|count| typed(count, problems, member::tokens));
     if let [Some(worked_on), Some(in_cache)] = counts {
         usage.input_tokens = worked_on.checked_add(in_cache);
         usage::take(&mut usage.cache_read_input_tokens, cached, problems);

@@ -73,9 +73,18 @@ pub(in crate::dialect) fn count(value: Value<'_>) -> Option<u64> {
     }
 }
 
-/// Whether a count is written otherwise than as a whole number that is not negative.
+/// More tokens than any one answer has: a count beyond it is none, and would spoil every sum that it goes into for good.
+const TOKENS_MAX: u64 = 1_000_000_000;
+
+/// A count of tokens: as [`count`], within reason.
+pub(in crate::dialect) fn tokens(value: Value<'_>) -> Option<u64> {
+    count(value).filter(|tokens| *tokens <= TOKENS_MAX)
+}
+
+/// Whether a count of tokens is written otherwise than as a whole number that is not negative, or is out of reason.
 pub(in crate::dialect) fn is_odd_count(number: Value<'_>) -> bool {
-    !number.is_null() && !number.raw().iter().all(u8::is_ascii_digit)
+    let is_plain = || number.raw().iter().all(u8::is_ascii_digit) && tokens(number).is_some();
+    !number.is_null() && !is_plain()
 }
 
 /// A text to keep, cut at the bound.

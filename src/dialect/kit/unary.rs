@@ -6,7 +6,7 @@
 
 use crate::dialect::contract::{Facts, Output, Reader};
 use crate::dialect::kit::chunks::{ChunkReader, Chunks};
-use crate::dialect::kit::member::{count, decode, object, typed};
+use crate::dialect::kit::member::{decode, object, tokens, typed};
 use crate::exchange::{Quirk, Usage};
 use crate::parse::json;
 
@@ -86,7 +86,7 @@ fn read_meta(body: &[u8], facts: &mut Facts) {
     for counts in meta.select(["tokens", "billed_units"]) {
         let counts = typed(counts, problems, object);
         let input = counts.and_then(|counts| counts.get("input_tokens"));
-        if let Some(input) = typed(input, problems, count) {
+        if let Some(input) = typed(input, problems, tokens) {
             facts.usage.input_tokens = Some(input);
         }
     }

@@ -8,7 +8,7 @@
 
 use crate::dialect::contract::Facts;
 use crate::dialect::counts::{Cached, Told, update};
-use crate::dialect::kit::member::{count, object, typed};
+use crate::dialect::kit::member::{count, object, tokens, typed};
 use crate::exchange::{Problems, Usage};
 use crate::parse::json::{Kind, Value};
 
@@ -120,7 +120,7 @@ impl<'a> Names<'a> {
 
     /// What is reported; `more` takes what the main counts are made up of.
     fn told(&self, cached: Cached, more: &mut Usage, problems: &mut Problems) -> Told {
-        let mut read = |member: Option<Value<'_>>| typed(member, problems, count);
+        let mut read = |member: Option<Value<'_>>| typed(member, problems, tokens);
         let (prompt, input) = (read(self.prompt), read(self.input));
         let mut told = Told {
             input: prompt.filter(|prompt| *prompt > 0).or(input).or(prompt),
@@ -142,7 +142,7 @@ impl<'a> Names<'a> {
         if told.cache_write.is_none() {
             let times = self.cache_creation.filter(|it| it.kind() == Kind::Object);
             let times = times.into_iter().flat_map(Value::members);
-            let counts = times.filter_map(|(_, written)| count(written));
+            let counts = times.filter_map(|(_, written)| tokens(written));
             told.cache_write = counts.reduce(u64::saturating_add);
         }
         told
@@ -171,7 +171,7 @@ fn update_input_details(
             "text_tokens",
             "image_tokens",
         ])
-        .map(|member| typed(member, problems, count));
+        .map(|member| typed(member, problems, tokens));
     update(&mut told.cache_read, cached);
     update(&mut told.cache_write, written.or(created));
     more.audio_input_tokens = audio;
@@ -187,7 +187,7 @@ fn update_cached_details(details: Option<Value<'_>>, more: &mut Usage, problems:
     };
     let [text, image, audio] = details
         .select(["text_tokens", "image_tokens", "audio_tokens"])
-        .map(|member| typed(member, problems, count));
+        .map(|member| typed(member, problems, tokens));
     more.text_cache_read_input_tokens = text;
     more.image_cache_read_input_tokens = image;
     more.audio_cache_read_input_tokens = audio;
@@ -206,7 +206,7 @@ fn update_output_details(details: Option<Value<'_>>, more: &mut Usage, problems:
             "text_tokens",
             "image_tokens",
         ])
-        .map(|member| typed(member, problems, count));
+        .map(|member| typed(member, problems, tokens));
     update(&mut more.reasoning_output_tokens, reasoning.or(thinking));
     more.audio_output_tokens = audio;
     more.text_output_tokens = text;
@@ -219,5 +219,5 @@ pub(in crate::dialect) fn take(
     member: Option<Value<'_>>,
     problems: &mut Problems,
 ) {
-    update(slot, typed(member, problems, count));
+    update(slot, typed(member, problems, tokens));
 }

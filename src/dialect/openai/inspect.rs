@@ -7,7 +7,7 @@
 use super::known;
 use crate::dialect::contract::Facts;
 use crate::dialect::kit::chunks::Envelope;
-use crate::dialect::kit::member::{count, is_odd_count};
+use crate::dialect::kit::member::{count, is_odd_count, tokens};
 use crate::dialect::kit::unknown::{check_members, note_name};
 use crate::exchange::Quirk;
 use crate::parse::json::{Kind, Text, Value};
@@ -216,7 +216,7 @@ fn inspect_usage(usage: Value<'_>, of_one: bool, facts: &mut Facts) {
         odd |= details.members().any(|(_, number)| is_odd_count(number));
     }
     facts.quirks.insert_if(odd, Quirk::OddNumber);
-    let reported = |member: Option<Value<'_>>| member.and_then(count);
+    let reported = |member: Option<Value<'_>>| member.and_then(tokens);
     let [input, output, total] = [input, output, total].map(reported);
     if input.or(output).or(total).is_none() {
         return;
