@@ -178,6 +178,17 @@ impl Fields {
         self.all(name).filter_map(text)
     }
 
+    /// Whether the content that comes with them is coded. `identity` is no coding, in whatever case and however often it is named
+    /// (RFC 9110 §8.4.1 and §12.5.3); nor is an empty list.
+    #[must_use]
+    pub fn is_coded(&self) -> bool {
+        let is_none = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+        let mut codings = self
+            .all("content-encoding")
+            .flat_map(|value| value.split(|byte| *byte == b','));
+        codings.any(|coding| !is_none(coding.trim_ascii()))
+    }
+
     /// Adds a field at the end. Both are to be what a field may have.
     pub fn append(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
         self.push(name.as_ref().as_bytes(), value.as_ref());
@@ -455,5 +466,28 @@ mod tests {
             written(&Fields::from(&map)),
             "host: me\r\na: 1\r\na: 3\r\nb: 2\r\nempty: \r\n"
         );
+    }
+
+    #[test]
+    fn identity_is_no_coding_however_it_is_named() {
+        for (values, coded) in [
+            (&[][..], false),
+            (&[""], false),
+            (&["identity"], false),
+            (&["Identity"], false),
+            (&["identity, IDENTITY ,"], false),
+            (&["identity", "identity"], false),
+            (&["gzip"], true),
+            (&["identity, gzip"], true),
+            (&["identity", "br"], true),
+            (&["identity;q=1"], true),
+            (&["aws-chunked"], true),
+        ] {
+            let fields: Fields = values
+                .iter()
+                .map(|value| ("Content-Encoding", *value))
+                .collect();
+            assert_eq!(fields.is_coded(), coded, "{values:?}");
+        }
     }
 }

@@ -93,7 +93,7 @@ impl ExchangeObserver {
             .text(CONTENT_ENCODING)
             .unwrap_or_default()
             .trim();
-        let compressed = dialect.is_some() && is_coded(coding);
+        let compressed = dialect.is_some() && head.fields.is_coded();
         exchange.quirks.insert_if(compressed, Quirk::CodedRequest);
         let content_type = head.fields.get(CONTENT_TYPE).unwrap_or_default();
         let mut request = RequestReading::new(
@@ -234,7 +234,7 @@ impl ExchangeObserver {
         }
         self.exchange.follow_attempt();
         let coding = kept.first(headers::CODING).unwrap_or_default().trim();
-        self.coded = is_coded(coding);
+        self.coded = fields.is_coded();
         self.page = self
             .page
             .take()
@@ -554,8 +554,4 @@ fn prompt_texts(dialect: &dyn Dialect, body: &[u8]) -> Option<PromptTexts> {
     dialect.request(body, &mut request, &mut problems, &mut framing);
     let tokens = framing.tokens()?;
     Some(PromptTexts { texts, tokens })
-}
-
-fn is_coded(coding: &str) -> bool {
-    !matches!(coding, "" | "identity")
 }

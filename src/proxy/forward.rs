@@ -4,9 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, ORIGIN, UPGRADE,
-};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, ORIGIN, UPGRADE};
 use http::{Method, StatusCode, Version};
 
 use super::client::ClientUpgrade;
@@ -73,7 +71,7 @@ impl UpstreamResponse {
 
     /// What was wrong with the request, as far as the answer says so; what is read of it for that is kept for the client.
     async fn cause(&mut self) -> Cause {
-        if usage::is_coded(&self.response.fields) {
+        if self.response.fields.is_coded() {
             return Cause::Unclear;
         }
         let body = &mut self.response.body;
@@ -189,7 +187,7 @@ impl Proxy {
     fn reads_ahead(&self, head: &RequestHead, completes: bool, body: &Outgoing) -> bool {
         let is_asked = || self.routes.by_model() || self.may_name_trace(head);
         let decides = completes || (head.method == Method::POST && is_asked());
-        let readable = !head.fields.contains(CONTENT_ENCODING);
+        let readable = !head.fields.is_coded();
         let small = body.length().lower() <= self.inspect_bytes as u64;
         decides && readable && small
     }

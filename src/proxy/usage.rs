@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SERVER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER};
 
 use crate::message::Fields;
 use crate::parse::sse::{Sniff, sniff};
@@ -85,7 +85,7 @@ pub fn answered(
         }
         _ => is_of(fields, EVENTS),
     };
-    (readable && !is_coded(fields)).then(|| Reading {
+    (readable && !fields.is_coded()).then(|| Reading {
         asking: Arc::clone(asking),
         key,
         edited,
@@ -107,13 +107,6 @@ pub fn is_of(fields: &Fields, media: &str) -> bool {
     let kind = fields.text(CONTENT_TYPE).unwrap_or_default();
     let kind = kind.trim_ascii_start().get(..media.len());
     kind.is_some_and(|kind| kind.eq_ignore_ascii_case(media))
-}
-
-/// Whether a body cannot be read as it is.
-#[must_use]
-pub fn is_coded(fields: &Fields) -> bool {
-    let coding = fields.text(CONTENT_ENCODING).unwrap_or_default();
-    !matches!(coding.trim_ascii(), "" | "identity")
 }
 
 /// What is done with a body, and where what it shows is kept.

@@ -166,6 +166,23 @@ async fn the_trace_that_a_body_names_is_joined_and_its_member_is_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_whose_coding_is_none_is_read_as_any_other() {
+    let gauge = Gauge::start().await;
+    let sent = with_member(&format!("\"_trace_ctx\" : {} , ", context()));
+    let lines = "Content-Encoding: Identity\r\n";
+    let seen = gauge
+        .call(with_headers(&post(CHAT, &sent), lines), answer())
+        .await
+        .seen;
+    assert_eq!(seen.text(), with_member("").replacen('{', ASKED, 1));
+    assert_eq!(seen.header("content-encoding"), Some("Identity"));
+    let (inference, server) = gauge.spans().await;
+    assert_eq!(server.trace_id(), TRACE);
+    assert_eq!(inference.text("gen_ai.request.model"), Some("m"));
+    assert!(inference.attribute("streamgauge.quirks").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_header_goes_before_the_body_whose_member_is_still_left_out() {
     let gauge = Gauge::start().await;
     let other = TRACE.replace('0', "1");
