@@ -176,6 +176,12 @@ impl Exchange {
         !self.response.choices.is_empty() || self.times.first_token.is_some()
     }
 
+    /// Whether its client left before a model had generated anything, as far as was seen.
+    #[must_use]
+    pub fn was_left_before_output(&self) -> bool {
+        self.end == End::ClientLeft && self.times.first_token.is_none()
+    }
+
     /// The conversation it is part of: as the response says, else the request, else what came with that. `None` where nothing
     /// does.
     #[must_use]
@@ -186,10 +192,12 @@ impl Exchange {
     }
 
     /// `finish_reasons`, one per choice in order of index: the raw word, or `error` where a choice had begun and none
-    /// came. None where no choice began.
+    /// came. None where no choice began; and a choice that only has a role when its client leaves has not.
     pub fn finish_reasons(&self) -> impl Iterator<Item = &str> {
-        let choices = self.response.choices.iter();
-        choices.map(|choice| choice.finish_reason.as_deref().unwrap_or("error"))
+        let left = self.was_left_before_output();
+        let begun = self.response.choices.iter();
+        let begun = begun.filter(move |choice| !left || choice.finish_reason.is_some());
+        begun.map(|choice| choice.finish_reason.as_deref().unwrap_or("error"))
     }
 }
 

@@ -524,6 +524,8 @@ fn uncounted(
     let wanted = good && missing && !exchange.problems.is_partial();
     wanted.then(|| {
         let prompt = body.and_then(|body| prompt_texts(dialect, &body));
+        // Of what nobody waited for it is not known that it would have been nothing.
+        let generated = generated.filter(|_| !exchange.was_left_before_output());
         let generated = generated.and_then(Texts::into_texts);
         Box::new(Uncounted { prompt, generated })
     })

@@ -280,6 +280,29 @@ async fn a_client_that_leaves_a_stream_is_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_before_any_output_has_no_reason_to_end_and_no_output() {
+    let gauge = Gauge::start().await;
+    let (mut caller, mut served) = gauge.open(chat()).await;
+    served.write(STREAM_HEAD).await;
+    served
+        .write(event(&delta(r#"{"role":"assistant","content":""}"#)))
+        .await;
+    caller.read_head().await;
+    caller.read_chunk().await;
+    caller.close().await;
+    served.closed().await;
+    let spans = gauge.spans().await;
+    left(&spans, Some(200));
+    let inference = &spans.0;
+    assert_eq!(finish_reasons(inference), None);
+    assert_eq!(inference.text("llm.response.finish_reason"), None);
+    let input = "streamgauge.usage.estimated.input_tokens";
+    assert!(inference.int(input) > Some(0), "the prompt was sent");
+    let output = "streamgauge.usage.estimated.output_tokens";
+    assert_eq!(inference.int(output), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_before_the_head_has_no_status() {
     let gauge = Gauge::start().await;
     let (caller, mut served) = gauge.open(chat()).await;
