@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::key::{self, Key, Mix, Of};
 use super::store::Turn;
-use crate::exchange::{Answer, Digest, End, Exchange, History, Rule, Speaker};
+use crate::exchange::{Answer, Digest, End, Exchange, History, Item, Rule, Speaker};
 
 /// How far two exchanges' clocks may be apart, in nanoseconds: a wall clock is set and slowed down, while each exchange counts
 /// on from where it began.
@@ -34,6 +34,9 @@ pub(super) struct Asked<'e> {
     before: Vec<u64>,
     /// Of the answer of this exchange.
     all: u64,
+    /// The same without the last item, where that is a text of the user, and not the only one: agents add a reminder to each
+    /// request that is not in the next.
+    without_last: Option<u64>,
 }
 
 impl<'e> Asked<'e> {
@@ -70,7 +73,11 @@ impl<'e> Asked<'e> {
                 answers = answers.and(text.0);
             }
         }
-        let all = said_before(history.items.len(), answers);
+        let count = history.items.len();
+        let all = said_before(count, answers);
+        let is_more = |last: &Item| last.speaker == Speaker::User && last.text.is_some();
+        let is_more = history.items.last().is_some_and(is_more) && counts[count] > 1;
+        let without_last = is_more.then(|| said_before(count - 1, answers));
         let began = exchange.started_at.duration_since(SystemTime::UNIX_EPOCH);
         let began = nanos(began.unwrap_or_default());
         Self {
@@ -83,6 +90,7 @@ impl<'e> Asked<'e> {
             items,
             before,
             all,
+            without_last,
         }
     }
 
@@ -118,6 +126,27 @@ impl<'e> Asked<'e> {
         keys.map(|(_, key)| key)
     }
 
+    /// The keys under which the answer of this exchange will be found in requests that leave out its last text of the user. They
+    /// are apart from the others, so that what was said to the end is found before what is not.
+    pub(super) fn own_keys_without_last(&self, answer: &Answer) -> impl Iterator<Item = Key> {
+        let before = self.without_last.map(left_out);
+        let keys = before
+            .into_iter()
+            .flat_map(|before| self.answer_keys(answer, before));
+        keys.map(|(_, key)| key)
+    }
+
+    /// The keys under which an answer that stands at that place in the request is found, if one more text of the user stood
+    /// before it.
+    pub(super) fn keys_of_more(&self, turn: usize) -> impl Iterator<Item = (Rule, Key)> {
+        self.answer_keys(&self.history.answers[turn], left_out(self.before[turn]))
+    }
+
+    /// Whether all that a turn said was there when this one began.
+    pub(super) const fn began_after(&self, turn: &Turn) -> bool {
+        in_order(turn.answered, self.began)
+    }
+
     /// Under which a request is found by all of its items, or by all that stand before a turn of the model in it.
     pub(super) fn prefix_key(&self, turn: Option<usize>) -> Key {
         let all = self.history.items.len();
@@ -151,7 +180,7 @@ impl<'e> Asked<'e> {
             0 => same(&self.items, turn.items, turn.items_hash),
             users => same(&self.users, users, turn.users_hash),
         };
-        begins_like_it && in_order(turn.answered, self.began)
+        begins_like_it && self.began_after(turn)
     }
 
     /// The first text of the user.
@@ -178,6 +207,11 @@ impl<'e> Asked<'e> {
         let times = &self.exchange.times;
         self.at(last_call.or(times.last_token).unwrap_or(times.end))
     }
+}
+
+/// What was said before an answer, but for one more text.
+const fn left_out(before: u64) -> u64 {
+    Mix::from(before).and(14).get()
 }
 
 /// A list of one zero, with room for so many numbers.

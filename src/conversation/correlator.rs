@@ -240,6 +240,8 @@ fn keys(
     if let Some(answer) = &history.answer {
         let own = asked.own_keys(answer).filter(|_| whole);
         keys.extend(own.flat_map(|key| [key, key.within(conversation)]));
+        let without_last = asked.own_keys_without_last(answer);
+        keys.extend(without_last.filter(|_| whole));
         let items = answer.item_ids.iter().rev().take(4);
         keys.extend(items.map(|item| asked.key(Of::Item, item.0)));
         let ids = calls.iter().filter_map(|call| call.id);

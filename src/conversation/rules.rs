@@ -155,7 +155,7 @@ impl<S: Store> Search<'_, '_, S> {
             let found = found.filter(|found| asked.may_follow(&found.turn));
             (found.is_some() || self.is_contested).then_some(((by, key), found))
         });
-        known.or_else(|| {
+        known.or_else(|| self.answer_to_more(answer)).or_else(|| {
             // That many have sent the same request says nothing of its answer.
             let key = asked.prefix_key(Some(answer));
             let found = self.lookup(key, Rule::Prefix, Some(answer));
@@ -164,6 +164,19 @@ impl<S: Store> Search<'_, '_, S> {
             let found = found.filter(|found| found.turn.lost_answer)?;
             let found = Some(found).filter(|found| asked.may_follow(&found.turn))?;
             Some(((Rule::Prefix, key), Some(found)))
+        })
+    }
+
+    /// The turn of an answer whose request had one more text of the user at its end, which this one leaves out. What was said
+    /// before that is in the key, so that there is nothing more to guard.
+    fn answer_to_more(&mut self, answer: usize) -> Option<((Rule, Key), Option<Found>)> {
+        let asked = self.asked;
+        asked.keys_of_more(answer).find_map(|(by, key)| {
+            self.is_contested = false;
+            let found = self.lookup(key, by, Some(answer));
+            self.is_contested = false;
+            let found = found.filter(|found| asked.began_after(&found.turn))?;
+            Some(((by, key), Some(found)))
         })
     }
 

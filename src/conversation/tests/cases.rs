@@ -548,3 +548,82 @@ fn calls_side_by_side_under_one_name_are_in_one_conversation_and_lose_nothing_of
     assert_eq!(tokens[0].0, tokens[1].0);
     assert_eq!(tokens.map(|(_, tokens)| tokens), [Some(10), Some(20)]);
 }
+
+/// A text that an agent adds to the end of a request, and leaves out of the next.
+fn reminder(at: u32) -> Says {
+    user(&format!("<reminder>{at} tasks are open</reminder>"))
+}
+
+/// Three requests of an agent in a row, the second and the third of which bring what came before; those whose number is listed
+/// end with a reminder.
+fn reminded(numbers: [u64; 3], which: &[usize], began: u64) -> [Script; 3] {
+    let ids = ["call_a", "call_b"];
+    let second = after(
+        opening(),
+        after(vec![calls("", two_calls(ids))], results(ids)),
+    );
+    let third = after(second.clone(), [model("Fine."), user("And Oslo?")]);
+    let messages = [opening(), second, third];
+    let answers = [calls("", two_calls(ids)), model("Fine."), model("Rain.")];
+    [0, 1, 2].map(|at| {
+        let more = which.contains(&at).then(|| reminder(at as u32));
+        let messages = after(messages[at].clone(), more);
+        Script::new(
+            numbers[at],
+            began + 5000 * at as u64,
+            &messages,
+            answers[at].clone(),
+        )
+    })
+}
+
+#[test]
+fn a_reminder_that_the_next_request_leaves_out_parts_nothing() {
+    for which in [&[0, 1, 2][..], &[0], &[1], &[0, 2], &[]] {
+        let places = told(&reminded([1, 2, 3], which, 0));
+        let found: Vec<_> = places
+            .iter()
+            .map(|place| (place.turn, place.branch, previous(place)))
+            .collect();
+        assert_eq!(
+            found,
+            [(1, 0, None), (2, 0, Some(1)), (3, 0, Some(2))],
+            "{which:?}"
+        );
+        let rules: Vec<_> = places.iter().map(|place| place.linked_by).collect();
+        assert_eq!(
+            rules,
+            [None, Some(Rule::Calls), Some(Rule::Text)],
+            "{which:?}"
+        );
+        assert_eq!(lasted(&places[1]), [("weather", 4600), ("time", 4500)]);
+    }
+}
+
+#[test]
+fn a_text_that_is_left_out_makes_no_link_where_two_conversations_are_meant() {
+    let one = reminded([1, 2, 3], &[0, 1, 2], 0);
+    let other = reminded([4, 5, 6], &[0, 1, 2], 10);
+    let scripts: Vec<_> = one.into_iter().chain(other).collect();
+    for (script, place) in scripts.iter().zip(told(&scripts)) {
+        let same = |number: u64| (number <= 3) == (script.number <= 3);
+        assert!(
+            previous(&place).is_none_or(same),
+            "{}: {place:?}",
+            script.number
+        );
+    }
+}
+
+#[test]
+fn what_was_said_to_the_end_goes_before_what_was_left_out() {
+    let ids = ["call_a", "call_b"];
+    let called = || calls("", two_calls(ids));
+    // Two users begin alike, and the model says the same; one of them said more.
+    let plain = Script::new(1, 0, &opening(), called());
+    let more = Script::new(2, 10, &after(opening(), [user("In Celsius.")]), called());
+    let next = after(opening(), after(vec![called()], results(ids)));
+    let next = Script::new(3, 5000, &next, model("Fine."));
+    let places = told(&[plain, more, next]);
+    assert_eq!(previous(&places[2]), Some(1));
+}
