@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Explanation;
 use super::conversation::ShownCall;
 use super::exported::{Shown, ShownSample, ShownSpan};
+use crate::prices::Priced;
 use crate::semconv::Number;
 
 /// All explanations of one capture as one JSON value: an object with the array `exchanges`.
@@ -25,6 +26,8 @@ fn exchange(explanation: &Explanation) -> Value {
         "spans": explanation.spans.iter().map(span).collect::<Vec<_>>(),
         "tool_calls": explanation.calls.iter().map(call).collect::<Vec<_>>(),
         "history": attributes(&explanation.history),
+        "conversation": explanation.conversation,
+        "price": explanation.price.as_ref().map(Priced::to_json),
         "metrics": explanation.samples.iter().map(sample).collect::<Vec<_>>(),
         "problems": problems,
         "warnings": explanation.warnings,

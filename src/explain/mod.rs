@@ -15,13 +15,14 @@ use http::Uri;
 use serde_json::Value;
 
 use self::capture::{Capture, Extent};
-use self::conversation::ShownCall;
+use self::conversation::{CapturedCall, ShownCall};
 use self::exported::{Shown, ShownSample, ShownSpan};
 use crate::dialect;
 use crate::exchange::{Exchange, Usage};
 use crate::observe::{ObserveConfig, secrets::Secrets};
 use crate::otel::Spans;
-use crate::pipeline::PipelineConfig;
+use crate::pipeline::{self, PipelineConfig};
+use crate::prices::Priced;
 use crate::proxy::usage;
 use crate::semconv::{Number, Vocabulary, own};
 use crate::upstream::UpstreamConfig;
@@ -63,6 +64,10 @@ pub struct Explanation {
     calls: Vec<ShownCall>,
     /// What it shows of its conversation.
     history: Vec<Shown>,
+    /// Its place among the calls of the capture, in sentences.
+    conversation: Vec<String>,
+    /// What it costs; `None` where that is not known.
+    price: Option<Priced>,
     samples: Vec<ShownSample>,
     /// What could not be read, by kind.
     problems: Vec<(String, u64)>,
@@ -79,17 +84,24 @@ pub fn explain(capture: &[u8], options: &Options) -> Result<Vec<Explanation>, Un
         let message = format!("the capture is too large: expected at most {most} MiB");
         return Err(Unreadable::new(capture::CapturePlace::Whole, message));
     }
-    let captures = capture::read(capture)?.into_iter();
-    let observed = replay::Observed::start(&options.pipeline);
+    let captures = capture::read(capture)?;
+    let mut observed = replay::Observed::start(&options.pipeline);
+    let calls = captures.iter().map(|capture| CapturedCall {
+        title: capture.title.clone(),
+        is_timed: capture.started.is_some() && capture.timing.is_some(),
+    });
+    let calls: Vec<CapturedCall> = calls.collect();
+    let captures = captures.into_iter();
     Ok(captures
-        .map(|capture| explain_one(capture, options, &observed))
+        .map(|capture| explain_one(capture, options, &mut observed, &calls))
         .collect())
 }
 
 fn explain_one(
     mut capture: Capture,
     options: &Options,
-    observed: &replay::Observed,
+    observed: &mut replay::Observed,
+    calls: &[CapturedCall],
 ) -> Explanation {
     let path = path(&mut capture, options);
     warn(&mut capture, options);
@@ -107,12 +119,22 @@ fn explain_one(
         spans: exported::spans(&exchanges, &options.vocabularies, options.spans),
         calls: conversation::calls(&exchanges[0]),
         history: conversation::history(&exchanges[0]),
+        conversation: conversation::place(&exchanges, calls),
+        price: price(&exchanges, options),
         problems: problems(&samples),
         samples,
         warnings: capture.warnings,
     };
     explanation.hide(&secrets);
     explanation
+}
+
+/// What an exchange costs, where that does not depend on what the capture does not say.
+fn price(exchanges: &[Exchange; 2], options: &Options) -> Option<Priced> {
+    let worked = |exchange| pipeline::worked(&options.pipeline.prices, exchange);
+    let [one, other] = exchanges.each_ref().map(worked);
+    let other = other?;
+    one.filter(|one| one.working == other.working)
 }
 
 /// The path that decides how the response is read, where the capture has no request.
@@ -223,6 +245,7 @@ impl Explanation {
     fn hide(&mut self, secrets: &Secrets) {
         let mut texts = vec![&mut self.summary];
         texts.extend(&mut self.warnings);
+        texts.extend(&mut self.conversation);
         let mut values = Vec::new();
         for span in &mut self.spans {
             texts.push(&mut span.name);

@@ -14,8 +14,9 @@ use http::{HeaderMap, Method, Uri, Version};
 
 use super::Options;
 use super::capture::{self, Capture, CapturedRequest, CapturedResponse, Extent};
+use crate::conversation::Correlator;
 use crate::dialect;
-use crate::exchange::{Exchange, Trace};
+use crate::exchange::{Exchange, Identity, Trace};
 use crate::message::{Fields, Target};
 use crate::observe::{self, ObserveConfig, secrets::Secrets};
 use crate::parse::coding::Decoder;
@@ -69,15 +70,30 @@ pub(super) fn replay(
     capture: &Capture,
     path: &Uri,
     options: &Options,
-    observed: &Observed,
+    observed: &mut Observed,
 ) -> ([Exchange; 2], Secrets) {
+    observed.begun += 1;
+    let trace = trace(observed.begun);
     let said = Said {
         capture,
         path,
         options,
-        observed,
     };
-    let exchanges = GUESSES.each_ref().map(|guess| said.replay(guess));
+    let exchanges = [0, 1].map(|at| {
+        let (guess, past) = (&GUESSES[at], &mut observed.pasts[at]);
+        let began = capture.started.unwrap_or(past.over + guess.step);
+        said.replay(guess, began, trace.clone(), &observed.pipeline);
+        let finished = observed.finished.recv();
+        let finished =
+            finished.expect("an observer that is closed hands its exchange to the sinks");
+        past.over = began + finished.times.end;
+        // That of the pipeline has seen every call twice.
+        let conversation = past.correlator.take(&finished);
+        Exchange {
+            conversation: conversation.map(Box::new),
+            ..finished
+        }
+    });
     (exchanges, said.secrets())
 }
 
@@ -94,16 +110,18 @@ struct Said<'a> {
     /// Where there is no request: the path it would have had.
     path: &'a Uri,
     options: &'a Options,
-    observed: &'a Observed,
 }
 
 impl Said<'_> {
-    fn replay(&self, guess: &Guess) -> Exchange {
+    fn replay(&self, guess: &Guess, began: SystemTime, trace: Trace, pipeline: &Arc<Pipeline>) {
         let request = self.capture.request.as_ref();
         let mut headers = request.map(|request| request.headers.clone());
         let body = request.and_then(|request| request.body.as_deref());
         let body = clear(body, headers.as_mut(), self.options);
-        let head = self.head(&headers.unwrap_or_default(), guess);
+        let head = RequestHead {
+            received_at: began,
+            ..self.head(&headers.unwrap_or_default(), guess)
+        };
         let config = ObserveConfig {
             stall_threshold: Duration::ZERO,
             ..self.options.observe.clone()
@@ -113,10 +131,10 @@ impl Said<'_> {
             ExchangeId(0),
             &head,
             dialect,
-            Some(TRACE),
+            Some(trace),
             &config,
             "".into(),
-            Arc::clone(&self.observed.pipeline),
+            Arc::clone(pipeline),
         );
         let mut run = Run {
             observer,
@@ -127,14 +145,6 @@ impl Said<'_> {
         let bytes = bytes.unwrap_or(guess.bytes);
         run.request(body, bytes, self.upstream(guess), &head.target);
         run.response(self.capture.response.as_ref(), guess, self.options);
-        let finished = self.observed.finished.recv();
-        let finished =
-            finished.expect("an observer that is closed hands its exchange to the sinks");
-        Exchange {
-            // Each call is run twice, so there is nothing to learn of what it follows.
-            conversation: None,
-            ..finished
-        }
     }
 
     fn head(&self, headers: &HeaderMap, guess: &Guess) -> RequestHead {
@@ -190,17 +200,25 @@ impl Said<'_> {
     }
 }
 
-/// The spans need ids to be exported; they are not shown.
-const TRACE: Trace = Trace {
-    trace_id: 1,
-    parent_span_id: None,
-    server_span_id: 1,
-    client_span_id: 2,
-    sampled: true,
-    parent_sampled: None,
-    random: true,
-    tracestate: None,
-};
+/// The trace of the call of this number, from 1. The spans need ids to be exported, and calls refer to each other by them; they
+/// are not shown.
+const fn trace(number: u64) -> Trace {
+    Trace {
+        trace_id: number as u128,
+        parent_span_id: None,
+        server_span_id: 2 * number,
+        client_span_id: 2 * number + 1,
+        sampled: true,
+        parent_sampled: None,
+        random: true,
+        tracestate: None,
+    }
+}
+
+/// Which call, from 1, the exchange of this identity is.
+pub(super) fn number(identity: &Identity) -> usize {
+    usize::try_from(identity.trace_id).unwrap_or(usize::MAX)
+}
 
 fn scheme(uri: &Uri) -> Option<&'static str> {
     let scheme = uri.scheme()?;
@@ -380,19 +398,42 @@ impl ReplayClock {
     }
 }
 
-/// A pipeline, and the exchanges that come out of it.
+/// A pipeline, the exchanges that come out of it, and what was before them.
 pub(super) struct Observed {
     pipeline: Arc<Pipeline>,
     finished: mpsc::Receiver<Exchange>,
+    /// Under each guess.
+    pasts: [Past; 2],
+    /// How many calls there were.
+    begun: u64,
+}
+
+/// The calls of the capture so far, as if they were all that there ever was.
+struct Past {
+    correlator: Correlator,
+    /// When the last one was over.
+    over: SystemTime,
 }
 
 impl Observed {
-    /// Starts the pipeline.
+    /// Starts the pipeline. What is explained is no news for other processes.
     pub(super) fn start(config: &PipelineConfig) -> Self {
         let (pass, finished) = mpsc::channel();
+        let correlate = &config.correlate;
+        let now = SystemTime::now();
+        let config = PipelineConfig {
+            state: Default::default(),
+            ..config.clone()
+        };
         Self {
-            pipeline: Arc::new(Pipeline::new(config, vec![Arc::new(Pass(pass))])),
+            pipeline: Arc::new(Pipeline::new(&config, vec![Arc::new(Pass(pass))])),
             finished,
+            // What follows from where the ids begin is a guess, too.
+            pasts: [1, 2].map(|seed| Past {
+                correlator: Correlator::in_memory(correlate.bounds, correlate.thresholds, seed),
+                over: now,
+            }),
+            begun: 0,
         }
     }
 }

@@ -32,6 +32,18 @@ impl fmt::Display for Explanation {
             writeln!(f, "\nhistory")?;
             write_facts(f, &self.history)?;
         }
+        if !self.conversation.is_empty() {
+            writeln!(f, "\nconversation")?;
+            for sentence in &self.conversation {
+                writeln!(f, "  {}", plain(sentence))?;
+            }
+        }
+        if let Some(price) = &self.price {
+            writeln!(f, "\nprice")?;
+            for line in price.to_string().lines() {
+                writeln!(f, "  {}", plain(line))?;
+            }
+        }
         write_samples(f, &self.samples)?;
         writeln!(f, "\n{LEFT_OUT}")
     }

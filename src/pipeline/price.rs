@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 
 use super::{Finished, Stage};
 use crate::exchange::{Cost, Exchange, Price, Unpriced, Usage};
-use crate::prices::{Catalogue, Counts, Entry, OwnPrices, Wanted};
+use crate::prices::{Catalogue, Counts, Entry, OwnPrices, Priced, Wanted};
 
 /// What prices are worked out from, beside the catalogue that comes with the program.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +110,8 @@ impl PriceStage {
         ways.find_map(|way| Catalogue::bundled().find(&self.config.own, way).ok())
     }
 
-    fn price(&mut self, exchange: &Exchange) -> Option<Price> {
+    /// By whose price an exchange goes, and what it used; `None` where it used nothing that could have one.
+    fn find(&mut self, exchange: &Exchange) -> Option<Result<Found, Unpriced>> {
         let estimate = estimate(&exchange.usage);
         let usage = estimate.as_ref().unwrap_or(&exchange.usage);
         if amounts(usage).all(|(_, amount)| amount.is_none()) {
@@ -127,7 +128,7 @@ impl PriceStage {
             Arc::clone(&exchange.endpoint.as_ref()?.address),
         );
         let Some(entry) = self.entry(&place, models) else {
-            return Some(Price::Unknown(Unpriced::Model));
+            return Some(Err(Unpriced::Model));
         };
         let catalogue = Catalogue::bundled();
         let mut counts = counts_of(usage, catalogue);
@@ -135,12 +136,21 @@ impl PriceStage {
             let seconds = exchange.times.end.saturating_sub(exchange.issued());
             set(&mut counts, catalogue, "gpu_seconds", seconds_of(seconds));
         }
-        let tier = response
-            .service_tier
-            .as_deref()
-            .map(|tier| ("service_tier", tier));
-        let context = tier.as_slice();
-        let Ok(amounts) = entry.amounts(&counts, exchange.started_at, context) else {
+        Some(Ok(Found {
+            entry,
+            counts,
+            estimated: estimate.is_some(),
+        }))
+    }
+
+    fn price(&mut self, exchange: &Exchange) -> Option<Price> {
+        let found = match self.find(exchange)? {
+            Ok(found) => found,
+            Err(unpriced) => return Some(Price::Unknown(unpriced)),
+        };
+        let (entry, at) = (&found.entry, exchange.started_at);
+        let tier = tier(exchange);
+        let Ok(amounts) = entry.amounts(&found.counts, at, tier.as_slice()) else {
             return Some(Price::Unknown(Unpriced::Usage));
         };
         Some(Price::Known(Cost {
@@ -148,10 +158,40 @@ impl PriceStage {
             output: amounts.output,
             total: amounts.total,
             entry: Arc::clone(entry.name()),
-            since: entry.since(exchange.started_at),
-            estimated: estimate.is_some(),
+            since: entry.since(at),
+            estimated: found.estimated,
         }))
     }
+}
+
+/// By whose price an exchange goes, and what it used.
+struct Found {
+    entry: Entry,
+    counts: Counts,
+    /// The tokens were counted by us.
+    estimated: bool,
+}
+
+/// What the price may depend on besides: the tier that the response names.
+fn tier(exchange: &Exchange) -> Option<(&str, &str)> {
+    let tier = exchange.response.service_tier.as_deref();
+    tier.map(|tier| ("service_tier", tier))
+}
+
+/// What an exchange costs, with its working: the same amounts as a live exchange's. `None` where that is not known.
+#[must_use]
+pub fn worked(config: &PriceConfig, exchange: &Exchange) -> Option<Priced> {
+    let mut stage = PriceStage::new(config.clone());
+    let found = stage.find(exchange)?.ok()?;
+    let at = exchange.started_at;
+    let working = found
+        .entry
+        .work(&found.counts, at, tier(exchange).as_slice());
+    Some(Priced {
+        entry: found.entry,
+        at,
+        working: working.ok()?,
+    })
 }
 
 impl Stage for PriceStage {

@@ -10,6 +10,7 @@ mod condition;
 mod counts;
 mod model;
 mod own;
+mod priced;
 mod unit;
 mod working;
 
@@ -17,5 +18,6 @@ pub use catalogue::{Catalogue, Entry, NotFound, Source, Wanted};
 pub use condition::{Context, Day};
 pub use counts::{Counts, Unpriced};
 pub use own::{OwnPrices, OwnProblem};
+pub use priced::Priced;
 pub use unit::{Unit, UnknownUnit};
 pub use working::{Amounts, Line, Working};

@@ -457,7 +457,7 @@ fn text_is_aligned_and_steers_no_terminal() {
         "{text}"
     );
     assert!(
-        text.contains("\n  gen_ai.response.model      m\\u{1b}[2J\n"),
+        text.contains("\n  gen_ai.response.model            m\\u{1b}[2J\n"),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text}");
@@ -629,11 +629,123 @@ fn calls_of_tools_and_the_history_are_shown() {
         (&json!(2), &json!(1))
     );
     assert_eq!(history["parameters"], json!(["model"]));
-    assert_eq!(history["answer_hash"], call["facts"]["arguments_hash"]);
-    let spaced = exchange(answer(r#"{ "at" : "bridge" }"#));
-    assert_eq!(spaced["history"]["answer_hash"], history["answer_hash"]);
+    assert!(!one.to_string().contains("hash"), "{one}");
+    assert_eq!(
+        one["conversation"],
+        json!(["turn 1: it begins a conversation"])
+    );
     let text = explain(capture.as_bytes(), &[]);
     let text = stdout(&text);
     assert!(text.contains("\ntool call: gauge\n"), "{text}");
     assert!(text.contains("\nhistory\n"), "{text}");
+}
+
+/// An entry of a chat that began so many milliseconds after another, and took half a second.
+fn turn(millis: u32, messages: &[Value], answer: &Value) -> Value {
+    let request = json!({"model": "gpt-4o", "messages": messages}).to_string();
+    let reason = if answer["tool_calls"].is_null() {
+        "stop"
+    } else {
+        "tool_calls"
+    };
+    let answer = json!({
+        "id": format!("c-{millis}"), "object": "chat.completion", "model": "gpt-4o-2024-08-06",
+        "choices": [{"index": 0, "message": answer, "finish_reason": reason}],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
+    });
+    json!({
+        "startedDateTime": format!("2026-11-29T12:30:{:02}.{:03}+02:00", millis / 1000, millis % 1000),
+        "request": {
+            "method": "POST", "url": "https://api.openai.com/v1/chat/completions", "httpVersion": "h2",
+            "headers": [], "postData": {"mimeType": "application/json", "text": request},
+        },
+        "response": {
+            "status": 200, "httpVersion": "h2", "headers": [],
+            "content": {"mimeType": "application/json", "text": answer.to_string()},
+        },
+        "timings": {"send": 100, "wait": 400, "receive": 0},
+    })
+}
+
+#[test]
+fn the_place_of_each_call_in_its_conversation_is_told_in_words() {
+    let user = json!({"role": "user", "content": "How deep?"});
+    let call = json!({"id": "call_1", "type": "function", "function": {"name": "gauge", "arguments": "{\"at\":\"bridge\"}"}});
+    let calls = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+    let result = json!({"role": "tool", "tool_call_id": "call_1", "content": "3 m"});
+    let done = json!({"role": "assistant", "content": "Three metres."});
+    let entries = json!([
+        turn(0, std::slice::from_ref(&user), &calls),
+        turn(2000, &[user, calls, result], &done),
+    ]);
+    let [first, second] = exchanges(har(&entries), &[]).try_into().unwrap();
+    assert_eq!(
+        first["conversation"],
+        json!(["turn 1: it begins a conversation"])
+    );
+    let said: Vec<&str> = second["conversation"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert_eq!(
+        said[0],
+        "turn 2: it goes on from entry 1 of 2, told by the calls of the answer, by id, name and arguments (calls)"
+    );
+    assert!(
+        said[1].ends_with(" bytes of its prompt were sent before"),
+        "{said:?}"
+    );
+    assert_eq!(
+        said.last(),
+        Some(&"it brings the result of gauge (call_1), 1.500 s after the call")
+    );
+    assert_eq!(attribute(&second, 1, "streamgauge.conversation.turn"), 2);
+    assert_eq!(
+        attribute(&second, 1, "streamgauge.conversation.id"),
+        &Value::Null
+    );
+    let text = explain(har(&entries).as_bytes(), &[]);
+    assert!(
+        stdout(&text).contains("\nconversation\n  turn 2: "),
+        "{}",
+        stdout(&text)
+    );
+
+    let mut untimed = entries;
+    untimed[1]["startedDateTime"] = json!("yesterday");
+    let [_, second] = exchanges(har(&untimed), &[]).try_into().unwrap();
+    let last = second["conversation"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        last,
+        "it brings the result of gauge (call_1); the capture does not say how long that took"
+    );
+}
+
+#[test]
+fn a_price_is_worked_out_line_by_line() {
+    let user = json!({"role": "user", "content": "How deep?"});
+    let done = json!({"role": "assistant", "content": "Three metres."});
+    let capture = har(&json!([turn(0, &[user], &done)]));
+    let one = exchange(&capture);
+    let usd: f64 = one["price"]["usd"].as_str().unwrap().parse().unwrap();
+    assert_eq!(
+        Some(usd),
+        attribute(&one, 1, "streamgauge.cost.usd").as_f64()
+    );
+    let text = explain(capture.as_bytes(), &[]);
+    let text = stdout(&text);
+    let (_, price) = text.split_once("\nprice\n").unwrap();
+    let lines: Vec<&str> = price.lines().take(4).collect();
+    assert!(lines[0].starts_with("  gpt-4o of openai"), "{price}");
+    assert!(
+        lines[1].starts_with("  input_tokens ") && lines[1].contains(" 1000 x "),
+        "{price}"
+    );
+    assert!(
+        lines[2].starts_with("  output_tokens ") && lines[2].contains(" 100 x "),
+        "{price}"
+    );
+    assert!(lines[3].starts_with("  total "), "{price}");
 }

@@ -106,8 +106,21 @@ const CONFIG: &[&str] = &[
     "proxy", "redact", "semconv", "serve", "state", "upstream",
 ];
 const EXPLAIN: &[&str] = &[
-    "dialect", "exchange", "http1", "message", "observe", "otel", "parse", "pipeline", "proxy",
-    "semconv", "sink", "tap", "upstream",
+    "conversation",
+    "dialect",
+    "exchange",
+    "http1",
+    "message",
+    "observe",
+    "otel",
+    "parse",
+    "pipeline",
+    "prices",
+    "proxy",
+    "semconv",
+    "sink",
+    "tap",
+    "upstream",
 ];
 
 /// What test code may import in any room: stand-ins for the world outside.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::CostArgs;
 use crate::dialect::read_usage;
 use crate::pipeline::counts_of;
-use crate::prices::{Catalogue, Counts, Entry, OwnPrices, Wanted, Working};
+use crate::prices::{Catalogue, Counts, OwnPrices, Priced, Wanted};
 
 pub(super) fn cost(args: &CostArgs) -> anyhow::Result<()> {
     let catalogue = Catalogue::bundled();
@@ -40,9 +40,9 @@ pub(super) fn cost(args: &CostArgs) -> anyhow::Result<()> {
             };
             let priced = pricing.price(&call)?;
             if args.json {
-                writeln!(out, "{}", priced.to_json(catalogue))?;
+                writeln!(out, "{}", priced.to_json())?;
             } else {
-                out.write_all(priced.to_text(catalogue).as_bytes())?;
+                write!(out, "{priced}")?;
             }
         }
         (None, Some(file)) => {
@@ -56,7 +56,7 @@ pub(super) fn cost(args: &CostArgs) -> anyhow::Result<()> {
                 let line = line.with_context(place)?;
                 let priced = Call::of_line(&line, args).and_then(|call| pricing.price(&call));
                 let priced = match priced {
-                    Ok(priced) => priced.to_json(catalogue),
+                    Ok(priced) => priced.to_json(),
                     Err(error) => json!({ "error": format!("{error:#}") }),
                 };
                 writeln!(out, "{priced}")?;
@@ -132,13 +132,6 @@ impl Call {
     }
 }
 
-/// A call with its price.
-struct Priced {
-    entry: Entry,
-    at: SystemTime,
-    working: Working,
-}
-
 impl Pricing<'_> {
     fn price(&self, call: &Call) -> anyhow::Result<Priced> {
         if call.model.is_empty() {
@@ -193,66 +186,5 @@ impl Pricing<'_> {
             bail!("usage: {unknown}");
         }
         Ok(counts)
-    }
-}
-
-impl Priced {
-    fn to_json(&self, catalogue: &Catalogue) -> Value {
-        let source = catalogue.source();
-        let usd = |amount: Decimal| amount.normalize().to_string();
-        let lines = self.working.lines.iter().map(|line| {
-            json!({
-                "unit": line.unit,
-                "count": usd(line.count),
-                "price": usd(line.price),
-                "per": line.per,
-                "above": line.above,
-                "usd": usd(line.amount),
-            })
-        });
-        json!({
-            "usd": usd(self.working.amounts.total),
-            "input_usd": usd(self.working.amounts.input),
-            "output_usd": usd(self.working.amounts.output),
-            "provider": self.entry.provider(),
-            "model": self.entry.model(),
-            "since": self.entry.since(self.at),
-            "catalogue": { "name": source.name, "version": source.version, "date": source.date },
-            "lines": lines.collect::<Vec<_>>(),
-        })
-    }
-
-    fn to_text(&self, catalogue: &Catalogue) -> String {
-        let source = catalogue.source();
-        let since = self.entry.since(self.at);
-        let since = since.map_or_else(String::new, |day| format!(", prices since {day}"));
-        let mut text = format!(
-            "{} of {}{since}, by {} {} of {}\n",
-            self.entry.model(),
-            self.entry.provider(),
-            source.name,
-            source.version,
-            source.date
-        );
-        let used = self
-            .working
-            .lines
-            .iter()
-            .filter(|line| !line.count.is_zero());
-        for line in used {
-            let above = line.above.map_or_else(String::new, |above| {
-                format!(" (the price above {above} input tokens)")
-            });
-            text += &format!(
-                "{:<24} {:>12} x {} / {} = {} USD{above}\n",
-                line.unit,
-                line.count.normalize(),
-                line.price.normalize(),
-                line.per,
-                line.amount.normalize()
-            );
-        }
-        text += &format!("total {} USD\n", self.working.amounts.total.normalize());
-        text
     }
 }

@@ -3,7 +3,7 @@
 //! Bodies in it are decoded; binary ones stand in base64. Its times are those of whoever saved it, and of a whole
 //! response: when which event came it does not say.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,9 +16,12 @@ use super::{
     content_length,
 };
 use crate::parse::json::{self, Kind, Value};
+use crate::prices::Day;
 
 /// What no phase of a call lasts, so that sums of phases stay within every clock.
 const PHASE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads every entry.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Capture>, Unreadable> {
@@ -65,6 +68,7 @@ impl<'a> Entry<'a> {
         Ok(Capture {
             title: format!("entry {} of {count}", self.at + 1),
             request: Some(request),
+            started: text(self.entry.get("startedDateTime")).and_then(|at| instant(&at)),
             timing: response.as_ref().and_then(|_| self.timing()),
             response,
             warnings,
@@ -219,6 +223,29 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// An instant as a HAR has it (RFC 3339): `2026-11-29T12:30:00.250+02:00`.
+fn instant(text: &str) -> Option<SystemTime> {
+    let (day, time) = text.split_once('T')?;
+    let (time, zone) = time.split_at(time.find(['Z', '+', '-'])?);
+    let mut parts = time.splitn(3, ':');
+    let mut next = || parts.next()?.parse::<f64>().ok();
+    let seconds = (next()? * 60.0 + next()?) * 60.0 + next()?;
+    let of_day = Duration::try_from_secs_f64(seconds).ok();
+    let of_day = of_day.filter(|time| *time < 2 * DAY)?;
+    let at = Day::parse(day)?.start() + of_day;
+    let (sign, zone) = zone.split_at(1);
+    if sign == "Z" {
+        return Some(at);
+    }
+    let (hours, minutes) = zone.split_once(':')?;
+    let [hours, minutes] = [hours, minutes].map(|part| part.parse::<u8>().ok());
+    let offset = Duration::from_secs(60 * (60 * u64::from(hours?) + u64::from(minutes?)));
+    match sign {
+        "+" => at.checked_sub(offset),
+        _ => at.checked_add(offset),
+    }
+}
+
 /// Whether a response may have a body (RFC 9110 §6.4.1).
 fn has_body(method: &Method, status: StatusCode) -> bool {
     let has_none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
@@ -227,4 +254,29 @@ fn has_body(method: &Method, status: StatusCode) -> bool {
 
 fn text(member: Option<Value<'_>>) -> Option<String> {
     Some(member?.as_text()?.decode().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_read_in_whatever_zone_it_is_told() {
+        let at = |millis| Some(SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+        for (text, expected) in [
+            ("1970-01-02T00:00:01.250Z", at(86_401_250)),
+            ("1970-01-02T02:00:00+02:00", at(86_400_000)),
+            ("1970-01-01T19:30:00.0-04:30", at(86_400_000)),
+            ("1970-01-02", None),
+            ("1970-01-02T00:00:00", None),
+            ("1970-01-02T00:00Z", None),
+            ("1970-01-02T00:00:-1Z", None),
+            ("1970-01-02T99:00:00Z", None),
+            ("1970-13-02T00:00:00Z", None),
+            ("1970-01-02T00:00:00+2", None),
+            ("", None),
+        ] {
+            assert_eq!(instant(text), expected, "{text}");
+        }
+    }
 }

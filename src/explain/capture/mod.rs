@@ -6,7 +6,7 @@ mod head;
 mod raw;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
@@ -18,6 +18,8 @@ pub(super) struct Capture {
     pub(super) title: String,
     pub(super) request: Option<CapturedRequest>,
     pub(super) response: Option<CapturedResponse>,
+    /// When the request was begun.
+    pub(super) started: Option<SystemTime>,
     pub(super) timing: Option<CapturedTiming>,
     /// What a reader should know of how it was read.
     pub(super) warnings: Vec<String>,
