@@ -78,6 +78,13 @@ impl Link {
         self.reader().connection.is_some()
     }
 
+    /// Says in the log how many lines were held back.
+    pub(super) fn end(&self) {
+        self.failures.end(
+            "conversation state cannot be shared; each replica goes on with what it knows itself",
+        );
+    }
+
     pub(super) fn count_unwritten(&self, exchanges: u64) {
         self.books.unwritten.fetch_add(exchanges, Relaxed);
     }

@@ -95,5 +95,6 @@ impl State {
     /// Has everything written that was told; takes nothing more. Blocks for as long as that, at most.
     pub fn end(&self, within: Duration) {
         self.writer.end(within);
+        self.link.end();
     }
 }
