@@ -42,6 +42,41 @@ def chat(base_url, stream=True):
     return trace_id
 
 
+AGENT = "an-agent's"
+"""The model of an agent; the simulator knows none of this name, so it chats."""
+
+AGENTS_CALLS = 9
+
+
+def run_agent(base_url):
+    """Has an agent go round in circles: it calls a tool three times, changes its system prompt, and tries again what fails.
+
+    Returns the ids of its traces.
+    """
+    function = {"name": TOOL, "parameters": {"type": "object", "properties": {"river": {"type": "string"}}}}
+    messages, traces = [{"role": "system", "content": "Be brief."}], set()
+
+    def ask(model=AGENT):
+        body = {"model": model, "messages": messages, "tools": [{"type": "function", "function": function}]}
+        trace_id, answer = post(f"{base_url}/chat/completions", body, KNOBS)
+        traces.add(trace_id)
+        return json.loads(answer)
+
+    for question in ("How deep is the river?", "And now?", "And tomorrow?"):
+        messages.append({"role": "user", "content": question})
+        message = ask()["choices"][0]["message"]
+        (call,) = message["tool_calls"]
+        messages += [message, {"role": "tool", "tool_call_id": call["id"], "content": "3.2 m"}]
+        messages.append(ask()["choices"][0]["message"])
+    messages[0]["content"] = "Be thorough."
+    messages.append({"role": "user", "content": "Why?"})
+    ask()
+    for _ in range(2):
+        assert "error" in ask("sim-error-429")
+    assert len(traces) == AGENTS_CALLS
+    return traces
+
+
 def converse(base_url, traces_url, headers=None):
     """Holds a conversation of three calls, a tool's among them, as an application that traces, and returns its trace's id.
 

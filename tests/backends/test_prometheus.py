@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from calls import MODEL, chat
+from calls import AGENTS_CALLS, MODEL, chat, run_agent
 from processes import Proxy, eventually, fetch, free_port
 from prometheus_server import QUERIES, RULES, prometheus, value
 
@@ -28,8 +28,8 @@ def proxy(binary, simulator):
 
 @pytest.fixture(scope="module")
 def traces(proxy):
-    """The traces of the calls that were made."""
-    return {chat(proxy.base_url) for _ in range(CALLS)}
+    """The traces of the calls that were made: some by themselves, and those of an agent."""
+    return {chat(proxy.base_url) for _ in range(CALLS)} | run_agent(proxy.base_url)
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +47,15 @@ def ask(proxy, tmp_path_factory):
         f'sum(llm_stream_first_token_latency_seconds_count{{model="{MODEL}"}})',
         f'sum(gen_ai_client_token_usage_count{{gen_ai_request_model="{MODEL}",gen_ai_token_type="input"}})',
         f'sum(gen_ai_client_operation_duration_seconds_count{{gen_ai_request_model="{MODEL}"}})',
-        'sum(streamgauge_integrity_total{result!="different"})',
     ],
 )
 def test_every_call_is_counted_once(query, ask, traces):
     eventually(f"{query} == {CALLS}", lambda: value(ask, query) == CALLS)
+
+
+def test_no_call_was_changed(ask, traces):
+    query = 'sum(streamgauge_integrity_total{result!="different"})'
+    eventually(query, lambda: value(ask, query) == CALLS + AGENTS_CALLS)
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.splitlines()[0])
