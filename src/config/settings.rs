@@ -245,6 +245,21 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         write: |config| Some(write_list(&config.observe.conversations)),
     },
     Setting {
+        path: "telemetry.prompt_template",
+        read: |raw, config| set(&mut config.observe.templates, raw.sources()),
+        write: |config| Some(write_list(&config.observe.templates)),
+    },
+    Setting {
+        path: "telemetry.prompt_version",
+        read: |raw, config| set(&mut config.observe.template_versions, raw.sources()),
+        write: |config| Some(write_list(&config.observe.template_versions)),
+    },
+    Setting {
+        path: "telemetry.prompt_variables",
+        read: |raw, config| set(&mut config.observe.template_variables, raw.boolean()),
+        write: |config| Some(config.observe.template_variables.to_string()),
+    },
+    Setting {
         path: "telemetry.error_window",
         read: |raw, config| set(&mut config.telemetry.error_window, raw.span()),
         write: |config| Some(quote(write_duration(config.telemetry.error_window))),

@@ -243,7 +243,7 @@ impl Raw<'_> {
         })
     }
 
-    /// Where clients tell something: `header:NAME` or `baggage:NAME`, each.
+    /// Where clients tell something: `header:NAME`, `baggage:NAME` or `metadata:NAME`, each.
     pub(super) fn sources(&self) -> Read<Vec<Source>> {
         let expected =
             "expected a list such as [\"header:x-conversation-id\", \"baggage:session.id\"]";
@@ -258,7 +258,7 @@ impl Raw<'_> {
             let source = source(from)?;
             let name = match name {
                 "" if text.ends_with('=') => return Err(Wrong::shown(expected)),
-                "" => source.name().into(),
+                "" => source.attribute().into(),
                 name => name.into(),
             };
             Ok(Annotation { source, name })
@@ -465,7 +465,7 @@ const MOST_ANNOTATIONS: usize = 32;
 
 /// Where a client tells something. What speaks of a credential is never told on.
 fn source(text: &str) -> Read<Source> {
-    let expected = "expected header:NAME or baggage:NAME";
+    let expected = "expected header:NAME, baggage:NAME, metadata:NAME, user or safety_identifier";
     let source = Source::parse(text).ok_or_else(|| Wrong::shown(expected))?;
     if told::is_credential(source.name()) {
         let name = source.name();

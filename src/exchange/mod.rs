@@ -13,10 +13,12 @@ mod derived;
 mod drift;
 mod ending;
 mod headers;
+mod hex;
 mod history;
 mod operation;
 mod quirk;
 pub mod sampling;
+mod template;
 mod texts;
 mod timing;
 mod trace;
@@ -36,6 +38,7 @@ pub use cost::{Cost, Price, Unpriced};
 pub use drift::{Drift, Novelty, Served};
 pub use ending::{End, Failure, Integrity, Problems, UpstreamFailure};
 pub use headers::{Headers, Limited, RateLimit};
+pub use hex::Hex;
 pub use history::{
     Answer, CACHE_PARAMETERS, Call, Digest, History, Item, Segment, Speaker, TOOL_CHOICE,
     ToolResult,
@@ -43,6 +46,7 @@ pub use history::{
 pub use operation::Operation;
 pub use quirk::{Quirk, Quirks};
 pub use sampling::{Sampling, Threshold};
+pub use template::Template;
 pub use texts::Replace;
 pub use timing::{Flow, ServerTimes, Stall, Times};
 pub use trace::{Trace, trace_id};
@@ -71,6 +75,11 @@ pub struct Exchange {
     pub annotations: Vec<(Arc<str>, String)>,
     /// The conversation, where a header or the baggage names it.
     pub named_conversation: Option<String>,
+    /// The template that its prompt was made from, where the client tells of one beside the call.
+    pub template: Option<Box<Template>>,
+    /// The hash of the constant part of its prompt, the system prompt and the tools; `None` where it has none, where the client names a
+    /// template, and where no conversations are told apart.
+    pub prompt_fingerprint: Option<Digest>,
     /// The trace this exchange belongs to; `None` when traces are off.
     pub trace: Option<Trace>,
     /// Whether that trace is kept, and why; `None` where all are that the client and the sampler keep. Set by the pipeline.
@@ -132,6 +141,8 @@ impl Exchange {
             http: Http::default(),
             annotations: Vec::new(),
             named_conversation: None,
+            template: None,
+            prompt_fingerprint: None,
             trace: None,
             sampling: None,
             upstream: None,

@@ -2,8 +2,8 @@
 //! forgets none. A new field must be named here before anything compiles.
 
 use super::{
-    ApiError, Attempt, Choice, Drift, Exchange, Failure, Http, Request, Response, Served, ToolCall,
-    ToolWait, Trace, Unknowns,
+    ApiError, Attempt, Choice, Drift, Exchange, Failure, Http, Request, Response, Served, Template,
+    ToolCall, ToolWait, Trace, Unknowns,
 };
 
 /// What a text is replaced by; `None` where it stays.
@@ -21,6 +21,8 @@ impl Exchange {
             http,
             annotations,
             named_conversation,
+            template,
+            prompt_fingerprint: _,
             trace,
             sampling: _,
             upstream: _,
@@ -50,6 +52,19 @@ impl Exchange {
             one(value, by);
         }
         some(named_conversation, by);
+        if let Some(Template {
+            name,
+            version,
+            variables,
+        }) = template.as_deref_mut()
+        {
+            some(name, by);
+            some(version, by);
+            for (name, value) in variables {
+                one(name, by);
+                one(value, by);
+            }
+        }
         if let Some(Trace { tracestate, .. }) = trace {
             some(tracestate, by);
         }

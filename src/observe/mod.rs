@@ -8,6 +8,7 @@ mod clock;
 mod content;
 mod conversation;
 pub mod gaps;
+mod in_body;
 pub mod observer;
 mod opening;
 mod page;
@@ -17,6 +18,7 @@ mod refused;
 mod response_headers;
 pub mod secrets;
 mod session;
+pub mod template;
 pub mod told;
 
 pub use content::ContentRules;
@@ -67,6 +69,12 @@ pub struct ObserveConfig {
     pub conversations: Vec<Source>,
     /// Which exchanges show what was said in them. Default none.
     pub content: Arc<ContentRules>,
+    /// Where it names the template that the prompt was made from, in order. Default [`template::names`].
+    pub templates: Vec<Source>,
+    /// Where it names the template's version, in order. Default [`template::versions`].
+    pub template_versions: Vec<Source>,
+    /// Whether what was put into the template is taken: it is a part of the prompt. Default false.
+    pub template_variables: bool,
 }
 
 impl ObserveConfig {
@@ -79,10 +87,11 @@ impl ObserveConfig {
     /// Whether the value of this header field may be told.
     fn tells(&self, name: &str) -> bool {
         let annotations = self.annotations.iter().map(|listed| &listed.source);
-        let mut sources = annotations.chain(&self.conversations);
+        let templates = self.templates.iter().chain(&self.template_versions);
+        let mut sources = annotations.chain(&self.conversations).chain(templates);
         sources.any(|source| match source {
             Source::Header(listed) => name.eq_ignore_ascii_case(listed.as_str()),
-            Source::Baggage(_) => false,
+            Source::Baggage(_) | Source::Metadata(_) | Source::Member(_) => false,
         })
     }
 }
@@ -97,6 +106,9 @@ impl Default for ObserveConfig {
             annotations: Vec::new(),
             conversations: told::conversations(),
             content: Arc::default(),
+            templates: template::names(),
+            template_versions: template::versions(),
+            template_variables: false,
         }
     }
 }
@@ -324,6 +336,7 @@ pub fn observer(
     exchange.annotations = annotations(config, &head.fields);
     let named = |source: &Source| source.value(&head.fields);
     exchange.named_conversation = config.conversations.iter().find_map(named);
+    exchange.template = template::of_head(config, &head.fields);
     let secrets = Secrets::of(head, ours, |name| config.tells(name));
     ExchangeObserver::new(id, head, exchange, dialect, config, secrets, pipeline)
 }

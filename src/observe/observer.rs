@@ -15,11 +15,13 @@ use super::books::{Entries, close_books};
 use super::clock::OutputClock;
 use super::content::ContentReading;
 use super::conversation::credential;
+use super::in_body::InBody;
 use super::page::PageReading;
 use super::reading::{Gathers, RequestReading, ResponseReading};
 use super::response_headers::{self, Wanted};
 use super::secrets::Secrets;
 use super::session::SessionReading;
+use super::template;
 use crate::dialect::{
     Asked, Dialect, PromptTokens, SessionDialect, TEXT_MAX, Texts, deployment, headers, provider,
     vector_store,
@@ -69,6 +71,8 @@ pub struct ExchangeObserver {
     /// The client's credentials, where they tell one conversation from another.
     credential: Option<Digest>,
     pipeline: Arc<Pipeline>,
+    /// What its body may tell beside the call.
+    in_body: Option<Box<InBody>>,
     /// The decoded request, kept for its prompt until usage is reported.
     body: Option<Bytes>,
     /// Where some exchange shows what was said in it.
@@ -126,6 +130,7 @@ impl ExchangeObserver {
             page: dialect.is_none().then(|| PageReading::of(head)).flatten(),
             secrets,
             pipeline,
+            in_body: dialect.and_then(|_| InBody::of(config)),
             body: None,
             content: dialect.and_then(|_| config.content()),
         })
@@ -277,6 +282,9 @@ impl ExchangeObserver {
     fn read_request(&mut self) {
         let exchange = &mut *self.exchange;
         let body = self.request.finish(&mut exchange.request);
+        if let Some((wanted, body)) = self.in_body.as_deref().zip(body.as_deref()) {
+            wanted.read(body, exchange);
+        }
         if let Some(history) = self.request.take_history() {
             exchange.history = Some(history);
         }
@@ -358,6 +366,10 @@ impl ExchangeObserver {
             content: self.content.map(|content| (content, said, self.dialect)),
         };
         let held = close_books(exchange, entries);
+        if exchange.template_name().is_none() {
+            exchange.prompt_fingerprint =
+                exchange.history.as_deref().and_then(template::fingerprint);
+        }
         let (response, page) = (&mut exchange.response, self.page);
         let fingerprint = response.system_fingerprint.as_deref();
         response.provider = self

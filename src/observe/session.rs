@@ -261,6 +261,7 @@ impl Over {
             },
             annotations: session.annotations.clone(),
             named_conversation: session.named_conversation.clone(),
+            template: session.template.clone(),
             trace: trace.map(|trace| trace.of_response(open.number)),
             upstream: session.upstream.clone(),
             endpoint: session.endpoint.clone(),

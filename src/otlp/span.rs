@@ -18,7 +18,7 @@ use super::envelope::ITEM;
 use super::protobuf;
 use crate::exchange::{Exchange, Trace};
 use crate::otel::{Spans, ToolSpans};
-use crate::semconv::{Attribute, Attributes, Value, Vocabulary, gen_ai, http, operation, own};
+use crate::semconv::{Attribute, Attributes, Value, Vocabulary, gen_ai, http, llm, operation, own};
 use tool_wait::nanos;
 
 /// Room for the two spans of a call, in bytes. Of 4 KiB the allocator has no two in one slab.
@@ -255,6 +255,12 @@ impl<'e> Draft<'e> {
                 http::attempt(exchange, at, &mut span);
                 own::attempt(exchange, at, &mut span);
                 return;
+            }
+        }
+        if of == Of::Inference {
+            for (name, value) in exchange.template_variables() {
+                let key = [llm::PROMPT_VARIABLES, name].concat();
+                protobuf::pair(out, 9, &key, &value.into());
             }
         }
         // What the call itself says goes before what was told of it.

@@ -13,6 +13,9 @@ use super::own::push_source;
 use super::{Attribute, Attributes, Facets, Labels, Vocabulary};
 use crate::exchange::{End, Exchange, Operation, Price};
 
+/// What the names of attributes of a prompt's variables begin with.
+pub const PROMPT_VARIABLES: &str = "llm.prompt.variables.";
+
 const TOKEN_TYPE: &str = "token.type";
 const TOOL_NAME: &str = "tool.name";
 
@@ -105,6 +108,8 @@ impl Vocabulary for Llm {
         let (request, response, usage) = (&exchange.request, &exchange.response, &exchange.usage);
         span.put_some("llm.model", request.model.as_deref());
         span.put_some("llm.prompt.length", request.prompt_chars);
+        span.put_some("llm.prompt.template", exchange.template_name());
+        span.put_some("llm.prompt.template.version", exchange.template_version());
         span.put_some("llm.response.model", response.model.as_deref());
         span.put_some("llm.response.usage.prompt_tokens", usage.input_tokens);
         span.put_some("llm.response.usage.completion_tokens", usage.output_tokens);

@@ -6,7 +6,7 @@
 use super::facets::{self, ROUTE, push_model, push_upstream};
 use super::metric::{Kind, Metric, Record, buckets, counter};
 use super::{Attribute, Attributes, Facets, FromZero, Labels, Vocabulary, content};
-use crate::exchange::{Exchange, Problems, Quirk, Sampling, UsageSource};
+use crate::exchange::{Digest, Exchange, Hex, Problems, Quirk, Sampling, UsageSource};
 use std::time::Duration;
 
 pub mod conversation;
@@ -298,6 +298,11 @@ impl Vocabulary for Own {
             usage.message_output_tokens,
         );
         upstream::attributes(exchange, span);
+        let constant = exchange.prompt_fingerprint.map(Digest::hex);
+        span.put_some(
+            "streamgauge.prompt.fingerprint",
+            constant.as_ref().map(Hex::as_str),
+        );
         conversation::attributes(exchange, span);
         cost::attributes(exchange, span);
         flow(exchange, span);

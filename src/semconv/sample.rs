@@ -41,6 +41,8 @@ pub(crate) fn plain() -> Exchange {
         },
         annotations: Vec::new(),
         named_conversation: None,
+        template: None,
+        prompt_fingerprint: None,
         trace: Some(Trace {
             trace_id: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
             parent_span_id: Some(0xb7ad_6b71_6920_3331),

@@ -305,6 +305,8 @@ mod tests {
             },
             annotations: Vec::new(),
             named_conversation: None,
+            template: None,
+            prompt_fingerprint: None,
             trace: None,
             sampling: None,
             attempts: Vec::new(),

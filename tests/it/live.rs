@@ -35,6 +35,8 @@ fn broken() -> Exchange {
         },
         annotations: Vec::new(),
         named_conversation: None,
+        template: None,
+        prompt_fingerprint: None,
         trace: None,
         sampling: None,
         attempts: Vec::new(),

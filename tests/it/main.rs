@@ -52,6 +52,7 @@ mod simulate;
 mod streaming;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]
 mod support;
+mod templates;
 mod traces;
 mod transparency;
 mod upgrade;

@@ -238,6 +238,9 @@ fn every_setting_can_be_given_by_its_variable() {
             "header:x-team=team, baggage:tenant",
         ),
         ("STREAMGAUGE_TELEMETRY_CONVERSATION", "header:x-chat"),
+        ("STREAMGAUGE_TELEMETRY_PROMPT_TEMPLATE", "metadata:template"),
+        ("STREAMGAUGE_TELEMETRY_PROMPT_VERSION", "header:x-version"),
+        ("STREAMGAUGE_TELEMETRY_PROMPT_VARIABLES", "true"),
         ("STREAMGAUGE_TELEMETRY_ERROR_WINDOW", "30s"),
         ("STREAMGAUGE_TELEMETRY_ESTIMATE_TOKENS", "standard"),
         ("STREAMGAUGE_TELEMETRY_CONTENT_BYTES", "1KiB"),
@@ -286,9 +289,10 @@ fn every_setting_can_be_given_by_its_variable() {
         [usage]\ninject = false\nrecheck = \"off\"\n\n\
         [shutdown]\ndrain = \"1h30m\"\n\n\
         [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\nmetrics = [\"gen_ai_2024\", \"llm\"]\nhistograms = \"exponential\"\nspans = \"client\"\npropagate = false\n\
-        body_context = \"all\"\nattributes = [\"header:x-team=team\", \"baggage:tenant=tenant\"]\nconversation = [\"header:x-chat\"]\nerror_window = \"30s\"\n\
-        estimate_tokens = \"standard\"\ncontent_bytes = \"1KiB\"\nerror_messages = \"off\"\n\n\
-        [redact]\ndetectors = [\"key\", \"email\"]\nalways = true\nmax_bytes = \"2MiB\"\n\n\
+         body_context = \"all\"\nattributes = [\"header:x-team=team\", \"baggage:tenant=tenant\"]\nconversation = [\"header:x-chat\"]\n\
+         prompt_template = [\"metadata:template\"]\nprompt_version = [\"header:x-version\"]\nprompt_variables = true\nerror_window = \"30s\"\n\
+         estimate_tokens = \"standard\"\ncontent_bytes = \"1KiB\"\nerror_messages = \"off\"\n\n\
+         [redact]\ndetectors = [\"key\", \"email\"]\nalways = true\nmax_bytes = \"2MiB\"\n\n\
         [conversations]\nenabled = false\nttl = \"5m\"\nturns = 7\nmemory = \"1MiB\"\nrepeated_calls = 4\nwithout_progress = 5\n\
         history_bytes = \"2KiB\"\n\n\
         [state]\nredis = \"rediss://***@redis.example:6379/2\"\ntimeout = \"20ms\"\n\n\

@@ -52,7 +52,7 @@ fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
         ),
         (
             "telemetry.attributes = ['x-team']",
-            "s.toml:1: telemetry.attributes = ['x-team']: expected header:NAME or baggage:NAME",
+            "s.toml:1: telemetry.attributes = ['x-team']: expected header:NAME, baggage:NAME, metadata:NAME, user or safety_identifier",
         ),
         (
             "telemetry.attributes = ['header:x-team=']",

@@ -6,11 +6,11 @@ use rust_decimal::Decimal;
 use streamgauge::dialect::headers;
 use streamgauge::exchange::{
     Again, Attempt, CacheVerdict, Changed, Choice, Content, ContentMessage, ContentPart,
-    ContentPolicy, ContentTool, Conversation, Cost, Drift, End, Endpoint, Estimate, Exchange,
-    Failure, Flow, Headers, Http, Integrity, Limited, Missing, Novelty, Operation, OutputType,
-    Parent, Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse, Rule,
-    Sampling, Served, ServerTimes, Speaker, Stall, Times, ToolCall, ToolKind, ToolWait, Trace,
-    Unknowns, Unpriced, Upstream, Usage, Why,
+    ContentPolicy, ContentTool, Conversation, Cost, Digest, Drift, End, Endpoint, Estimate,
+    Exchange, Failure, Flow, Headers, Http, Integrity, Limited, Missing, Novelty, Operation,
+    OutputType, Parent, Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse,
+    Rule, Sampling, Served, ServerTimes, Speaker, Stall, Template, Times, ToolCall, ToolKind,
+    ToolWait, Trace, Unknowns, Unpriced, Upstream, Usage, Why,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -24,6 +24,12 @@ pub(super) fn everything() -> Exchange {
         http: http(),
         annotations: Vec::new(),
         named_conversation: None,
+        template: Some(Box::new(Template {
+            name: Some("greet".into()),
+            version: Some("2".into()),
+            variables: vec![("city".into(), "Rome".into())],
+        })),
+        prompt_fingerprint: Some(Digest(1)),
         trace: Some(Trace {
             trace_id: 1,
             parent_span_id: Some(2),

@@ -184,7 +184,7 @@ pub(crate) const USAGE: &str = r#"{"id":"c-1","model":"m-1","choices":[],"usage"
 pub(crate) const DONE: &str = "[DONE]";
 
 /// Attributes as sorted lines; those that are a time stand as `TIME`, once it is certain that they are one. The place in a
-/// conversation and the cost, which have tests of their own, are left out.
+/// conversation, the cost and what tells prompts apart, which have tests of their own, are left out.
 pub(crate) fn lines(span: &Span) -> Vec<String> {
     let mut lines: Vec<String> = span
         .attributes()
@@ -193,6 +193,7 @@ pub(crate) fn lines(span: &Span) -> Vec<String> {
             let elsewhere = [
                 "streamgauge.conversation.",
                 "streamgauge.cost.",
+                "streamgauge.prompt.fingerprint",
                 "gen_ai.usage.cost",
             ];
             !elsewhere.iter().any(|it| attribute.key.starts_with(it))

@@ -83,6 +83,8 @@ async fn a_streamed_response_has_every_attribute_that_its_wire_carries() {
             "gen_ai.usage.reasoning.output_tokens=0",
             "llm.model=gpt-5",
             "llm.prompt.length=12",
+            "llm.prompt.template.version=2",
+            "llm.prompt.template=pmpt_1",
             "llm.response.chunk_count=2",
             "llm.response.finish_reason=stop",
             "llm.response.first_token_latency_ms=TIME",
