@@ -3,8 +3,10 @@
 //! A vocabulary is a table of some 40 MB in memory, so it is made when it is first needed, and freed with its
 //! [`Tokenizer`]. It knows nothing but text and the names of models.
 
+mod vocabulary;
+
 use tiktoken_rs::CoreBPE;
-use tiktoken_rs::tokenizer::{self, Tokenizer as Vocabulary};
+use tiktoken_rs::tokenizer::{self, Tokenizer as Known};
 
 /// Longest piece that is encoded at once, in bytes. The library matches words by backtracking, whose depth grows with the
 /// length of a run of white space; a megabyte of it would make it panic. A cut costs at most a token.
@@ -31,12 +33,12 @@ impl Tokenizer {
     fn table(&mut self, model: &str) -> Option<&CoreBPE> {
         // Routers put the vendor's name before the model's.
         let model = model.rsplit('/').next().unwrap_or(model);
-        let (table, make): (_, fn() -> _) = match tokenizer::get_tokenizer(model) {
-            Some(Vocabulary::Cl100kBase) => (&mut self.cl100k, tiktoken_rs::cl100k_base),
-            _ => (&mut self.o200k, tiktoken_rs::o200k_base),
+        let (table, vocabulary) = match tokenizer::get_tokenizer(model) {
+            Some(Known::Cl100kBase) => (&mut self.cl100k, vocabulary::CL100K),
+            _ => (&mut self.o200k, vocabulary::O200K),
         };
         if table.is_none() {
-            *table = make().ok();
+            *table = vocabulary.table();
         }
         table.as_ref()
     }
