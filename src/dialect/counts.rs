@@ -10,10 +10,13 @@ mod told;
 
 use choices::ByChoice;
 pub(super) use slots::update;
-use slots::update_more;
+use slots::{slots, update_more};
 pub(super) use told::{Cached, Told};
 
 use crate::exchange::{Quirk, Quirks, Request, Response, Usage};
+
+/// More tokens than any one answer has: a count beyond it is none, and would spoil every sum that it goes into for good.
+pub(super) const TOKENS_MAX: u64 = 1_000_000_000;
 
 /// The counts of a response so far that its usage does not hold as they came.
 #[derive(Debug, Default)]
@@ -83,10 +86,12 @@ impl Counts {
     ) -> Quirks {
         let of_choices = self.choices.settle(request, response, usage);
         complete(usage);
+        let beyond = remove_beyond(usage);
         let placeholders = remove_placeholders(response, usage);
         Quirks::seen([
             (of_choices, Quirk::UsageOfChoice),
             (placeholders, Quirk::ZeroUsage),
+            (beyond, Quirk::OddNumber),
         ])
     }
 }
@@ -117,6 +122,17 @@ fn complete(usage: &mut Usage) {
     let input = usage.input_tokens.or_else(|| rest(usage.output_tokens));
     let output = usage.output_tokens.or_else(|| rest(usage.input_tokens));
     (usage.input_tokens, usage.output_tokens) = (input, output);
+}
+
+/// Takes out sums of counts, each within reason, that are not. Says whether there were any.
+fn remove_beyond(usage: &mut Usage) -> bool {
+    let mut any = false;
+    for slot in slots(usage) {
+        let is_beyond = slot.is_some_and(|count| count > TOKENS_MAX);
+        *slot = slot.filter(|_| !is_beyond);
+        any |= is_beyond;
+    }
+    any
 }
 
 /// Takes out the zeros of servers that have places for counts and do not count: nothing was generated from nothing, and what
@@ -319,6 +335,19 @@ mod tests {
         let thought = usage(Some(9), Some(0), Some(69));
         let as_told = [Some(9), Some(0), Some(69)];
         assert_eq!(settled(thought, 1), (as_told, false), "output not shown");
+    }
+
+    #[test]
+    fn a_sum_that_no_answer_can_have_is_none() {
+        let step = told(TOKENS_MAX, 5, 0, Cached::Within);
+        let mut sum = Told::default();
+        [step, step].map(|step| sum.add_step(step));
+        let (mut counts, mut usage) = (Counts::default(), Usage::default());
+        counts.report(step, &Usage::default(), Some(sum), &mut usage);
+        assert_eq!(usage.input_tokens, Some(2 * TOKENS_MAX));
+        let quirks = counts.settle(&Request::default(), &response(1), &mut usage);
+        assert_eq!((usage.input_tokens, usage.output_tokens), (None, Some(10)));
+        assert_eq!(quirks, [Quirk::OddNumber].into_iter().collect());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::dialect::counts::TOKENS_MAX;
 use crate::exchange::Problems;
 use crate::parse::json::{self, Kind, Selection, Text, Value};
 
@@ -72,9 +73,6 @@ pub(in crate::dialect) fn count(value: Value<'_>) -> Option<u64> {
         None => value.as_u64(),
     }
 }
-
-/// More tokens than any one answer has: a count beyond it is none, and would spoil every sum that it goes into for good.
-const TOKENS_MAX: u64 = 1_000_000_000;
 
 /// A count of tokens: as [`count`], within reason.
 pub(in crate::dialect) fn tokens(value: Value<'_>) -> Option<u64> {
