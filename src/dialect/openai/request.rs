@@ -5,7 +5,7 @@ use crate::dialect::kit::forced::{self, forced_tool};
 use crate::dialect::kit::member::{self, decode, keep, typed};
 use crate::dialect::kit::sampling::{SAMPLING, format_type, read_sampling};
 use crate::exchange::{OutputType, Problems, Request};
-use crate::parse::json::{self, Selection, Value};
+use crate::parse::json::{self, Index, Selection, Value};
 
 /// Reads a request body. `prompt` names the members that hold the prompt, which `show` gets with what its cache depends on.
 pub(super) fn read<const N: usize>(
@@ -32,17 +32,19 @@ pub(super) fn read<const N: usize>(
     let mut sampling = Selection::of(SAMPLING);
     let mut cache = CacheParameters::none();
     let mut tools = Selection::of(forced::MEMBERS);
-    let parsed = json::parse_object(&text, |key, value| {
+    // Messages are walked over part by part: with an index, nothing is looked through twice.
+    let mut index = Index::default();
+    let Ok(object) = json::parse_object_indexed(&text, &mut index) else {
+        problems.malformed += 1;
+        return;
+    };
+    for (key, value) in object.members() {
         let noted = prompt.note(key, value) || general.note(key, value) || limits.note(key, value);
         if !noted {
             sampling.note(key, value);
         }
         cache.note(key, value);
         tools.note(key, value);
-    });
-    if parsed.is_err() {
-        problems.malformed += 1;
-        return;
     }
     let mut integer = |member| typed(member, problems, Value::as_i64);
     let [limit, old_limit, choices] = limits.found.map(&mut integer);

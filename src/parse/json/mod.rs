@@ -83,6 +83,26 @@ pub fn parse_object<'a>(
     Ok(Value::unindexed(&text[start..end]))
 }
 
+/// As [`parse_object`], for an object that is read more than once over, as [`parse_prefix_indexed`] is for a value: it has its
+/// members, of which none is void.
+///
+/// # Errors
+/// When `text` is not one JSON object.
+pub fn parse_object_indexed<'i, 'a>(
+    text: &'a str,
+    index: &'i mut Index<'a>,
+) -> Result<Value<'i>, Error> {
+    let (object, rest) = parse_prefix_indexed(text, index)?;
+    nothing_more(text, rest)?;
+    if object.kind() != Kind::Object {
+        return Err(Error {
+            offset: 0,
+            expected: "an object",
+        });
+    }
+    Ok(object)
+}
+
 /// An error unless the `rest` of `text` is empty.
 fn nothing_more(text: &str, rest: &str) -> Result<(), Error> {
     match rest {
@@ -299,6 +319,8 @@ impl<'a> Value<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Selection<'n, 'a, const N: usize> {
     names: [&'n str; N],
+    /// A bit for each length that a name has: most members differ from all of them in that.
+    lengths: u64,
     /// In the order of the names.
     pub found: [Option<Value<'a>>; N],
 }
@@ -306,15 +328,30 @@ pub struct Selection<'n, 'a, const N: usize> {
 impl<'n, 'a, const N: usize> Selection<'n, 'a, N> {
     /// Nothing found yet. The names must differ and be free of backslashes.
     #[must_use]
+    #[inline(always)]
     pub const fn of(names: [&'n str; N]) -> Self {
+        let (mut lengths, mut at) = (0, 0);
+        while at < N {
+            lengths |= length_bit(names[at]);
+            at += 1;
+        }
         let found = [None; N];
-        Self { names, found }
+        Self {
+            names,
+            lengths,
+            found,
+        }
     }
 
     /// Takes a member, if it has one of the names; says whether it has.
     #[inline(always)]
     pub fn note(&mut self, key: Text<'_>, value: Value<'a>) -> bool {
-        let known = match self.names.iter().position(|name| *name == key.raw) {
+        let may_be_known = self.lengths & length_bit(key.raw) != 0;
+        let written = match may_be_known {
+            true => self.names.iter().position(|name| *name == key.raw),
+            false => None,
+        };
+        let known = match written {
             None if key.has_escapes() => self.names.iter().position(|name| key.is(name)),
             written => written,
         };
@@ -323,6 +360,11 @@ impl<'n, 'a, const N: usize> Selection<'n, 'a, N> {
         }
         known.is_some()
     }
+}
+
+/// A bit for the length of a name; those from 64 on share them.
+const fn length_bit(name: &str) -> u64 {
+    1 << (name.len() % 64)
 }
 
 /// The members of an object; see [`Value::members`].

@@ -6,7 +6,12 @@ use super::Error;
 use super::string::{skip_string, string_stop};
 
 /// Where the white space at `at` ends.
+#[inline]
 pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
+    // Between most values there is none.
+    if bytes.get(at).is_some_and(|byte| *byte > b' ') {
+        return at;
+    }
     while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\t' | b'\r')) {
         at += 1;
     }
@@ -220,6 +225,7 @@ impl Cursor<'_> {
     }
 
     /// What comes before a value: a member's name and colon, nothing of an element.
+    #[inline(always)]
     fn name_in(&mut self, container: Container) -> Result<Range<usize>, Error> {
         match container {
             Container::Array => Ok(0..0),
@@ -228,6 +234,8 @@ impl Cursor<'_> {
     }
 
     /// A member's name and colon, up to its value. Returns where the name lies, without its quotes.
+    // Inlined where members are read: calling it and taking its result apart was a quarter of it.
+    #[inline(always)]
     fn key(&mut self) -> Result<Range<usize>, Error> {
         if self.peek() != b'"' {
             return Err(self.expected("a member name"));
@@ -243,6 +251,7 @@ impl Cursor<'_> {
         Ok(name)
     }
 
+    #[inline(always)]
     fn scalar(&mut self) -> Result<(), Error> {
         match self.peek() {
             b'"' => self.string(),

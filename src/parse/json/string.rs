@@ -77,9 +77,24 @@ pub(super) fn has_backslash(bytes: &[u8]) -> bool {
     if bytes.len() > NEAR {
         return memchr::memchr(b'\\', bytes).is_some();
     }
-    let (words, tail) = bytes.as_chunks();
-    let is_free = |word: &[u8; 8]| bytes_in(u64::from_le_bytes(*word), b'\\') == 0;
-    !(words.iter().all(is_free) && tail.iter().all(|byte| *byte != b'\\'))
+    let (words, _) = bytes.as_chunks();
+    let in_word = |word: &[u8; 8]| bytes_in(u64::from_le_bytes(*word), b'\\') != 0;
+    match bytes.last_chunk() {
+        // The last word has the rest in it, and some of the word before.
+        Some(last) => words.iter().any(in_word) || in_word(last),
+        None => bytes.contains(&b'\\'),
+    }
+}
+
+/// Where the first backslash stands, or the end. Where there are any they stand close together, as in JSON within a string.
+pub(super) fn next_backslash(bytes: &[u8]) -> usize {
+    near(bytes, 0, |word| bytes_in(word, b'\\')).unwrap_or_else(|from| far_backslash(bytes, from))
+}
+
+#[inline(never)]
+fn far_backslash(bytes: &[u8], from: usize) -> usize {
+    let rest = &bytes[from..];
+    from + memchr::memchr(b'\\', rest).unwrap_or(rest.len())
 }
 
 /// Where the first control character stands.

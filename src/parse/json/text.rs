@@ -94,10 +94,14 @@ impl<'a> Text<'a> {
             return written as u64;
         }
         let mut rest = self.raw();
-        while let Some(at) = memchr::memchr(b'\\', rest) {
-            let (_, length) = string::unescape(&rest[at..]);
+        loop {
+            rest = &rest[string::next_backslash(rest)..];
+            if rest.is_empty() {
+                break;
+            }
+            let (_, length) = string::unescape(rest);
             written -= length - 1;
-            rest = rest.get(at + length..).unwrap_or_default();
+            rest = rest.get(length..).unwrap_or_default();
         }
         written as u64
     }
@@ -124,7 +128,7 @@ impl<'a> Iterator for Pieces<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let plain = memchr::memchr(b'\\', self.rest.as_bytes()).unwrap_or(self.rest.len());
+        let plain = string::next_backslash(self.rest.as_bytes());
         if plain > 0 {
             let (text, rest) = self.rest.split_at(plain);
             self.rest = rest;
