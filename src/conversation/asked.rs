@@ -45,39 +45,34 @@ impl<'e> Asked<'e> {
         let scope = name.map_or(tenant, |name| tenant.and_text(name));
         let room = 1 + history.items.len();
         let (mut users, mut items) = (from_zero(room), from_zero(room));
-        // Of the first so many items, how many are texts of the user.
-        let mut counts = from_zero(room);
         let (mut said, mut sent) = (Mix::from(6), Mix::from(7));
-        for item in &history.items {
+        // They stand in the order of their places.
+        let mut turns = history.answers.iter().peekable();
+        let mut answers = Mix::from(8);
+        let mut before = Vec::with_capacity(history.answers.len());
+        let last = history.items.len();
+        for at in 0..=last {
+            let by_users = by_users(&users, &items);
+            while let Some(answer) = turns.next_if(|answer| answer.at.min(last) <= at) {
+                before.push(answers.and(by_users).get());
+                if let Some(text) = key::text(answer) {
+                    answers = answers.and(text.0);
+                }
+            }
+            let Some(item) = history.items.get(at) else {
+                break;
+            };
             sent = sent.and(item.segment.raw.0);
             items.push(sent.get());
             if let Some(text) = item.text.filter(|_| item.speaker == Speaker::User) {
                 said = said.and(text.0);
                 users.push(said.get());
             }
-            counts.push(users.len() - 1);
         }
-        let said_before = |at: usize, answers: Mix| {
-            let at = at.min(history.items.len());
-            let by_users = match counts[at] {
-                0 => items[at],
-                count => users[count],
-            };
-            answers.and(by_users).get()
-        };
-        let mut answers = Mix::from(8);
-        let mut before = Vec::with_capacity(history.answers.len());
-        for answer in &history.answers {
-            before.push(said_before(answer.at, answers));
-            if let Some(text) = key::text(answer) {
-                answers = answers.and(text.0);
-            }
-        }
-        let count = history.items.len();
-        let all = said_before(count, answers);
+        let all = answers.and(by_users(&users, &items)).get();
         let is_more = |last: &Item| last.speaker == Speaker::User && last.text.is_some();
-        let is_more = history.items.last().is_some_and(is_more) && counts[count] > 1;
-        let without_last = is_more.then(|| said_before(count - 1, answers));
+        let is_more = history.items.last().is_some_and(is_more) && users.len() > 2;
+        let without_last = is_more.then(|| answers.and(users[users.len() - 2]).get());
         let began = exchange.started_at.duration_since(SystemTime::UNIX_EPOCH);
         let began = nanos(began.unwrap_or_default());
         Self {
@@ -109,15 +104,14 @@ impl<'e> Asked<'e> {
     }
 
     /// The keys under which an answer that stands at that place in the request is found, the surest first.
-    pub(super) fn keys_of(&self, turn: usize) -> Vec<(Rule, Key)> {
+    pub(super) fn keys_of(&self, turn: usize) -> impl Iterator<Item = (Rule, Key)> {
         let (answer, before) = (&self.history.answers[turn], self.before[turn]);
-        let mut keys: Vec<_> = self.answer_keys(answer, before).collect();
         // The longest first.
         let prefixes = answer.text_prefixes.iter().rev();
-        for prefix in prefixes.filter(|_| answer.calls.is_empty()) {
-            keys.push((Rule::TextPrefix, self.after(Of::Text, prefix.0, before)));
-        }
-        keys
+        let prefixes = prefixes.filter(|_| answer.calls.is_empty());
+        let prefixes =
+            prefixes.map(move |prefix| (Rule::TextPrefix, self.after(Of::Text, prefix.0, before)));
+        self.answer_keys(answer, before).chain(prefixes)
     }
 
     /// The keys under which the answer of this exchange will be found in later requests.
@@ -214,10 +208,16 @@ const fn left_out(before: u64) -> u64 {
     Mix::from(before).and(14).get()
 }
 
+/// The last hash of the texts of the user, or of the items where there is no text.
+fn by_users(users: &[u64], items: &[u64]) -> u64 {
+    let hashes = if users.len() > 1 { users } else { items };
+    hashes.last().copied().unwrap_or_default()
+}
+
 /// A list of one zero, with room for so many numbers.
-fn from_zero<N: Default>(room: usize) -> Vec<N> {
+fn from_zero(room: usize) -> Vec<u64> {
     let mut list = Vec::with_capacity(room);
-    list.push(N::default());
+    list.push(0);
     list
 }
 

@@ -1,6 +1,7 @@
 //! The state in this process's memory: bounded in turns and in bytes, and in time by the clock of the exchanges. What is too
 //! much goes in the order in which it came.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::mem::size_of;
 use std::time::Duration;
@@ -157,11 +158,23 @@ impl Memory {
     }
 
     fn put(&mut self, key: Key, turn: TurnId, conversation: u128) {
-        let before = self.find(key);
-        let other = before.and_then(|slot| Some(self.kept(slot.turn)?.turn.conversation));
-        let is_contested = before.is_some_and(|slot| slot.is_contested)
-            || other.is_some_and(|other| other != conversation);
-        self.index.insert(key, Slot { turn, is_contested });
+        let (turns, first) = (&self.turns, self.first);
+        let is_of_another = |slot: &Slot| {
+            let at = slot.turn.0.checked_sub(first);
+            let kept = at.and_then(|at| turns.get(usize::try_from(at).ok()?));
+            kept.is_some_and(|kept| kept.turn.conversation != conversation)
+        };
+        match self.index.entry(key) {
+            Entry::Occupied(mut before) => {
+                let slot = before.get_mut();
+                slot.is_contested |= is_of_another(slot);
+                slot.turn = turn;
+            }
+            Entry::Vacant(none) => {
+                let is_contested = false;
+                none.insert(Slot { turn, is_contested });
+            }
+        }
     }
 
     /// Lets go the oldest turn; `false` where there is none.

@@ -149,7 +149,7 @@ impl<S: Store> Search<'_, '_, S> {
     /// The turn of an answer, by the surest rule that finds any; `None` in it where several conversations have it.
     fn answer(&mut self, answer: usize) -> Option<((Rule, Key), Option<Found>)> {
         let asked = self.asked;
-        let known = asked.keys_of(answer).into_iter().find_map(|(by, key)| {
+        let known = asked.keys_of(answer).find_map(|(by, key)| {
             self.is_contested = false;
             let found = self.lookup(key, by, Some(answer));
             let found = found.filter(|found| asked.may_follow(&found.turn));

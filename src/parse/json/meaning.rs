@@ -72,8 +72,12 @@ impl<E: FnMut(&str)> Reading<'_, E> {
         }
     }
 
+    /// The hash of a member's name; nothing of an element, which has none.
     fn name(&self, at: Range<usize>) -> u64 {
-        hash(unescaped(&self.text[at]).as_bytes())
+        match self.open.last().map(|container| &container.holds) {
+            Some(Holds::Members(_)) => hash(unescaped(&self.text[at]).as_bytes()),
+            Some(Holds::Elements(_)) | None => 0,
+        }
     }
 
     fn object(&mut self, first: usize) -> u64 {
