@@ -11,6 +11,13 @@ pub fn hash(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)
 }
 
+/// A hash that begins with a number, for what stays in this process: who does not know the number knows no two texts of one
+/// hash.
+#[must_use]
+pub fn seeded(seed: u64, bytes: &[u8]) -> u64 {
+    XxHash3_64::oneshot_with_seed(seed, bytes)
+}
+
 /// The hash of a sequence, of which `before` is the hash so far, and what comes next. A sequence begins with any number.
 #[must_use]
 pub fn chain(before: u64, next: u64) -> u64 {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::canonical;
+use super::known;
 use super::texts::Texts;
 use crate::dialect::part::{
     CallPart, Message, Part, Place, PromptKind, Role, Tools, Visitor, Words,
@@ -18,6 +19,10 @@ use crate::parse::json::Value;
 
 /// Most items of a request that are kept, and most results.
 const ITEMS_MAX: usize = 4096;
+
+/// Room made at once for items, and for turns of the model where there is one: a list that grows is moved each time.
+const ITEMS_USUAL: usize = 16;
+const TURNS_USUAL: usize = 8;
 
 /// Most calls of one turn that are kept, and most of its items' ids.
 const CALLS_MAX: usize = 128;
@@ -67,15 +72,20 @@ impl PromptHistory {
             let said = canonical::said(&self.text);
             (turn.text, turn.text_prefixes) = canonical::text_and_beginnings(said);
             turn.text_chars = chars(said);
+            if history.answers.capacity() == 0 {
+                history.answers.reserve(TURNS_USUAL);
+            }
             history.answers.push(turn);
         } else if self.role == Some(Role::User)
             && let Some(item) = history.items.last_mut()
         {
             item.text = canonical::text(canonical::said(&self.text));
         }
-        let ids = &mut history.ids_in_text;
-        canonical::each_call_id(&self.text, |id| note_last(ids, canonical::word(id)));
-        self.text.clear();
+        if !self.text.is_empty() {
+            let ids = &mut history.ids_in_text;
+            canonical::each_call_id(&self.text, |id| note_last(ids, canonical::word(id)));
+            self.text.clear();
+        }
         self.role = None;
     }
 
@@ -90,9 +100,7 @@ impl PromptHistory {
             number,
             id: call.id.map(word),
             name: call.name.map(word),
-            arguments: Some(canonical::arguments(
-                &call.arguments.unwrap_or(Words::NONE).decode(),
-            )),
+            arguments: Some(known::arguments(call.arguments.unwrap_or(Words::NONE))),
             strings: Vec::new(),
             arguments_end: None,
         });
@@ -138,6 +146,9 @@ impl Visitor for PromptHistory {
             self.history.truncated = true;
             self.role = None;
             return;
+        }
+        if items.capacity() == 0 {
+            items.reserve(ITEMS_USUAL);
         }
         if message.role == Role::Assistant && !goes_on {
             self.turn = Some(Answer {

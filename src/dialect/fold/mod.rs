@@ -6,6 +6,7 @@
 mod canonical;
 mod content;
 pub mod history;
+mod known;
 mod length;
 mod texts;
 mod tokens;
