@@ -287,6 +287,6 @@ fn addresses_are_written_as_the_standard_library_writes_them() {
         "::1",
         "2001:db8::7",
     ] {
-        assert_eq!(ip_text(address.parse().unwrap()), address);
+        assert_eq!(IpText::of(address.parse().unwrap()).as_str(), address);
     }
 }
