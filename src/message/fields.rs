@@ -84,10 +84,31 @@ impl<'a> Field<'a> {
 }
 
 fn text(value: &[u8]) -> Option<&str> {
-    // Of every byte, as the compiler looks at many at once where none of them ends the search.
-    let visible = |all: bool, byte: &u8| all & matches!(byte, b'\t' | b' '..=b'~');
-    let is_visible = value.iter().fold(true, visible);
-    std::str::from_utf8(value).ok().filter(|_| is_visible)
+    std::str::from_utf8(value)
+        .ok()
+        .filter(|_| is_visible(value))
+}
+
+/// Whether all is visible ASCII. Eight bytes at a time, as far as there is nothing that may be no such.
+fn is_visible(value: &[u8]) -> bool {
+    let (words, _) = value.as_chunks();
+    // The last word has the rest in it, and some of the word before.
+    if let Some(last) = value.last_chunk()
+        && !words.iter().chain([last]).any(may_be_hidden)
+    {
+        return true;
+    }
+    let visible = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    value.iter().all(visible)
+}
+
+/// Whether a word has a byte that may be no visible ASCII; a tab is one of those.
+const fn may_be_hidden(word: &[u8; 8]) -> bool {
+    const EACH: u64 = u64::MAX / 0xff;
+    let word = u64::from_le_bytes(*word);
+    let control = word.wrapping_sub(EACH * b' ' as u64) & !word;
+    let delete = (word ^ (EACH * 0x7f)).wrapping_sub(EACH) & !word;
+    (control | delete | word) & (EACH * 0x80) != 0
 }
 
 /// Whether two names are the same but for their case. Lengths first, as most names differ in that, and then all letters at
@@ -433,6 +454,24 @@ mod tests {
         );
         assert_eq!(fields.texts("b").count(), 1);
         assert_eq!(fields.texts("a").count(), 0);
+    }
+
+    #[test]
+    fn one_byte_that_is_not_visible_is_found_wherever_it_stands() {
+        for length in 1..30 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut value = vec![b'~'; length];
+                    value[at] = byte;
+                    let visible = matches!(byte, b'\t' | b' '..=b'~');
+                    assert_eq!(
+                        text(&value).is_some(),
+                        visible,
+                        "{byte} at {at} of {length}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -104,14 +104,14 @@ impl Target {
     /// The path; what of it is no text stands as U+FFFD.
     #[must_use]
     pub fn path(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.text[..self.path_end()])
+        text(&self.text[..self.path_end()])
     }
 
     /// The query, without its `?`; what of it is no text stands as U+FFFD.
     #[must_use]
     pub fn query(&self) -> Option<Cow<'_, str>> {
         let query = self.text.get(self.path_end() + 1..)?;
-        Some(String::from_utf8_lossy(query))
+        Some(text(query))
     }
 
     /// Host and port, where the target names them.
@@ -133,6 +133,11 @@ impl Target {
     fn path_end(&self) -> usize {
         memchr::memchr(b'?', &self.text).unwrap_or(self.text.len())
     }
+}
+
+/// Bytes as text; what is none stands as U+FFFD. The lossy conversion of what needs none takes four times the check.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 impl From<&Uri> for Target {

@@ -209,7 +209,8 @@ fn without_beginning_of(text: &str, secret: &str) -> Option<usize> {
 
 /// Notes a credential without the word before it that says of which scheme it is; of a user and a password the latter, too.
 fn note_authorization(secrets: &mut String, value: &str) {
-    let (scheme, key) = value.split_once(' ').unwrap_or(("", value));
+    let space = memchr::memchr(b' ', value.as_bytes());
+    let (scheme, key) = space.map_or(("", value), |at| (&value[..at], &value[at + 1..]));
     note(secrets, key);
     if !scheme.eq_ignore_ascii_case("basic") {
         return;
@@ -233,7 +234,8 @@ fn longest_line(text: &str) -> usize {
 fn note(secrets: &mut String, text: &str) {
     let text = text.trim();
     let fits = secrets.len() + text.len() < KEPT_BYTES;
-    let is_key = text.len() >= SHORTEST && !text.contains('\n') && !NO_KEYS.contains(&text);
+    let is_line = memchr::memchr(b'\n', text.as_bytes()).is_none();
+    let is_key = text.len() >= SHORTEST && is_line && !NO_KEYS.contains(&text);
     if fits && is_key {
         secrets.reserve(text.len() + 1);
         secrets.push_str(text);

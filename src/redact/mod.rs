@@ -70,9 +70,8 @@ pub fn url(origin: &str, path: &str, asked: Option<&str>) -> String {
 /// Host and port of an authority, without user and password.
 #[must_use]
 pub fn host(authority: &str) -> &str {
-    authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host)
+    let at = memchr::memrchr(b'@', authority.as_bytes());
+    at.map_or(authority, |at| &authority[at + 1..])
 }
 
 #[cfg(test)]
