@@ -76,7 +76,7 @@ Examples:
   # A prompt from a file
   streamgauge redact prompt.txt
   # A request, by a policy of your own
-  streamgauge redact --config streamgauge.toml - < request.json";
+  streamgauge redact --config streamgauge.toml request.json";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:

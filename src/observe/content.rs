@@ -179,4 +179,41 @@ mod tests {
         assert_eq!(rules.of(Some(2), "b"), ATTRIBUTES);
         assert!(!ContentRules::default().is_on());
     }
+
+    /// The content of an exchange with this request, where so many bytes may be held.
+    fn content(body: &'static [u8], bytes: usize) -> (Content, usize) {
+        let rules = Arc::new(ContentRules {
+            default: ATTRIBUTES,
+            ..ContentRules::default()
+        });
+        let memory = Memory::new(bytes);
+        let mut reading = ContentReading::new(&rules, &memory, 1 << 20);
+        if !body.is_empty() {
+            reading.request(&Bytes::from_static(body));
+        }
+        let mut exchange = Exchange::begin(std::time::SystemTime::UNIX_EPOCH);
+        exchange.operation = Some(Operation::ChatCompletions);
+        let dialect = crate::dialect::for_request("POST", "/v1/chat/completions");
+        let held = reading.finish(&mut exchange, dialect, None).unwrap();
+        (*exchange.content.unwrap(), held.bytes())
+    }
+
+    #[test]
+    fn what_may_not_be_held_and_what_was_not_seen_is_missing() {
+        const BODY: &[u8] = br#"{"messages":[{"role":"user","content":"hi"}]}"#;
+        let (whole, held) = content(BODY, 1000);
+        assert_eq!((whole.input.len(), &*whole.missing, held), (1, &[][..], 2));
+        let (none, held) = content(BODY, BODY.len() - 1);
+        assert_eq!(
+            (none.input.len(), &*none.missing, held),
+            (0, &[Missing::Memory][..], 0)
+        );
+        let (none, _) = content(BODY, BODY.len() + 1);
+        assert_eq!(
+            (none.input.len(), &*none.missing),
+            (0, &[Missing::Memory][..])
+        );
+        let (unseen, _) = content(b"", 1000);
+        assert_eq!(unseen.missing, [Missing::Request]);
+    }
 }

@@ -18,7 +18,9 @@ use super::envelope::ITEM;
 use super::protobuf;
 use crate::exchange::{Exchange, Trace};
 use crate::otel::{Spans, ToolSpans};
-use crate::semconv::{Attribute, Attributes, Value, Vocabulary, gen_ai, http, llm, operation, own};
+use crate::semconv::{
+    Attribute, Attributes, Value, Vocabulary, content, gen_ai, http, llm, operation, own,
+};
 use tool_wait::nanos;
 
 /// Room for the two spans of a call, in bytes. Of 4 KiB the allocator has no two in one slab.
@@ -324,10 +326,11 @@ pub fn write_waits(
     ids: &impl IdGenerator,
     bytes: &mut Vec<u8>,
 ) -> usize {
+    let said = content::of_span(exchange);
     let waits = exchange.conversation.iter().flat_map(|place| &place.waits);
     let written = waits.filter(|wait| {
         let id = u64::from_be_bytes(ids.new_span_id().to_bytes());
-        tool_wait::write(wait, tools, id, bytes)
+        tool_wait::write(wait, said, tools, id, bytes)
     });
     written.count()
 }

@@ -2,7 +2,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::SystemTime;
 
 use super::*;
-use crate::exchange::Usage;
+use crate::exchange::{Content, ContentPart, Usage};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -249,4 +249,47 @@ fn a_stage_that_hangs_does_not_hold_up_the_end() {
     drop(leave);
     drop(pipeline);
     assert_eq!(given.recv_timeout(LONG).unwrap().0, 1);
+}
+
+/// An exchange that shows what was said.
+fn with_content(id: u64) -> Finished {
+    let mut finished = quick(id);
+    let said = ContentPart::Text(format!("anna@example.com {id}"));
+    finished.exchange.content = Some(Box::new(Content {
+        system: vec![said],
+        ..Content::default()
+    }));
+    finished
+}
+
+/// A sink that keeps the content that it was given.
+struct Shown(Sender<(u64, Option<Content>)>);
+
+impl Sink for Shown {
+    fn name(&self) -> &'static str {
+        "shown"
+    }
+
+    fn finished(&self, id: ExchangeId, exchange: &Exchange) {
+        let _ = self.0.send((id.0, exchange.content.as_deref().cloned()));
+    }
+}
+
+#[test]
+fn content_is_looked_through_before_any_sink_and_in_the_order_of_the_ends() {
+    let (say, shown) = channel();
+    let pipeline = Pipeline::new(&PipelineConfig::default(), vec![Arc::new(Shown(say))]);
+    for id in [1, 3, 5] {
+        pipeline.finish(with_content(id));
+        pipeline.finish(quick(id + 1));
+    }
+    assert!(pipeline.drained(LONG));
+    let shown: Vec<_> = shown.try_iter().collect();
+    let ids: Vec<u64> = shown.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
+    for (id, content) in shown.into_iter().step_by(2) {
+        let clean = ContentPart::Text(format!("[EMAIL] {id}"));
+        assert_eq!(content.unwrap().system, [clean]);
+    }
+    assert_balanced(&pipeline);
 }

@@ -107,7 +107,10 @@ impl Detector {
             Self::Pem => text.contains("-----BEGIN"),
             Self::Jwt => text.contains("eyJ"),
             Self::Key => true,
-            Self::Member => text.contains([':', '=']),
+            Self::Member => {
+                let said = [" is ", " was ", " ist "];
+                text.contains([':', '=']) || said.iter().any(|word| text.contains(word))
+            }
             Self::Email => text.contains('@') || text.contains("%40"),
             Self::Ip => has_digit && text.contains(['.', ':']),
             Self::Iban | Self::Card | Self::Ssn | Self::Phone => has_digit,
@@ -229,7 +232,14 @@ const PHONE: &[Rule] = &[
             let found = place.found();
             let is_parted = found.contains([' ', '-', '.', '/', '(']);
             let count = place.digits().count();
-            let fits = (8..=17).contains(&count) && (found.starts_with('+') || is_parted);
+            // Digits before it make it a group of a longer number.
+            let before = place.text[..place.range.start]
+                .trim_end()
+                .chars()
+                .next_back();
+            let is_group = before.is_some_and(|c| c.is_ascii_digit());
+            let is_marked = found.starts_with('+') || (is_parted && !is_group);
+            let fits = (8..=17).contains(&count) && is_marked;
             (fits && place.stands_alone()).then(|| place.range.clone())
         },
     ),
@@ -241,7 +251,7 @@ const PHONE: &[Rule] = &[
     (r"0[1-9](?:[ .-][0-9]{2}){4}", alone),
     // Other countries, by the 0 before the area: 0171 1234567, (030) 123456, 020 7946 0958.
     (
-        r"\(?0[1-9][0-9]{1,4}\)?[ /-][0-9]{3,5}(?:[ -]?[0-9]{2,5})?",
+        r"\(?0[1-9][0-9]{1,4}\)?[ /-][0-9]{3,8}(?:[ -][0-9]{2,5})?",
         |place| {
             let count = place.digits().count();
             ((9..=12).contains(&count) && place.stands_alone()).then(|| place.range.clone())

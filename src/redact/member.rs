@@ -20,6 +20,11 @@ pub(super) const RULES: &[Rule] = &[
         r#"([A-Za-z][A-Za-z0-9_.-]{1,63})\s{0,4}[:=]\s{0,4}([^\s"'\\,;&(){}\[\]<>]+)"#,
         bare,
     ),
+    // As a sentence says it.
+    (
+        r#"(?i)\b(password|passwort|passphrase|api[ -]?key|secret|token)\s{1,4}(?:is|was|ist|=>)\s{1,4}["'`]?([^\s"'`,;()\[\]{}<>]+)"#,
+        bare,
+    ),
 ];
 
 /// Shortest bare value that is taken for one, in bytes: what is shorter is a word of a sentence or of a program.

@@ -11,6 +11,7 @@ mod browsers;
 mod careless;
 mod client;
 mod config;
+mod content;
 mod contributing;
 mod conversations;
 mod cost;

@@ -145,8 +145,14 @@ fn every_span_attribute_is_in_the_reference() {
         }
     }
     compare(&names("### Attempt span"), &attempts);
-    let place = everything().conversation.unwrap();
-    let of_tool = keys(|span| semconv::tool_wait::attributes(&place.waits[0], true, span));
+    let (place, said) = (
+        everything().conversation.unwrap(),
+        everything().content.unwrap(),
+    );
+    let of_tool = keys(|span| {
+        semconv::tool_wait::attributes(&place.waits[0], true, span);
+        semconv::tool_wait::content(&place.waits[0], &said, span);
+    });
     compare(&names("### Tool wait span"), &of_tool);
     let (mut events, mut details) = (BTreeSet::new(), BTreeSet::new());
     for changed in [Changed::Parameters("model"), Changed::Message(1)] {

@@ -9,12 +9,19 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use super::super::envelope::ITEM;
 use super::super::protobuf;
 use crate::exchange::sampling::with_threshold;
-use crate::exchange::{Identity, ToolWait};
+use crate::exchange::{Content, Identity, ToolWait};
 use crate::otel::ToolSpans;
 use crate::semconv::{Attributes, Value, tool_wait};
 
 /// Writes one, if it is to be there and has a trace that is exported; says whether it did.
-pub(super) fn write(wait: &ToolWait, spans: ToolSpans, id: u64, out: &mut Vec<u8>) -> bool {
+/// `said` is what the exchange that brought the result shows of its content.
+pub(super) fn write(
+    wait: &ToolWait,
+    said: Option<&Content>,
+    spans: ToolSpans,
+    id: u64,
+    out: &mut Vec<u8>,
+) -> bool {
     let Some((trace, parent)) = place(wait).filter(|_| spans != ToolSpans::Off) else {
         return false;
     };
@@ -36,6 +43,9 @@ pub(super) fn write(wait: &ToolWait, spans: ToolSpans, id: u64, out: &mut Vec<u8
         let mut write = |key: &str, value: &Value<'_>| protobuf::pair(out, 9, key, value);
         let mut span = Attributes::new(&mut keys, &mut write);
         tool_wait::attributes(wait, as_execution, &mut span);
+        if let Some(said) = said {
+            tool_wait::content(wait, said, &mut span);
+        }
         for linked in [wait.called_by, wait.brought_by].into_iter().flatten() {
             link(out, &linked);
         }

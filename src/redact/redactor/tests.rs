@@ -41,6 +41,8 @@ fn a_name_makes_a_value_a_credential() {
             r#"{"pin": {"passwords": [1234, "b"]}}"#,
             r#"{"pin": {"passwords": ["[SECRET]", "[SECRET]"]}}"#,
         ),
+        ("the password is hunter2.", "the password is [SECRET]."),
+        ("the password is required", "the password is required"),
         // What programs and sentences are made of.
         (r"def f(password: str):", r"def f(password: str):"),
         (r"max_tokens=4096, key=name", "max_tokens=4096, key=name"),

@@ -391,12 +391,12 @@ fn content() -> Content {
         finish_reason: Some(text()),
     };
     let call = ContentPart::ToolCall {
-        id: Some(text()),
+        id: Some("call_1".to_owned()),
         name: text(),
         arguments: text(),
     };
     let result = ContentPart::ToolCallResponse {
-        id: Some("call".to_owned()),
+        id: Some("call_1".to_owned()),
         response: text(),
     };
     let uri = ContentPart::Uri {
