@@ -5,10 +5,11 @@ use wildmatch::WildMatch;
 
 use super::document::Setting;
 use super::problem::Wrong;
+use super::units::{write_duration, write_size};
 use super::value::{Read, set};
-use super::write::{quote, write_content};
+use super::write::{quote, word, write_content, write_limit};
 use crate::exchange::ContentPolicy;
-use crate::proxy::Route;
+use crate::proxy::{OnClientLeft, Route};
 
 /// A route whose header condition may be half given.
 #[derive(Debug)]
@@ -22,12 +23,7 @@ pub(super) struct RouteDraft {
 impl RouteDraft {
     /// No conditions; the upstream is still to come.
     pub(super) fn new() -> Self {
-        Self::from(&Route {
-            path: None,
-            model: None,
-            header: None,
-            upstream: "".into(),
-        })
+        Self::from(&Route::to("".into()))
     }
 
     /// The route, its header condition whole.
@@ -84,4 +80,29 @@ pub(super) const ROUTE: &[Setting<RouteDraft>] = &[
         read: |raw, draft| set(&mut draft.route.upstream, raw.name()),
         write: |draft| Some(quote(&draft.route.upstream)),
     },
+    Setting {
+        path: "on_client_left",
+        read: |raw, draft| set(&mut draft.route.on_client_left, raw.word(ON_CLIENT_LEFT)),
+        write: |draft| word(ON_CLIENT_LEFT, draft.route.on_client_left),
+    },
+    Setting {
+        path: "drain.time",
+        read: |raw, draft| set(&mut draft.route.drain.time, raw.span()),
+        write: |draft| Some(quote(write_duration(draft.route.drain.time))),
+    },
+    Setting {
+        path: "drain.bytes",
+        read: |raw, draft| set(&mut draft.route.drain.bytes, raw.size()),
+        write: |draft| Some(quote(write_size(draft.route.drain.bytes))),
+    },
+    Setting {
+        path: "keep_alive",
+        read: |raw, draft| set(&mut draft.route.keep_alive, raw.limit()),
+        write: |draft| Some(write_limit(draft.route.keep_alive)),
+    },
+];
+
+const ON_CLIENT_LEFT: &[(&str, OnClientLeft)] = &[
+    ("cancel", OnClientLeft::Cancel),
+    ("drain", OnClientLeft::Drain),
 ];

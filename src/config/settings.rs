@@ -270,6 +270,11 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         write: |config| word(ESTIMATES, config.pipeline.estimate_tokens),
     },
     Setting {
+        path: "telemetry.check_estimates",
+        read: |raw, config| set(&mut config.pipeline.check_estimates, raw.count()),
+        write: |config| Some(config.pipeline.check_estimates.to_string()),
+    },
+    Setting {
         path: "telemetry.content_bytes",
         read: |raw, config| {
             let content = Arc::make_mut(&mut config.observe.content);

@@ -60,6 +60,8 @@ pub struct Request {
     pub forced_tool: Option<String>,
     /// Unicode code points of the prompt's text, over all messages; of the input, where it is no prompt.
     pub prompt_chars: Option<u64>,
+    /// The hash of the body as it was sent; `None` where it was not read whole. Set by the observer.
+    pub body: Option<Digest>,
     /// Whether the proxy added `stream_options.include_usage`. Set by the observer.
     pub usage_injected: bool,
 }
@@ -125,6 +127,20 @@ pub struct Response {
 }
 
 impl Response {
+    /// Whether it has said all that it has to say, as a stream. A client that closes after the last event has not left early:
+    /// clients do so once they have read the end.
+    #[must_use]
+    pub fn said_all(&self) -> bool {
+        self.streamed && (self.done || self.all_finished())
+    }
+
+    /// Whether every choice has a reason to end.
+    #[must_use]
+    pub fn all_finished(&self) -> bool {
+        let mut choices = self.choices.iter();
+        !self.choices.is_empty() && choices.all(|choice| choice.finish_reason.is_some())
+    }
+
     /// The calls that the client is to carry out.
     pub fn client_calls(&self) -> impl Iterator<Item = &ToolCall> {
         let calls = self.tool_calls.iter();
@@ -249,9 +265,11 @@ pub struct Usage {
     /// What was counted by us, for want of a report. Set by the pipeline, which also puts it in the place of the two main
     /// counts where it is told to.
     pub estimate: Estimate,
+    /// What was counted by us beside a report, of some calls, so that it shows how far the counting is off. Set by the pipeline.
+    pub checked: Estimate,
 }
 
-/// Tokens that were counted in the text that passed. Never there beside a report.
+/// Tokens that were counted in the text that passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Estimate {
     /// Tokens of the prompt; `None` where not all of it can be counted.

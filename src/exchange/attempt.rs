@@ -126,10 +126,10 @@ impl Exchange {
 
     /// Ends the attempts that are not over yet, where the exchange is.
     pub fn end_attempts(&mut self) {
-        let answering = self.answering_attempt();
+        let (answering, call_end) = (self.answering_attempt(), self.call_end());
         for (at, attempt) in self.attempts.iter_mut().enumerate() {
             let let_go = attempt.head.filter(|_| answering != Some(at));
-            let over = let_go.unwrap_or(self.times.end);
+            let over = let_go.unwrap_or(call_end);
             attempt.end.get_or_insert(over);
         }
     }

@@ -2,7 +2,17 @@
 
 use std::time::Duration;
 
-use super::{End, Exchange, Operation, Upstream, UpstreamFailure, UsageSource};
+use super::{End, Exchange, Fate, Operation, Upstream, UpstreamFailure, UsageSource};
+
+/// What APIs call it where an answer has as many tokens as it may have: chat and text completions, Messages, Gemini and what
+/// gateways pass on of them, Responses.
+const LENGTH_REASONS: [&str; 5] = [
+    "length",
+    "max_tokens",
+    "MAX_TOKENS",
+    "max_output_tokens",
+    "model_context_window_exceeded",
+];
 
 impl Exchange {
     /// What was asked of a model, and whom; `None` for what is no call to a model, and where no upstream was chosen. Whether
@@ -31,11 +41,38 @@ impl Exchange {
     }
 
     /// When the call to the upstream was issued: ready to go, connecting still ahead. Its span and durations count
-    /// from here to [`Times::end`](super::Times::end).
+    /// from here to [`call_end`](Self::call_end).
     #[must_use]
     pub fn issued(&self) -> Duration {
         let ready = self.times.forwarded.or(self.times.request_end);
         ready.unwrap_or_default().min(self.times.end)
+    }
+
+    /// When the call to the upstream was over: with the exchange, or later, where its answer was read on for a client that had
+    /// left.
+    #[must_use]
+    pub fn call_end(&self) -> Duration {
+        let read_on = self.aftermath.filter(|after| after.fate != Fate::Cancelled);
+        self.times.end + read_on.map_or(Duration::ZERO, |after| after.lasted)
+    }
+
+    /// Whether the answer came to its end, as far as we know.
+    fn is_whole(&self) -> bool {
+        match self.end {
+            End::Done | End::HttpError | End::FinishWithoutDone | End::DoneWithoutFinish => true,
+            End::ClientLeft => self
+                .aftermath
+                .is_some_and(|after| after.fate == Fate::Drained),
+            _ => false,
+        }
+    }
+
+    /// Whether a model's answer ended because it had as many tokens as it might have.
+    #[must_use]
+    pub fn is_cut_by_length(&self) -> bool {
+        let reasons = self.response.choices.iter();
+        let mut reasons = reasons.filter_map(|choice| choice.finish_reason.as_deref());
+        reasons.any(|reason| LENGTH_REASONS.contains(&reason))
     }
 
     /// From the last byte of the request to an instant of the response. `None` where the upstream answered before the
@@ -149,10 +186,7 @@ impl Exchange {
     pub fn usage_source(&self) -> Option<UsageSource> {
         let operation = self.operation.filter(|_| !self.generates_elsewhere())?;
         // A count that came before the stream broke may have been a running one.
-        let whole = matches!(
-            self.end,
-            End::Done | End::HttpError | End::FinishWithoutDone | End::DoneWithoutFinish
-        );
+        let whole = self.is_whole();
         if self.usage.estimate.is_there() {
             return Some(UsageSource::Estimated);
         }
@@ -204,7 +238,7 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::Failure;
+    use crate::exchange::{Aftermath, Failure};
     use std::time::SystemTime;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -233,6 +267,29 @@ mod tests {
             exchange.end = end;
             let source = exchange.usage_source();
             assert_eq!(source, Some(UsageSource::ReportedPartial), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_on_to_its_end_for_a_client_that_had_left_is_whole() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.operation = Some(Operation::ChatCompletions);
+        exchange.end = End::ClientLeft;
+        exchange.times.end = MS(10);
+        exchange.usage.input_tokens = Some(3);
+        exchange.usage.output_tokens = Some(4);
+        for (fate, source, end) in [
+            (Fate::Drained, UsageSource::Reported, MS(15)),
+            (Fate::LimitReached, UsageSource::ReportedPartial, MS(15)),
+            (Fate::Cancelled, UsageSource::ReportedPartial, MS(10)),
+        ] {
+            exchange.aftermath = Some(Aftermath {
+                lasted: MS(5),
+                bytes: 0,
+                fate,
+            });
+            assert_eq!(exchange.usage_source(), Some(source), "{fate:?}");
+            assert_eq!(exchange.call_end(), end, "{fate:?}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! How an exchange ended, what went wrong, and what could not be observed.
 
+use std::time::Duration;
+
 /// How an exchange ended: `streamgauge.end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
@@ -76,6 +78,9 @@ pub enum Integrity {
     Prefix,
     /// Equal but for the usage event that we had asked for.
     UsageRemoved,
+    /// Equal but for lines between events that keep a client waiting (`keep_alive` of a route). Such a usage event may have been
+    /// taken out, too.
+    KeepAlive,
     /// Equal, and the usage event that we had asked for could not be taken out.
     UsageLeft,
     /// Not equal: a fault of ours.
@@ -84,10 +89,11 @@ pub enum Integrity {
 
 impl Integrity {
     /// Every result.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Equal,
         Self::Prefix,
         Self::UsageRemoved,
+        Self::KeepAlive,
         Self::UsageLeft,
         Self::Different,
     ];
@@ -99,8 +105,60 @@ impl Integrity {
             Self::Equal => "equal",
             Self::Prefix => "prefix",
             Self::UsageRemoved => "usage_removed",
+            Self::KeepAlive => "keep_alive",
             Self::UsageLeft => "usage_left",
             Self::Different => "different",
+        }
+    }
+}
+
+/// What came of an upstream's answer behind the departure of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aftermath {
+    /// From the departure, as soon as it was noticed, until the upstream was let go of: its connection closed, its stream reset,
+    /// or its answer read to the end.
+    pub lasted: Duration,
+    /// Bytes of the answer that came and that nobody got: those that were read on; where the upstream was cancelled at once,
+    /// those that waited in the connection to be read, as they stood there.
+    pub bytes: u64,
+    /// How the upstream was let go of.
+    pub fate: Fate,
+}
+
+/// How an upstream was let go of whose client had left: `streamgauge.abandoned.upstream`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// At once, so that it stops.
+    Cancelled,
+    /// Its answer was read to the end.
+    Drained,
+    /// Its answer was read up to a limit.
+    LimitReached,
+    /// Its answer, or the way to it, broke off while it was read.
+    Broken,
+    /// Reading stopped with the process.
+    Stopped,
+}
+
+impl Fate {
+    /// Every one.
+    pub const ALL: [Self; 5] = [
+        Self::Cancelled,
+        Self::Drained,
+        Self::LimitReached,
+        Self::Broken,
+        Self::Stopped,
+    ];
+
+    /// The value of `streamgauge.abandoned.upstream`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Drained => "drained",
+            Self::LimitReached => "limit_reached",
+            Self::Broken => "broken",
+            Self::Stopped => "stopped",
         }
     }
 }

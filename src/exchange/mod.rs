@@ -36,7 +36,7 @@ pub use conversation::{
 };
 pub use cost::{Cost, Price, Unpriced};
 pub use drift::{Drift, Novelty, Served};
-pub use ending::{End, Failure, Integrity, Problems, UpstreamFailure};
+pub use ending::{Aftermath, End, Failure, Fate, Integrity, Problems, UpstreamFailure};
 pub use headers::{Headers, Limited, RateLimit};
 pub use hex::Hex;
 pub use history::{
@@ -110,8 +110,14 @@ pub struct Exchange {
     pub end: End,
     /// What went wrong; `None` on success and when the client left.
     pub failure: Option<Failure>,
+    /// What came of the upstream's answer when the client had left; `None` where it had not, and where no answer had begun and
+    /// none was waited for.
+    pub aftermath: Option<Aftermath>,
     /// What comparing its bytes says; `None` where no response body was passed on.
     pub integrity: Option<Integrity>,
+    /// Whether another request with the same body was with the same upstream at the same time, and over first. Set by the
+    /// pipeline.
+    pub is_identical: bool,
     /// What the request repeats of a conversation, and what the answer adds to it; `None` where nobody asks for it, and
     /// where the API has no conversations.
     pub history: Option<Box<History>>,
@@ -158,7 +164,9 @@ impl Exchange {
             flow: Flow::default(),
             end: End::ClientLeft,
             failure: None,
+            aftermath: None,
             integrity: None,
+            is_identical: false,
             history: None,
             conversation: None,
             content: None,
@@ -191,6 +199,9 @@ pub struct Http {
     pub user_agent: Option<String>,
     /// The trace that the client's `traceparent` names; `None` where there is none, or several.
     pub trace_id: Option<u128>,
+    /// Which time of those that the client's library has sent it again this is: `x-stainless-retry-count`. `None` where it does
+    /// not say.
+    pub retry_count: Option<u64>,
     /// The client's end of its connection.
     pub peer: Option<SocketAddr>,
     /// Status sent to the client; `None` when it left before one was.

@@ -46,6 +46,8 @@ impl Exchange {
             problems: _,
             quirks: _,
             unknown: Unknowns { .. },
+            aftermath: _,
+            is_identical: _,
         } = self;
         of_http(http, by);
         for (_, value) in annotations {
@@ -110,6 +112,7 @@ fn of_http(http: &mut Http, by: &Replace<'_>) {
         response_bytes: _,
         trace_id: _,
         tunnel: _,
+        retry_count: _,
     } = http;
     if let Some(other) = by(method) {
         *method = other.into();
@@ -151,6 +154,7 @@ fn of_request(request: &mut Request, by: &Replace<'_>) {
         forced_tool,
         prompt_chars: _,
         usage_injected: _,
+        body: _,
     } = request;
     for text in [
         model,

@@ -334,6 +334,7 @@ impl Run {
             held: self.clock.held,
             verdict: None,
             moved: Vec::new(),
+            aftermath: None,
         });
     }
 }

@@ -336,6 +336,16 @@ where
         }
     }
 
+    /// How many bytes have come that nobody has read, those among them that `waiting` says the stream has.
+    pub fn unread(&mut self, waiting: impl FnOnce(&T) -> usize) -> usize {
+        let of_wire = |wire: &mut Wire<T>| wire.input().len() + waiting(wire.io());
+        match &mut self.0 {
+            Answer::Own(exchange) => of_wire(&mut exchange.wire),
+            Answer::Shared(exchange) => of_wire(&mut lock(exchange).wire),
+            Answer::Over => 0,
+        }
+    }
+
     fn finish_if_done(&mut self) {
         match std::mem::replace(&mut self.0, Answer::Over) {
             Answer::Own(exchange) if exchange.is_over() => {

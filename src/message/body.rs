@@ -47,6 +47,11 @@ pub trait Body {
 
     /// How many bytes are left.
     fn size_hint(&self) -> SizeHint;
+
+    /// How many bytes have come that nobody has read, as they stand in the connection; 0 where that is not known.
+    fn unread(&mut self) -> u64 {
+        0
+    }
 }
 
 impl<B> Body for B

@@ -25,6 +25,8 @@ pub(super) struct Entries<'a> {
     pub(super) verdict: Option<Verdict>,
     /// A usage event of ours could not be taken out.
     pub(super) usage_left: bool,
+    /// Whether the client had got less than the whole answer when it left, and that was read on; `None` where it was not.
+    pub(super) left_early: Option<bool>,
     /// What the model generated, where it was gathered.
     pub(super) texts: Option<&'a Texts>,
     /// The hash of the client's credentials, where its conversations are told apart.
@@ -55,7 +57,16 @@ pub(super) fn close_books(exchange: &mut Exchange, mut entries: Entries<'_>) -> 
     exchange.problems.add(&facts.problems);
     exchange.quirks |= facts.quirks;
     exchange.unknown = std::mem::take(&mut facts.unknown);
-    settle(exchange, entries.close, entries.verdict, entries.usage_left);
+    let ending = Ending {
+        close: entries.close,
+        verdict: entries.verdict,
+        usage_left: entries.usage_left,
+        left_early: entries.left_early,
+    };
+    settle(exchange, &ending);
+    // Of a client that went with the last event there is nothing to say.
+    let left = exchange.end == End::ClientLeft;
+    exchange.aftermath = exchange.aftermath.filter(|_| left);
     let item_ids = &entries.facts.folds.item_ids;
     conversation::close(exchange, entries.texts, item_ids, entries.credential);
     exchange.quirks |= quirks::of_whole(exchange);
@@ -66,21 +77,34 @@ pub(super) fn close_books(exchange: &mut Exchange, mut entries: Entries<'_>) -> 
     held
 }
 
-/// Sets `end`, `failure` and `integrity`. `usage_left` says that a usage event of ours could not be taken out.
-pub(super) fn settle(
-    exchange: &mut Exchange,
-    close: &Close,
-    verdict: Option<Verdict>,
-    usage_left: bool,
-) {
+/// How an exchange ended on the byte path. Its members are those of [`Entries`].
+pub(super) struct Ending<'a> {
+    pub(super) close: &'a Close,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) usage_left: bool,
+    pub(super) left_early: Option<bool>,
+}
+
+/// Sets `end`, `failure` and `integrity`.
+pub(super) fn settle(exchange: &mut Exchange, ending: &Ending<'_>) {
+    let &Ending {
+        close,
+        verdict,
+        usage_left,
+        left_early,
+    } = ending;
     let status = exchange.http.status.unwrap_or_default();
     let error = exchange.response.error.as_ref();
     (exchange.end, exchange.failure) = match close {
+        // What the answer came to after that is not how the exchange ended.
+        Close::Dropped if left_early == Some(true) => (End::ClientLeft, None),
         _ if error.is_some() && status < 400 => {
             (End::ErrorEvent, error.map(|error| api_failure(error, None)))
         }
         Close::Failed(fault) => (end_of(fault.class), Some(transport_failure(fault))),
-        Close::Dropped if !said_all(exchange) => (End::ClientLeft, None),
+        Close::Dropped if left_early.is_none() && !exchange.response.said_all() => {
+            (End::ClientLeft, None)
+        }
         Close::Dropped | Close::Complete if status >= 400 => {
             let nothing = ApiError::default();
             (
@@ -95,20 +119,11 @@ pub(super) fn settle(
         _ if exchange.end == End::ClientLeft => Integrity::Prefix,
         Verdict::Prefix => Integrity::Prefix,
         Verdict::Removed => Integrity::UsageRemoved,
+        Verdict::Added => Integrity::KeepAlive,
         Verdict::Left => Integrity::UsageLeft,
         Verdict::Equal if usage_left => Integrity::UsageLeft,
         Verdict::Equal => Integrity::Equal,
     });
-}
-
-/// A client that closes after the last event has not left early: clients do so once they have read the end.
-fn said_all(exchange: &Exchange) -> bool {
-    exchange.response.streamed && (exchange.response.done || all_finished(exchange))
-}
-
-fn all_finished(exchange: &Exchange) -> bool {
-    let choices = &exchange.response.choices;
-    !choices.is_empty() && choices.iter().all(|choice| choice.finish_reason.is_some())
 }
 
 /// A response that was handed over to its last byte.
@@ -124,7 +139,7 @@ fn complete(exchange: &Exchange) -> (End, Option<Failure>) {
         (End::Done, None)
     } else if response.done {
         (End::DoneWithoutFinish, None)
-    } else if all_finished(exchange) {
+    } else if response.all_finished() {
         (End::FinishWithoutDone, None)
     } else if exchange.problems.is_partial() {
         // The end may have been in what was not seen.

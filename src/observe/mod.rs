@@ -362,6 +362,7 @@ fn http_facts(head: &RequestHead, route: Option<&'static str>) -> Http {
         host: head.host().map(|host| redact::host(host).to_owned()),
         user_agent: head.fields.text(USER_AGENT).map(str::to_owned),
         trace_id: traceparent(&head.fields).and_then(trace_id),
+        retry_count: retry_count(&head.fields),
         peer: head.peer,
         status: None,
         response_headers: Headers::default(),
@@ -369,6 +370,11 @@ fn http_facts(head: &RequestHead, route: Option<&'static str>) -> Http {
         response_bytes: 0,
         tunnel: None,
     }
+}
+
+/// How often the client's library has sent the request before, as those of OpenAI and Anthropic say it.
+fn retry_count(fields: &Fields) -> Option<u64> {
+    fields.text("x-stainless-retry-count")?.trim().parse().ok()
 }
 
 /// The client's `traceparent`, where there is one and no other.

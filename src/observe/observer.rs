@@ -27,8 +27,8 @@ use crate::dialect::{
     vector_store,
 };
 use crate::exchange::{
-    Attempt, Digest, Endpoint, Exchange, Headers, Operation, Problems, Quirk, Request, Upstream,
-    UsageSource, Why,
+    Aftermath, Attempt, Digest, Endpoint, Exchange, Fate, Headers, Operation, Problems, Quirk,
+    Request, Upstream, UsageSource, Why,
 };
 use crate::message::{Fields, Target};
 use crate::pipeline::{Finished, Pipeline, PromptTexts, Uncounted};
@@ -63,6 +63,8 @@ pub struct ExchangeObserver {
     untold: bool,
     /// Where the last attempt goes. Of most exchanges nobody asks for its URL.
     last_sent: Option<Sent>,
+    /// Whether the client left before it had got the whole answer, which is read on.
+    left_early: Option<bool>,
     /// Whose server the head of the response says that it is.
     provider: Option<&'static str>,
     /// What may say so where the request calls no model.
@@ -126,6 +128,7 @@ impl ExchangeObserver {
             coded: false,
             untold: false,
             last_sent: None,
+            left_early: None,
             provider: None,
             page: dialect.is_none().then(|| PageReading::of(head)).flatten(),
             secrets,
@@ -249,7 +252,8 @@ impl ExchangeObserver {
         self.untold = says_events != Some(true);
         self.response.begin(status, coding, says_events);
         self.response.gather(Gathers {
-            for_tokens: self.pipeline.wants_texts(),
+            for_tokens: self.wants_texts(),
+            despite_usage: self.pipeline.checks(self.id),
             for_history: self.pipeline.wants_history() && self.has_messages(),
         });
         if let Some(content) = &self.content {
@@ -280,6 +284,7 @@ impl ExchangeObserver {
 
     /// The request is over: reads it. Called again it does nothing.
     fn read_request(&mut self) {
+        let wanted = self.wants_texts();
         let exchange = &mut *self.exchange;
         let body = self.request.finish(&mut exchange.request);
         if let Some((wanted, body)) = self.in_body.as_deref().zip(body.as_deref()) {
@@ -291,7 +296,6 @@ impl ExchangeObserver {
         if let (Some(content), Some(body)) = (&mut self.content, &body) {
             content.request(body);
         }
-        let wanted = self.pipeline.wants_texts();
         let kept = body.filter(|body| wanted && body.len() <= TEXT_MAX);
         self.body = kept.or(self.body.take());
         match self.request.asked() {
@@ -332,7 +336,8 @@ impl ExchangeObserver {
         let (times, flow, clock) = (&mut exchange.times, &mut exchange.flow, &mut self.clock);
         // An event without its blank line came with the last frame, not with the end.
         let last = self.last_byte.unwrap_or(end);
-        let complete = closing.close == Close::Complete;
+        let drained = |after: tap::Aftermath| after.fate == tap::Fate::Drained;
+        let complete = closing.close == Close::Complete || closing.aftermath.is_some_and(drained);
         self.response
             .finish(complete, last, |heard| clock.note(last, heard, times, flow));
         times.end = end;
@@ -346,6 +351,7 @@ impl ExchangeObserver {
         exchange.http.request_bytes = exchange.http.request_bytes.or(came);
         exchange.http.response_bytes = closing.response_bytes;
         exchange.moved.clone_from(&closing.moved);
+        exchange.aftermath = closing.aftermath.map(|after| aftermath(closing, after));
         exchange.http.status = closing.status.map(|status| status.as_u16());
         if !facts.response.streamed {
             times.first_chunk = times.first_byte;
@@ -361,6 +367,7 @@ impl ExchangeObserver {
             close: &closing.close,
             verdict: closing.verdict,
             usage_left,
+            left_early: self.left_early,
             texts: generated.as_ref(),
             credential: self.credential,
             content: self.content.map(|content| (content, said, self.dialect)),
@@ -381,7 +388,12 @@ impl ExchangeObserver {
         if is_told || exchange.failure.is_some() {
             put_url(self.last_sent, exchange, &self.secrets);
         }
-        let uncounted = match self.pipeline.wants_texts() {
+        let wanted = match self.exchange.usage_source() {
+            Some(UsageSource::Missing) => self.pipeline.wants_texts(),
+            Some(UsageSource::Reported) => self.pipeline.checks(self.id),
+            _ => false,
+        };
+        let uncounted = match wanted {
             true => uncounted(&self.exchange, self.dialect, self.body, generated),
             false => None,
         };
@@ -391,6 +403,11 @@ impl ExchangeObserver {
             uncounted,
             held,
         });
+    }
+
+    /// Whether its texts may be counted in tokens.
+    fn wants_texts(&self) -> bool {
+        self.pipeline.wants_texts() || self.pipeline.checks(self.id)
     }
 
     /// Reports the responses of the session that are over.
@@ -473,6 +490,7 @@ impl Observer for ExchangeObserver {
             Event::Sent { at, attempt } => self.sent(at, attempt),
             Event::ResponseHead { at, status, fields } => self.response_head(at, status, &fields),
             Event::ResponseFrame(at, bytes) => self.response_frame(at, &bytes),
+            Event::Left(_) => self.left_early = Some(!self.response.said_all()),
             Event::Switched(fields) => {
                 if let Some(session) = &mut self.session {
                     session.switch(&fields);
@@ -521,7 +539,22 @@ fn put_url(sent: Option<Sent>, exchange: &mut Exchange, secrets: &Secrets) {
     }
 }
 
-/// What the tokens are counted in, where there was a good answer, or the beginning of one, that reports none. What passed
+/// What came of an answer whose client had left.
+fn aftermath(closing: &Closing, after: tap::Aftermath) -> Aftermath {
+    Aftermath {
+        lasted: after.until.saturating_duration_since(closing.at),
+        bytes: after.bytes,
+        fate: match after.fate {
+            tap::Fate::Cancelled => Fate::Cancelled,
+            tap::Fate::Drained => Fate::Drained,
+            tap::Fate::LimitReached => Fate::LimitReached,
+            tap::Fate::Broken => Fate::Broken,
+            tap::Fate::Stopped => Fate::Stopped,
+        },
+    }
+}
+
+/// What the tokens are counted in, where there was a good answer, or the beginning of one. What passed
 /// unseen would be missing in an estimate, so then there is none.
 fn uncounted(
     exchange: &Exchange,
@@ -531,9 +564,8 @@ fn uncounted(
 ) -> Option<Box<Uncounted>> {
     let dialect = dialect?;
     let status = exchange.http.status?;
-    let missing = exchange.usage_source() == Some(UsageSource::Missing);
     let good = (200..300).contains(&status) && exchange.failure.is_none() && answered(exchange);
-    let wanted = good && missing && !exchange.problems.is_partial();
+    let wanted = good && !exchange.problems.is_partial();
     wanted.then(|| {
         let prompt = body.and_then(|body| prompt_texts(dialect, &body));
         // Of what nobody waited for it is not known that it would have been nothing.

@@ -49,6 +49,8 @@ pub(super) struct ResponseReading {
 pub(super) struct Gathers {
     /// For their tokens to be counted, in case that no usage is reported.
     pub(super) for_tokens: bool,
+    /// The same though usage is reported.
+    pub(super) despite_usage: bool,
     /// For what the next request repeats of them.
     pub(super) for_history: bool,
 }
@@ -154,9 +156,14 @@ impl ResponseReading {
         }
     }
 
-    /// Whether usage has been reported; what was gathered only for want of it is let go.
+    /// Whether a stream has said all that it has to say, so far.
+    pub(super) fn said_all(&self) -> bool {
+        self.facts.response.said_all()
+    }
+
+    /// Whether usage has been reported that stands in for counting; what was gathered only for want of it is let go.
     pub(super) fn has_usage(&mut self) -> bool {
-        let reported = has_usage(&self.facts);
+        let reported = !self.gathers.despite_usage && has_usage(&self.facts);
         if reported && !self.gathers.for_history {
             self.facts.folds.texts = None;
         }
@@ -368,7 +375,8 @@ impl ResponseReading {
                 facts.quirks.insert_if(nothing && due, Quirk::EmptyBody);
                 let status = self.status.as_u16();
                 reader.body(status, &body, facts);
-                if self.gathers.for_tokens && facts.folds.texts.is_none() && !has_usage(facts) {
+                let wanted = self.gathers.despite_usage || !has_usage(facts);
+                if self.gathers.for_tokens && facts.folds.texts.is_none() && wanted {
                     facts.folds.texts = self.dialect.and_then(|it| texts_of(it, status, &body));
                 }
             }

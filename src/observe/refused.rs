@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::books::settle;
+use super::books::{Ending, settle};
 use crate::exchange::{Exchange, Http, Trace};
 use crate::pipeline::{Finished, Pipeline};
 use crate::sink::ExchangeId;
@@ -49,7 +49,13 @@ impl Observer for RefusedObserver {
         let mut exchange = self.exchange;
         exchange.times.end = closing.at.saturating_duration_since(self.received);
         exchange.http.status = closing.status.map(|status| status.as_u16());
-        settle(&mut exchange, &closing.close, None, false);
+        let ending = Ending {
+            close: &closing.close,
+            verdict: None,
+            usage_left: false,
+            left_early: None,
+        };
+        settle(&mut exchange, &ending);
         self.pipeline.finish(Finished {
             id: self.id,
             exchange,

@@ -274,6 +274,7 @@ impl Over {
         let mut facts = self.turn.facts;
         let texts = facts.folds.texts.take();
         let entries = Entries {
+            left_early: None,
             facts,
             clock: open.clock,
             secrets,

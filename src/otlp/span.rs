@@ -123,7 +123,7 @@ impl<'e> Draft<'e> {
         }
     }
 
-    /// The inference span, from the issue of the call to the end of the exchange.
+    /// The inference span, from the issue of the call to its end.
     fn inference(&self) -> Span<'e> {
         let exchange = self.exchange;
         let on_top = self.stands_for_both();
@@ -145,7 +145,7 @@ impl<'e> Draft<'e> {
                 None => [operation, "", ""],
             },
             start: exchange.issued(),
-            end: exchange.times.end,
+            end: exchange.call_end(),
             error: exchange.failure.as_ref().map(|_| self.description()),
         }
     }
@@ -167,7 +167,7 @@ impl<'e> Draft<'e> {
             kind: SpanKind::Client,
             name: [http::attempt_span_name(exchange), "", ""],
             start: attempt.issued,
-            end: attempt.end.unwrap_or(exchange.times.end),
+            end: attempt.end.unwrap_or_else(|| exchange.call_end()),
             error: error.map(|_| if answered { self.description() } else { "" }),
         }
     }

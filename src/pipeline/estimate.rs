@@ -3,6 +3,9 @@
 //! The standard names of token counts are for what was reported, so an estimate is a fact of its own, and takes their place
 //! only where a user asks for that.
 //!
+//! How far it is off nobody sees where nothing is reported. So of calls whose tokens are reported a share is counted too, where
+//! that is asked for, and both are told side by side.
+//!
 //! Counting takes a hundred times longer than folding. The tables it needs take some 40 MB each; they are made when they are
 //! first needed, and freed after a while without use.
 
@@ -37,11 +40,11 @@ pub(super) struct EstimateStage {
 
 impl EstimateStage {
     /// `None` where nothing is to be counted.
-    pub(super) fn new(wanted: EstimateTokens) -> Option<Self> {
+    pub(super) fn new(wanted: EstimateTokens, check_one_of: usize) -> Option<Self> {
         let stands_in = match wanted {
-            EstimateTokens::Own => false,
+            EstimateTokens::Off if check_one_of == 0 => return None,
+            EstimateTokens::Own | EstimateTokens::Off => false,
             EstimateTokens::Standard => true,
-            EstimateTokens::Off => return None,
         };
         Some(Self {
             tokenizer: Tokenizer::default(),
@@ -75,8 +78,12 @@ impl Stage for EstimateStage {
             output_tokens: uncounted.generated.as_deref().and_then(&mut count),
         };
         let usage = &mut exchange.usage;
-        usage.estimate = estimate;
-        if self.stands_in {
+        if usage.input_tokens.or(usage.output_tokens).is_some() {
+            usage.checked = estimate;
+        } else {
+            usage.estimate = estimate;
+        }
+        if self.stands_in && usage.estimate.is_there() {
             usage.input_tokens = estimate.input_tokens;
             usage.output_tokens = estimate.output_tokens;
         }

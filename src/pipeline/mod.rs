@@ -8,6 +8,7 @@
 mod correlate;
 mod drift;
 mod estimate;
+mod identical;
 mod price;
 mod provider;
 mod redact;
@@ -39,6 +40,9 @@ pub use sample::{OfParent, SampleConfig};
 pub struct PipelineConfig {
     /// What becomes of tokens that no upstream reports. Default [`EstimateTokens::Own`].
     pub estimate_tokens: EstimateTokens,
+    /// Of how many calls one is counted though its tokens are reported, to see how far the counting is off; 0, the default, for
+    /// none.
+    pub check_estimates: usize,
     /// What prices are worked out from. Default the catalogue that comes with the program.
     pub prices: PriceConfig,
     /// Whether requests are told apart by the conversations that they go on with. Default true.
@@ -57,6 +61,7 @@ impl Default for PipelineConfig {
     fn default() -> Self {
         Self {
             estimate_tokens: EstimateTokens::default(),
+            check_estimates: 0,
             prices: PriceConfig::default(),
             conversations: true,
             correlate: CorrelateConfig::default(),
@@ -85,12 +90,13 @@ fn stages(config: &PipelineConfig, books: &Books, redactor: &Arc<Redactor>) -> V
         None => Box::new(correlate::CorrelateStage::new(&config.correlate)) as Box<dyn Stage>,
         Some(redis) => Box::new(share::ShareStage::new(config, redis, &books.state)),
     });
-    let estimate = estimate::EstimateStage::new(config.estimate_tokens);
+    let estimate = estimate::EstimateStage::new(config.estimate_tokens, config.check_estimates);
     let estimate = estimate.map(|stage| Box::new(stage) as Box<dyn Stage>);
     let provider = Box::new(provider::ProviderStage::default());
     let price = Box::new(price::PriceStage::new(config.prices.clone()));
+    let identical = Box::new(identical::IdenticalStage::new());
     let drift = Box::new(drift::DriftStage::default());
-    let always: [Box<dyn Stage>; 3] = [provider, price, drift];
+    let always: [Box<dyn Stage>; 4] = [identical, provider, price, drift];
     let sample = sample::SampleStage::new(&config.sampling);
     let sample = sample.map(|stage| Box::new(stage) as Box<dyn Stage>);
     // The last: those before it look at what was said.
@@ -125,7 +131,7 @@ pub struct Finished {
     pub id: ExchangeId,
     /// Its facts.
     pub exchange: Box<Exchange>,
-    /// What its tokens are counted in, where nobody reported them and they are to be counted.
+    /// What its tokens are counted in, where nobody reported them and they are to be counted, or the counting is to be checked.
     pub uncounted: Option<Box<Uncounted>>,
     /// What holds the memory for its content.
     pub held: Option<Share>,
@@ -166,6 +172,8 @@ pub struct Pipeline {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Wants {
     texts: bool,
+    /// Of how many exchanges one is to be counted in any case; 0 for none.
+    checks: usize,
     history: bool,
     /// Whether a stage asks another server, and so none goes on the thread of an observer.
     worker: bool,
@@ -209,6 +217,7 @@ impl Pipeline {
     pub fn new(config: &PipelineConfig, sinks: Vec<Arc<dyn Sink>>) -> Self {
         let wants = Wants {
             texts: config.estimate_tokens != EstimateTokens::Off,
+            checks: config.check_estimates,
             history: config.conversations,
             worker: config.conversations && config.state.redis.is_some(),
             redacts_all: config.redact.always,
@@ -249,6 +258,13 @@ impl Pipeline {
     #[must_use]
     pub const fn wants_texts(&self) -> bool {
         self.wants.texts
+    }
+
+    /// Whether [`Finished::uncounted`] of this exchange are of use though its tokens are reported.
+    #[must_use]
+    pub const fn checks(&self, id: ExchangeId) -> bool {
+        let one_of = self.wants.checks as u64;
+        one_of > 0 && id.0 % one_of == 0
     }
 
     /// Whether [`Exchange::history`] is of any use.

@@ -9,6 +9,7 @@ const LONG: Duration = Duration::from_secs(10);
 const TEXTS: Wants = Wants {
     worker: false,
     texts: true,
+    checks: 0,
     history: false,
     redacts_all: false,
 };
@@ -116,12 +117,41 @@ fn an_estimate_takes_the_place_of_a_report_only_where_that_is_wanted() {
     }
 }
 
+#[test]
+fn a_report_stands_and_is_checked_beside_it() {
+    for wanted in [
+        EstimateTokens::Own,
+        EstimateTokens::Standard,
+        EstimateTokens::Off,
+    ] {
+        let reported = Usage {
+            input_tokens: Some(4),
+            output_tokens: Some(2),
+            ..Usage::default()
+        };
+        let usage = counted_beside(reported.clone(), wanted);
+        let checked = (usage.checked.input_tokens, usage.checked.output_tokens);
+        assert_eq!(checked, (Some(3), Some(1)));
+        assert!(!usage.estimate.is_there());
+        assert_eq!(
+            (usage.input_tokens, usage.output_tokens),
+            (Some(4), Some(2))
+        );
+    }
+}
+
 /// What becomes of the usage of an exchange of which nobody reported any.
 fn counted_as(estimate_tokens: EstimateTokens) -> Usage {
+    counted_beside(Usage::default(), estimate_tokens)
+}
+
+/// The same where this was reported.
+fn counted_beside(reported: Usage, estimate_tokens: EstimateTokens) -> Usage {
     let (sink, given) = sink(None);
     let pipeline = Pipeline::new(
         &PipelineConfig {
             estimate_tokens,
+            check_estimates: 1,
             ..PipelineConfig::default()
         },
         vec![sink],
@@ -130,13 +160,15 @@ fn counted_as(estimate_tokens: EstimateTokens) -> Usage {
         texts: Vec::new(),
         tokens: 3,
     };
-    pipeline.finish(finished(
+    let mut exchange = finished(
         1,
         Some(Uncounted {
             prompt: Some(prompt),
             generated: Some(vec!["water".to_owned()]),
         }),
-    ));
+    );
+    exchange.exchange.usage = reported;
+    pipeline.finish(exchange);
     given.recv_timeout(LONG).unwrap().1
 }
 

@@ -9,6 +9,7 @@ use wildmatch::WildMatch;
 use super::trace_context::BodyContext;
 use crate::allow::{Hosts, Patterns};
 use crate::memory::Memory;
+use crate::tee::DrainLimits;
 use crate::upstream::UpstreamConfig;
 
 /// Configuration of the byte path.
@@ -75,4 +76,45 @@ pub struct Route {
     pub header: Option<(HeaderName, WildMatch)>,
     /// Name of the upstream.
     pub upstream: Arc<str>,
+    /// What becomes of the upstream's answer when the client leaves. Default [`OnClientLeft::Cancel`].
+    pub on_client_left: OnClientLeft,
+    /// How far an answer is read that is drained. Default 60 s, and 4 MiB.
+    pub drain: DrainLimits,
+    /// After so long a silence of the upstream a stream of events gets a line that says nothing; `None` for never, which is the
+    /// default.
+    pub keep_alive: Option<Duration>,
+}
+
+impl Route {
+    /// Everything to this upstream, and the answers as they are.
+    #[must_use]
+    pub fn to(upstream: Arc<str>) -> Self {
+        Self {
+            path: None,
+            model: None,
+            header: None,
+            upstream,
+            on_client_left: OnClientLeft::default(),
+            drain: DrainLimits {
+                time: Duration::from_secs(60),
+                bytes: 4 << 20,
+            },
+            keep_alive: None,
+        }
+    }
+
+    /// How far the answer to a client that leaves is read; `None` where it is cancelled.
+    pub(super) fn drains(&self) -> Option<DrainLimits> {
+        (self.on_client_left == OnClientLeft::Drain).then_some(self.drain)
+    }
+}
+
+/// What becomes of an upstream's answer when the client leaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnClientLeft {
+    /// The upstream is cancelled at once, so that it stops.
+    #[default]
+    Cancel,
+    /// It is read on within limits, for the usage that it reports.
+    Drain,
 }

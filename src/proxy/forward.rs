@@ -8,10 +8,12 @@ use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, ORIGIN, UPGRADE}
 use http::{Method, StatusCode, Version};
 
 use super::client::ClientUpgrade;
+use super::config::Route;
 use super::error::ProxyError;
+use super::left::Awaited;
 use super::request_body::Outgoing;
 use super::reread::{Ahead, Reread};
-use super::response_body::ClientBody;
+use super::response_body::{Care, ClientBody};
 use super::route::Destination;
 use super::trace_context::{self, BodyContext};
 use super::tunnel::{Ends, Tunnels};
@@ -37,6 +39,8 @@ pub(super) struct UpstreamResponse {
     attempt: usize,
     /// The client's side of a connection whose protocol it has asked to change.
     client: Option<ClientUpgrade>,
+    /// What is done with the body for the client's sake, beside passing it on.
+    care: Care,
 }
 
 impl UpstreamResponse {
@@ -59,7 +63,7 @@ impl UpstreamResponse {
                 Reread::new(self.ahead, body),
                 self.reading.map(usage::Reading::begin),
             );
-            ClientBody::Upstream(Box::new(ResponseTee::new(body, tap, status, edit)))
+            self.care.of(ResponseTee::new(body, tap, status, edit))
         };
         Response {
             status,
@@ -115,7 +119,7 @@ impl Proxy {
             usage::Inspected::at_a_glance
         };
         let inspected = body.whole().map(inspect).unwrap_or_default();
-        let (route, target) = self.target(head, inspected.model.as_deref())?;
+        let (place, (route, target)) = self.target(head, inspected.model.as_deref())?;
         if target.has_own_key && site(head).is_foreign(&self.allowed_origins) {
             return Err(ProxyError::CrossSite.into());
         }
@@ -133,8 +137,9 @@ impl Proxy {
             Plan::Leave | Plan::Watch(_) => None,
         };
         let outbound = Outbound {
-            target,
             route,
+            place,
+            target,
             call,
             trace_headers: joined.as_ref().or(call.trace_headers.as_ref()),
             key,
@@ -176,7 +181,7 @@ impl Proxy {
         &self,
         head: &RequestHead,
         model: Option<&str>,
-    ) -> Result<(usize, &Destination), ProxyError> {
+    ) -> Result<(usize, &(Route, Arc<Destination>)), ProxyError> {
         let target = self.routes.find(&head.target, &head.fields, model);
         target.ok_or_else(|| ProxyError::NoRoute {
             decides: self.routes.decides(),
@@ -220,9 +225,10 @@ type Unanswered = Box<upstream::Unanswered<Box<Outgoing>, ProxyError>>;
 
 /// A request that knows where it goes.
 struct Outbound<'a> {
-    target: &'a Destination,
-    /// By which route, by its place in the configuration.
-    route: usize,
+    /// The route, and its place in the configuration.
+    route: &'a Route,
+    place: usize,
+    target: &'a Arc<Destination>,
     call: &'a InFlight,
     /// Which go in place of the client's, if any do.
     trace_headers: Option<&'a TraceHeaders>,
@@ -329,7 +335,7 @@ impl Outbound<'_> {
         tap.show(Event::Forwarded(Forwarded {
             at,
             upstream: Arc::clone(&upstream.name),
-            route: Some(self.route),
+            route: Some(self.place),
             target: Box::new(target.clone()),
             why,
             usage_asked,
@@ -345,8 +351,13 @@ impl Outbound<'_> {
             fields,
             body,
         });
+        let (to, exchange, route) = (self.target, &self.call.exchange, self.route);
+        let client = self.call.head.version;
         async move {
-            let answered = upstream.call(request, upload, fresh).await;
+            let answered = match route.drains() {
+                None => upstream.call(request, upload, fresh).await,
+                Some(limits) => Awaited::call(to, request, upload, fresh, exchange, limits).await,
+            };
             let mut response = answered.inspect_err(|unanswered: &Unanswered| {
                 if unanswered.error != ProxyError::ClientLeft {
                     tap.show(Event::Unanswered(Instant::now(), unanswered.error.kind()));
@@ -361,6 +372,7 @@ impl Outbound<'_> {
                 // It will not read the rest of the request, which the client then need not send.
                 passing.append(CONNECTION, "close");
             }
+            let care = Care::of_route(route, status, client, &passing);
             tap.show(Event::ResponseHead {
                 at,
                 status,
@@ -372,6 +384,7 @@ impl Outbound<'_> {
                 reading,
                 attempt,
                 client: None,
+                care,
             })
         }
     }

@@ -8,6 +8,8 @@ mod config;
 pub mod error;
 mod forward;
 pub mod headers;
+mod keep_alive;
+mod left;
 mod object;
 mod request_body;
 mod reread;
@@ -20,6 +22,7 @@ pub mod usage;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
@@ -37,8 +40,9 @@ use crate::tap::{
     Close, Closing, Instant, Joins, Open, Opened, RefusedRequest, RequestHead, Tap, TraceHeaders,
 };
 
+pub use crate::tee::DrainLimits;
 pub use client::{Peer, RequestBody};
-pub use config::{ProxyConfig, Route};
+pub use config::{OnClientLeft, ProxyConfig, Route};
 pub use response_body::ClientBody;
 pub use tunnel::Tunnels;
 
@@ -147,7 +151,10 @@ impl Proxy {
             head,
             trace_headers,
             joins,
-            exchange: Pending(Some(tap)),
+            exchange: Pending {
+                tap: Some(tap),
+                is_handed_over: AtomicBool::new(false),
+            },
         }
     }
 
@@ -200,19 +207,27 @@ struct InFlight {
 }
 
 /// An exchange that has no response body yet; dropped, the client has left.
-struct Pending(Option<Tap>);
+struct Pending {
+    tap: Option<Tap>,
+    /// Whether somebody else ends it: who goes on with its call.
+    is_handed_over: AtomicBool,
+}
 
 impl Pending {
     fn tap(&self) -> &Tap {
-        self.0
+        self.tap
             .as_ref()
             .expect("the tap is taken only together with the exchange")
     }
 
     fn into_tap(mut self) -> Tap {
-        self.0
+        self.tap
             .take()
             .expect("the tap is taken only together with the exchange")
+    }
+
+    fn hand_over(&self) {
+        self.is_handed_over.store(true, Ordering::Relaxed);
     }
 
     fn fail(self, error: &ProxyError) {
@@ -226,7 +241,9 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(tap) = self.0.take() {
+        if let Some(tap) = self.tap.take()
+            && !*self.is_handed_over.get_mut()
+        {
             tap.close(closing(Close::Dropped, None));
         }
     }
@@ -242,5 +259,6 @@ fn closing(close: Close, status: Option<StatusCode>) -> Closing {
         held: Duration::ZERO,
         verdict: None,
         moved: Vec::new(),
+        aftermath: None,
     }
 }

@@ -105,4 +105,8 @@ impl<B: Body> Body for Reread<B> {
             None => self.body.size_hint(),
         }
     }
+
+    fn unread(&mut self) -> u64 {
+        self.body.unread()
+    }
 }

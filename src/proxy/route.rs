@@ -47,18 +47,12 @@ impl Routes {
                 has_own_key,
             }));
         }
-        let everything = |name| Route {
-            path: None,
-            model: None,
-            header: None,
-            upstream: name,
-        };
         let mut routes = config.routes;
         if routes.is_empty() {
             routes.extend(
                 targets
                     .first()
-                    .map(|only| everything(Arc::clone(&only.upstream.config.name))),
+                    .map(|only| Route::to(Arc::clone(&only.upstream.config.name))),
             );
         }
         let by_model = routes.iter().any(|route| route.model.is_some());
@@ -113,17 +107,16 @@ impl Routes {
         Arc::clone(&self.decides)
     }
 
-    /// The upstream for a request, and the place of the route that leads there; `None` where no route matches.
+    /// The route of a request with its upstream, and its place among the routes; `None` where none matches.
     #[must_use]
     pub fn find(
         &self,
         target: &Target,
         fields: &Fields,
         model: Option<&str>,
-    ) -> Option<(usize, &Destination)> {
-        let matches = |(route, _): &(Route, _)| matches(route, target, fields, model);
-        let at = self.routes.iter().position(matches)?;
-        Some((at, &*self.routes[at].1))
+    ) -> Option<(usize, &(Route, Arc<Destination>))> {
+        let mut routes = self.routes.iter().enumerate();
+        routes.find(|(_, (route, _))| matches(route, target, fields, model))
     }
 }
 

@@ -99,7 +99,8 @@ fn moves_measurements(server: &str) -> bool {
 
 /// The media type of JSON.
 pub const JSON: &str = "application/json";
-const EVENTS: &str = "text/event-stream";
+/// The media type of a stream of events.
+pub const EVENTS: &str = "text/event-stream";
 
 /// Whether a body is of this media type.
 #[must_use]

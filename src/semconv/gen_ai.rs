@@ -190,7 +190,7 @@ impl Vocabulary for GenAi {
         let Some((operation, _)) = exchange.model_call() else {
             return;
         };
-        let duration = exchange.times.end - exchange.issued();
+        let duration = exchange.call_end() - exchange.issued();
         if operation.is_embeddings() {
             record.record(
                 &FAILURE,

@@ -157,7 +157,7 @@ pub(super) fn record_tokens_and_durations(
         let duration = SERVER_REQUEST_DURATION.sample(server_duration(exchange));
         record.record(sets.server, None, &[Some(duration)]);
     }
-    let duration = OPERATION_DURATION.sample(exchange.times.end - exchange.issued());
+    let duration = OPERATION_DURATION.sample(exchange.call_end() - exchange.issued());
     record.record(sets.operation, None, &[Some(duration)]);
 }
 

@@ -71,7 +71,7 @@ impl Vocabulary for Http {
             &[Some(SERVER_DURATION.sample(exchange.times.end))],
         );
         for (at, attempt) in exchange.attempts.iter().enumerate() {
-            let end = attempt.end.unwrap_or(exchange.times.end);
+            let end = attempt.end.unwrap_or_else(|| exchange.call_end());
             let duration = end.saturating_sub(attempt.issued);
             let samples = [Some(CLIENT_DURATION.sample(duration))];
             if attempt.error.is_none() && exchange.answering_attempt() == Some(at) {

@@ -169,6 +169,10 @@ pub mod buckets {
     pub const TURNS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0, 55.0, 89.0];
     /// Shares of a whole.
     pub const SHARE: &[f64] = &[0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
+    /// What was counted, of what was reported.
+    pub const RATIO: &[f64] = &[
+        0.5, 0.75, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.25, 1.5, 2.0,
+    ];
     /// How long tools take, in seconds: from a look-up in memory to a task for a person.
     pub const TOOL: &[f64] = &[
         0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,

@@ -16,6 +16,7 @@ mod failures;
 mod health;
 pub mod process;
 mod upstream;
+mod waste;
 mod zero;
 
 pub use failures::{KINDS, REJECTIONS};
@@ -165,7 +166,16 @@ static QUIRKS: Metric = counter(
     "{exchange}",
     "Exchanges in which the upstream departed from the API reference, by quirk.",
 );
-static METRICS: [&Metric; 58] = [
+static METRICS: [&Metric; 67] = [
+    &waste::INPUT,
+    &waste::OUTPUT,
+    &waste::COST,
+    &waste::DURATION,
+    &waste::BYTES,
+    &waste::CUT_BY_LENGTH,
+    &waste::IDENTICAL,
+    &waste::RETRIES,
+    &waste::ESTIMATE_RATIO,
     &cost::ESTIMATED,
     &cost::UNPRICED,
     &EXCHANGES,
@@ -340,6 +350,7 @@ impl Vocabulary for Own {
         conversation::record(exchange, record);
         cost::record(exchange, record);
         drift::record(exchange, record);
+        waste::record(exchange, record);
         upstream::record_times(exchange, record);
         upstream::record_wait(exchange, record);
         upstream::record_limits(exchange, record);
@@ -404,6 +415,7 @@ pub fn request(exchange: &Exchange, span: &mut Attributes<'_>) {
         INTEGRITY_SPAN,
         exchange.integrity.map(|integrity| integrity.as_str()),
     );
+    waste::request(exchange, span);
 }
 
 /// Says why the trace was kept, where that was decided when the exchange was over.

@@ -87,6 +87,8 @@ pub(crate) fn plain() -> Exchange {
         flow: Flow::default(),
         end: End::Done,
         failure: None,
+        aftermath: None,
+        is_identical: false,
         integrity: Some(Integrity::Equal),
         history: None,
         conversation: None,

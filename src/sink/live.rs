@@ -333,6 +333,8 @@ mod tests {
             flow: Flow::default(),
             end: End::Done,
             failure: None,
+            aftermath: None,
+            is_identical: false,
             integrity: None,
             history: None,
             conversation: None,

@@ -47,6 +47,8 @@ pub enum Event {
     },
     /// A frame of the upstream's response body.
     ResponseFrame(Instant, Bytes),
+    /// The client has left, and the upstream's answer is read on for what it reports.
+    Left(Instant),
     /// The connection changes its protocol, by an answer with these fields. What its sides send from here on is no HTTP.
     Switched(Box<Fields>),
     /// What one side of a tunnel sent.
@@ -153,6 +155,36 @@ pub struct Closing {
     pub verdict: Option<Verdict>,
     /// Names of members that went along with what the edit took out.
     pub moved: Vec<&'static str>,
+    /// What came of the upstream's answer behind the departure of the client; `None` where the client had not left, and where
+    /// there was no answer to speak of.
+    pub aftermath: Option<Aftermath>,
+}
+
+/// What came of an upstream's answer whose client had left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aftermath {
+    /// When the upstream was let go of: its connection closed, its stream reset, or its answer read to the end.
+    pub until: Instant,
+    /// Bytes of the answer that came and that nobody got: those that were read on; where the upstream was cancelled at once,
+    /// those that waited in the connection to be read, as they stood there.
+    pub bytes: u64,
+    /// How the upstream was let go of.
+    pub fate: Fate,
+}
+
+/// How an upstream was let go of whose client had left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// At once.
+    Cancelled,
+    /// Its answer was read to the end.
+    Drained,
+    /// Its answer was read up to a limit.
+    LimitReached,
+    /// Its answer, or the way to it, broke off while it was read.
+    Broken,
+    /// Reading stopped with the process.
+    Stopped,
 }
 
 /// How an exchange closed.
@@ -199,6 +231,8 @@ pub enum Verdict {
     Prefix,
     /// The same bytes but for what the edit took out.
     Removed,
+    /// The same bytes but for lines that we added between them; something may have been taken out too.
+    Added,
     /// The same bytes, something among them that the edit was to take out.
     Left,
     /// Other bytes.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::event::{Close, Closing, Event, Fault, FaultClass, Observer, Side};
+use super::event::{Close, Closing, Event, Fate, Fault, FaultClass, Observer, Side};
 use super::registry::{Place, Registry};
 use crate::background::{Background, Plan, Work};
 use crate::memory::Memory;
@@ -342,13 +342,24 @@ impl Tap {
         self.0.push(&mut state, event(frame.clone()), frame.len());
     }
 
+    /// Whether what is in flight is being cut off, so that nothing new is to begin.
+    #[must_use]
+    pub fn is_cutting_off(&self) -> bool {
+        self.0.taps.counters.cutting_off.load(Ordering::Relaxed)
+    }
+
     /// Ends the exchange. The first call counts, later ones do nothing.
     pub fn close(&self, mut closing: Closing) {
         let mut state = self.0.lock();
         if state.closed {
             return;
         }
+        // A client whose answer was read on had left before.
+        let was_there = closing
+            .aftermath
+            .is_none_or(|after| after.fate == Fate::Cancelled);
         if closing.close == Close::Dropped
+            && was_there
             && self.0.taps.counters.cutting_off.load(Ordering::Relaxed)
         {
             closing.close = Close::Failed(Fault {

@@ -9,8 +9,8 @@ mod open;
 mod registry;
 
 pub use event::{
-    Close, Closing, Describe, Event, Fault, FaultClass, Forwarded, Joined, Observer, Side,
-    UpstreamName, Verdict, Why,
+    Aftermath, Close, Closing, Describe, Event, Fate, Fault, FaultClass, Forwarded, Joined,
+    Observer, Side, UpstreamName, Verdict, Why,
 };
 pub use handle::{Counters, Tap, Taps};
 pub use open::{

@@ -20,6 +20,7 @@ pub struct Proof {
     read_bytes: u64,
     taken_bytes: u64,
     removed: bool,
+    added: bool,
     different: bool,
 }
 
@@ -60,6 +61,11 @@ impl Proof {
         self.taken(bytes);
     }
 
+    /// Bytes of ours went to the client, here. They stand for nothing that was read.
+    pub const fn added(&mut self) {
+        self.added = true;
+    }
+
     /// Bytes read from the upstream.
     #[must_use]
     pub const fn read_bytes(&self) -> u64 {
@@ -77,6 +83,7 @@ impl Proof {
         match (same, handed_over == self.read_bytes, self.removed) {
             (false, ..) => Verdict::Different,
             (true, false, _) => Verdict::Prefix,
+            (true, true, _) if self.added => Verdict::Added,
             (true, true, true) => Verdict::Removed,
             (true, true, false) => Verdict::Equal,
         }
@@ -149,6 +156,22 @@ mod tests {
                 assert!(frame.is_unique());
             }
         }
+    }
+
+    #[test]
+    fn lines_that_are_added_are_told_and_hide_no_difference() {
+        let proven = |taken: [&[u8]; 2]| {
+            let mut proof = Proof::default();
+            proof.read(&Bytes::from_static(b"before after"));
+            proof.taken(taken[0]);
+            proof.added();
+            proof.taken(taken[1]);
+            proof.verdict(std::iter::empty())
+        };
+        assert_eq!(proven([b"before ", b"after"]), Verdict::Added);
+        assert_eq!(proven([b"before ", b"afteR"]), Verdict::Different);
+        assert_eq!(proven([b"before ", b": ours\n\nafter"]), Verdict::Different);
+        assert_eq!(proven([b"before ", b"aft"]), Verdict::Different);
     }
 
     #[test]

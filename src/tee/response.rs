@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::SizeHint;
 
+use super::left::{DrainLimits, Parting};
 use super::proof::Proof;
 use crate::message::{Body, Fields, Frame, Polled};
 use crate::tap::{Close, Closing, Describe, Instant, Tap, Verdict};
@@ -55,6 +56,8 @@ pub struct ResponseTee<B: Body, E: Edit> {
     failure: Option<(Instant, B::Error)>,
     held: Duration,
     closed: bool,
+    /// Ends the exchange where the client has left: behind the body, which is dropped before.
+    parting: Option<Box<Parting>>,
 }
 
 /// What stands between read and hand-over where there is an edit.
@@ -98,6 +101,7 @@ where
             failure: None,
             held: Duration::ZERO,
             closed: false,
+            parting: None,
         };
         if tee.body.is_end_stream() {
             tee.edit = None;
@@ -206,6 +210,12 @@ impl<B: Body, E: Edit> ResponseTee<B, E> {
         if self.closed {
             return;
         }
+        let closing = self.closing(at, close);
+        self.tap.close(closing);
+    }
+
+    /// What there is to say at the end, which is now.
+    fn closing(&mut self, at: Instant, close: Close) -> Closing {
         self.closed = true;
         let (mut has_left_any, mut moved) = (false, Vec::new());
         let left = self.edit.as_mut().map(|edited| {
@@ -218,7 +228,7 @@ impl<B: Body, E: Edit> ResponseTee<B, E> {
         });
         let left = left.into_iter().flatten();
         let left = left.map(|(Piece::Pass(bytes) | Piece::Remove(bytes))| &bytes[..]);
-        self.tap.close(Closing {
+        Closing {
             at,
             close,
             status: Some(self.status),
@@ -229,13 +239,43 @@ impl<B: Body, E: Edit> ResponseTee<B, E> {
                 verdict => verdict,
             }),
             moved,
-        });
+            aftermath: None,
+        }
+    }
+
+    /// Bytes of ours go to the client, here.
+    pub const fn add(&mut self) {
+        self.proof.added();
+    }
+
+    /// The client has left, and the answer is to be read on. Says whether there is anything to be read.
+    pub fn leave(&mut self) -> bool {
+        if self.closed || self.tap.is_cutting_off() {
+            return false;
+        }
+        let closing = self.closing(Instant::now(), Close::Dropped);
+        let parting = Parting::reading_on(self.tap.clone(), closing);
+        self.parting = Some(Box::new(parting));
+        true
+    }
+
+    /// Reads the answer on that a client has left.
+    pub async fn read_on(&mut self, limits: DrainLimits) {
+        if let Some(parting) = &mut self.parting {
+            parting.read_on(&mut self.body, limits).await;
+        }
     }
 }
 
 impl<B: Body, E: Edit> Drop for ResponseTee<B, E> {
     fn drop(&mut self) {
-        self.close(Instant::now(), Close::Dropped);
+        if self.closed {
+            return;
+        }
+        let closing = self.closing(Instant::now(), Close::Dropped);
+        let unread = self.body.unread();
+        let parting = Parting::cancelled(self.tap.clone(), closing, unread);
+        self.parting = Some(Box::new(parting));
     }
 }
 

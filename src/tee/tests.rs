@@ -85,6 +85,7 @@ fn dropped() -> Closing {
         held: Duration::ZERO,
         verdict: None,
         moved: Vec::new(),
+        aftermath: None,
     }
 }
 

@@ -147,6 +147,14 @@ impl<B: Sendable> Body for ResponseBody<B> {
             UpstreamBody::Http2(body) => body.size_hint(),
         }
     }
+
+    fn unread(&mut self) -> u64 {
+        let unread = match &mut self.body {
+            UpstreamBody::Http1(body) => body.unread(Socket::waiting),
+            UpstreamBody::Http2(body) => body.unread(),
+        };
+        unread as u64
+    }
 }
 
 impl<B: Sendable> Drop for ResponseBody<B> {

@@ -1,14 +1,19 @@
 //! A socket to an upstream, plain or TLS.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+/// Most bytes that are looked for in a connection that is about to be closed.
+const PEEKED_MAX: usize = 64 << 10;
 
 type Plain = TokioIo<TcpStream>;
 type Tls = TokioIo<TlsStream<TokioIo<Plain>>>;
@@ -38,6 +43,18 @@ impl Socket {
             Self::Plain(_) => false,
             Self::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2".as_slice()),
         }
+    }
+}
+
+impl Socket {
+    /// How many bytes the system has taken in that nobody has read; of more than [`PEEKED_MAX`] only so many.
+    pub(super) fn waiting(&self) -> usize {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(tls) => tls.get_ref().0.inner().inner(),
+        };
+        let mut seen = vec![MaybeUninit::uninit(); PEEKED_MAX];
+        SockRef::from(stream).peek(&mut seen).unwrap_or_default()
     }
 }
 

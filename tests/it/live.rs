@@ -75,6 +75,8 @@ fn broken() -> Exchange {
             kind: "upstream_cut".into(),
             message: "secret".into(),
         }),
+        aftermath: None,
+        is_identical: false,
         integrity: None,
         history: None,
         conversation: None,

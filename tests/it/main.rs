@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and so does what it stands on"
 )]
 
+mod abandoned;
 mod admin;
 mod browsers;
 mod careless;
@@ -28,6 +29,7 @@ mod framing;
 mod http2;
 mod integrity;
 mod isolation;
+mod keep_alive;
 mod layering;
 mod listener_tls;
 mod live;

@@ -28,7 +28,7 @@ use streamgauge::sink::metrics::{Metrics, MetricsConfig};
 use streamgauge::sink::{ExchangeId, Sink as _};
 use streamgauge::upstream::UpstreamError;
 
-use everything::{called, drift, estimated, everything, failed, unpriced};
+use everything::{abandoned, called, drift, estimated, everything, failed, unpriced};
 
 /// A page for users.
 #[derive(Clone, Copy)]
@@ -123,7 +123,7 @@ fn every_span_attribute_is_in_the_reference() {
         Operation::FetchResponse,
     ]
     .map(called);
-    let exchanges = [everything(), failed(), estimated(), unpriced()].into_iter();
+    let exchanges = [everything(), failed(), estimated(), unpriced(), abandoned()].into_iter();
     let exchanges: Vec<_> = exchanges.chain(others).collect();
     let (mut server, mut inference) = (BTreeSet::new(), BTreeSet::new());
     for exchange in &exchanges {
@@ -268,7 +268,7 @@ fn page_of(vocabulary: &str) -> String {
     };
     let metrics = Metrics::new(&config, Resource::builder_empty().build());
     let others = [Operation::Embeddings, Operation::Rerank].map(called);
-    let exchanges = [everything(), failed(), estimated(), unpriced()].into_iter();
+    let exchanges = [everything(), failed(), estimated(), unpriced(), abandoned()].into_iter();
     for exchange in exchanges.chain(others) {
         metrics.finished(ExchangeId(1), &Arc::new(exchange));
     }

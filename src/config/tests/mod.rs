@@ -11,7 +11,7 @@ use super::document::Document;
 use super::load::assemble;
 use super::settings::{SETTINGS, variable};
 use super::*;
-use crate::proxy::Route;
+use crate::proxy::{DrainLimits, OnClientLeft, Route};
 use crate::upstream::{HttpVersion, KeepAlive, Key, UpstreamConfig, UpstreamTls};
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -243,6 +243,7 @@ fn every_setting_can_be_given_by_its_variable() {
         ("STREAMGAUGE_TELEMETRY_PROMPT_VARIABLES", "true"),
         ("STREAMGAUGE_TELEMETRY_ERROR_WINDOW", "30s"),
         ("STREAMGAUGE_TELEMETRY_ESTIMATE_TOKENS", "standard"),
+        ("STREAMGAUGE_TELEMETRY_CHECK_ESTIMATES", "50"),
         ("STREAMGAUGE_TELEMETRY_CONTENT_BYTES", "1KiB"),
         ("STREAMGAUGE_TELEMETRY_ERROR_MESSAGES", "off"),
         ("STREAMGAUGE_REDACT_DETECTORS", "email, key"),
@@ -291,7 +292,7 @@ fn every_setting_can_be_given_by_its_variable() {
         [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\nmetrics = [\"gen_ai_2024\", \"llm\"]\nhistograms = \"exponential\"\nspans = \"client\"\npropagate = false\n\
          body_context = \"all\"\nattributes = [\"header:x-team=team\", \"baggage:tenant=tenant\"]\nconversation = [\"header:x-chat\"]\n\
          prompt_template = [\"metadata:template\"]\nprompt_version = [\"header:x-version\"]\nprompt_variables = true\nerror_window = \"30s\"\n\
-         estimate_tokens = \"standard\"\ncontent_bytes = \"1KiB\"\nerror_messages = \"off\"\n\n\
+         estimate_tokens = \"standard\"\ncheck_estimates = 50\ncontent_bytes = \"1KiB\"\nerror_messages = \"off\"\n\n\
          [redact]\ndetectors = [\"key\", \"email\"]\nalways = true\nmax_bytes = \"2MiB\"\n\n\
         [conversations]\nenabled = false\nttl = \"5m\"\nturns = 7\nmemory = \"1MiB\"\nrepeated_calls = 4\nwithout_progress = 5\n\
         history_bytes = \"2KiB\"\n\n\
@@ -455,12 +456,25 @@ fn upstreams() -> impl Strategy<Value = UpstreamConfig> {
 fn routes() -> impl Strategy<Value = Route> {
     let glob = || "[a-z?*\"\\\\]{1,9}".prop_map(|pattern| wildmatch::WildMatch::new(&pattern));
     let header = proptest::option::of(glob().prop_map(|value| ("x-team".parse().unwrap(), value)));
-    (glob(), proptest::option::of("/[a-z/]{0,9}"), header).prop_map(|(model, path, header)| Route {
-        path,
-        model: Some(model),
-        header,
-        upstream: "a-1".into(),
-    })
+    let limit = proptest::option::of((1_u64..1 << 40).prop_map(Duration::from_millis));
+    let care = (any::<bool>(), 1..u64::MAX, any::<usize>(), limit);
+    (glob(), proptest::option::of("/[a-z/]{0,9}"), header, care).prop_map(
+        |(model, path, header, (drains, time, bytes, keep_alive))| Route {
+            path,
+            model: Some(model),
+            header,
+            on_client_left: match drains {
+                true => OnClientLeft::Drain,
+                false => OnClientLeft::Cancel,
+            },
+            drain: DrainLimits {
+                time: Duration::from_millis(time),
+                bytes,
+            },
+            keep_alive,
+            ..Route::to("a-1".into())
+        },
+    )
 }
 
 proptest! {

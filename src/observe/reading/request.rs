@@ -206,8 +206,9 @@ impl RequestReading {
             Some(body) => self.read_decoded(dialect, body, request),
             None => self.problems.undecodable += 1,
         }
+        request.body = Some(history::raw(&sent));
         if let Some(history) = &mut self.history {
-            history.body = Some(history::raw(&sent));
+            history.body = request.body;
         }
         body
     }

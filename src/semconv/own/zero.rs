@@ -8,7 +8,7 @@ use super::{
     ANSWERED, CHUNKS, END, ESTIMATED_INPUT, ESTIMATED_OUTPUT, EVENTS, EXCHANGES, INTEGRITY, KIND,
     MEMBER, OBSERVATION_PROBLEMS, PARTIAL_EXCHANGES, PROBLEMS, QUIRK, QUIRKS, REASON,
     REQUEST_BYTES, RESENDS, RESPONSE_BYTES, RESULT, STALLS, USAGE_CALLS, USAGE_MOVED, USAGE_SOURCE,
-    WHY, failures, source,
+    WHY, failures, source, waste,
 };
 use crate::exchange::{End, Integrity, Quirk, UsageSource, Why};
 use crate::semconv::zero::{Begins, FromZero, Known};
@@ -94,6 +94,15 @@ pub static FROM_ZERO: &[FromZero] = &[
             },
         ],
     },
+    FromZero {
+        metric: &waste::BYTES,
+        begins: Begins::WithUpstream,
+        labels: &[Known {
+            key: waste::FATE,
+            values: || texts(waste::fates()),
+        }],
+    },
+    of_upstream(&waste::RETRIES),
     of_upstream(&PARTIAL_EXCHANGES),
     of_upstream(&ESTIMATED_INPUT),
     of_upstream(&ESTIMATED_OUTPUT),

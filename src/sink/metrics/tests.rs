@@ -138,7 +138,7 @@ fn of_upstreams(label_values: usize, upstreams: &[impl ToString]) -> Metrics {
 fn counters_whose_labels_are_known_begin_at_zero_for_each_upstream() {
     let metrics = of_upstreams(200, &["main", "other"]);
     let integrity = lines(&metrics, "streamgauge_integrity_total");
-    assert_eq!(integrity.len(), 2 * 5, "{integrity:?}");
+    assert_eq!(integrity.len(), 2 * 6, "{integrity:?}");
     let different = r#"streamgauge_integrity_total{result="different",upstream="main"}"#;
     assert!(
         integrity.contains(&format!("{different} 0")),
@@ -148,7 +148,7 @@ fn counters_whose_labels_are_known_begin_at_zero_for_each_upstream() {
     exchange.integrity = Some(Integrity::Different);
     finish(&metrics, exchange);
     let integrity = lines(&metrics, "streamgauge_integrity_total");
-    assert_eq!(integrity.len(), 2 * 5, "{integrity:?}");
+    assert_eq!(integrity.len(), 2 * 6, "{integrity:?}");
     assert!(
         integrity.contains(&format!("{different} 1")),
         "{integrity:?}"

@@ -231,6 +231,12 @@ impl<B> ResponseBody<B> {
             open.slot.connection().condemn();
         }
     }
+
+    /// How many bytes have come that nobody has read.
+    pub(in super::super) fn unread(&mut self) -> usize {
+        let open = self.open.as_mut();
+        open.map_or(0, |open| open.incoming.flow_control().used_capacity())
+    }
 }
 
 impl OpenBody {

@@ -122,6 +122,7 @@ fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> 
         held: Duration::ZERO,
         verdict: None,
         moved: Vec::new(),
+        aftermath: None,
     });
     kept.0.lock().unwrap().take().unwrap()
 }

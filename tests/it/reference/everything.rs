@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use rust_decimal::Decimal;
 use streamgauge::dialect::headers;
 use streamgauge::exchange::{
-    Again, Attempt, CacheVerdict, Changed, Choice, Content, ContentMessage, ContentPart,
+    Aftermath, Again, Attempt, CacheVerdict, Changed, Choice, Content, ContentMessage, ContentPart,
     ContentPolicy, ContentTool, Conversation, Cost, Digest, Drift, End, Endpoint, Estimate,
-    Exchange, Failure, Flow, Headers, Http, Integrity, Limited, Missing, Novelty, Operation,
+    Exchange, Failure, Fate, Flow, Headers, Http, Integrity, Limited, Missing, Novelty, Operation,
     OutputType, Parent, Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse,
     Rule, Sampling, Served, ServerTimes, Speaker, Stall, Template, Times, ToolCall, ToolKind,
     ToolWait, Trace, Unknowns, Unpriced, Upstream, Usage, Why,
@@ -94,6 +94,8 @@ pub(super) fn everything() -> Exchange {
         },
         end: End::Done,
         failure: None,
+        aftermath: None,
+        is_identical: false,
         integrity: Some(Integrity::Equal),
         history: None,
         conversation: Some(Box::new(conversation())),
@@ -207,6 +209,7 @@ fn http() -> Http {
         host: Some("gauge:8080".into()),
         user_agent: Some("test".into()),
         trace_id: Some(1),
+        retry_count: Some(1),
         peer: Some(([127, 0, 0, 1], 1).into()),
         status: Some(200),
         response_headers: every_header(),
@@ -249,6 +252,7 @@ fn request() -> Request {
         stream_cursor: Some("42".into()),
         forced_tool: None,
         prompt_chars: Some(1),
+        body: None,
         usage_injected: true,
     }
 }
@@ -322,6 +326,7 @@ fn usage() -> Usage {
             input_tokens: None,
             output_tokens: None,
         },
+        checked: Estimate::default(),
     }
 }
 
@@ -351,6 +356,26 @@ pub(super) fn estimated() -> Exchange {
         price: Some(price(true)),
         ..everything()
     }
+}
+
+/// The same call, whose client left; its answer was read on to its end, at the limit of its length, and counted as a check.
+pub(super) fn abandoned() -> Exchange {
+    let mut exchange = Exchange {
+        end: End::ClientLeft,
+        aftermath: Some(Aftermath {
+            lasted: Duration::from_millis(10),
+            bytes: 100,
+            fate: Fate::Drained,
+        }),
+        is_identical: true,
+        ..everything()
+    };
+    exchange.response.choices[0].finish_reason = Some("length".into());
+    exchange.usage.checked = Estimate {
+        input_tokens: Some(99),
+        output_tokens: Some(101),
+    };
+    exchange
 }
 
 /// The same call, without a price.
