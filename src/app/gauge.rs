@@ -11,7 +11,7 @@ use crate::config::{Config, Environment};
 use crate::log::LogConfig;
 use crate::observe::{Observe, Undrained};
 use crate::otel::{self, Settings};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, PriceConfig};
 use crate::proxy::Proxy;
 use crate::serve::ProxyService;
 use crate::sink::Sink;
@@ -35,6 +35,8 @@ pub struct Gauge {
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     pub(super) proxy: Arc<Proxy>,
+    /// What calls are priced by.
+    pub(super) prices: PriceConfig,
     observe: Arc<Observe>,
 }
 
@@ -98,6 +100,7 @@ impl Gauge {
             counters,
             metrics: telemetry.metrics,
             proxy: Arc::new(proxy.context("cannot set up the upstreams")?),
+            prices: config.pipeline.prices,
             observe,
         })
     }

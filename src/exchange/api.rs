@@ -232,6 +232,12 @@ pub struct Usage {
     pub cache_read_input_tokens: Option<u64>,
     /// Input tokens written to a cache.
     pub cache_write_input_tokens: Option<u64>,
+    /// Those of them that are to be kept for five minutes, where broken out.
+    pub cache_write_5m_input_tokens: Option<u64>,
+    /// Those that are to be kept for an hour.
+    pub cache_write_1h_input_tokens: Option<u64>,
+    /// Searches of the web that the provider made for the call, and charges for; `None` where it does not say.
+    pub web_searches: Option<u64>,
     /// Output tokens spent on reasoning.
     pub reasoning_output_tokens: Option<u64>,
     /// Audio tokens in.

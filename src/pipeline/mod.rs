@@ -31,7 +31,7 @@ use crate::state::{StateBooks, StateConfig};
 
 pub use correlate::{CorrelateConfig, Remembered};
 pub use estimate::{PromptTexts, Uncounted};
-pub use price::{PriceConfig, PricedUpstream, counts_of, worked};
+pub use price::{CurrentPrices, PriceConfig, PriceFileError, PricedUpstream, counts_of, worked};
 pub use redact::{ErrorMessages, RedactConfig};
 pub use sample::{OfParent, SampleConfig};
 

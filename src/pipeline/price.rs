@@ -4,16 +4,16 @@
 //! counted as such, never as free.
 
 use std::collections::HashMap;
-use std::iter;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fs, io, iter};
 
 use foldhash::fast::RandomState;
 use rust_decimal::Decimal;
 
 use super::{Finished, Stage};
 use crate::exchange::{Cost, Exchange, Price, Unpriced, Usage};
-use crate::prices::{Catalogue, Counts, Entry, OwnPrices, Priced, Wanted};
+use crate::prices::{Catalogue, Counts, Entry, OwnPrices, OwnProblem, Priced, Wanted};
 
 /// What prices are worked out from, beside the catalogue that comes with the program.
 #[derive(Debug, Clone, Default)]
@@ -21,9 +21,53 @@ pub struct PriceConfig {
     /// The file that the user's own prices were read from.
     pub file: Option<PathBuf>,
     /// The user's own prices.
-    pub own: Arc<OwnPrices>,
+    pub own: CurrentPrices,
     /// What is known of each upstream, by its name.
     pub upstreams: HashMap<Arc<str>, PricedUpstream>,
+}
+
+/// The user's own prices as they are now. Clones are of the same.
+#[derive(Debug, Clone, Default)]
+pub struct CurrentPrices(Arc<Mutex<Arc<OwnPrices>>>);
+
+impl From<OwnPrices> for CurrentPrices {
+    fn from(prices: OwnPrices) -> Self {
+        Self(Arc::new(Mutex::new(prices.into())))
+    }
+}
+
+impl CurrentPrices {
+    /// A poisoned lock still holds prices: they are changed as one.
+    fn lock(&self) -> MutexGuard<'_, Arc<OwnPrices>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why the file of the user's own prices could not be read again.
+#[derive(Debug, thiserror::Error)]
+pub enum PriceFileError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+    /// Something in it is wrong.
+    #[error("{0}")]
+    Wrong(#[from] OwnProblem),
+}
+
+impl PriceConfig {
+    /// Reads the file of the user's own prices again, if there is one: calls that end from then on have the new ones.
+    /// Blocks while it reads.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has something wrong in it; then the prices stay as they were.
+    pub fn renew(&self) -> Result<(), PriceFileError> {
+        if let Some(file) = &self.file {
+            let text = fs::read_to_string(file)?;
+            let prices = Catalogue::bundled().read_own(&text)?;
+            *self.own.lock() = prices.into();
+        }
+        Ok(())
+    }
 }
 
 /// What is known of an upstream that its prices depend on.
@@ -40,6 +84,8 @@ pub struct PricedUpstream {
 /// Sets what an exchange costs.
 pub(super) struct PriceStage {
     config: PriceConfig,
+    /// The user's own prices by which the models were looked up.
+    own: Arc<OwnPrices>,
     /// Models that were looked up, by upstream, its host, and name, with their prices where they have any.
     found: HashMap<Place, Names, RandomState>,
 }
@@ -55,9 +101,20 @@ const NAMES_MAX: usize = 1024;
 
 impl PriceStage {
     pub(super) fn new(config: PriceConfig) -> Self {
+        let own = Arc::clone(&config.own.lock());
         Self {
+            own,
             config,
             found: HashMap::default(),
+        }
+    }
+
+    /// Takes over the user's own prices where they have been read again.
+    fn follow(&mut self) {
+        let own = self.config.own.lock();
+        if !Arc::ptr_eq(&own, &self.own) {
+            self.own = Arc::clone(&own);
+            self.found.clear();
         }
     }
 
@@ -107,11 +164,15 @@ impl PriceStage {
         // The name of a model alone says nothing of who runs it.
         let by_name = provider.map(|_| by_name);
         let mut ways = iter::once(&by_url).chain(&by_name);
-        ways.find_map(|way| Catalogue::bundled().find(&self.config.own, way).ok())
+        ways.find_map(|way| Catalogue::bundled().find(&self.own, way).ok())
     }
 
     /// By whose price an exchange goes, and what it used; `None` where it used nothing that could have one.
     fn find(&mut self, exchange: &Exchange) -> Option<Result<Found, Unpriced>> {
+        if exchange.generates_elsewhere() {
+            // The call that generated it has cost it.
+            return None;
+        }
         let estimate = estimate(&exchange.usage);
         let usage = estimate.as_ref().unwrap_or(&exchange.usage);
         if amounts(usage).all(|(_, amount)| amount.is_none()) {
@@ -133,7 +194,7 @@ impl PriceStage {
         let catalogue = Catalogue::bundled();
         let mut counts = counts_of(usage, catalogue);
         if entry.is_own() {
-            let seconds = exchange.times.end.saturating_sub(exchange.issued());
+            let seconds = exchange.call_end().saturating_sub(exchange.issued());
             set(&mut counts, catalogue, "gpu_seconds", seconds_of(seconds));
         }
         Some(Ok(Found {
@@ -200,6 +261,7 @@ impl Stage for PriceStage {
     }
 
     fn run(&mut self, finished: &mut Finished) {
+        self.follow();
         finished.exchange.price = self.price(&finished.exchange);
     }
 }
@@ -223,6 +285,7 @@ fn estimate(usage: &Usage) -> Option<Usage> {
     estimate.is_there().then(|| Usage {
         input_tokens: estimate.input_tokens,
         output_tokens: estimate.output_tokens,
+        web_searches: usage.web_searches,
         ..Usage::default()
     })
 }
@@ -245,6 +308,10 @@ pub fn counts_of(usage: &Usage, catalogue: &Catalogue) -> Counts {
             set(&mut counts, catalogue, unit, amount);
         }
     }
+    // A call of which nothing else is known costs more than its searches.
+    if let Some(searches) = usage.web_searches.filter(|_| !counts.is_empty()) {
+        set(&mut counts, catalogue, "web_searches", searches.into());
+    }
     counts
 }
 
@@ -252,6 +319,9 @@ pub fn counts_of(usage: &Usage, catalogue: &Catalogue) -> Counts {
 fn amounts(usage: &Usage) -> impl Iterator<Item = (&'static str, Option<Decimal>)> {
     let seconds = usage.audio_input_duration.map(seconds_of);
     let count = |count: Option<u64>| count.map(Decimal::from);
+    // Relays may report a part and not the whole, which then has no part.
+    let written = usage.cache_write_input_tokens.unwrap_or_default();
+    let part = |part: Option<u64>| part.filter(|part| *part <= written);
     [
         ("input_tokens", count(usage.input_tokens)),
         ("output_tokens", count(usage.output_tokens)),
@@ -278,6 +348,14 @@ fn amounts(usage: &Usage) -> impl Iterator<Item = (&'static str, Option<Decimal>
         (
             "cache_audio_read_tokens",
             count(usage.audio_cache_read_input_tokens),
+        ),
+        (
+            "cache_write_5m_tokens",
+            count(part(usage.cache_write_5m_input_tokens)),
+        ),
+        (
+            "cache_write_1h_tokens",
+            count(part(usage.cache_write_1h_input_tokens)),
         ),
         ("audio_seconds", seconds),
         ("input_audio_seconds", seconds),

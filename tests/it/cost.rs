@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::support::client::post;
+use crate::support::file::File;
 use crate::support::gauge::json;
 use crate::support::otlp::{Attributes as _, Span};
 use crate::support::scene::Scene;
@@ -68,6 +69,102 @@ async fn a_model_without_a_price_is_counted_and_costs_not_nothing() {
         scene.server.metric("llm_tokens_cost_total", &[]).await,
         None
     );
+}
+
+#[tokio::test]
+async fn prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothing() {
+    let price = |usd: u32| {
+        format!("[[price]]\nmodel = 'example-contract'\nusd = {{ output_mtok = {usd} }}\n")
+    };
+    let file = File::new("prices.toml", price(3));
+    let scene = Scene::configured(&format!("prices = '{}'\n", file.name())).await;
+    let process = &scene.server.process;
+    let again = async |text: String, told: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        process.signal("HUP").await;
+        process.message(told).await;
+    };
+    call(&scene, PRICED).await;
+    inference(&scene, 1).await;
+    let told = "the prices were read again; calls that end from now on have them";
+    again(price(5), told).await;
+    call(&scene, PRICED).await;
+    inference(&scene, 2).await;
+    let told = "the prices cannot be read again; those that were read before stay in use";
+    again("[[price]]\n".to_owned(), told).await;
+    call(&scene, PRICED).await;
+    let mut costs: Vec<_> = inference(&scene, 3).await;
+    costs.sort_by_key(|span| span.proto.start_time_unix_nano);
+    let costs: Vec<_> = costs
+        .iter()
+        .map(|span| span.double("streamgauge.cost.usd"))
+        .collect();
+    assert_eq!(costs, [Some(3.0), Some(5.0), Some(5.0)]);
+}
+
+/// Prices as the providers' own documents have them (read 2026-11), each worked by hand for a usage as it comes on the wire.
+const DOCUMENTED: [(&str, &str, &str, &str); 6] = [
+    // platform.claude.com, "Claude Opus 5", pricing by the million: 5 in, 25 out, 6.25 to write for 5 min, 10 for 1 h, 0.50 to read.
+    // 2,048 x 5 + 148 x 6.25 + 100 x 10 + 1,800 x 0.50 + 503 x 25.
+    (
+        "anthropic",
+        "claude-opus-5",
+        r#"{"input_tokens":2048,"cache_creation_input_tokens":248,"cache_read_input_tokens":1800,"output_tokens":503,"cache_creation":{"ephemeral_5m_input_tokens":148,"ephemeral_1h_input_tokens":100}}"#,
+        "0.02564",
+    ),
+    // The same, and "Web search tool": 10 for a thousand searches.
+    (
+        "anthropic",
+        "claude-opus-5",
+        r#"{"input_tokens":2048,"output_tokens":503,"server_tool_use":{"web_search_requests":2}}"#,
+        "0.042815",
+    ),
+    // platform.claude.com, "Claude Opus 5.5": 4 in, 20 out.
+    (
+        "anthropic",
+        "claude-opus-5-5",
+        r#"{"input_tokens":50000,"output_tokens":15000}"#,
+        "0.5",
+    ),
+    // developers.openai.com, "Compare models": 10 in, 1 cached, 50 out, 12.50 to write to the cache.
+    // 500 x 10 + 400 x 1 + 100 x 12.50 + 100 x 50.
+    (
+        "openai",
+        "gpt-6-astra",
+        r#"{"prompt_tokens":1000,"completion_tokens":100,"prompt_tokens_details":{"cached_tokens":400,"cache_write_tokens":100}}"#,
+        "0.01165",
+    ),
+    // The same page, gpt-realtime, text: 4 in, 0.40 cached, 16 out. 600 x 4 + 400 x 0.40 + 100 x 16.
+    (
+        "openai",
+        "gpt-realtime",
+        r#"{"input_tokens":1000,"output_tokens":100,"input_token_details":{"text_tokens":1000,"audio_tokens":0,"cached_tokens":400,"cached_tokens_details":{"text_tokens":400,"audio_tokens":0}},"output_token_details":{"text_tokens":100,"audio_tokens":0}}"#,
+        "0.00416",
+    ),
+    // The pricing page's own terms for long contexts: all tokens of a call with more than 272,000 have the second price.
+    (
+        "openai",
+        "gpt-6-astra",
+        r#"{"prompt_tokens":300000,"completion_tokens":1000}"#,
+        "6.075",
+    ),
+];
+
+#[test]
+fn documented_prices_come_to_the_cent() {
+    let lines = DOCUMENTED.map(|(provider, model, usage, _)| {
+        format!(r#"{{"provider":"{provider}","model":"{model}","usage":{usage},"at":"2026-11-29T00:00:00Z"}}"#) + "\n"
+    });
+    let file = File::new("documented.jsonl", lines.concat());
+    let text = stdout(&cost(&["--each", file.name()]));
+    let priced: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(priced.len(), DOCUMENTED.len());
+    for (priced, (_, model, usage, usd)) in priced.iter().zip(DOCUMENTED) {
+        assert_eq!(priced["usd"], usd, "{model} {usage}: {priced}");
+    }
 }
 
 fn cost(arguments: &[&str]) -> Output {

@@ -63,8 +63,9 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     block_on(runtime, async {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let running = super::start(config, &environment).await?;
-        let certificate = running.certificate.clone();
-        signals.renew(Arc::clone(&running.gauge.proxy), certificate);
+        let (gauge, certificate) = (&running.gauge, running.certificate.clone());
+        let prices = gauge.prices.clone();
+        signals.renew(Arc::clone(&gauge.proxy), certificate, prices);
         let metrics = &running.gauge.metrics;
         metrics.observe(&own::TELEMETRY_DROPPED, &[(own::KIND, "log")], log::dropped);
         signals.next().await;

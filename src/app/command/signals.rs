@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::pipeline::PriceConfig;
 use crate::proxy::Proxy;
 use crate::serve::{Certificate, TlsError};
 
-/// SIGTERM and SIGINT, one after another. SIGHUP has certificates read again. Where there are none, it is ignored with a line in
+/// SIGTERM and SIGINT, one after another. SIGHUP has certificates and the user's own prices read again. Where there are none, it is ignored with a line in
 /// the log, as is SIGUSR1; either would end the process otherwise.
 pub(super) struct Signals {
     terminate: Signal,
@@ -18,13 +19,15 @@ pub(super) struct Signals {
     renewing: Option<Renewing>,
 }
 
-/// Whose certificates are read again.
+/// What is read again.
 #[derive(Clone)]
 struct Renewing {
-    /// Those of upstreams.
+    /// The certificates of its upstreams.
     proxy: Arc<Proxy>,
-    /// The one that clients are shown.
+    /// The certificate that clients are shown.
     listener: Option<Arc<Certificate>>,
+    /// The user's own prices.
+    prices: PriceConfig,
 }
 
 impl Signals {
@@ -42,9 +45,18 @@ impl Signals {
         })
     }
 
-    /// Has SIGHUP renew the certificates of a proxy and of its listener.
-    pub(super) fn renew(&mut self, proxy: Arc<Proxy>, listener: Option<Arc<Certificate>>) {
-        self.renewing = Some(Renewing { proxy, listener });
+    /// Has SIGHUP renew the certificates of a proxy and of its listener, and prices.
+    pub(super) fn renew(
+        &mut self,
+        proxy: Arc<Proxy>,
+        listener: Option<Arc<Certificate>>,
+        prices: PriceConfig,
+    ) {
+        self.renewing = Some(Renewing {
+            proxy,
+            listener,
+            prices,
+        });
     }
 
     /// Waits for the next that asks the process to stop.
@@ -68,18 +80,25 @@ impl Signals {
         }
     }
 
-    /// Has certificates read again, where there are any; says whether. A file may take its time, or never come.
+    /// Has files read again, where there are any; says whether. A file may take its time, or never come.
     fn renewed(&self) -> bool {
-        let has_any = |it: &Renewing| it.listener.is_some() || it.proxy.has_certificates();
-        let Some(renewing) = self.renewing.clone().filter(has_any) else {
+        let has_files = |it: &Renewing| {
+            it.listener.is_some() || it.proxy.has_certificates() || it.prices.file.is_some()
+        };
+        let Some(renewing) = self.renewing.clone().filter(has_files) else {
             return false;
         };
-        let Renewing { proxy, listener } = renewing;
+        let Renewing {
+            proxy,
+            listener,
+            prices,
+        } = renewing;
         if let Some(listener) = listener {
             tokio::task::spawn_blocking(move || report_listener(listener.renew()));
         }
         tokio::task::spawn_blocking(move || {
             proxy.renew_certificates().iter().for_each(report);
+            renew_prices(&prices);
         });
         true
     }
@@ -94,6 +113,23 @@ fn report_listener(outcome: Result<(), TlsError>) {
         Err(error) => tracing::warn!(
             %error,
             "the certificate for clients cannot be read again; the one that was read before stays in use"
+        ),
+    }
+}
+
+/// Reads the user's own prices again, where they are in a file, and logs what became of that.
+fn renew_prices(prices: &PriceConfig) {
+    let Some(file) = &prices.file else { return };
+    let file = file.display();
+    match prices.renew() {
+        Ok(()) => tracing::info!(
+            %file,
+            "the prices were read again; calls that end from now on have them"
+        ),
+        Err(error) => tracing::warn!(
+            %file,
+            %error,
+            "the prices cannot be read again; those that were read before stay in use"
         ),
     }
 }

@@ -28,8 +28,8 @@ pub(super) fn update_more(usage: &mut Usage, later: &Usage) {
 /// How many of [`slots`] are the main counts.
 const MAIN: usize = 4;
 
-/// Every count of tokens: the main ones, the total, and what they are made up of.
-pub(super) fn slots(usage: &mut Usage) -> [&mut Option<u64>; 15] {
+/// Every count: the main ones, the total, what they are made up of, and what is charged beside tokens.
+pub(super) fn slots(usage: &mut Usage) -> [&mut Option<u64>; 18] {
     [
         &mut usage.input_tokens,
         &mut usage.output_tokens,
@@ -46,11 +46,14 @@ pub(super) fn slots(usage: &mut Usage) -> [&mut Option<u64>; 15] {
         &mut usage.text_cache_read_input_tokens,
         &mut usage.audio_cache_read_input_tokens,
         &mut usage.image_cache_read_input_tokens,
+        &mut usage.cache_write_5m_input_tokens,
+        &mut usage.cache_write_1h_input_tokens,
+        &mut usage.web_searches,
     ]
 }
 
 /// The counts of [`slots`].
-pub(super) const fn counts_of(usage: &Usage) -> [Option<u64>; 15] {
+pub(super) const fn counts_of(usage: &Usage) -> [Option<u64>; 18] {
     [
         usage.input_tokens,
         usage.output_tokens,
@@ -67,6 +70,9 @@ pub(super) const fn counts_of(usage: &Usage) -> [Option<u64>; 15] {
         usage.text_cache_read_input_tokens,
         usage.audio_cache_read_input_tokens,
         usage.image_cache_read_input_tokens,
+        usage.cache_write_5m_input_tokens,
+        usage.cache_write_1h_input_tokens,
+        usage.web_searches,
     ]
 }
 

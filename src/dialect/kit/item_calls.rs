@@ -22,6 +22,8 @@ pub(in crate::dialect) struct ItemCalls {
 struct AnnouncedItem {
     id: Option<String>,
     index: Option<u64>,
+    /// It was counted as a search.
+    is_counted: bool,
     /// Fragments of its arguments came, so that a whole text of them is a repetition.
     in_fragments: bool,
 }
@@ -64,6 +66,7 @@ impl ItemCalls {
                 self.items.push(AnnouncedItem {
                     id: key.item.map(keep),
                     index: key.index,
+                    is_counted: false,
                     in_fragments: false,
                 });
                 self.items.len() - 1
@@ -85,6 +88,17 @@ impl ItemCalls {
             facts.show(0, &Part::ToolCall(part));
         }
         known.is_none()
+    }
+
+    /// Counts a search of the web that the provider made, once.
+    pub(in crate::dialect) fn count_search(&mut self, key: ItemKey<'_>, facts: &mut Facts) {
+        let at = self.find(key, &facts.response.tool_calls);
+        if let Some(item) = at.and_then(|at| self.items.get_mut(at))
+            && !item.is_counted
+        {
+            item.is_counted = true;
+            *facts.usage.web_searches.get_or_insert_default() += 1;
+        }
     }
 
     /// Whether an item is a call that has begun.

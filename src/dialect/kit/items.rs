@@ -72,11 +72,21 @@ impl<'a> Item<'a> {
         if let Some(arguments) = self.arguments().filter(|_| whole) {
             calls.set(key, arguments, facts);
         }
+        if whole && self.is_search() {
+            calls.count_search(key, facts);
+        }
         new && kind.is_client_run()
     }
 
     fn is_client_call(&self) -> bool {
         tool(&self.kind, || None).is_some_and(|(kind, _)| kind.is_client_run())
+    }
+
+    /// Whether it is a search of the web, which is charged by itself; that a page is opened, or something found in one, is not
+    /// (guide "Web search", output and citations).
+    fn is_search(&self) -> bool {
+        let action = self.value.get("action").map(type_of).unwrap_or_default();
+        self.kind == "web_search_call" && matches!(&*action, "search" | "")
     }
 
     /// What the tool is called with.

@@ -80,6 +80,8 @@ struct Names<'a> {
     input_details: Option<Value<'a>>,
     output_details: Option<Value<'a>>,
     iterations: Option<Value<'a>>,
+    /// What the provider's own tools did.
+    server_tools: Option<Value<'a>>,
 }
 
 impl<'a> Names<'a> {
@@ -107,6 +109,7 @@ impl<'a> Names<'a> {
                     &mut names.output_details
                 }
                 "iterations" => &mut names.iterations,
+                "server_tool_use" => &mut names.server_tools,
                 _ => continue,
             };
             // Relays fill in only one of two names.
@@ -139,8 +142,18 @@ impl<'a> Names<'a> {
             told.cached = Cached::Within;
         }
         update_output_details(self.output_details, more, problems);
+        let is_object = |it: &Value<'_>| it.kind() == Kind::Object;
+        let times = self.cache_creation.filter(is_object);
+        let mut read = |member: Option<Value<'_>>| typed(member, problems, count);
+        if let Some(times) = times {
+            let written = ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"];
+            let [short, long] = times.select(written).map(&mut read);
+            more.cache_write_5m_input_tokens = short;
+            more.cache_write_1h_input_tokens = long;
+        }
+        let tools = self.server_tools.filter(is_object);
+        more.web_searches = read(tools.and_then(|tools| tools.get("web_search_requests")));
         if told.cache_write.is_none() {
-            let times = self.cache_creation.filter(|it| it.kind() == Kind::Object);
             let times = times.into_iter().flat_map(Value::members);
             let counts = times.filter_map(|(_, written)| tokens(written));
             told.cache_write = counts.reduce(u64::saturating_add);

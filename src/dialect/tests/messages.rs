@@ -4,6 +4,24 @@ use super::*;
 use anthropic_messages::AnthropicMessages;
 
 #[test]
+fn what_a_cache_takes_up_is_told_by_its_lifetime_and_searches_as_they_add_up() {
+    let mut reader = AnthropicMessages.reader();
+    let mut facts = Facts::default();
+    for event in [
+        r#"{"type":"message_start","message":{"usage":{"input_tokens":9,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":3},"output_tokens":1}}}"#,
+        r#"{"type":"message_delta","delta":{},"usage":{"output_tokens":3,"server_tool_use":{"web_search_requests":1}}}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":5,"server_tool_use":{"web_search_requests":2}}}"#,
+    ] {
+        reader.event(b"", event.as_bytes(), &mut facts);
+    }
+    let usage = &facts.usage;
+    assert_eq!(usage.cache_write_input_tokens, Some(5));
+    assert_eq!(usage.cache_write_5m_input_tokens, Some(2));
+    assert_eq!(usage.cache_write_1h_input_tokens, Some(3));
+    assert_eq!(usage.web_searches, Some(2));
+}
+
+#[test]
 fn messages_fixtures_read_as_expected_at_any_cut() {
     check_fixtures("messages", &AnthropicMessages);
 }

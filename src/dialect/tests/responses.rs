@@ -4,6 +4,31 @@ use super::*;
 use openai_responses::OpenAiResponses;
 
 #[test]
+fn searches_of_the_web_are_counted_once_and_other_actions_are_none() {
+    let item = |id: &str, action: &str| {
+        format!(
+            r#"{{"type":"web_search_call","id":"{id}","status":"completed","action":{{"type":"{action}"}}}}"#
+        )
+    };
+    let items = [
+        item("ws_1", "search"),
+        item("ws_2", "open_page"),
+        item("ws_3", "search"),
+    ];
+    let done = |item: &String| format!(r#"{{"type":"response.output_item.done","item":{item}}}"#);
+    let completed = format!(
+        r#"{{"type":"response.completed","response":{{"status":"completed","output":[{}]}}}}"#,
+        items.join(",")
+    );
+    let mut reader = OpenAiResponses::Create.reader();
+    let mut facts = Facts::default();
+    for event in items.iter().map(done).chain([completed]) {
+        reader.event(b"", event.as_bytes(), &mut facts);
+    }
+    assert_eq!(facts.usage.web_searches, Some(2));
+}
+
+#[test]
 fn responses_fixtures_read_as_expected_at_any_cut() {
     check_fixtures("responses", &OpenAiResponses::Create);
 }

@@ -2,15 +2,19 @@ use super::*;
 use crate::exchange::{Endpoint, Estimate, Operation, Upstream};
 use std::time::{Duration, SystemTime};
 
-/// A stage that knows OpenAI, and a server of the user's own with a price by time.
+/// A stage that knows OpenAI, Anthropic, and a server of the user's own with a price by time.
 fn stage() -> PriceStage {
+    PriceStage::new(config())
+}
+
+fn config() -> PriceConfig {
     let own = "[[price]]\nmodel = \"mine-*\"\nusd = { gpu_second = 0.5 }\n";
     let upstream = |url: &str, provider: Option<&str>| PricedUpstream {
         url: url.to_owned(),
         host: url.split(['/', ':']).nth(3).unwrap().to_owned(),
         provider: provider.map(Arc::from),
     };
-    PriceStage::new(PriceConfig {
+    PriceConfig {
         file: None,
         own: Catalogue::bundled().read_own(own).unwrap().into(),
         upstreams: HashMap::from([
@@ -20,8 +24,12 @@ fn stage() -> PriceStage {
                 upstream("http://gateway/v1", Some("openai")),
             ),
             ("vllm".into(), upstream("http://vllm:8000/v1", None)),
+            (
+                "claude".into(),
+                upstream("https://api.anthropic.com/v1", None),
+            ),
         ]),
-    })
+    }
 }
 
 /// A call of two seconds with a million tokens each way.
@@ -38,6 +46,7 @@ fn call(upstream: &str, model: &str) -> Exchange {
         ("openai", "api.openai.com"),
         ("gateway", "gateway"),
         ("vllm", "vllm"),
+        ("claude", "api.anthropic.com"),
     ];
     let host = hosts.iter().find(|(name, _)| *name == upstream).unwrap().1;
     exchange.endpoint = Some(Endpoint {
@@ -94,6 +103,77 @@ fn the_tier_of_the_response_decides() {
     assert_eq!(usd(&flex).as_deref(), Ok("10"));
     flex.response.service_tier = Some("flex".to_owned());
     assert_eq!(usd(&flex).as_deref(), Ok("5"));
+}
+
+#[test]
+fn what_is_written_to_a_cache_costs_by_how_long_it_is_to_be_kept() {
+    let mut written = call("claude", "claude-sonnet-5");
+    // 2 in, 10 out, 2.50 to write for five minutes and 4 for an hour, by the million.
+    assert_eq!(usd(&written).as_deref(), Ok("12"));
+    written.usage.cache_write_input_tokens = Some(1_000_000);
+    assert_eq!(usd(&written).as_deref(), Ok("12.5"));
+    written.usage.cache_write_5m_input_tokens = Some(400_000);
+    written.usage.cache_write_1h_input_tokens = Some(600_000);
+    assert_eq!(usd(&written).as_deref(), Ok("13.4"));
+    // A relay that reports a part alone.
+    written.usage.cache_write_input_tokens = None;
+    assert_eq!(usd(&written).as_deref(), Ok("12"));
+}
+
+#[test]
+fn searches_cost_a_fee_beside_the_tokens_and_none_alone() {
+    let mut searched = call("claude", "claude-sonnet-5");
+    searched.usage.web_searches = Some(3);
+    assert_eq!(usd(&searched).as_deref(), Ok("12.03"));
+    searched.usage = Usage {
+        web_searches: Some(3),
+        ..Usage::default()
+    };
+    assert_eq!(stage().price(&searched), None, "its tokens are not known");
+}
+
+#[test]
+fn an_answer_that_is_fetched_has_been_paid_for() {
+    let mut fetched = call("openai", "gpt-4o");
+    fetched.operation = Some(Operation::FetchResponse);
+    assert_eq!(stage().price(&fetched), None);
+}
+
+#[test]
+fn prices_that_are_read_again_hold_for_what_ends_then() {
+    let file = std::env::temp_dir().join(format!("streamgauge-prices-{}", std::process::id()));
+    let write = |price: &str| {
+        let text = format!("[[price]]\nmodel = \"mine-*\"\nusd = {{ gpu_second = {price} }}\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    let config = PriceConfig {
+        file: Some(file.clone()),
+        ..config()
+    };
+    let mut stage = PriceStage::new(config.clone());
+    let mut cost = || {
+        let mut finished = Finished {
+            id: crate::sink::ExchangeId(1),
+            exchange: Box::new(call("vllm", "mine-7b")),
+            uncounted: None,
+        };
+        stage.run(&mut finished);
+        let price = finished.exchange.price.unwrap();
+        price.known().unwrap().total.normalize().to_string()
+    };
+    assert_eq!(cost(), "1");
+    write("2");
+    assert_eq!(cost(), "1", "nobody has said that it changed");
+    config.renew().unwrap();
+    assert_eq!(cost(), "4");
+    write("-1");
+    let wrong = config.renew().unwrap_err();
+    assert!(matches!(wrong, PriceFileError::Wrong(_)), "{wrong}");
+    assert_eq!(cost(), "4");
+    std::fs::remove_file(&file).unwrap();
+    let gone = config.renew().unwrap_err();
+    assert!(matches!(gone, PriceFileError::Unreadable(_)), "{gone}");
+    assert_eq!(cost(), "4");
 }
 
 #[test]
