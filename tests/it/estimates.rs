@@ -8,7 +8,7 @@ use crate::support::client::post;
 use crate::support::exposition::Exposition;
 use crate::support::gauge::{DONE, FINISH, Gauge, STREAM_HEAD, USAGE, delta, event, json, stream};
 use crate::support::http1::chunk;
-use crate::support::otlp::{Attributes as _, Span};
+use crate::support::otlp::{Attributes as _, Point, Span};
 
 /// Five tokens of text in one message; what frames it comes on top.
 const ASK: &str =
@@ -134,6 +134,46 @@ async fn estimates_stand_under_the_usual_names_too_where_a_user_wants_them_there
         let marked = [("streamgauge.usage.source", "estimated")];
         gauge.collector.point(name, &marked).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_of_reported_calls_shows_how_far_estimates_are_off() {
+    let gauge =
+        Gauge::with(|program| program.env("STREAMGAUGE_TELEMETRY_CHECK_ESTIMATES", "1")).await;
+    // The stream reports 9 and 4 tokens, the body 24 and 5.
+    let deltas = ANSWER.map(delta);
+    let events = deltas.iter().map(String::as_str);
+    gauge
+        .call(ask(), stream(events.chain([FINISH, USAGE, DONE])))
+        .await;
+    let whole = r#"{"model":"gpt-4o","choices":[{"index":0,"message":{"content":"Three metres at midnight."},"finish_reason":"stop"}],"usage":{"prompt_tokens":24,"completion_tokens":5,"total_tokens":29}}"#;
+    gauge.call(ask(), json(200, whole)).await;
+    gauge.settled(2).await;
+    let ratio = "streamgauge.usage.estimate.ratio";
+    let (prompt, tokens) = (PROMPT as f64, TOKENS as f64);
+    for (kind, expected) in [
+        ("prompt", prompt / 9.0 + prompt / 24.0),
+        ("completion", tokens / 4.0 + tokens / 5.0),
+    ] {
+        let both = |point: &Point| point.count == 2;
+        let labels = [("token.type", kind)];
+        let point = gauge.collector.point_where(ratio, &labels, both).await;
+        assert!(
+            (point.value - expected).abs() < 1e-9,
+            "{kind}: {}",
+            point.value
+        );
+    }
+    let scraped = Exposition::parse(gauge.scrape("text/plain").await.text());
+    let of_estimates = |name: &str| name.starts_with("streamgauge_usage_estimated_");
+    let mut estimates = scraped
+        .samples
+        .iter()
+        .filter(|((name, _), _)| of_estimates(name));
+    assert!(
+        estimates.all(|(_, count)| *count == 0.0),
+        "a report is no estimate"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
