@@ -34,6 +34,7 @@ pub mod conversation;
 pub mod demo;
 mod descriptors;
 pub mod dialect;
+mod disk;
 pub mod exchange;
 #[cfg(feature = "cli")]
 pub mod explain;

@@ -101,7 +101,7 @@ fn is_for_any_of(hosts: &Hosts, request: &Request) -> bool {
 async fn in_words(mut response: Response) -> Response {
     let words = match response.status() {
         StatusCode::NOT_FOUND => {
-            "not found: the admin port serves /, /metrics, /healthz, /readyz and /api/exchanges\n"
+            "not found: the admin port serves /, /metrics, /healthz, /readyz, /api/exchanges and /api/costs\n"
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             "method not allowed: the admin port supports GET and HEAD only\n"

@@ -7,10 +7,12 @@
 //! | `/metrics` | what the metrics sink renders for the scraper's `Accept` |
 //! | `/` | a page that shows what is in flight and what ended lately |
 //! | `/api/exchanges` | the same as JSON; durations in milliseconds |
+//! | `/api/costs` | sums of costs and tokens by hour, as JSON or CSV |
 //!
 //! It knows the sinks it shows, and nothing of the proxy. The page is three static files without any from elsewhere,
 //! so that its content security policy can forbid everything else.
 
+mod costs;
 mod exchanges;
 mod guard;
 mod listen;
@@ -29,6 +31,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::allow::Hosts;
+use crate::sink::costs::Costs;
 use crate::sink::live::Live;
 use crate::sink::metrics::Scrape;
 
@@ -45,6 +48,8 @@ pub struct AdminState {
     pub base_url: String,
     /// The exchanges.
     pub live: Arc<Live>,
+    /// What calls cost.
+    pub costs: Arc<Costs>,
     /// Has those in flight shown to `live`.
     pub look: Arc<Look>,
     /// The metrics.
@@ -80,6 +85,7 @@ fn routes(state: AdminState) -> Router {
             get(move |state, headers| scrape::show(state, headers, Arc::clone(&scrapes))),
         )
         .route("/api/exchanges", get(exchanges::show))
+        .route("/api/costs", get(costs::show))
         .with_state(state)
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::process;
 use super::telemetry::{self, Telemetry};
+use super::{attribution, process};
 use crate::config::{Config, Environment};
 use crate::log::LogConfig;
 use crate::observe::{Observe, Undrained};
@@ -16,6 +16,7 @@ use crate::proxy::Proxy;
 use crate::serve::ProxyService;
 use crate::sink::Sink;
 use crate::sink::access::AccessLog;
+use crate::sink::costs::Costs;
 use crate::sink::failures::FailuresLog;
 use crate::sink::live::{Live, Snapshot};
 use crate::sink::metrics::Metrics;
@@ -32,6 +33,8 @@ pub struct Gauge {
     pub live: Arc<Live>,
     /// How many exchanges there were and are.
     pub counters: Arc<Counters>,
+    /// What calls cost, hour by hour.
+    pub costs: Arc<Costs>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     pub(super) proxy: Arc<Proxy>,
@@ -63,15 +66,20 @@ impl Gauge {
             );
         }
         config.pipeline.sampling.after_share = settings.samples_share;
+        let costs = attribution::costs(&config)?;
+        config.observe.key_secret = attribution::key_secret(&config)?;
         let upstreams = config.proxy.upstreams.iter();
         let upstreams = upstreams.map(|upstream| upstream.name.to_string());
         let has_events = config.observe.content.has_events();
+        let labels = costs.labels.clone();
+        let upstreams = upstreams.collect();
         let telemetry =
-            Telemetry::build(&config.telemetry, settings, upstreams.collect(), has_events)?;
+            Telemetry::build(&config.telemetry, settings, upstreams, labels, has_events)?;
+        let costs = Arc::new(Costs::new(&costs));
         let live = Arc::new(Live::new(RECENT));
         let pipeline = Arc::new(Pipeline::new(
             &config.pipeline,
-            sinks(&telemetry, &live, config.log),
+            sinks(&telemetry, &live, &costs, config.log),
         ));
         let observe = Observe::new(
             config.observe,
@@ -97,6 +105,7 @@ impl Gauge {
         let proxy = Proxy::new(config.proxy, observe.clone());
         Ok(Self {
             live,
+            costs,
             counters,
             metrics: telemetry.metrics,
             proxy: Arc::new(proxy.context("cannot set up the upstreams")?),
@@ -158,12 +167,18 @@ fn in_one(errors: Vec<otel::Error>) -> anyhow::Error {
     anyhow::anyhow!(errors.join("\n"))
 }
 
-fn sinks(telemetry: &Telemetry, live: &Arc<Live>, log: LogConfig) -> Vec<Arc<dyn Sink>> {
+fn sinks(
+    telemetry: &Telemetry,
+    live: &Arc<Live>,
+    costs: &Arc<Costs>,
+    log: LogConfig,
+) -> Vec<Arc<dyn Sink>> {
     let traces = telemetry
         .traces
         .clone()
         .map(|traces| traces as Arc<dyn Sink>);
-    let always: [Arc<dyn Sink>; 6] = [
+    let always: [Arc<dyn Sink>; 7] = [
+        costs.clone(),
         telemetry.metrics.clone(),
         live.clone(),
         Arc::new(UnknownsLog::default()),

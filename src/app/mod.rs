@@ -2,6 +2,7 @@
 //!
 //! The only room that knows every other. It parses nothing.
 
+mod attribution;
 #[cfg(feature = "cli")]
 mod command;
 mod gauge;
@@ -87,6 +88,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     let state = admin::AdminState {
         base_url: format!("{scheme}://{}/v1", to_open(proxy_address)),
         live: Arc::clone(&gauge.live),
+        costs: Arc::clone(&gauge.costs),
         look: gauge.look(),
         metrics: Arc::new(move |accept| metrics.render(accept)),
         ready: Arc::clone(&ready),

@@ -43,6 +43,7 @@ impl Telemetry {
         config: &TelemetryConfig,
         settings: &Settings,
         upstreams: Vec<String>,
+        labels: Vec<&'static str>,
         has_events: bool,
     ) -> anyhow::Result<Self> {
         let [spans, metrics, logs] =
@@ -55,6 +56,7 @@ impl Telemetry {
             vocabularies: semconv::all_named(&config.metrics),
             label_values: config.label_values,
             error_window: config.error_window,
+            labels,
             upstreams,
             buckets: config.histograms,
         };

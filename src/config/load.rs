@@ -22,7 +22,7 @@ use super::value::{Given, Raw, Read};
 use crate::exchange::ContentPolicy;
 use crate::outbound::{BadVariable, EXPECTED, proxy_for};
 use crate::pipeline::PricedUpstream;
-use crate::semconv::provider;
+use crate::semconv::{KEY_FINGERPRINT, provider};
 use crate::upstream::{UpstreamConfig, UpstreamTls, Via};
 
 /// What the command line said, as it was written.
@@ -355,6 +355,15 @@ fn accept<T>(
     None
 }
 
+/// Labels that the metrics of tokens and costs have anyway.
+const TAKEN_LABELS: [&str; 5] = [
+    "model",
+    "upstream",
+    "token.type",
+    "http.route",
+    "streamgauge.usage.source",
+];
+
 /// What only shows when everything is put together.
 fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
     let mut push = |key: &str, message: &str| {
@@ -376,6 +385,22 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
                     &format!("missing, expected the path of a PEM file, since {other} is given"),
                 );
             }
+        }
+    }
+    let known = || {
+        let told = config.observe.annotations.iter().map(|it| &*it.name);
+        told.chain(config.telemetry.key_fingerprint.then_some(KEY_FINGERPRINT))
+    };
+    for label in &config.telemetry.labels {
+        if !known().any(|known| known == label) || TAKEN_LABELS.contains(&label.as_str()) {
+            let known: Vec<&str> = known().collect();
+            push(
+                "telemetry.labels",
+                &format!(
+                    "{label}: expected the name of an attribute in telemetry.attributes that is no label of its own; there are {}",
+                    known.join(", ")
+                ),
+            );
         }
     }
     if config.listen == config.admin && config.listen.port() != 0 {

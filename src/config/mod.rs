@@ -26,6 +26,7 @@ mod value;
 mod write;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::allow::{Hosts, Patterns};
@@ -65,6 +66,8 @@ pub struct Config {
     pub pipeline: PipelineConfig,
     /// What is exported, and how.
     pub telemetry: TelemetryConfig,
+    /// Where something is kept for the next start; `None`: nowhere. Default `None`.
+    pub folder: Option<PathBuf>,
     /// Longest time streams in flight may take to finish at shutdown. Default 10 min.
     pub drain: Duration,
     /// The log.
@@ -90,6 +93,7 @@ impl Default for Config {
             },
             pipeline: PipelineConfig::default(),
             telemetry: TelemetryConfig::default(),
+            folder: None,
             drain: Duration::from_secs(600),
             log: LogConfig::default(),
         }
@@ -112,6 +116,10 @@ pub struct TelemetryConfig {
     pub tools: ToolSpans,
     /// Whether our trace context goes upstream. Default true.
     pub propagate: bool,
+    /// Attributes of calls that are labels of their tokens and costs, too, by name. Default none.
+    pub labels: Vec<String>,
+    /// Whether each call tells which key it was made with, by a fingerprint. Default true.
+    pub key_fingerprint: bool,
     /// Different values an attribute may have in metrics before the rest fold into `_other`. Default 100.
     pub label_values: usize,
     /// Window of `llm.error.rate`. Default 5 min.
@@ -127,6 +135,8 @@ impl Default for TelemetryConfig {
             spans: Spans::default(),
             tools: ToolSpans::default(),
             propagate: true,
+            labels: Vec::new(),
+            key_fingerprint: true,
             label_values: 100,
             error_window: Duration::from_secs(300),
         }

@@ -240,6 +240,24 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         write: |config| Some(write_list(&config.observe.annotations)),
     },
     Setting {
+        path: "telemetry.labels",
+        read: |raw, config| set(&mut config.telemetry.labels, raw.labels()),
+        write: |config| Some(write_list(&config.telemetry.labels)),
+    },
+    Setting {
+        path: "telemetry.key_fingerprint",
+        read: |raw, config| set(&mut config.telemetry.key_fingerprint, raw.boolean()),
+        write: |config| Some(config.telemetry.key_fingerprint.to_string()),
+    },
+    Setting {
+        path: "telemetry.key_secret",
+        read: |raw, config| set(&mut config.observe.key_secret, raw.key_secret()),
+        write: |config| {
+            let secret = config.observe.key_secret.as_ref();
+            Some(quote(secret.map_or("", |_| "***")))
+        },
+    },
+    Setting {
         path: "telemetry.conversation",
         read: |raw, config| set(&mut config.observe.conversations, raw.sources()),
         write: |config| Some(write_list(&config.observe.conversations)),
@@ -395,6 +413,14 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "state.timeout",
         read: |raw, config| set(&mut config.pipeline.state.timeout, raw.span()),
         write: |config| Some(quote(write_duration(config.pipeline.state.timeout))),
+    },
+    Setting {
+        path: "state.folder",
+        read: |raw, config| set(&mut config.folder, raw.folder()),
+        write: |config| {
+            let folder = config.folder.as_ref();
+            Some(folder.map_or_else(|| quote(""), |folder| quote(folder.display())))
+        },
     },
     Setting {
         path: "sampling.share",

@@ -19,6 +19,7 @@ use super::problem::Wrong;
 use super::units::{parse_address, parse_duration, parse_size};
 use crate::allow::Patterns;
 use crate::exchange::ContentPolicy;
+use crate::observe::key::KeySecret;
 use crate::observe::told::{self, Annotation, Source};
 use crate::outbound::{self, ForwardProxy};
 use crate::prices::{Catalogue, OwnPrices};
@@ -88,6 +89,13 @@ impl Raw<'_> {
     pub(super) fn path(&self) -> Read<PathBuf> {
         self.parse("expected the path of a file", |text| {
             (!text.is_empty()).then(|| text.into())
+        })
+    }
+
+    /// The path of a folder, or none where the text is empty.
+    pub(super) fn folder(&self) -> Read<Option<PathBuf>> {
+        self.parse("expected the path of a folder", |text| {
+            Some((!text.is_empty()).then(|| text.into()))
         })
     }
 
@@ -271,6 +279,27 @@ impl Raw<'_> {
             )));
         }
         Ok(annotations)
+    }
+
+    /// Names of attributes that become labels.
+    pub(super) fn labels(&self) -> Read<Vec<String>> {
+        let expected = "expected a list of names of attributes, such as [\"team\"]";
+        let labels = self.each(expected, |text| Ok(text.to_owned()))?;
+        let is_again = |(at, label): (usize, &String)| labels[..at].contains(label);
+        if labels.len() > MOST_LABELS || labels.iter().enumerate().any(is_again) {
+            return Err(Wrong::shown(format!(
+                "expected at most {MOST_LABELS} labels, each once"
+            )));
+        }
+        Ok(labels)
+    }
+
+    /// What fingerprints of keys are made with, or none where the text is empty; never shown.
+    pub(super) fn key_secret(&self) -> Read<Option<KeySecret>> {
+        let text = self
+            .text()
+            .ok_or_else(|| Wrong::hidden("expected a string"))?;
+        Ok((!text.is_empty()).then(|| KeySecret::of(text)))
     }
 
     /// Every entry of a list of texts, which may be empty.
@@ -459,6 +488,9 @@ impl Raw<'_> {
         Ok((name, value))
     }
 }
+
+/// Most labels that metrics gain by `telemetry.labels`.
+const MOST_LABELS: usize = 8;
 
 /// Most attributes that a span gains by `telemetry.attributes`.
 const MOST_ANNOTATIONS: usize = 32;

@@ -73,6 +73,8 @@ pub struct Exchange {
     pub http: Http,
     /// What the client told of the call beside it, in headers and baggage, of what an operator has listed: names and values.
     pub annotations: Vec<(Arc<str>, String)>,
+    /// Which key the client sent: a keyed hash of it. `None` where it sent none, and where nobody asks for it.
+    pub key_fingerprint: Option<Hex>,
     /// The conversation, where a header or the baggage names it.
     pub named_conversation: Option<String>,
     /// The template that its prompt was made from, where the client tells of one beside the call.
@@ -146,6 +148,7 @@ impl Exchange {
             mistaken: false,
             http: Http::default(),
             annotations: Vec::new(),
+            key_fingerprint: None,
             named_conversation: None,
             template: None,
             prompt_fingerprint: None,

@@ -20,6 +20,7 @@ impl Exchange {
             mistaken: _,
             http,
             annotations,
+            key_fingerprint: _,
             named_conversation,
             template,
             prompt_fingerprint: _,

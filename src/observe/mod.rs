@@ -9,6 +9,7 @@ mod content;
 mod conversation;
 pub mod gaps;
 mod in_body;
+pub mod key;
 pub mod observer;
 mod opening;
 mod page;
@@ -32,6 +33,7 @@ use http::header::{UPGRADE, USER_AGENT};
 use http::{Method, Version};
 
 use self::content::ContentReading;
+use self::key::KeySecret;
 use self::observer::ExchangeObserver;
 use self::opening::{Observation, Opening};
 use self::refused::RefusedObserver;
@@ -65,6 +67,8 @@ pub struct ObserveConfig {
     pub inspect_bytes: usize,
     /// What a client tells of a call that becomes attributes of its spans. Default none.
     pub annotations: Vec<Annotation>,
+    /// What fingerprints of clients' keys are made with; `None`: none are made. Default `None`.
+    pub key_secret: Option<KeySecret>,
     /// Where a client names the conversation, in order. Default [`told::conversations`].
     pub conversations: Vec<Source>,
     /// Which exchanges show what was said in them. Default none.
@@ -104,6 +108,7 @@ impl Default for ObserveConfig {
             memory: Memory::default(),
             inspect_bytes: 8 << 20,
             annotations: Vec::new(),
+            key_secret: None,
             conversations: told::conversations(),
             content: Arc::default(),
             templates: template::names(),
@@ -334,6 +339,8 @@ pub fn observer(
         dialect.query(&query, &mut exchange.request);
     }
     exchange.annotations = annotations(config, &head.fields);
+    let secret = config.key_secret.as_ref();
+    exchange.key_fingerprint = secret.and_then(|secret| secret.fingerprint(&head.fields));
     let named = |source: &Source| source.value(&head.fields);
     exchange.named_conversation = config.conversations.iter().find_map(named);
     exchange.template = template::of_head(config, &head.fields);

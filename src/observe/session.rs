@@ -260,6 +260,7 @@ impl Over {
                 ..session.http.clone()
             },
             annotations: session.annotations.clone(),
+            key_fingerprint: session.key_fingerprint,
             named_conversation: session.named_conversation.clone(),
             template: session.template.clone(),
             trace: trace.map(|trace| trace.of_response(open.number)),

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
 use super::{Attribute, provider};
-use crate::exchange::{End, Endpoint, Exchange, Operation, Upstream};
+use crate::exchange::{End, Endpoint, Exchange, Hex, Operation, Upstream};
 
 /// The facts of an exchange that may become labels of its metrics. Each has few values, or is bounded by the sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Facets<'a> {
     pub(super) version: &'static str,
     /// Status of the attempt whose response the client got.
     pub(super) answer: Option<u16>,
+    /// What a user has named beside all that.
+    pub(super) told: Vec<(&'static str, Cow<'a, str>)>,
 }
 
 impl<'a> Facets<'a> {
@@ -61,7 +63,18 @@ impl<'a> Facets<'a> {
             status: http.status,
             version: http.version,
             answer: answering.and_then(|at| exchange.attempts[at].status),
+            told: Vec::new(),
         }
+    }
+
+    /// The same with these attributes of the exchange, as far as it has them.
+    #[must_use]
+    pub fn with(mut self, names: &[&'static str], exchange: &'a Exchange) -> Self {
+        let values = names
+            .iter()
+            .filter_map(|name| Some((*name, told(exchange, name)?.into())));
+        self.told.extend(values);
+        self
     }
 
     /// The same, of no exchange.
@@ -88,8 +101,27 @@ impl<'a> Facets<'a> {
             status: self.status,
             version: self.version,
             answer: self.answer,
+            told: self
+                .told
+                .into_iter()
+                .map(|(name, value)| (name, Cow::Owned(value.into_owned())))
+                .collect(),
         }
     }
+}
+
+/// Which key a client sent.
+pub const KEY_FINGERPRINT: &str = "streamgauge.key.fingerprint";
+
+/// What a client told under the name of an attribute, or the fingerprint of its key.
+#[must_use]
+pub fn told<'e>(exchange: &'e Exchange, name: &str) -> Option<&'e str> {
+    if name == KEY_FINGERPRINT {
+        return exchange.key_fingerprint.as_ref().map(Hex::as_str);
+    }
+    let mut annotations = exchange.annotations.iter();
+    let told = annotations.find(|(known, _)| **known == *name);
+    told.map(|(_, value)| value.as_str())
 }
 
 impl Hash for Facets<'_> {
@@ -101,6 +133,7 @@ impl Hash for Facets<'_> {
         self.response_model.hash(state);
         self.failure.hash(state);
         self.status.hash(state);
+        self.told.hash(state);
     }
 }
 
@@ -145,6 +178,12 @@ pub(super) fn push_upstream<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribu
 pub(super) fn push_model<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
     let model = facets.request_model.as_deref();
     labels.extend(model.map(|model| (MODEL, model.into())));
+}
+
+/// Adds what a user has named.
+pub(super) fn push_told<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    let told = facets.told.iter();
+    labels.extend(told.map(|(name, value)| (*name, (&**value).into())));
 }
 
 /// A label whose values are known beforehand.

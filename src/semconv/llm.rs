@@ -5,7 +5,7 @@
 //! operations apart, so requests, errors and times are those of inference calls only: a server that tokenizes for the model
 //! it serves would spoil its latencies. Tokens add up over all calls that report them, as their cost does.
 
-use super::facets::{push_model, push_upstream};
+use super::facets::{push_model, push_told, push_upstream};
 use super::gen_ai::push_error;
 use super::metric::{Kind, Metric, Record, buckets, counter};
 use super::own::cost::picodollars;
@@ -146,12 +146,18 @@ impl Vocabulary for Llm {
                 duration(exchange)
                     .map(|time| REQUEST_DURATION.sample(time))
                     .and_then(of_inference),
-                input.map(|count| TOKENS_PROMPT.sample(count)),
-                output.map(|count| TOKENS_COMPLETION.sample(count)),
                 exchange
                     .time_to_first_token()
                     .map(|time| FIRST_TOKEN_LATENCY.sample(time))
                     .and_then(of_inference),
+            ],
+        );
+        record.record(
+            &OF_TOKENS,
+            None,
+            &[
+                input.map(|count| TOKENS_PROMPT.sample(count)),
+                output.map(|count| TOKENS_COMPLETION.sample(count)),
             ],
         );
         if usage.estimate.is_there() {
@@ -166,7 +172,7 @@ impl Vocabulary for Llm {
             let sample = |amount| picodollars(amount).map(|amount| COST.sample(amount));
             record.record(&PROMPT, None, &[sample(cost.input)]);
             record.record(&COMPLETION, None, &[sample(cost.output)]);
-            record.record(&BASE, None, &[sample(cost.other())]);
+            record.record(&OF_TOKENS, None, &[sample(cost.other())]);
         }
         let error = exchange.failure.as_ref().map(|_| ERRORS.sample(1_u64));
         record.record(&OUTCOME, None, &[error.and_then(of_inference)]);
@@ -174,17 +180,19 @@ impl Vocabulary for Llm {
 }
 
 static BASE: Labels = Labels(push_base);
+/// Those of tokens and of what they cost, for whoever shares out a bill.
+static OF_TOKENS: Labels = Labels(push_of_tokens);
 static BY_SOURCE: Labels = Labels(|facets, labels| {
-    push_base(facets, labels);
+    push_of_tokens(facets, labels);
     push_source(facets, labels);
 });
 static PROMPT: Labels = Labels(|facets, labels| {
-    push_base(facets, labels);
+    push_of_tokens(facets, labels);
     labels.push((TOKEN_TYPE, "prompt".into()));
     push_source(facets, labels);
 });
 static COMPLETION: Labels = Labels(|facets, labels| {
-    push_base(facets, labels);
+    push_of_tokens(facets, labels);
     labels.push((TOKEN_TYPE, "completion".into()));
     push_source(facets, labels);
 });
@@ -192,6 +200,11 @@ static OUTCOME: Labels = Labels(|facets, labels| {
     push_base(facets, labels);
     push_error(facets, labels);
 });
+
+fn push_of_tokens<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
+    push_base(facets, labels);
+    push_told(facets, labels);
+}
 
 fn push_base<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
     push_model(facets, labels);

@@ -25,7 +25,7 @@ pub(crate) mod sample;
 mod value;
 mod zero;
 
-pub use facets::{Facets, Label, Labels, upstream_label};
+pub use facets::{Facets, KEY_FINGERPRINT, Label, Labels, told, upstream_label};
 pub use metric::{Kind, Metric, Number, PICODOLLARS, Record, Sample, buckets};
 pub use value::{Attribute, Attributes, Value};
 pub use zero::{Begins, FromZero, Known};

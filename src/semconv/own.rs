@@ -3,7 +3,7 @@
 //! How an exchange ended, where its numbers come from, what the proxy cost, whether the bytes were the same, and the
 //! health of the observer and the exporters. Every `time_to_*` counts from the last byte of the request, at the proxy.
 
-use super::facets::{self, ROUTE, push_model, push_upstream};
+use super::facets::{self, KEY_FINGERPRINT, ROUTE, push_model, push_told, push_upstream};
 use super::metric::{Kind, Metric, Record, buckets, counter};
 use super::{Attribute, Attributes, Facets, FromZero, Labels, Vocabulary, content};
 use crate::exchange::{Digest, Exchange, Hex, Problems, Quirk, Sampling, UsageSource};
@@ -260,6 +260,10 @@ impl Vocabulary for Own {
         );
         attempts(exchange, span);
         sampling(exchange, span);
+        span.put_some(
+            KEY_FINGERPRINT,
+            exchange.key_fingerprint.as_ref().map(Hex::as_str),
+        );
         request(exchange, span);
     }
 
@@ -271,6 +275,10 @@ impl Vocabulary for Own {
         );
         attempts(exchange, span);
         sampling(exchange, span);
+        span.put_some(
+            KEY_FINGERPRINT,
+            exchange.key_fingerprint.as_ref().map(Hex::as_str),
+        );
         span.put_some(USAGE_SOURCE, exchange.usage_source().map(source));
         if let Some(content) = content::of_span(exchange) {
             let missing = content.missing.iter().map(|missing| missing.as_str());
@@ -462,10 +470,17 @@ static BASE: Labels = Labels(push_upstream);
 /// Those that say which model was called.
 static MODEL: Labels = Labels(push_call);
 /// Those that say what was called.
-static CALL: Labels = Labels(|facets, labels| {
+static CALL: Labels = Labels(push_routed);
+/// The same, and what a user has named.
+static ATTRIBUTED: Labels = Labels(|facets, labels| {
+    push_routed(facets, labels);
+    push_told(facets, labels);
+});
+
+fn push_routed<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
     push_call(facets, labels);
     labels.extend(facets.route.map(|route| (ROUTE, route.into())));
-});
+}
 
 fn push_call<'f>(facets: &'f Facets<'_>, labels: &mut Vec<Attribute<'f>>) {
     push_upstream(facets, labels);

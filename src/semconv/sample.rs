@@ -40,6 +40,7 @@ pub(crate) fn plain() -> Exchange {
             ..Http::default()
         },
         annotations: Vec::new(),
+        key_fingerprint: None,
         named_conversation: None,
         template: None,
         prompt_fingerprint: None,

@@ -304,6 +304,7 @@ mod tests {
                 ..Http::default()
             },
             annotations: Vec::new(),
+            key_fingerprint: None,
             named_conversation: None,
             template: None,
             prompt_fingerprint: None,

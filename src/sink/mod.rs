@@ -5,6 +5,7 @@
 //! not know which sinks exist.
 
 pub mod access;
+pub mod costs;
 pub mod events;
 pub mod failures;
 pub mod live;

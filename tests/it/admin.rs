@@ -107,6 +107,8 @@ async fn every_answer_forbids_sniffing_framing_and_foreign_content() {
         ("/", 200),
         ("/healthz", 200),
         ("/api/exchanges", 200),
+        ("/api/costs", 200),
+        ("/api/costs?by=nobody", 400),
         ("/page.js", 200),
         ("/nothing", 404),
         ("/metrics", 500),
@@ -124,8 +126,7 @@ async fn what_is_wrong_with_a_request_is_said_in_words() {
     let admin = admin().await;
     let answer = ask(admin.address, "GET /metric", "").await;
     assert_eq!(answer.status(), 404);
-    let text =
-        "not found: the admin port serves /, /metrics, /healthz, /readyz and /api/exchanges\n";
+    let text = "not found: the admin port serves /, /metrics, /healthz, /readyz, /api/exchanges and /api/costs\n";
     assert_eq!(answer.text(), text);
     assert_eq!(
         answer.header("content-type"),

@@ -34,6 +34,7 @@ fn broken() -> Exchange {
             ..Http::default()
         },
         annotations: Vec::new(),
+        key_fingerprint: None,
         named_conversation: None,
         template: None,
         prompt_fingerprint: None,

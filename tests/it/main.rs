@@ -8,6 +8,7 @@
 
 mod abandoned;
 mod admin;
+mod attribution;
 mod browsers;
 mod careless;
 mod client;

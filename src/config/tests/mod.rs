@@ -237,6 +237,9 @@ fn every_setting_can_be_given_by_its_variable() {
             "STREAMGAUGE_TELEMETRY_ATTRIBUTES",
             "header:x-team=team, baggage:tenant",
         ),
+        ("STREAMGAUGE_TELEMETRY_LABELS", "team,tenant"),
+        ("STREAMGAUGE_TELEMETRY_KEY_FINGERPRINT", "false"),
+        ("STREAMGAUGE_TELEMETRY_KEY_SECRET", "hush-hush"),
         ("STREAMGAUGE_TELEMETRY_CONVERSATION", "header:x-chat"),
         ("STREAMGAUGE_TELEMETRY_PROMPT_TEMPLATE", "metadata:template"),
         ("STREAMGAUGE_TELEMETRY_PROMPT_VERSION", "header:x-version"),
@@ -261,6 +264,7 @@ fn every_setting_can_be_given_by_its_variable() {
             "rediss://me:secret@redis.example/2",
         ),
         ("STREAMGAUGE_STATE_TIMEOUT", "20ms"),
+        ("STREAMGAUGE_STATE_FOLDER", "/var/lib/streamgauge"),
         ("STREAMGAUGE_SAMPLING_SHARE", "0.05"),
         ("STREAMGAUGE_SAMPLING_SLOW", "off"),
         ("STREAMGAUGE_SAMPLING_SLOW_QUANTILE", "0.9"),
@@ -290,13 +294,13 @@ fn every_setting_can_be_given_by_its_variable() {
         [usage]\ninject = false\nrecheck = \"off\"\n\n\
         [shutdown]\ndrain = \"1h30m\"\n\n\
         [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\nmetrics = [\"gen_ai_2024\", \"llm\"]\nhistograms = \"exponential\"\nspans = \"client\"\npropagate = false\n\
-         body_context = \"all\"\nattributes = [\"header:x-team=team\", \"baggage:tenant=tenant\"]\nconversation = [\"header:x-chat\"]\n\
+         body_context = \"all\"\nattributes = [\"header:x-team=team\", \"baggage:tenant=tenant\"]\nlabels = [\"team\", \"tenant\"]\nkey_fingerprint = false\nkey_secret = \"***\"\nconversation = [\"header:x-chat\"]\n\
          prompt_template = [\"metadata:template\"]\nprompt_version = [\"header:x-version\"]\nprompt_variables = true\nerror_window = \"30s\"\n\
          estimate_tokens = \"standard\"\ncheck_estimates = 50\ncontent_bytes = \"1KiB\"\nerror_messages = \"off\"\n\n\
          [redact]\ndetectors = [\"key\", \"email\"]\nalways = true\nmax_bytes = \"2MiB\"\n\n\
         [conversations]\nenabled = false\nttl = \"5m\"\nturns = 7\nmemory = \"1MiB\"\nrepeated_calls = 4\nwithout_progress = 5\n\
         history_bytes = \"2KiB\"\n\n\
-        [state]\nredis = \"rediss://***@redis.example:6379/2\"\ntimeout = \"20ms\"\n\n\
+        [state]\nredis = \"rediss://***@redis.example:6379/2\"\ntimeout = \"20ms\"\nfolder = \"/var/lib/streamgauge\"\n\n\
         [sampling]\nshare = 0.05\nslow = \"off\"\nslow_quantile = 0.9\nexpensive_usd = 1.50\nparent = \"ignore\"\n\n\
         [tools]\nspan = \"off\"\n\n\
         [observe]\nstall_threshold = \"250ms\"\nqueue_bytes = \"4KiB\"\n\n\

@@ -6,7 +6,7 @@
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 
-use super::{CALL, REASON};
+use super::{ATTRIBUTED, CALL, REASON};
 use crate::exchange::{Exchange, Price};
 use crate::semconv::Attributes;
 use crate::semconv::metric::{Kind, Metric, PICODOLLARS, Record, counter};
@@ -53,7 +53,7 @@ pub(super) fn record(exchange: &Exchange, record: &mut dyn Record) {
     match &exchange.price {
         Some(Price::Known(cost)) if cost.estimated => {
             let sample = picodollars(cost.total).map(|amount| ESTIMATED.sample(amount));
-            record.record(&CALL, None, &[sample]);
+            record.record(&ATTRIBUTED, None, &[sample]);
         }
         Some(Price::Unknown(why)) => {
             let by = (REASON, why.as_str());

@@ -46,6 +46,8 @@ pub struct MetricsConfig {
     pub label_values: usize,
     /// Window of `llm.error.rate`. Default 5 min.
     pub error_window: Duration,
+    /// Attributes of calls that are labels of their tokens and costs, too. Default none.
+    pub labels: Vec<&'static str>,
     /// Names of the upstreams, whose counters begin at zero. Default none.
     pub upstreams: Vec<String>,
     /// The buckets of distributions in a scrape that can have either. Default explicit.
@@ -58,6 +60,7 @@ impl Default for MetricsConfig {
             vocabularies: semconv::all_named(semconv::DEFAULT_METRICS),
             label_values: 100,
             error_window: Duration::from_secs(300),
+            labels: Vec::new(),
             upstreams: Vec::new(),
             buckets: Buckets::Explicit,
         }
@@ -67,6 +70,7 @@ impl Default for MetricsConfig {
 /// The metrics sink.
 pub struct Metrics {
     vocabularies: Vec<&'static dyn Vocabulary>,
+    labels: Vec<&'static str>,
     resource: Resource,
     registry: Arc<Registry>,
     /// `None` where metrics are only scraped.
@@ -128,6 +132,7 @@ impl Metrics {
         }
         Self {
             vocabularies,
+            labels: config.labels.clone(),
             resource,
             registry: Arc::new(registry),
             pusher: None,
@@ -192,7 +197,8 @@ impl Sink for Metrics {
     }
 
     fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
-        let (facets, moment) = (Facets::of(exchange), moment(exchange));
+        let facets = Facets::of(exchange).with(&self.labels, exchange);
+        let moment = moment(exchange);
         let mut registry = self.registry.open();
         let mut recorder = registry.recorder(&facets, moment, &self.vocabularies);
         for vocabulary in &self.vocabularies {

@@ -7,10 +7,10 @@ use streamgauge::dialect::headers;
 use streamgauge::exchange::{
     Aftermath, Again, Attempt, CacheVerdict, Changed, Choice, Content, ContentMessage, ContentPart,
     ContentPolicy, ContentTool, Conversation, Cost, Digest, Drift, End, Endpoint, Estimate,
-    Exchange, Failure, Fate, Flow, Headers, Http, Integrity, Limited, Missing, Novelty, Operation,
-    OutputType, Parent, Price, Problems, Quirk, RateLimit, RepeatedCall, Request, Response, Reuse,
-    Rule, Sampling, Served, ServerTimes, Speaker, Stall, Template, Times, ToolCall, ToolKind,
-    ToolWait, Trace, Unknowns, Unpriced, Upstream, Usage, Why,
+    Exchange, Failure, Fate, Flow, Headers, Hex, Http, Integrity, Limited, Missing, Novelty,
+    Operation, OutputType, Parent, Price, Problems, Quirk, RateLimit, RepeatedCall, Request,
+    Response, Reuse, Rule, Sampling, Served, ServerTimes, Speaker, Stall, Template, Times,
+    ToolCall, ToolKind, ToolWait, Trace, Unknowns, Unpriced, Upstream, Usage, Why,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -23,6 +23,7 @@ pub(super) fn everything() -> Exchange {
         mistaken: false,
         http: http(),
         annotations: Vec::new(),
+        key_fingerprint: Some(Hex::of(1)),
         named_conversation: None,
         template: Some(Box::new(Template {
             name: Some("greet".into()),

@@ -194,6 +194,7 @@ pub(crate) fn lines(span: &Span) -> Vec<String> {
                 "streamgauge.conversation.",
                 "streamgauge.cost.",
                 "streamgauge.prompt.fingerprint",
+                "streamgauge.key.fingerprint",
                 "gen_ai.usage.cost",
             ];
             !elsewhere.iter().any(|it| attribute.key.starts_with(it))

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use streamgauge::admin;
 use streamgauge::allow::Hosts;
+use streamgauge::sink::costs::{Costs, CostsConfig};
 use streamgauge::sink::live::Live;
 use streamgauge::sink::metrics::Scrape;
 use streamgauge::sink::{ExchangeId, Progress, Sink as _};
@@ -80,6 +81,7 @@ pub(crate) async fn admin_rendering(metrics: Arc<admin::Metrics>) -> Admin {
     let state = admin::AdminState {
         base_url: "http://127.0.0.1:8080/v1".into(),
         live: Arc::clone(&live),
+        costs: Arc::new(Costs::new(&CostsConfig::default())),
         look: Arc::new(look),
         metrics,
         ready: Arc::clone(&ready),

@@ -1,0 +1,250 @@
+//! Sums of costs and tokens: `/api/costs?by=model,team&since=24h`, as JSON or as CSV.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::State;
+use axum::http::header::{self, HeaderMap};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+
+use super::AdminState;
+use crate::sink::costs::{Costs, Dimension, Sums, Table};
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    /// Names and what they are.
+    by: Vec<(&'static str, Dimension)>,
+    /// How far back.
+    since: Duration,
+    /// As CSV; `None` leaves it to the `Accept` header.
+    csv: Option<bool>,
+}
+
+/// Columns behind those that were asked for.
+const SUMS: [&str; 8] = [
+    "calls",
+    "input_tokens",
+    "output_tokens",
+    "estimated_input_tokens",
+    "estimated_output_tokens",
+    "usd",
+    "estimated_usd",
+    "unpriced_calls",
+];
+
+pub(super) async fn show(
+    State(state): State<AdminState>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let costs = &state.costs;
+    let asked = match asked(uri.query().unwrap_or_default(), &costs.dimensions()) {
+        Ok(asked) => asked,
+        Err(wrong) => return (StatusCode::BAD_REQUEST, wrong + "\n").into_response(),
+    };
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    let wants_csv = accept.is_some_and(|accept| accept.contains("text/csv"));
+    let table = table(costs, &asked);
+    let (kind, body) = match asked.csv.unwrap_or(wants_csv) {
+        true => ("text/csv; charset=utf-8", csv(&asked, &table)),
+        false => ("application/json", json(&asked, &table).to_string()),
+    };
+    ([(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+fn table(costs: &Costs, asked: &Asked) -> Table {
+    let by: Vec<Dimension> = asked.by.iter().map(|(_, dimension)| *dimension).collect();
+    let since = SystemTime::now().checked_sub(asked.since);
+    costs.table(&by, since.unwrap_or(SystemTime::UNIX_EPOCH))
+}
+
+/// What a query asks for, or what is wrong with it.
+fn asked(query: &str, known: &[(&'static str, Dimension)]) -> Result<Asked, String> {
+    let mut asked = Asked {
+        by: Vec::new(),
+        since: Duration::from_secs(24 * 3_600),
+        csv: None,
+    };
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = percent_decode_str(value).decode_utf8_lossy();
+        match name {
+            "by" => {
+                for name in value.split(',').filter(|name| !name.is_empty()) {
+                    let found = known.iter().find(|(known, _)| *known == name);
+                    let found = found.ok_or_else(|| {
+                        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+                        format!("by: expected some of {} with commas between them; telemetry.labels adds names", names.join(", "))
+                    })?;
+                    if !asked.by.contains(found) {
+                        asked.by.push(*found);
+                    }
+                }
+            }
+            "since" => {
+                let since = since(&value);
+                asked.since =
+                    since.ok_or("since: expected how far back to go, such as 24h, 90m or 7d")?;
+            }
+            "format" => {
+                asked.csv = Some(match &*value {
+                    "csv" => true,
+                    "json" => false,
+                    _ => return Err("format: expected json or csv".to_owned()),
+                });
+            }
+            _ => return Err("expected by, since and format, and no other parameter".to_owned()),
+        }
+    }
+    Ok(asked)
+}
+
+/// A number of days, hours or minutes.
+fn since(text: &str) -> Option<Duration> {
+    let (count, seconds) = [("d", 86_400), ("h", 3_600), ("m", 60)]
+        .into_iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
+    let is_number = count.bytes().all(|byte| byte.is_ascii_digit());
+    let count: u64 = count.parse().ok().filter(|_| is_number)?;
+    Some(Duration::from_secs(count.checked_mul(seconds)?))
+}
+
+fn json(asked: &Asked, table: &Table) -> Value {
+    let rows = table.rows.iter().map(|(key, sums)| {
+        let names = asked.by.iter().map(|(name, _)| (*name).to_owned());
+        let mut row: Map<String, Value> = names.zip(key.iter().map(|part| json!(part))).collect();
+        row.extend(object(sums));
+        Value::Object(row)
+    });
+    json!({
+        "by": asked.by.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        "rows": rows.collect::<Vec<_>>(),
+        "total": Value::Object(object(&table.total).collect()),
+    })
+}
+
+/// Whole numbers as such, and money as text, which is exact.
+fn object(sums: &Sums) -> impl Iterator<Item = (String, Value)> {
+    let cells = [
+        json!(sums.calls),
+        json!(sums.input_tokens),
+        json!(sums.output_tokens),
+        json!(sums.estimated_input_tokens),
+        json!(sums.estimated_output_tokens),
+        json!(sums.usd.normalize().to_string()),
+        json!(sums.estimated_usd.normalize().to_string()),
+        json!(sums.unpriced_calls),
+    ];
+    SUMS.map(str::to_owned).into_iter().zip(cells)
+}
+
+/// As RFC 4180 has it.
+fn csv(asked: &Asked, table: &Table) -> String {
+    let names = asked.by.iter().map(|(name, _)| *name);
+    let mut text: String = names.chain(SUMS).map(cell).collect::<Vec<_>>().join(",");
+    text.push_str("\r\n");
+    for (key, sums) in &table.rows {
+        for part in key {
+            text.push_str(&cell(part.as_deref().unwrap_or_default()));
+            text.push(',');
+        }
+        let sums: Vec<String> = object(sums)
+            .map(|(_, value)| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            })
+            .collect();
+        let _ = write!(text, "{}\r\n", sums.join(","));
+    }
+    text
+}
+
+/// A cell. A client chooses what stands in it, and a spreadsheet would run what begins like a formula.
+fn cell(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [(&str, Dimension); 3] = [
+        ("hour", Dimension::Hour),
+        ("model", Dimension::Part(1)),
+        ("team", Dimension::Part(2)),
+    ];
+
+    #[test]
+    fn a_query_is_read_or_told_what_would_be_right() {
+        let day = Duration::from_secs(86_400);
+        for (query, by, since, csv) in [
+            ("", &[][..], day, None),
+            (
+                "by=team,model&since=7d",
+                &[KNOWN[2], KNOWN[1]],
+                7 * day,
+                None,
+            ),
+            (
+                "by=hour%2Cteam,team&format=csv",
+                &[KNOWN[0], KNOWN[2]],
+                day,
+                Some(true),
+            ),
+            (
+                "since=90m&format=json",
+                &[],
+                Duration::from_secs(5_400),
+                Some(false),
+            ),
+        ] {
+            let expected = Asked {
+                by: by.to_vec(),
+                since,
+                csv,
+            };
+            assert_eq!(asked(query, &KNOWN), Ok(expected), "{query}");
+        }
+        for (query, wrong) in [
+            ("by=user", "by: expected some of hour, model, team"),
+            ("since=yesterday", "since: expected"),
+            ("since=+1h", "since: expected"),
+            ("since=99999999999999999d", "since: expected"),
+            ("format=xml", "format: expected"),
+            ("until=1h", "expected by, since and format"),
+        ] {
+            let told = asked(query, &KNOWN).unwrap_err();
+            assert!(told.starts_with(wrong), "{query}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_cell_is_quoted_and_no_formula() {
+        for (text, expected) in [
+            ("gpt-4o", "gpt-4o"),
+            ("a,b", "\"a,b\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("=1+1", "'=1+1"),
+            ("@a,b", "\"'@a,b\""),
+        ] {
+            assert_eq!(cell(text), expected);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Whose calls are told apart from whose: the labels that a user has named, the secret that fingerprints of keys are made with, and the
+//! folder in which that and the sums of costs outlive the process.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::config::Config;
+use crate::disk;
+use crate::observe::key::KeySecret;
+use crate::sink::costs::CostsConfig;
+
+/// The name of the file with the secret.
+const SECRET: &str = "key-secret";
+
+/// What the sums of costs are told; makes the folder.
+///
+/// # Errors
+/// When the folder cannot be made, or nothing can be written there.
+pub(super) fn costs(config: &Config) -> anyhow::Result<CostsConfig> {
+    if let Some(folder) = &config.folder {
+        let what = || {
+            format!(
+                "state.folder = {}: cannot keep anything there",
+                folder.display()
+            )
+        };
+        fs::create_dir_all(folder).with_context(what)?;
+        let probe = folder.join("probe");
+        disk::replace(&probe, b"").with_context(what)?;
+        fs::remove_file(&probe).with_context(what)?;
+    }
+    Ok(CostsConfig {
+        labels: labels(config),
+        label_values: config.telemetry.label_values,
+        folder: config.folder.clone(),
+    })
+}
+
+/// The labels that the user has named. Those of metrics live as long as the process; there are few, and a configuration is read once.
+fn labels(config: &Config) -> Vec<&'static str> {
+    let labels = config.telemetry.labels.iter();
+    labels.map(|label| &*label.clone().leak()).collect()
+}
+
+/// The secret for fingerprints of keys: as it is set, else the one in the folder, else one of this process; `None` where there are to be
+/// no fingerprints.
+///
+/// # Errors
+/// When the folder's cannot be read or written.
+pub(super) fn key_secret(config: &Config) -> anyhow::Result<Option<KeySecret>> {
+    if !config.telemetry.key_fingerprint {
+        return Ok(None);
+    }
+    let given = config.observe.key_secret.clone();
+    let secret = match (given, &config.folder) {
+        (Some(given), _) => given,
+        (None, Some(folder)) => of_folder(&folder.join(SECRET))?,
+        (None, None) => KeySecret::random(),
+    };
+    Ok(Some(secret))
+}
+
+fn of_folder(path: &Path) -> anyhow::Result<KeySecret> {
+    let what = || {
+        format!(
+            "{}: cannot keep the secret for fingerprints of keys",
+            path.display()
+        )
+    };
+    if !path.try_exists().with_context(what)? {
+        disk::replace(path, KeySecret::random().to_text().as_bytes()).with_context(what)?;
+    }
+    let text = fs::read_to_string(path).with_context(what)?;
+    Ok(KeySecret::of(text.trim()))
+}
