@@ -167,6 +167,7 @@ impl Rig {
             held: Duration::from_micros(20),
             verdict: Some(Verdict::Equal),
             moved: Vec::new(),
+            aftermath: None,
         });
     }
 

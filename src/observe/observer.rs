@@ -388,12 +388,7 @@ impl ExchangeObserver {
         if is_told || exchange.failure.is_some() {
             put_url(self.last_sent, exchange, &self.secrets);
         }
-        let wanted = match self.exchange.usage_source() {
-            Some(UsageSource::Missing) => self.pipeline.wants_texts(),
-            Some(UsageSource::Reported) => self.pipeline.checks(self.id),
-            _ => false,
-        };
-        let uncounted = match wanted {
+        let uncounted = match wants_counting(&self.exchange, &self.pipeline, self.id) {
             true => uncounted(&self.exchange, self.dialect, self.body, generated),
             false => None,
         };
@@ -536,6 +531,15 @@ fn put_url(sent: Option<Sent>, exchange: &mut Exchange, secrets: &Secrets) {
     if let Some(((to, target), attempt)) = sent.zip(exchange.attempts.last_mut()) {
         let url = redact::url(&to.origin, &target.path(), target.query().as_deref());
         attempt.url = secrets.hide(&url).into_owned();
+    }
+}
+
+/// Whether the tokens of an exchange are to be counted: nobody reported them, or the counting is to be checked.
+fn wants_counting(exchange: &Exchange, pipeline: &Pipeline, id: ExchangeId) -> bool {
+    match exchange.usage_source() {
+        Some(UsageSource::Missing) => pipeline.wants_texts(),
+        Some(UsageSource::Reported) => pipeline.checks(id),
+        _ => false,
     }
 }
 

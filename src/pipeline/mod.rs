@@ -264,7 +264,7 @@ impl Pipeline {
     #[must_use]
     pub const fn checks(&self, id: ExchangeId) -> bool {
         let one_of = self.wants.checks as u64;
-        one_of > 0 && id.0 % one_of == 0
+        one_of > 0 && id.0.is_multiple_of(one_of)
     }
 
     /// Whether [`Exchange::history`] is of any use.

@@ -317,7 +317,6 @@ impl Outbound<'_> {
         let tap = self.call.exchange.tap();
         let usage_asked = role == Role::Asked;
         let fields = self.fields(&body, usage_asked);
-        let (asking, key) = (&self.target.usage, self.key);
         let upload = body.upload();
         let attempt = body.attempt();
         // A connection that is as old as the one that closed may be about to close too.
@@ -351,41 +350,52 @@ impl Outbound<'_> {
             fields,
             body,
         });
-        let (to, exchange, route) = (self.target, &self.call.exchange, self.route);
-        let client = self.call.head.version;
         async move {
-            let answered = match route.drains() {
+            let answered = match self.route.drains() {
                 None => upstream.call(request, upload, fresh).await,
-                Some(limits) => Awaited::call(to, request, upload, fresh, exchange, limits).await,
+                Some(limits) => {
+                    let exchange = &self.call.exchange;
+                    Awaited::call(self.target, request, upload, fresh, exchange, limits).await
+                }
             };
-            let mut response = answered.inspect_err(|unanswered: &Unanswered| {
+            let response = answered.inspect_err(|unanswered: &Unanswered| {
                 if unanswered.error != ProxyError::ClientLeft {
                     tap.show(Event::Unanswered(Instant::now(), unanswered.error.kind()));
                 }
             })?;
-            let at = Instant::now();
-            let status = response.status;
-            let reading = usage::answered(asking, key, role, status, &response.fields);
-            let shortened = reading.as_ref().is_some_and(usage::Reading::shortens);
-            let mut passing = passing(status, &response.fields, shortened);
-            if response.body.is_early() && headers::says_close(&response.fields) {
-                // It will not read the rest of the request, which the client then need not send.
-                passing.append(CONNECTION, "close");
-            }
-            let care = Care::of_route(route, status, client, &passing);
-            tap.show(Event::ResponseHead {
-                at,
-                status,
-                fields: std::mem::replace(&mut response.fields, passing),
-            });
-            Ok(UpstreamResponse {
-                response,
-                ahead: None,
-                reading,
-                attempt,
-                client: None,
-                care,
-            })
+            Ok(self.take_over(response, role, attempt))
+        }
+    }
+
+    /// Takes note of the head of an answer, and decides what is done with its body.
+    fn take_over(
+        &self,
+        mut response: upstream::Inbound<Box<Outgoing>>,
+        role: Role,
+        attempt: usize,
+    ) -> UpstreamResponse {
+        let at = Instant::now();
+        let status = response.status;
+        let reading = usage::answered(&self.target.usage, self.key, role, status, &response.fields);
+        let shortened = reading.as_ref().is_some_and(usage::Reading::shortens);
+        let mut passing = passing(status, &response.fields, shortened);
+        if response.body.is_early() && headers::says_close(&response.fields) {
+            // It will not read the rest of the request, which the client then need not send.
+            passing.append(CONNECTION, "close");
+        }
+        let care = Care::of_route(self.route, status, self.call.head.version, &passing);
+        self.call.exchange.tap().show(Event::ResponseHead {
+            at,
+            status,
+            fields: std::mem::replace(&mut response.fields, passing),
+        });
+        UpstreamResponse {
+            response,
+            ahead: None,
+            reading,
+            attempt,
+            client: None,
+            care,
         }
     }
 }
