@@ -105,7 +105,7 @@ fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> 
         None,
         &ObserveConfig::default(),
         "".into(),
-        pipeline,
+        Arc::clone(&pipeline),
     );
     let frames = || pieces.iter().map(|piece| Bytes::copy_from_slice(piece));
     frames().for_each(|frame| observer.observe(Event::RequestFrame(at, frame)));
@@ -124,6 +124,8 @@ fn observed(method: &str, path: &'static str, status: u16, pieces: &[&[u8]]) -> 
         moved: Vec::new(),
         aftermath: None,
     });
+    // What has an error message waits for it to be looked through.
+    assert!(pipeline.drained(Duration::from_secs(60)));
     kept.0.lock().unwrap().take().unwrap()
 }
 
