@@ -341,7 +341,8 @@ mod tests {
     fn a_sum_that_no_answer_can_have_is_none() {
         let step = told(TOKENS_MAX, 5, 0, Cached::Within);
         let mut sum = Told::default();
-        [step, step].map(|step| sum.add_step(step));
+        sum.add_step(step);
+        sum.add_step(step);
         let (mut counts, mut usage) = (Counts::default(), Usage::default());
         counts.report(step, &Usage::default(), Some(sum), &mut usage);
         assert_eq!(usage.input_tokens, Some(2 * TOKENS_MAX));

@@ -208,9 +208,16 @@ async fn the_first_route_that_matches_decides() {
         (
             "POST",
             CHAT,
-            "content-encoding: identity\r\n",
+            "content-encoding: gzip\r\n",
             llama,
             Some("openai"),
+        ),
+        (
+            "POST",
+            CHAT,
+            "content-encoding: identity\r\n",
+            llama,
+            Some("vllm"),
         ),
     ]
     .into_iter()
