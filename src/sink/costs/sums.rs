@@ -75,7 +75,14 @@ impl Sums {
         ] {
             *sum = sum.saturating_add(more);
         }
-        self.usd = self.usd.saturating_add(other.usd);
-        self.estimated_usd = self.estimated_usd.saturating_add(other.estimated_usd);
+        for (sum, more) in [
+            (&mut self.usd, other.usd),
+            (&mut self.estimated_usd, other.estimated_usd),
+        ] {
+            // One of them is nothing as a rule, and adding takes a while.
+            if !more.is_zero() {
+                *sum = sum.saturating_add(more);
+            }
+        }
     }
 }
