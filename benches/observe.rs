@@ -146,6 +146,7 @@ impl Rig {
         tap.show(Event::Forwarded(Forwarded {
             at,
             upstream: Arc::clone(&self.upstream),
+            route: None,
             target: Box::new(Target::of_path("/v1/chat/completions".into())),
             why: Why::First,
             usage_asked: work.frames.len() > 1,

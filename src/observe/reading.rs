@@ -257,14 +257,26 @@ impl ResponseReading {
             BodyForm::Whole(body, _) | BodyForm::Outline(_, body, _) => body.capacity(),
             _ => 0,
         };
-        if room <= UNCOUNTED_BYTES {
+        let said = self.facts.folds.content.as_ref();
+        let said = said.map_or(0, |content| content.bytes());
+        if room + said <= UNCOUNTED_BYTES {
             self.share = None;
             return;
         }
         let share = self.share.get_or_insert_with(|| self.memory.share());
-        if !share.grow(room.saturating_sub(share.bytes())) {
-            self.share = None;
-            self.missed(1);
+        if share.grow((room + said).saturating_sub(share.bytes())) {
+            return;
+        }
+        match &mut self.facts.folds.content {
+            // What is only to be shown goes first.
+            Some(content) if said > 0 => {
+                content.lose();
+                self.hold();
+            }
+            _ => {
+                self.share = None;
+                self.missed(1);
+            }
         }
     }
 
@@ -393,6 +405,7 @@ impl ResponseReading {
     /// What was found, mended by what was asked.
     pub(super) fn settle(&mut self, request: &Request) -> Facts {
         let mut facts = std::mem::take(&mut self.facts);
+        self.share = None;
         if let Some(dialect) = self.dialect {
             let choices = facts.response.choices.len();
             dialect.settle(request, &mut facts.response);

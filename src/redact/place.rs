@@ -6,7 +6,10 @@ use regex::Captures;
 
 /// A regular expression, and what of a match is meant, if anything. What is meant is its first group that took part,
 /// else all of it.
-pub(super) type Rule = (&'static str, fn(&Place<'_>) -> Option<Range<usize>>);
+pub(super) type Rule = (&'static str, Check);
+
+/// What of a match is meant, if anything.
+pub(super) type Check = fn(&Place<'_>) -> Option<Range<usize>>;
 
 /// A match, and the text around it.
 pub(super) struct Place<'t> {

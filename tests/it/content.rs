@@ -162,6 +162,23 @@ async fn events_have_the_messages_in_their_structure() {
 }
 
 #[tokio::test]
+async fn events_go_by_grpc_too() {
+    let scene = Scene::with("content = 'events'", |program| {
+        program
+            .env("OTEL_BLRP_SCHEDULE_DELAY", "5")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    })
+    .await;
+    let (mut client, mut served) = scene.call(&client::post(CHAT, ASKED)).await;
+    served.write(answer()).await;
+    client.read_response().await;
+    let is_there = |received: &crate::support::otlp::Received| !received.records.is_empty();
+    let received = scene.collector.wait_for("a log record", is_there).await;
+    let mut paths = received.requests.iter().map(|request| &*request.path);
+    assert!(paths.any(|path| path.ends_with("LogsService/Export")));
+}
+
+#[tokio::test]
 async fn what_waits_is_exported_at_the_end_and_what_is_lost_is_counted() {
     let wait = |program: crate::support::process::Program| {
         program

@@ -269,3 +269,27 @@ fn the_arguments_of_a_call_end_with_their_last_fragment() {
     let whole = [repeated[0], repeated[2], repeated[3]];
     assert_eq!(end(&whole), Some(Duration::from_secs(3)));
 }
+
+#[test]
+fn what_is_gathered_to_be_shown_is_let_go_before_anything_is_missed() {
+    let memory = Memory::new(UNCOUNTED_BYTES + 1_000);
+    let dialect = for_request("POST", "/v1/chat/completions");
+    let mut reading = ResponseReading::new(dialect, 1 << 20, memory.clone());
+    reading.begin(StatusCode::OK, "", Some(true));
+    reading.gather_content(Some(Box::new(AnswerContent::within(1 << 20))));
+    let text = "x".repeat(1_000);
+    let event =
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+    for _ in 0..100 {
+        reading.push(AT, event.as_bytes(), |_| {});
+    }
+    reading.finish(true, AT, |_| {});
+    let facts = reading.settle(&Request::default());
+    assert!(facts.folds.content.unwrap().is_lost());
+    assert_eq!(facts.response.content_chars, Some(100_000));
+    assert_eq!(facts.problems.missed_frames, 0);
+    assert!(
+        memory.take(UNCOUNTED_BYTES + 1_000),
+        "nothing is held any more"
+    );
+}

@@ -75,6 +75,30 @@ fn strings_in_json_are_read_as_what_they_say_however_deep() {
 }
 
 #[test]
+fn many_that_begin_and_do_not_end_take_no_longer_than_their_length() {
+    // A second look at the whole of it for each would take hours.
+    for begin in [
+        "-----BEGIN PRIVATE KEY-----x-",
+        "-----BEGIN A-----",
+        "a@b.c",
+        "password=\"",
+        "x: '",
+        "eyJaaaaaaaa.",
+        "+1 (",
+        "DE89 ",
+        "::",
+    ] {
+        let text = begin.repeat((1 << 19) / begin.len());
+        let redacted = redact(&text);
+        assert_eq!(
+            begin.contains("PRIVATE"),
+            redacted.contains("[PEM]"),
+            "{begin}"
+        );
+    }
+}
+
+#[test]
 fn what_is_too_long_is_withheld() {
     let redactor = Redactor::new(Policy {
         max_bytes: 10,

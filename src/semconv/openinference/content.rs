@@ -15,19 +15,14 @@ pub(super) fn put(exchange: &Exchange, span: &mut Attributes<'_>) {
     let bytes = content.shown_bytes;
     let mut room = Room(bytes);
     // What stands apart elsewhere is a message here.
-    let system = (!content.system.is_empty()).then(|| content.system.as_slice());
-    let before = usize::from(system.is_some());
-    if let Some(parts) = system {
-        put_parts(
-            "llm.input_messages.0.message",
-            "system",
-            parts,
-            &mut room,
-            span,
-        );
+    let before = usize::from(!content.system.is_empty());
+    if before > 0 {
+        let key = "llm.input_messages.0.message";
+        put_parts(key, "system", &content.system, &mut room, span);
     }
     let first = first_that_fits(&content.input, room.0);
-    for (at, message) in content.input[first..].iter().enumerate() {
+    // What is cut is the oldest.
+    for (at, message) in content.input[first..].iter().enumerate().rev() {
         let key = format!("llm.input_messages.{}.message", at + before);
         put_message(&key, message, &mut room, span);
     }
@@ -235,11 +230,11 @@ mod tests {
         let expected = [
             "llm.input_messages.0.message.role=system",
             "llm.input_messages.0.message.content=be brief",
-            "llm.input_messages.1.message.role=user",
-            "llm.input_messages.1.message.content=hello",
             "llm.input_messages.2.message.role=tool",
             "llm.input_messages.2.message.tool_call_id=c1",
             "llm.input_messages.2.message.content=7",
+            "llm.input_messages.1.message.role=user",
+            "llm.input_messages.1.message.content=hello",
             "llm.output_messages.0.message.role=assistant",
             "llm.output_messages.0.message.contents.0.message_content.type=reasoning",
             "llm.output_messages.0.message.contents.0.message_content.text=hm",
