@@ -14,9 +14,6 @@ const FIXED_32: u32 = 5;
 /// Below it a number takes one byte.
 const ONE_BYTE: usize = 0x80;
 
-/// Bytes of a pair of a key and a text beside both, where all lengths take one.
-const SHORT_TEXT_LENGTHS: usize = 6;
-
 /// Bytes that the length of a [`message`] most often takes: those of a span are from 128 bytes to 16 KiB long.
 const LENGTH_GUESS: usize = 2;
 
@@ -139,31 +136,11 @@ pub fn attribute(out: &mut Vec<u8>, field: u32, (key, value): &Attribute<'_>) {
 }
 
 /// The same under any key.
-#[inline]
 pub fn pair(out: &mut Vec<u8>, field: u32, key: &str, value: &Value<'_>) {
-    // Most of a span is short texts under short keys. Putting each part by itself took as long as all of this.
-    if let Value::Str(text) = value
-        && key.len() + text.len() < ONE_BYTE - SHORT_TEXT_LENGTHS
-        && field < 16
-    {
-        let (key_len, text_len) = (key.len() as u8, text.len() as u8);
-        let pair_len = key_len + text_len + SHORT_TEXT_LENGTHS as u8;
-        // One look at whether there is room, and not one for each part.
-        out.reserve(usize::from(pair_len) + 2);
-        out.extend_from_slice(&[delimited(field), pair_len, delimited(1), key_len]);
-        out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(&[delimited(2), text_len + 2, delimited(1), text_len]);
-        out.extend_from_slice(text.as_bytes());
-        return;
-    }
-    any_pair(out, field, key, value);
-}
-
-fn any_pair(out: &mut Vec<u8>, field: u32, key: &str, value: &Value<'_>) {
     let value_len = value_len(value);
     let pair_len = delimited_len(key.len()) + delimited_len(value_len);
     if pair_len < ONE_BYTE && field < 16 {
-        // Both lengths are of one byte too.
+        // Both lengths are of one byte too. Most are short, and putting each part by itself took as long as all of this.
         let tags = [
             delimited(field),
             pair_len as u8,
