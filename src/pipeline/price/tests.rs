@@ -156,6 +156,7 @@ fn prices_that_are_read_again_hold_for_what_ends_then() {
             id: crate::sink::ExchangeId(1),
             exchange: Box::new(call("vllm", "mine-7b")),
             uncounted: None,
+            held: None,
         };
         stage.run(&mut finished);
         let price = finished.exchange.price.unwrap();
