@@ -97,6 +97,7 @@ def report(model):
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+server.handle_error = lambda *_: None  # connections that Node drops when it exits
 threading.Thread(target=server.serve_forever, daemon=True).start()
 root = f"http://127.0.0.1:{server.server_port}"
 node = subprocess.Popen(["node", "finding.mjs", root, str(WATCHED_S)], stdout=subprocess.PIPE, text=True)
