@@ -4,7 +4,7 @@ use super::{MODEL, counter, push_call};
 use crate::exchange::{Drift, Exchange, Novelty, Served};
 use crate::semconv::facets::{RESPONSE_MODEL, RESPONSE_SYSTEM_FINGERPRINT};
 use crate::semconv::metric::{Kind, Metric, Record};
-use crate::semconv::{Attribute, Facets, Value};
+use crate::semconv::{Attribute, Facets};
 
 pub(super) static CHANGES: Metric = counter(
     "streamgauge.model.changes",
@@ -23,10 +23,7 @@ pub(super) static INFO: Metric = Metric {
 const CHANGE_EVENT: &str = "model_change";
 
 /// Shows the event that the inference span gets, with its attributes.
-pub fn event(
-    exchange: &Exchange,
-    show: &mut dyn FnMut(&'static str, &[(&'static str, Value<'_>)]),
-) {
+pub fn event(exchange: &Exchange, show: &mut dyn FnMut(&'static str, &[Attribute<'_>])) {
     let Some(drift) = exchange.drift.as_deref() else {
         return;
     };
