@@ -1,7 +1,9 @@
 //! A comment line for clients that give up on a stream which is silent for long, as while a model thinks.
 //!
 //! It stands between two events and says nothing to who reads them (HTML, "Server-sent events", §9.2.6): a line that begins with
-//! a colon is ignored, and an empty line behind no data dispatches nothing.
+//! a colon is ignored, and an empty line behind no data dispatches nothing. A stream that has given an event an `id` gets none: the
+//! OpenAI SDK for Python takes an empty line for the end of an event from then on, and fails on its missing data
+//! (findings/openai-python-fails-on-a-comment-after-an-id.sh).
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,6 +26,7 @@ const SUMS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5
 pub(super) struct KeepAlive {
     silence: IdleTimeout,
     tail: Tail,
+    ids: Ids,
 }
 
 impl KeepAlive {
@@ -32,6 +35,7 @@ impl KeepAlive {
         Self {
             silence: IdleTimeout::of(Some(silence)),
             tail: Tail::default(),
+            ids: Ids::default(),
         }
     }
 
@@ -39,12 +43,13 @@ impl KeepAlive {
     pub(super) fn passed(&mut self, bytes: &[u8]) {
         self.silence.reset();
         self.tail.push(bytes);
+        self.ids.push(bytes);
     }
 
     /// To be asked whenever nothing has come. Resolves when the line is to go out: nothing has come for long, and the client is
     /// not within an event.
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.tail.is_between_events() {
+        if !self.tail.is_between_events() || self.ids.seen {
             return Poll::Pending;
         }
         let due = self.silence.poll_elapsed(cx).map(|_| ());
@@ -94,6 +99,40 @@ impl Tail {
         before
             .last()
             .is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
+    }
+}
+
+/// Whether an event of a stream has had a field `id`.
+#[derive(Debug, Default)]
+struct Ids {
+    seen: bool,
+    at: Name,
+}
+
+/// How much of the name has been read of a line.
+#[derive(Debug, Default)]
+enum Name {
+    #[default]
+    Begin,
+    I,
+    Id,
+    Another,
+}
+
+impl Ids {
+    fn push(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.at = match (&self.at, byte) {
+                (Name::Id, b':' | b'\r' | b'\n') => {
+                    self.seen = true;
+                    return;
+                }
+                (_, b'\r' | b'\n') => Name::Begin,
+                (Name::Begin, b'i') => Name::I,
+                (Name::I, b'd') => Name::Id,
+                _ => Name::Another,
+            };
+        }
     }
 }
 
@@ -150,6 +189,37 @@ mod tests {
             let parts: Vec<&str> = begins.zip(ends).map(|(from, to)| &text[from..to]).collect();
             prop_assert_eq!(between_events(&parts), between_events(&[&text]));
         }
+    }
+
+    #[test]
+    fn an_id_is_a_field_of_that_name_wherever_the_stream_is_cut() {
+        let has_id = |text: &str, cut: usize| {
+            let mut ids = Ids::default();
+            let (before, behind) = text.split_at(cut);
+            [before, behind].map(|part| ids.push(part.as_bytes()));
+            ids.seen
+        };
+        for (text, expected) in [
+            ("id: 7\ndata: a\n\n", true),
+            ("data: a\nid:7\n\n", true),
+            ("data: a\r\rid\r\r", true),
+            ("data: id: 7\n\n", false),
+            ("idle: 7\ndata: id\n\n", false),
+            (": id: 7\n\n", false),
+        ] {
+            for cut in 0..text.len() {
+                assert_eq!(has_id(text, cut), expected, "{text:?} at {cut}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_with_an_id_gets_no_line() {
+        let limit = Duration::from_secs(15);
+        let mut keep_alive = KeepAlive::after(limit);
+        keep_alive.passed(b"id: 1\ndata: a\n\n");
+        let due = poll_fn(|cx| keep_alive.poll_due(cx));
+        assert!(tokio::time::timeout(limit * 4, due).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
