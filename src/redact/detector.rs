@@ -5,6 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use regex::Regex;
 
@@ -314,7 +315,14 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    pub(super) fn new(detector: Detector) -> Self {
+    /// Of a detector. Compiled when it is first asked for, once for the process.
+    pub(super) fn of(detector: Detector) -> &'static Self {
+        static ALL: [OnceLock<Compiled>; Detector::ALL.len()] =
+            [const { OnceLock::new() }; Detector::ALL.len()];
+        ALL[detector as usize].get_or_init(|| Self::new(detector))
+    }
+
+    fn new(detector: Detector) -> Self {
         let compile = |(pattern, check): &Rule| {
             let compiled = Regex::new(pattern);
             (

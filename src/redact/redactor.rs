@@ -186,7 +186,7 @@ impl Redactor {
 /// A policy, compiled.
 #[derive(Debug)]
 pub(super) struct Engine {
-    detectors: Vec<Compiled>,
+    detectors: Vec<&'static Compiled>,
     patterns: Vec<Pattern>,
 }
 
@@ -195,7 +195,7 @@ impl Engine {
         let on = |detector: &Detector| policy.detectors.contains(detector);
         let detectors = Detector::ALL.into_iter().filter(on);
         Self {
-            detectors: detectors.map(Compiled::new).collect(),
+            detectors: detectors.map(Compiled::of).collect(),
             patterns: policy.patterns.clone(),
         }
     }

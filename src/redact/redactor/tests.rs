@@ -14,7 +14,7 @@ fn redact(text: &str) -> String {
 #[test]
 fn every_built_in_pattern_compiles() {
     for detector in Detector::ALL {
-        Compiled::new(detector);
+        Compiled::of(detector);
     }
 }
 
