@@ -65,7 +65,7 @@ Examples:
 const COST_EXAMPLES: &str = "\
 Examples:
   # A usage as a response reports it
-  streamgauge cost --provider openai --model gpt-4o --usage {\"prompt_tokens\":1000,\"completion_tokens\":100}
+  streamgauge cost --provider openai --model gpt-4o --usage '{\"prompt_tokens\":1000,\"completion_tokens\":100}'
   # By an upstream's URL, for a tier of service, as JSON; the usage comes from standard input
   streamgauge cost --url https://api.openai.com/v1 --model o3 --context service_tier=flex --usage - --json
   # Many calls, an object a line: {\"provider\": …, \"model\": …, \"usage\": {…}, \"at\": \"2026-11-01\"}
@@ -417,7 +417,12 @@ mod tests {
         let arguments = lines.filter_map(|line| line.split_once("streamgauge "));
         arguments
             .filter(|(before, _)| !before.contains('#'))
-            .map(|(_, after)| after.split(' ').map(str::to_owned).collect())
+            .map(|(_, after)| {
+                after
+                    .split(' ')
+                    .map(|word| word.trim_matches('\'').to_owned())
+                    .collect()
+            })
             .collect()
     }
 

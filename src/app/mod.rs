@@ -71,6 +71,10 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     let admin_hosts = config.admin_hosts.clone();
     let (tls_files, upstreams) = (config.tls.clone(), shown(&config.proxy.upstreams));
     let idle = config.client_idle;
+    let logs = match config.observe.content.has_events() {
+        true => target(&settings.logs),
+        false => "not pushed: content has no events".to_owned(),
+    };
     let gauge = Gauge::with_settings(config, &settings)?;
     let certificate = tls_files.map(serve::Certificate::of).transpose()?;
     let certificate = certificate.map(Arc::new);
@@ -111,6 +115,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         %upstreams,
         traces = target(&settings.traces),
         metrics = target(&settings.metrics),
+        logs,
         "listening"
     );
     Ok(Running {

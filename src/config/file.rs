@@ -192,11 +192,12 @@ impl FileReader<'_> {
                     .collect();
                 let near = nearest(upstream, known.iter().copied());
                 let meant = near.map(|near| format!(", did you mean {near}"));
-                let message = format!(
-                    "unknown upstream {upstream}{}, expected one of {}",
-                    meant.unwrap_or_default(),
-                    known.join(", ")
-                );
+                let expected = match known.is_empty() {
+                    true => String::new(),
+                    false => format!(", expected one of {}", known.join(", ")),
+                };
+                let meant = meant.unwrap_or_default();
+                let message = format!("unknown upstream {upstream}{meant}{expected}");
                 self.push_at("route", "upstream", span, table, message);
             }
             if routes.iter().any(matches_everything) {

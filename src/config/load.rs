@@ -393,11 +393,13 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
     };
     for label in &config.telemetry.labels {
         if !known().any(|known| known == label) || TAKEN_LABELS.contains(&label.as_str()) {
-            let known: Vec<&str> = known().collect();
+            let taken = |name: &&str| TAKEN_LABELS.contains(name);
+            let known: Vec<&str> = known().filter(|name| !taken(name)).collect();
             push(
                 "telemetry.labels",
                 &format!(
-                    "{label}: expected the name of an attribute in telemetry.attributes that is no label of its own; there are {}",
+                    "{label}: expected one of the names in telemetry.attributes, except those that metrics have as labels already ({}); there are {}",
+                    TAKEN_LABELS.join(", "),
                     known.join(", ")
                 ),
             );

@@ -18,7 +18,9 @@ use serde_json::Value;
 
 use crate::exchange::Exchange;
 use crate::otel::{Batch, Spans, ToolSpans};
-use crate::semconv::{self, Attribute, Facets, Label, Labels, Metric, Number, Record, Vocabulary};
+use crate::semconv::{
+    self, Attribute, Facets, Kind, Label, Labels, Metric, Number, PICODOLLARS, Record, Vocabulary,
+};
 use crate::sink::traces::{Traces, TracesConfig};
 use crate::sink::{ExchangeId, Sink as _};
 
@@ -200,7 +202,7 @@ impl Record for SampleRecorder<'_> {
             .extend(samples.iter().flatten().map(|sample| ShownSample {
                 metric: sample.metric,
                 attributes: attributes.iter().map(shown_attribute).collect(),
-                value: sample.value,
+                value: in_its_unit(sample.metric.kind, sample.value),
                 times: sample.times,
             }));
     }
@@ -208,6 +210,16 @@ impl Record for SampleRecorder<'_> {
     fn includes(&self, vocabulary: &str) -> bool {
         let mut spoken = self.vocabularies.iter();
         spoken.any(|spoken| spoken.name() == vocabulary)
+    }
+}
+
+/// A value in the unit of its metric: sums of money are recorded in picodollars.
+fn in_its_unit(kind: Kind, value: Number) -> Number {
+    match (kind, value) {
+        (Kind::Cost, Number::Int(picodollars)) => {
+            Number::Float(picodollars as f64 / PICODOLLARS as f64)
+        }
+        _ => value,
     }
 }
 

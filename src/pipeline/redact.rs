@@ -1,5 +1,5 @@
-//! Takes personal data and credentials out of an exchange before any sink sees it: out of its content and its errors always,
-//! and with these out of every other text of it too.
+//! Takes personal data and credentials out of an exchange before any sink sees it: out of its content, the variables of its prompt's
+//! template and its errors always, and with these out of every other text of it too.
 //!
 //! It takes time in proportion to what was said, so an exchange with something to look through goes by the worker, and all
 //! that end after it go behind it. Where it fails nothing that it was to look through goes on.
@@ -94,7 +94,8 @@ impl RedactStage {
 /// Whether there is something to look through.
 pub(super) fn is_due(exchange: &Exchange, always: bool) -> bool {
     let error = exchange.response.error.as_ref();
-    always || exchange.content.is_some() || error.is_some_and(has_message)
+    let has_variables = || exchange.template_variables().next().is_some();
+    always || exchange.content.is_some() || error.is_some_and(has_message) || has_variables()
 }
 
 fn has_message(error: &ApiError) -> bool {
@@ -131,7 +132,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::exchange::{Content, ContentPart, Failure};
+    use crate::exchange::{Content, ContentPart, Failure, Template};
     use crate::sink::ExchangeId;
 
     const SAID: &str = "no, anna@example.com from 203.0.113.7";
@@ -161,6 +162,20 @@ mod tests {
         };
         RedactStage::new(config, &redactor).run(&mut finished);
         *finished.exchange
+    }
+
+    #[test]
+    fn variables_of_a_template_are_looked_through_without_any_content() {
+        let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+        exchange.template = Some(Box::new(Template {
+            name: None,
+            version: None,
+            variables: vec![("mail".to_owned(), "anna@example.com".to_owned())],
+        }));
+        assert!(is_due(&exchange, false));
+        let exchange = run(&RedactConfig::default(), exchange);
+        let variables: Vec<_> = exchange.template_variables().collect();
+        assert_eq!(variables, [("mail", "[EMAIL]")]);
     }
 
     #[test]

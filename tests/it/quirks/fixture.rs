@@ -16,7 +16,7 @@ use crate::support::client;
 mod facts;
 
 /// Folders that hold no single responses: sessions, and what fuzzing found.
-const OTHER_FOLDERS: [&str; 2] = ["fuzz", "realtime"];
+const OTHER_FOLDERS: [&str; 3] = ["fuzz", "realtime", "redact"];
 /// The path of a response that is fetched.
 const FETCHED: &str = "/v1/responses/resp_1";
 
