@@ -5,6 +5,7 @@ use serde::de::IgnoredAny;
 
 use super::detector::Detector;
 use super::member::Says;
+use super::unescaped::Unescaped;
 
 /// Fewest digits of a number that may be one of somebody's.
 const NUMBER_DIGITS: usize = 9;
@@ -87,7 +88,11 @@ impl Walk<'_> {
     fn string(&mut self, start: usize) -> usize {
         let end = end_of_string(self.text.as_bytes(), start);
         let literal = &self.text[start..end];
-        let decoded: String = serde_json::from_str(literal).unwrap_or_default();
+        // Half of a surrogate pair is allowed in JSON, and no text.
+        let decoded: String = serde_json::from_str(literal).unwrap_or_else(|_| {
+            let plain = Unescaped::of(literal.trim_matches('"'));
+            plain.map(|plain| plain.text).unwrap_or_default()
+        });
         let is_name = self.text[end..].trim_start().starts_with(':');
         if is_name && self.by_name {
             self.says = Says::of(&decoded);

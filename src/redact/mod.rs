@@ -10,6 +10,7 @@ mod member;
 mod names;
 mod place;
 mod redactor;
+mod unescaped;
 
 use std::borrow::Cow;
 

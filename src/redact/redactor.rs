@@ -7,6 +7,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::detector::{Compiled, Detector};
 use super::json;
+use super::unescaped::Unescaped;
 
 /// Most texts that lie in one another as JSON in strings. One further in is looked at as it is written.
 const DEPTH_MAX: u8 = 8;
@@ -222,6 +223,12 @@ impl Engine {
     }
 
     fn find(&self, text: &str) -> Vec<Found<'_>> {
+        let mut all = both_ways(text, |text| self.match_patterns(text));
+        all.extend(self.detect(text));
+        apart(all)
+    }
+
+    fn match_patterns(&self, text: &str) -> Vec<Found<'_>> {
         let mut all = Vec::new();
         for pattern in &self.patterns {
             let matches = pattern.regex.find_iter(text);
@@ -231,12 +238,15 @@ impl Engine {
                 mark: &pattern.mark,
             }));
         }
-        all.extend(self.detect(text));
-        apart(all)
+        all
     }
 
     /// What the built-in detectors find.
     fn detect(&self, text: &str) -> Vec<Found<'_>> {
+        apart(both_ways(text, |text| self.detect_as_it_is(text)))
+    }
+
+    fn detect_as_it_is(&self, text: &str) -> Vec<Found<'_>> {
         let mut all = Vec::new();
         let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
         for compiled in &self.detectors {
@@ -249,8 +259,21 @@ impl Engine {
                 });
             });
         }
-        apart(all)
+        all
     }
+}
+
+/// What is found in a text as it is written, and in what its escapes say.
+fn both_ways<'p>(text: &str, find: impl Fn(&str) -> Vec<Found<'p>>) -> Vec<Found<'p>> {
+    let mut all = find(text);
+    if let Some(plain) = Unescaped::of(text) {
+        let found = find(&plain.text).into_iter();
+        all.extend(found.map(|one| Found {
+            range: plain.place(&one.range),
+            ..one
+        }));
+    }
+    all
 }
 
 /// Of those that overlap one: all of what they cover, by the name of the first of the detectors.

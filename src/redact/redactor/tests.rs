@@ -19,6 +19,31 @@ fn every_built_in_pattern_compiles() {
 }
 
 #[test]
+fn escapes_hide_nothing_where_a_text_is_no_whole_json() {
+    for (text, expected) in [
+        (
+            r#"{"note":"Card:\n4111 1111 1111 1111"#,
+            r#"{"note":"Card:\n[CARD]"#,
+        ),
+        (
+            "{\"n\":\"x\\n4111111111111111\"}\n{\"n\":\"SSN\\n078-05-1120\"}",
+            "{\"n\":\"x\\n[CARD]\"}\n{\"n\":\"SSN\\n[SSN]\"}",
+        ),
+        (
+            r"the log says 'card\n4111111111111111\n'",
+            r"the log says 'card\n[CARD]\n'",
+        ),
+        (r#"{"to":"zork\u0040example.com"#, r#"{"to":"[EMAIL]"#),
+        (
+            r#"{"to":"\ud83d zork@example.com","password":"\udc00hunter2secret"}"#,
+            r#"{"to":"\u{FFFD} [EMAIL]","password":"[SECRET]"}"#,
+        ),
+    ] {
+        assert_eq!(redact(text), expected.replace(r"\u{FFFD}", "\u{FFFD}"));
+    }
+}
+
+#[test]
 fn a_name_makes_a_value_a_credential() {
     for (text, expected) in [
         (r#"{"api_key": "abc"}"#, r#"{"api_key": "[SECRET]"}"#),

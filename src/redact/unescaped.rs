@@ -1,0 +1,142 @@
+//! A text as it reads once its escapes are what they stand for, for texts that are no whole JSON and yet are written like it: a
+//! document that was cut, lines of JSON, what a program prints of its strings.
+
+use std::ops::Range;
+use std::str::Chars;
+
+/// What an escape stands for that stands for no character, such as half of a surrogate pair.
+const UNREADABLE: char = char::REPLACEMENT_CHARACTER;
+
+/// The text, and where each byte of it comes from.
+pub(super) struct Unescaped {
+    pub(super) text: String,
+    /// For each byte, and for the end: where the character begins in the original.
+    places: Vec<usize>,
+}
+
+impl Unescaped {
+    /// `None` for a text that has no escape.
+    pub(super) fn of(original: &str) -> Option<Self> {
+        memchr::memchr(b'\\', original.as_bytes())?;
+        let mut plain = Self {
+            text: String::with_capacity(original.len()),
+            places: Vec::with_capacity(original.len() + 1),
+        };
+        let mut rest = original.chars();
+        loop {
+            let at = original.len() - rest.as_str().len();
+            let Some(next) = rest.next() else { break };
+            let read = if next == '\\' {
+                escape(&mut rest)
+            } else {
+                next
+            };
+            plain.text.push(read);
+            plain.places.resize(plain.text.len(), at);
+        }
+        plain.places.push(original.len());
+        Some(plain)
+    }
+
+    /// Where a range of it is in the original, escapes whole.
+    pub(super) fn place(&self, range: &Range<usize>) -> Range<usize> {
+        self.places[range.start]..self.places[range.end]
+    }
+}
+
+/// What stands behind a backslash, by JSON and what most languages have beside it; the backslash itself where it is none.
+fn escape(rest: &mut Chars<'_>) -> char {
+    let mut behind = rest.clone();
+    let read = match behind.next() {
+        Some('n') => '\n',
+        Some('t') => '\t',
+        Some('r') => '\r',
+        Some('b' | 'f') => ' ',
+        Some(itself @ ('"' | '\'' | '\\' | '/')) => itself,
+        Some('x') => match hex(&mut behind, 2).and_then(char::from_u32) {
+            Some(read) => read,
+            None => return '\\',
+        },
+        Some('u') => match hex(&mut behind, 4) {
+            Some(unit) => character(unit, &mut behind),
+            None => return '\\',
+        },
+        _ => return '\\',
+    };
+    *rest = behind;
+    read
+}
+
+/// The character of a unit of UTF-16, with the escape of the second half behind it where it is a first one.
+fn character(unit: u32, rest: &mut Chars<'_>) -> char {
+    if !(0xD800..0xDC00).contains(&unit) {
+        return char::from_u32(unit).unwrap_or(UNREADABLE);
+    }
+    let mut behind = rest.clone();
+    let is_escape = behind.next() == Some('\\') && behind.next() == Some('u');
+    let second = is_escape.then(|| hex(&mut behind, 4)).flatten();
+    match second.filter(|second| (0xDC00..0xE000).contains(second)) {
+        Some(second) => {
+            *rest = behind;
+            let both = 0x1_0000 + ((unit - 0xD800) << 10) + (second - 0xDC00);
+            char::from_u32(both).unwrap_or(UNREADABLE)
+        }
+        None => UNREADABLE,
+    }
+}
+
+fn hex(rest: &mut Chars<'_>, digits: usize) -> Option<u32> {
+    let read = rest.as_str().get(..digits)?;
+    if !read.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    rest.nth(digits - 1);
+    u32::from_str_radix(read, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_escape_is_what_it_stands_for() {
+        for (original, expected) in [
+            (r"a\nb", Some("a\nb")),
+            (r"zork\u0040example.com", Some("zork@example.com")),
+            (r"\ud83d\ude00", Some("\u{1F600}")),
+            (r"\ud83d zork", Some("\u{FFFD} zork")),
+            (r"\ud83d\u0040", Some("\u{FFFD}@")),
+            (r"\x41\q\", Some(r"A\q\")),
+            (r"\u00e", Some(r"\u00e")),
+            (r"C:\\new", Some(r"C:\new")),
+            ("none", None),
+        ] {
+            let plain = Unescaped::of(original);
+            assert_eq!(plain.as_ref().map(|it| &*it.text), expected, "{original}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_json_writes_is_read_as_what_it_says(text in any::<String>()) {
+            let written = serde_json::to_string(&text).unwrap();
+            let inner = &written[1..written.len() - 1];
+            let plain = Unescaped::of(inner).map_or_else(|| inner.to_owned(), |plain| plain.text);
+            // JSON's two escapes that stand for characters which nobody looks for are blanks here.
+            prop_assert_eq!(plain, text.replace(['\u{8}', '\u{c}'], " "));
+        }
+
+        #[test]
+        fn each_range_is_of_whole_characters_and_escapes(text in r#"([a@é]|\\[nxu\\"]|[0-9a-f]){0,24}"#) {
+            if let Some(plain) = Unescaped::of(&text) {
+                let starts: Vec<usize> = plain.text.char_indices().map(|(at, _)| at).collect();
+                let ends = starts.iter().skip(1).copied().chain([plain.text.len()]);
+                let places = starts.iter().zip(ends).map(|(start, end)| plain.place(&(*start..end)));
+                let all: String = places.map(|place| text[place].to_owned()).collect();
+                prop_assert_eq!(all, text);
+            }
+        }
+    }
+}
