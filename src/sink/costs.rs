@@ -76,9 +76,7 @@ impl Costs {
     pub fn new(config: &CostsConfig) -> Self {
         let path = config.folder.as_ref().map(|folder| folder.join(FILE));
         let mut book = Book::new(config.label_values, 2 + config.labels.len());
-        if let Some(path) = &path {
-            read(path, &config.labels, &mut book);
-        }
+        let path = path.filter(|path| read(path, &config.labels, &mut book));
         let shared = Arc::new(Shared {
             labels: config.labels.clone(),
             book: Mutex::new(book),
@@ -165,20 +163,34 @@ fn hour(at: SystemTime) -> u64 {
     since.unwrap_or_default().as_secs() / 3_600
 }
 
-/// Reads what is kept. A file that cannot be read stays beside the new one.
-fn read(path: &Path, labels: &[&'static str], book: &mut Book) {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-        Err(error) => {
-            return tracing::warn!(file = %path.display(), %error, "the sums of costs cannot be read; they begin anew");
-        }
+/// Reads what is kept. A file that cannot be read is put aside, and stays beside the new one. Says whether there is to be one: not
+/// where it would take the place of what nobody has read.
+fn read(path: &Path, labels: &[&'static str], book: &mut Book) -> bool {
+    let outcome = match std::fs::read(path) {
+        Ok(text) => file::read(&text, labels, book),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
+        Err(error) => Err(error.into()),
     };
-    if let Err(error) = file::read(&text, labels, book) {
-        let aside = path.with_extension("unread");
-        let _ = std::fs::rename(path, &aside);
-        tracing::warn!(file = %aside.display(), %error, "the sums of costs cannot be read; they begin anew");
+    let Err(error) = outcome else { return true };
+    let aside = aside(path);
+    match std::fs::rename(path, &aside) {
+        Ok(()) => {
+            tracing::warn!(file = %aside.display(), %error, "the sums of costs cannot be read; they begin anew");
+            true
+        }
+        Err(_) => {
+            tracing::warn!(file = %path.display(), %error, "the sums of costs cannot be read, nor put aside; they begin anew, and are not kept");
+            false
+        }
     }
+}
+
+/// A name that nothing has yet.
+fn aside(path: &Path) -> PathBuf {
+    let numbered = (2..).map(|number| path.with_extension(format!("unread.{number}")));
+    let mut names = std::iter::once(path.with_extension("unread")).chain(numbered);
+    let free = names.find(|name| !name.exists());
+    free.unwrap_or_else(|| path.with_extension("unread"))
 }
 
 /// Writes the sums.

@@ -24,15 +24,24 @@ pub(super) struct Row {
 
 const VERSION: u32 = 1;
 
+/// The last hour of the year 9999.
+const HOUR_MAX: u64 = 70_389_527;
+
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
+    /// It cannot be read.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
     /// It is no such file.
     #[error("expected JSON as streamgauge writes it: {0}")]
     Form(#[from] serde_json::Error),
     /// It is of another version of the program.
     #[error("expected version {VERSION}, found {0}")]
     Version(u32),
+    /// An hour that no calendar has.
+    #[error("{0} is no hour since 1970")]
+    Hour(u64),
 }
 
 /// All rows, so that the sums are not locked while they are written.
@@ -67,6 +76,9 @@ pub(super) fn read(
     let file: File<'_> = serde_json::from_slice(text)?;
     if file.version != VERSION {
         return Err(Unreadable::Version(file.version));
+    }
+    if let Some(row) = file.rows.iter().find(|row| row.hour > HOUR_MAX) {
+        return Err(Unreadable::Hour(row.hour));
     }
     let places: Vec<Option<usize>> = labels
         .iter()

@@ -182,3 +182,23 @@ fn sums_survive_a_restart_with_other_labels() {
     );
     fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_kept_beside_the_new_one_each_time() {
+    let folder = std::env::temp_dir().join(format!("streamgauge-unread-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let year = r#"{"version":1,"labels":[],"rows":[{"hour":18446744073709551615,"key":["u","m"],"sums":SUMS}]}"#;
+    let sums = serde_json::to_string(&Sums::default()).unwrap();
+    let year = year.replace("SUMS", &sums);
+    for (name, text) in [("costs.unread", "{"), ("costs.unread.2", &*year)] {
+        fs::write(folder.join("costs.json"), text).unwrap();
+        let costs = Costs::new(&config(&[], Some(&folder)));
+        assert_eq!(table(&costs, &["hour"]).len(), 0);
+        assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), text);
+    }
+    // What cannot be read as a file at all, either.
+    fs::create_dir_all(folder.join("costs.json")).unwrap();
+    drop(Costs::new(&config(&[], Some(&folder))));
+    assert!(folder.join("costs.unread.3").is_dir());
+    fs::remove_dir_all(folder).unwrap();
+}
