@@ -22,7 +22,7 @@ use super::value::{Given, Raw, Read};
 use crate::exchange::ContentPolicy;
 use crate::outbound::{BadVariable, EXPECTED, proxy_for};
 use crate::pipeline::PricedUpstream;
-use crate::semconv::{KEY_FINGERPRINT, provider};
+use crate::semconv::{KEY_FINGERPRINT, prometheus_name, provider};
 use crate::upstream::{UpstreamConfig, UpstreamTls, Via};
 
 /// What the command line said, as it was written.
@@ -355,10 +355,11 @@ fn accept<T>(
     None
 }
 
-/// Labels that the metrics of tokens and costs have anyway.
-const TAKEN_LABELS: [&str; 5] = [
+/// Labels that the metrics of tokens and costs have anyway, and what sums by hour are told apart by.
+const TAKEN_LABELS: [&str; 6] = [
     "model",
     "upstream",
+    "hour",
     "token.type",
     "http.route",
     "streamgauge.usage.source",
@@ -391,10 +392,21 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
         let told = config.observe.annotations.iter().map(|it| &*it.name);
         told.chain(config.telemetry.key_fingerprint.then_some(KEY_FINGERPRINT))
     };
-    for label in &config.telemetry.labels {
-        if !known().any(|known| known == label) || TAKEN_LABELS.contains(&label.as_str()) {
-            let taken = |name: &&str| TAKEN_LABELS.contains(name);
-            let known: Vec<&str> = known().filter(|name| !taken(name)).collect();
+    // Prometheus has one name for several.
+    let spelled = |name: &str| prometheus_name(name, '_');
+    let is_taken = |name: &str| TAKEN_LABELS.iter().any(|it| spelled(it) == spelled(name));
+    for (at, label) in config.telemetry.labels.iter().enumerate() {
+        let mut before = config.telemetry.labels[..at].iter();
+        if let Some(same) = before.find(|other| spelled(other) == spelled(label)) {
+            push(
+                "telemetry.labels",
+                &format!(
+                    "{label}: it is the same label as {same} for Prometheus, expected one of them"
+                ),
+            );
+        }
+        if !known().any(|known| known == label) || is_taken(label) {
+            let known: Vec<&str> = known().filter(|name| !is_taken(name)).collect();
             push(
                 "telemetry.labels",
                 &format!(

@@ -19,6 +19,7 @@ pub mod traceloop;
 
 mod facets;
 mod metric;
+mod name;
 
 #[cfg(test)]
 pub(crate) mod sample;
@@ -27,6 +28,7 @@ mod zero;
 
 pub use facets::{Facets, KEY_FINGERPRINT, Label, Labels, told, upstream_label};
 pub use metric::{Kind, Metric, Number, PICODOLLARS, Record, Sample, buckets};
+pub use name::prometheus_name;
 pub use value::{Attribute, Attributes, Value};
 pub use zero::{Begins, FromZero, Known};
 

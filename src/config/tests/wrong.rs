@@ -3,6 +3,34 @@
 use super::*;
 
 #[test]
+fn a_label_is_no_other_label_however_it_is_spelled() {
+    for (names, label, expected) in [
+        (
+            "header:x-team=token_type",
+            "token_type",
+            "except those that metrics have as labels already",
+        ),
+        (
+            "header:x-team=hour",
+            "hour",
+            "there are streamgauge.key.fingerprint",
+        ),
+    ] {
+        let text = format!("telemetry.attributes = ['{names}']\ntelemetry.labels = ['{label}']");
+        let wrong = problems_of(&text).join("\n");
+        assert!(wrong.contains(expected), "{wrong}");
+    }
+    let wrong = problems_of(
+        "telemetry.attributes = ['header:a=a.b', 'header:b=a_b']\ntelemetry.labels = ['a.b', 'a_b']",
+    );
+    let wrong = wrong.join("\n");
+    assert!(
+        wrong.contains("a_b: it is the same label as a.b for Prometheus"),
+        "{wrong}"
+    );
+}
+
+#[test]
 fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
     let cases = [
         (

@@ -14,8 +14,7 @@ use opentelemetry_sdk::Resource;
 use self::delimited::Delimited;
 use self::text::Text;
 use super::family::{Collected, Series};
-use super::labels;
-use crate::semconv::{Kind, Metric};
+use crate::semconv::{Kind, Metric, prometheus_name};
 
 /// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +122,7 @@ const fn kind(metric: &Metric) -> &'static str {
 
 /// Name of a metric's family without `_total`, and its unit in words where it has one.
 fn family(metric: &Metric, kind: &str) -> (String, Option<&'static str>) {
-    let mut name = labels::name(metric.name, ':');
+    let mut name = prometheus_name(metric.name, ':');
     let unit = match metric.unit {
         "s" => Some("seconds"),
         "By" => Some("bytes"),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::fold::Folds;
-use crate::semconv::{Attribute, Value};
+use crate::semconv::{Attribute, Value, prometheus_name};
 
 /// The label of the series that takes what is beyond the most series of a metric, as the OpenTelemetry SDKs have it.
 const OVERFLOW: &str = "otel.metric.overflow";
@@ -165,7 +165,9 @@ fn shown<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
 pub(super) fn pairs<'a>(
     labels: impl Iterator<Item = (&'a str, Cow<'a, str>)>,
 ) -> Vec<(String, Cow<'a, str>)> {
-    let mut pairs: Vec<_> = labels.map(|(key, value)| (name(key, '_'), value)).collect();
+    let mut pairs: Vec<_> = labels
+        .map(|(key, value)| (prometheus_name(key, '_'), value))
+        .collect();
     pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
     pairs.dedup_by(|(name, value), (kept, values)| {
         let is_same = name == kept;
@@ -190,24 +192,6 @@ pub(super) fn text<'a>(labels: impl Iterator<Item = (&'a str, Cow<'a, str>)>) ->
         text.push('"');
     }
     text
-}
-
-/// A name of letters, digits, underscores and `also`, that begins with no digit and has no two underscores in a row.
-pub(super) fn name(key: &str, also: char) -> String {
-    let mut name = String::with_capacity(key.len() + 1);
-    for letter in key.chars() {
-        match letter {
-            letter if letter.is_ascii_alphanumeric() || letter == also && also != '_' => {
-                if name.is_empty() && letter.is_ascii_digit() {
-                    name.push('_');
-                }
-                name.push(letter);
-            }
-            _ if name.ends_with('_') => {}
-            _ => name.push('_'),
-        }
-    }
-    name
 }
 
 /// A text without line ends and single backslashes; without bare quotes too where asked for.
