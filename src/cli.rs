@@ -137,7 +137,7 @@ pub enum Command {
 
     /// Show what the redaction takes out of a text
     ///
-    /// Reads a text, or JSON, and prints it as it would be exported, by the [redact] settings of the configuration. Prints to
+    /// Reads a text, or JSON, and prints it as it would be exported, by the `[redact]` settings of the configuration. Prints to
     /// standard error how often each detector found something. Sends nothing. Exit status: 0 if the text was read, 1 if it
     /// cannot be read, 2 for a wrong command line.
     #[command(after_long_help = REDACT_EXAMPLES)]

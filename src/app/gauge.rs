@@ -38,8 +38,8 @@ pub struct Gauge {
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     pub(super) proxy: Arc<Proxy>,
-    /// What calls are priced by.
-    pub(super) prices: PriceConfig,
+    /// What calls are priced by; its [`renew`](PriceConfig::renew) reads the user's own prices again.
+    pub prices: PriceConfig,
     observe: Arc<Observe>,
 }
 

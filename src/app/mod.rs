@@ -52,8 +52,8 @@ pub struct Running {
     pub gauge: Gauge,
     ready: Arc<AtomicBool>,
     drain: Duration,
-    /// What clients are shown; `None` without TLS.
-    certificate: Option<Arc<serve::Certificate>>,
+    /// What clients are shown, to be read again; `None` without TLS.
+    pub certificate: Option<Arc<serve::Certificate>>,
     refused: Arc<RefusedConnections>,
     stop_proxy: oneshot::Sender<()>,
     proxy_task: JoinHandle<()>,

@@ -194,7 +194,7 @@ impl Exchange {
             (Some(_), Some(_)) if whole && !self.usage.partial => UsageSource::Reported,
             (Some(_), None) if whole && !operation.has_output_tokens() => UsageSource::Reported,
             // What failed before an answer began has used nothing, as far as anybody knows; sound has no place for them.
-            (None, None) if self.failure.is_some() && !self.began_to_answer() => return None,
+            (None, None) if self.has_failed() && !self.began_to_answer() => return None,
             (None, None) if !operation.reports_usage() || self.response.raw => return None,
             (None, None) if whole && self.usage.audio_input_duration.is_some() => {
                 UsageSource::Reported
@@ -202,6 +202,21 @@ impl Exchange {
             (None, None) => UsageSource::Missing,
             _ => UsageSource::ReportedPartial,
         })
+    }
+
+    /// The status of the answer: as the client got it, or, where it had left before, as the upstream gave it.
+    #[must_use]
+    pub fn upstream_status(&self) -> Option<u16> {
+        let mut attempts = self.attempts.iter().rev();
+        self.http
+            .status
+            .or_else(|| attempts.find_map(|attempt| attempt.status))
+    }
+
+    /// Whether it failed, or was refused after its client had left.
+    fn has_failed(&self) -> bool {
+        let refused = |status: u16| !(200..300).contains(&status);
+        self.failure.is_some() || self.upstream_status().is_some_and(refused)
     }
 
     /// Whether a model began to generate: a choice was there, or output.

@@ -43,7 +43,7 @@ impl Headers {
             // A value is a line, whatever stands in its place.
             [name, ": ", &value.replace('\n', " ")].concat()
         });
-        self.lines = lines.collect::<Vec<_>>().join("\n").into();
+        self.lines = lines.collect::<Vec<_>>().join("\n");
     }
 
     /// Each line. The standard library's search for its end and for what parts it cost 2,000 instructions of a request.

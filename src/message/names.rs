@@ -40,7 +40,7 @@ const fn bit(name: &[u8]) -> u64 {
         [first, ..] => *first | 0x20,
         [] => 0,
     };
-    1 << (first as usize + 11 * name.len()) % 64
+    1 << ((first as usize + 11 * name.len()) % 64)
 }
 
 #[cfg(test)]

@@ -567,7 +567,7 @@ fn uncounted(
     generated: Option<Texts>,
 ) -> Option<Box<Uncounted>> {
     let dialect = dialect?;
-    let status = exchange.http.status?;
+    let status = exchange.upstream_status()?;
     let good = (200..300).contains(&status) && exchange.failure.is_none() && answered(exchange);
     let wanted = good && !exchange.problems.is_partial();
     wanted.then(|| {

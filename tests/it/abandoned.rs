@@ -126,6 +126,36 @@ async fn an_answer_that_has_not_begun_is_drained_too() {
 }
 
 #[tokio::test]
+async fn what_is_drained_before_it_has_begun_is_estimated_where_nobody_reports_it() {
+    let config = format!("{DRAIN}[usage]\ninject = false\n");
+    let scene = Scene::configured(&config).await;
+    let (client, mut served) = scene.call(&chat(EDITED)).await;
+    leave(client).await;
+    served
+        .write([STREAM.as_bytes(), &chunk(TOKEN), &chunk(END), &chunk("")].concat())
+        .await;
+    let (_, inference) = spans_of_left(&scene).await;
+    assert_eq!(
+        inference.text("streamgauge.usage.source"),
+        Some("estimated")
+    );
+    let estimated = inference.int("streamgauge.usage.estimated.output_tokens");
+    assert_eq!(estimated, Some(1));
+}
+
+#[tokio::test]
+async fn a_refusal_that_nobody_waits_for_lacks_no_usage() {
+    let scene = Scene::configured(DRAIN).await;
+    let (client, mut served) = scene.call(&chat(EDITED)).await;
+    leave(client).await;
+    served
+        .write(answer(429, r#"{"error":{"message":"slow down"}}"#))
+        .await;
+    let (_, inference) = spans_of_left(&scene).await;
+    assert_eq!(inference.text("streamgauge.usage.source"), None);
+}
+
+#[tokio::test]
 async fn a_request_that_has_not_come_whole_is_not_drained() {
     let scene = Scene::configured(DRAIN).await;
     let mut client = scene.client().await;

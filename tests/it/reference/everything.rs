@@ -222,7 +222,7 @@ fn http() -> Http {
 
 fn every_header() -> Headers {
     let lines = headers::KEPT.map(|name| format!("{name}: a\n"));
-    Headers::from_lines(lines.concat().into())
+    Headers::from_lines(lines.concat())
 }
 
 fn request() -> Request {
