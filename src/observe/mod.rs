@@ -21,6 +21,7 @@ pub mod secrets;
 mod session;
 pub mod template;
 pub mod told;
+mod uncounted;
 
 pub use content::ContentRules;
 

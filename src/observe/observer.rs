@@ -22,16 +22,16 @@ use super::response_headers::{self, Wanted};
 use super::secrets::Secrets;
 use super::session::SessionReading;
 use super::template;
+use super::uncounted::{uncounted, wants_counting};
 use crate::dialect::{
-    Asked, Dialect, PromptTokens, SessionDialect, TEXT_MAX, Texts, deployment, headers, provider,
-    vector_store,
+    Asked, Dialect, SessionDialect, TEXT_MAX, deployment, headers, provider, vector_store,
 };
 use crate::exchange::{
     Aftermath, Attempt, Digest, Endpoint, Exchange, Fate, Headers, Operation, Problems, Quirk,
-    Request, Upstream, UsageSource, Why,
+    Upstream, Why,
 };
 use crate::message::{Fields, Target};
-use crate::pipeline::{Finished, Pipeline, PromptTexts, Uncounted};
+use crate::pipeline::{Finished, Pipeline};
 use crate::redact;
 use crate::sink::{ExchangeId, Progress};
 use crate::tap::{
@@ -534,15 +534,6 @@ fn put_url(sent: Option<Sent>, exchange: &mut Exchange, secrets: &Secrets) {
     }
 }
 
-/// Whether the tokens of an exchange are to be counted: nobody reported them, or the counting is to be checked.
-fn wants_counting(exchange: &Exchange, pipeline: &Pipeline, id: ExchangeId) -> bool {
-    match exchange.usage_source() {
-        Some(UsageSource::Missing) => pipeline.wants_texts(),
-        Some(UsageSource::Reported) => pipeline.checks(id),
-        _ => false,
-    }
-}
-
 /// What came of an answer whose client had left.
 fn aftermath(closing: &Closing, after: tap::Aftermath) -> Aftermath {
     Aftermath {
@@ -556,52 +547,4 @@ fn aftermath(closing: &Closing, after: tap::Aftermath) -> Aftermath {
             tap::Fate::Stopped => Fate::Stopped,
         },
     }
-}
-
-/// What the tokens are counted in, where there was a good answer, or the beginning of one. What passed
-/// unseen would be missing in an estimate, so then there is none.
-fn uncounted(
-    exchange: &Exchange,
-    dialect: Option<&dyn Dialect>,
-    body: Option<Bytes>,
-    generated: Option<Texts>,
-) -> Option<Box<Uncounted>> {
-    let dialect = dialect?;
-    let status = exchange.upstream_status()?;
-    let good = (200..300).contains(&status) && exchange.failure.is_none() && answered(exchange);
-    let wanted = good && !exchange.problems.is_partial();
-    wanted.then(|| {
-        let prompt = body.and_then(|body| prompt_texts(dialect, &body));
-        // Of what nobody waited for it is not known that it would have been nothing.
-        let generated = generated.filter(|_| !exchange.was_left_before_output());
-        let generated = generated.and_then(Texts::into_texts);
-        Box::new(Uncounted { prompt, generated })
-    })
-}
-
-/// Whether anything of an answer came. An empty body and a `null` are none; where a model generates, a choice begins, or
-/// output comes.
-fn answered(exchange: &Exchange) -> bool {
-    if exchange.operation.is_some_and(Operation::generates_text) {
-        return exchange.began_to_answer();
-    }
-    let unread = exchange.problems.malformed > 0
-        || exchange
-            .quirks
-            .iter()
-            .any(|quirk| quirk == Quirk::EmptyBody);
-    exchange.times.first_byte.is_some() && !unread
-}
-
-/// The texts of a prompt. The body is read again for them: most exchanges report their tokens.
-fn prompt_texts(dialect: &dyn Dialect, body: &[u8]) -> Option<PromptTexts> {
-    let (mut request, mut problems) = (Request::default(), Problems::default());
-    let mut texts = Vec::new();
-    let mut framing = PromptTokens::new(|text: &str| {
-        texts.push(text.to_owned());
-        Some(0)
-    });
-    dialect.request(body, &mut request, &mut problems, &mut framing);
-    let tokens = framing.tokens()?;
-    Some(PromptTexts { texts, tokens })
 }
