@@ -52,6 +52,9 @@ pub enum PriceFileError {
     /// Something in it is wrong.
     #[error("{0}")]
     Wrong(#[from] OwnProblem),
+    /// There is nothing in it any more.
+    #[error("expected prices ([[price]]) as there were before, and there is none")]
+    Empty,
 }
 
 impl PriceConfig {
@@ -64,7 +67,12 @@ impl PriceConfig {
         if let Some(file) = &self.file {
             let text = fs::read_to_string(file)?;
             let prices = Catalogue::bundled().read_own(&text)?;
-            *self.own.lock() = prices.into();
+            let mut own = self.own.lock();
+            // Most likely it is just being written.
+            if prices.is_empty() && !own.is_empty() {
+                return Err(PriceFileError::Empty);
+            }
+            *own = prices.into();
         }
         Ok(())
     }

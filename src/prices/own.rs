@@ -66,6 +66,12 @@ pub enum OwnProblem {
 }
 
 impl OwnPrices {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
     /// Reads a file.
     ///
     /// # Errors

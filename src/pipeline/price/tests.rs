@@ -171,6 +171,10 @@ fn prices_that_are_read_again_hold_for_what_ends_then() {
     let wrong = config.renew().unwrap_err();
     assert!(matches!(wrong, PriceFileError::Wrong(_)), "{wrong}");
     assert_eq!(cost(), "4");
+    std::fs::write(&file, "# nothing\n").unwrap();
+    let empty = config.renew().unwrap_err();
+    assert!(matches!(empty, PriceFileError::Empty), "{empty}");
+    assert_eq!(cost(), "4");
     std::fs::remove_file(&file).unwrap();
     let gone = config.renew().unwrap_err();
     assert!(matches!(gone, PriceFileError::Unreadable(_)), "{gone}");
