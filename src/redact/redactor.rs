@@ -150,7 +150,8 @@ impl Redactor {
         if self.is_off() {
             return None;
         }
-        let found = self.engine().find(text);
+        let find = |text: &str| self.engine().find(text);
+        let found = apart(both_ways(text, Unescaped::of_url(text), find));
         let found = found
             .into_iter()
             .filter(|one| one.name != Detector::Ip.name());
@@ -223,7 +224,8 @@ impl Engine {
     }
 
     fn find(&self, text: &str) -> Vec<Found<'_>> {
-        let mut all = both_ways(text, |text| self.match_patterns(text));
+        let find = |text: &str| self.match_patterns(text);
+        let mut all = both_ways(text, Unescaped::of(text), find);
         all.extend(self.detect(text));
         apart(all)
     }
@@ -243,7 +245,8 @@ impl Engine {
 
     /// What the built-in detectors find.
     fn detect(&self, text: &str) -> Vec<Found<'_>> {
-        apart(both_ways(text, |text| self.detect_as_it_is(text)))
+        let find = |text: &str| self.detect_as_it_is(text);
+        apart(both_ways(text, Unescaped::of(text), find))
     }
 
     fn detect_as_it_is(&self, text: &str) -> Vec<Found<'_>> {
@@ -263,10 +266,14 @@ impl Engine {
     }
 }
 
-/// What is found in a text as it is written, and in what its escapes say.
-fn both_ways<'p>(text: &str, find: impl Fn(&str) -> Vec<Found<'p>>) -> Vec<Found<'p>> {
+/// What is found in a text as it is written, and, where it has escapes, as it reads.
+fn both_ways<'p>(
+    text: &str,
+    plain: Option<Unescaped>,
+    find: impl Fn(&str) -> Vec<Found<'p>>,
+) -> Vec<Found<'p>> {
     let mut all = find(text);
-    if let Some(plain) = Unescaped::of(text) {
+    if let Some(plain) = plain {
         let found = find(&plain.text).into_iter();
         all.extend(found.map(|one| Found {
             range: plain.place(&one.range),

@@ -1,5 +1,5 @@
 //! A text as it reads once its escapes are what they stand for, for texts that are no whole JSON and yet are written like it: a
-//! document that was cut, lines of JSON, what a program prints of its strings.
+//! document that was cut, lines of JSON, what a program prints of its strings; and for addresses.
 
 use std::ops::Range;
 use std::str::Chars;
@@ -15,9 +15,27 @@ pub(super) struct Unescaped {
 }
 
 impl Unescaped {
-    /// `None` for a text that has no escape.
+    /// By the escapes of JSON; `None` for a text that has none.
     pub(super) fn of(original: &str) -> Option<Self> {
         memchr::memchr(b'\\', original.as_bytes())?;
+        Some(Self::read(original, |first, rest| match first {
+            '\\' => escape(rest),
+            itself => itself,
+        }))
+    }
+
+    /// By those of a URL, as far as they stand for ASCII; `None` for a text that has none.
+    pub(super) fn of_url(original: &str) -> Option<Self> {
+        memchr::memchr2(b'%', b'+', original.as_bytes())?;
+        Some(Self::read(original, |first, rest| match first {
+            '%' => percent(rest),
+            '+' => ' ',
+            itself => itself,
+        }))
+    }
+
+    /// `take` is given a character and what is behind it, of which it takes what belongs to it.
+    fn read(original: &str, take: impl Fn(char, &mut Chars<'_>) -> char) -> Self {
         let mut plain = Self {
             text: String::with_capacity(original.len()),
             places: Vec::with_capacity(original.len() + 1),
@@ -26,16 +44,11 @@ impl Unescaped {
         loop {
             let at = original.len() - rest.as_str().len();
             let Some(next) = rest.next() else { break };
-            let read = if next == '\\' {
-                escape(&mut rest)
-            } else {
-                next
-            };
-            plain.text.push(read);
+            plain.text.push(take(next, &mut rest));
             plain.places.resize(plain.text.len(), at);
         }
         plain.places.push(original.len());
-        Some(plain)
+        plain
     }
 
     /// Where a range of it is in the original, escapes whole.
@@ -65,6 +78,19 @@ fn escape(rest: &mut Chars<'_>) -> char {
     };
     *rest = behind;
     read
+}
+
+/// What stands behind a percent sign; the sign itself where it is no escape of ASCII.
+fn percent(rest: &mut Chars<'_>) -> char {
+    let mut behind = rest.clone();
+    let byte = hex(&mut behind, 2).filter(|byte| *byte < 0x80);
+    match byte.and_then(char::from_u32) {
+        Some(read) => {
+            *rest = behind;
+            read
+        }
+        None => '%',
+    }
 }
 
 /// The character of a unit of UTF-16, with the escape of the second half behind it where it is a first one.
@@ -114,6 +140,19 @@ mod tests {
             ("none", None),
         ] {
             let plain = Unescaped::of(original);
+            assert_eq!(plain.as_ref().map(|it| &*it.text), expected, "{original}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_read_by_its_own_escapes() {
+        for (original, expected) in [
+            ("c=4111%201111+1111", Some("c=4111 1111 1111")),
+            ("zork%40example%2Ecom", Some("zork@example.com")),
+            ("%C3%A9%4", Some("%C3%A9%4")),
+            ("/v1/models", None),
+        ] {
+            let plain = Unescaped::of_url(original);
             assert_eq!(plain.as_ref().map(|it| &*it.text), expected, "{original}");
         }
     }

@@ -44,6 +44,17 @@ fn escapes_hide_nothing_where_a_text_is_no_whole_json() {
 }
 
 #[test]
+fn escapes_hide_nothing_in_an_address() {
+    for (text, expected) in [
+        ("c=4111%201111%201111%201111&d=1", "c=[CARD]&d=1"),
+        ("d=4111+1111+1111+1111", "d=[CARD]"),
+        ("to=zork%40example%2Ecom", "to=[EMAIL]"),
+    ] {
+        assert_eq!(REDACTOR.redact_name(text).as_deref(), Some(expected));
+    }
+}
+
+#[test]
 fn a_name_makes_a_value_a_credential() {
     for (text, expected) in [
         (r#"{"api_key": "abc"}"#, r#"{"api_key": "[SECRET]"}"#),
