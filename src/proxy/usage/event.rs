@@ -36,9 +36,18 @@ pub(super) fn look(event: &[u8], usual: &Names, finished: impl Fn() -> bool) -> 
         return Found::Nothing;
     }
     let finished = finished();
-    if let Some(data) = only_line(event) {
-        return look_at(data, usual, finished);
+    let found = match only_line(event) {
+        Some(data) => look_at(data, usual, finished),
+        None => look_at_lines(event, usual, finished),
+    };
+    match found {
+        // It stands where no choice is, such as on a line that is no data. In parts the event would have passed already.
+        Found::Added(_) | Found::Shared if Delta::of(event).passes(finished) => Found::Beside,
+        found => found,
     }
+}
+
+fn look_at_lines(event: &[u8], usual: &Names, finished: bool) -> Found {
     let mut found = Found::Nothing;
     let mut parser = Parser::new(LONGEST);
     let mut look = |event: Event<'_>| found = look_at(event.data, usual, finished);
@@ -131,8 +140,8 @@ pub(super) fn usage_in(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// What has come of an event shows of its delta: a member's name cannot stand in a string unescaped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What has come of an event shows of its deltas: a member's name cannot stand in a string unescaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Delta {
     Unseen,
     /// It is empty, as far as it has come.
@@ -141,11 +150,20 @@ pub(super) enum Delta {
 }
 
 impl Delta {
+    /// The most that any of them shows.
     pub(super) fn of(event: &[u8]) -> Self {
-        let Some(at) = DELTA.find(event) else {
-            return Self::Unseen;
-        };
-        let mut rest = event[at + DELTA.needle().len()..].trim_ascii_start();
+        let names = DELTA.find_iter(event);
+        let shown = names.map(|at| Self::behind_name(&event[at + DELTA.needle().len()..]));
+        shown.max().unwrap_or(Self::Unseen)
+    }
+
+    /// Whether the event is not the one that was asked for: output is in it, or, before a finish reason, any delta.
+    pub(super) fn passes(self, finished: bool) -> bool {
+        self == Self::Output || self == Self::Empty && !finished
+    }
+
+    fn behind_name(rest: &[u8]) -> Self {
+        let mut rest = rest.trim_ascii_start();
         for open in [b":", b"{"] {
             match rest.strip_prefix(open) {
                 Some(inside) => rest = inside.trim_ascii_start(),

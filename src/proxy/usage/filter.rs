@@ -140,12 +140,7 @@ impl Filter {
     fn goes_on(&self, open: &[u8]) -> Passing {
         match self.passing {
             _ if self.held_bytes > LONGEST => Passing::Unread,
-            Passing::Held => match Delta::of(open) {
-                // Before a finish reason none is the one.
-                Delta::Empty if !self.finished => Passing::AtOnce,
-                Delta::Output => Passing::AtOnce,
-                Delta::Empty | Delta::Unseen => Passing::Held,
-            },
+            Passing::Held if Delta::of(open).passes(self.finished) => Passing::AtOnce,
             passing => passing,
         }
     }
