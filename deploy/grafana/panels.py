@@ -255,13 +255,11 @@ def latency(histograms):
 
 def streams(histograms):
     token = "gen_ai_server_time_per_output_token_seconds"
-    chunk = "gen_ai_client_operation_time_per_output_chunk_seconds"
     first = "streamgauge_time_to_first_seconds"
     streamed = histograms.count("streamgauge_gap_max_seconds", UPSTREAM, "upstream")
     return [
         Panel("Time per output token, P50 by model", by_model(histograms, 0.5, token), "s"),
         Panel("Time per output token, P95 by model", by_model(histograms, 0.95, token), "s"),
-        Panel("Time between chunks, P95 by model", by_model(histograms, 0.95, chunk), "s"),
         Panel(
             "Time to the first of each kind, P95",
             [Query(histograms.quantile(0.95, first, UPSTREAM, "first"), "{{first}}")],
