@@ -9,6 +9,7 @@
 use std::fmt;
 use std::ops::Range;
 
+mod block;
 mod index;
 mod meaning;
 mod scan;

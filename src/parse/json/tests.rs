@@ -53,6 +53,62 @@ fn what_stops_a_string_is_seen_at_every_place() {
     }
 }
 
+/// Escapes so close that they are looked at in blocks, with plain text between and behind.
+fn dense() -> impl Strategy<Value = String> {
+    let escape = prop_oneof![
+        r#"\\[\\"/bfnrt]"#,
+        r"\\u[0-9a-fA-F]{4}",
+        Just(r"\ud83d\ude00".to_owned()),
+        r"[ -!#-\[\]-~é橋]{0,9}",
+    ];
+    prop::collection::vec(escape, 20..200).prop_map(|pieces| pieces.concat())
+}
+
+/// Where an escape begins, each half of a pair by itself, and the end.
+fn places_between(string: &str) -> Vec<usize> {
+    let bytes = string.as_bytes();
+    let (mut places, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let length = match (bytes[at], bytes.get(at + 1)) {
+            (b'\\', Some(b'u')) => 6,
+            (b'\\', _) => 2,
+            _ => 1,
+        };
+        if length > 1 {
+            places.push(at);
+        }
+        at += length;
+    }
+    places.push(at);
+    places
+}
+
+proptest! {
+    #[test]
+    fn escapes_close_together_are_read_as_they_are_one_by_one(string in dense(), rest in "[a-z ]{0,150}") {
+        let document = format!(r#"["{string}",1,"{rest}"]"#);
+        let read = value(&document);
+        let strings: Vec<_> = read.elements().filter_map(Value::as_text).collect();
+        prop_assert_eq!(strings[0].written(), &string);
+        prop_assert_eq!(strings[0].chars(), strings[0].decode().chars().count() as u64);
+        prop_assert_eq!(strings[1].written(), &rest);
+    }
+
+    #[test]
+    fn what_is_wrong_among_many_escapes_is_found_where_it_is(string in dense(), at in any::<prop::sample::Index>(), wrong in 0..3_usize) {
+        let place = *at.get(&places_between(&string));
+        let (wrong, expected) = [
+            ("\u{1}", "control characters to be escaped"),
+            (r"\x", "an escape sequence"),
+            (r"\u00g0", "four hexadecimal digits"),
+        ][wrong];
+        let document = format!("[\"{}{wrong}{}\"]", &string[..place], &string[place..]);
+        let error = parse(document.as_bytes()).unwrap_err();
+        let offset = 2 + place + wrong.find(['x', 'g', '\u{1}']).unwrap();
+        prop_assert_eq!(error, Error { offset, expected });
+    }
+}
+
 #[test]
 fn whole_numbers_may_be_written_as_fractions() {
     assert_eq!(value("12.0").as_i64(), Some(12));

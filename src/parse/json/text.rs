@@ -89,21 +89,12 @@ impl<'a> Text<'a> {
     /// How many Unicode code points it decodes to; a surrogate pair is one, a lone surrogate is one.
     #[must_use]
     pub fn chars(self) -> u64 {
-        let mut written = string::count_chars(self.raw);
-        if !self.has_escapes() {
-            return written as u64;
-        }
-        let mut rest = self.raw();
-        loop {
-            rest = &rest[string::next_backslash(rest)..];
-            if rest.is_empty() {
-                break;
-            }
-            let (_, length) = string::unescape(rest);
-            written -= length - 1;
-            rest = rest.get(length..).unwrap_or_default();
-        }
-        written as u64
+        let written = string::count_chars(self.raw);
+        let more = match self.has_escapes() {
+            true => string::more_written(self.raw()),
+            false => 0,
+        };
+        (written - more) as u64
     }
 
     const fn pieces(self) -> Pieces<'a> {
