@@ -17,10 +17,10 @@ EXPERIMENT = {"x-mlflow-experiment-id": "0"}
 class MLflow(Process):
     """A tracking server of its own: empty store, a free port, nothing asked of the network."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, command=Path(sys.executable).with_name("mlflow")):
         port = free_port()
         store = f"sqlite:///{folder / 'mlflow.db'}"
-        command = [Path(sys.executable).with_name("mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
+        command = [command, "server", "--host", "127.0.0.1", "--port", str(port)]
         env = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
         super().__init__([*command, "--workers", "1", "--backend-store-uri", store], env, cwd=folder)
         self.url = f"http://127.0.0.1:{port}"
