@@ -103,6 +103,11 @@ class Process:
 
         return self.first(f"the message {text!r}", fields)
 
+    def still_runs(self):
+        """Fails if it has ended, with what it wrote; None otherwise. For what waits until it answers."""
+        if (status := self._child.poll()) is not None:
+            raise AssertionError(f"{self.name} ended with {status}; it wrote\n{''.join(self.lines)}")
+
     def terminate(self):
         """Asks it to stop, and returns its exit status."""
         self._child.send_signal(signal.SIGTERM)
@@ -129,7 +134,7 @@ class Server(Process):
 class Proxy(Server):
     """`streamgauge serve` in front of an upstream that stands for OpenAI, on free ports."""
 
-    def __init__(self, binary, upstream, env=None):
-        listen = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+    def __init__(self, binary, upstream, env=None, admin="127.0.0.1:0"):
+        listen = ["--listen", "127.0.0.1:0", "--admin", admin]
         provider = {"STREAMGAUGE_UPSTREAM_PROVIDER": "openai"}
         super().__init__([binary, "serve", *listen, "--upstream", upstream], provider | (env or {}))

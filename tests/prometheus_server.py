@@ -11,7 +11,7 @@ import yaml
 from processes import Process, eventually, fetch, free_port
 from recipes import ADMIN, RECIPES
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = Path(__file__).parents[1] / "deploy"
 
 GLOBAL = """
 global:

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from processes import DEADLINE
 
@@ -105,16 +106,24 @@ def converse(base_url, traces_url, headers=None):
     assert turn()["finish_reason"] == "stop"
     messages.append({"role": "user", "content": "And tomorrow?"})
     ask(stream=True)
-    _export(traces_url, headers or {}, trace_id, span_id, begun)
+    export_span(traces_url, headers or {}, trace_id, span_id, begun)
     return trace_id.hex()
 
 
-def _export(traces_url, headers, trace_id, span_id, begun):
+def export_span(traces_url, headers, trace_id, span_id, begun, failed=False, said=""):
+    """Exports the span of an application, which ends now; it may have failed, and tell what was `said`."""
     request = ExportTraceServiceRequest()
-    span = request.resource_spans.add().scope_spans.add().spans.add()
+    resource = request.resource_spans.add()
+    service = resource.resource.attributes.add()
+    service.key, service.value.string_value = "service.name", APPLICATION
+    span = resource.scope_spans.add().spans.add()
     span.trace_id, span.span_id, span.name = trace_id, span_id, APPLICATION
     span.start_time_unix_nano, span.end_time_unix_nano = begun, time.time_ns()
+    span.status.code = Status.STATUS_CODE_ERROR if failed else Status.STATUS_CODE_UNSET
     kind = span.attributes.add()
     kind.key, kind.value.string_value = "openinference.span.kind", "CHAIN"
+    if said:
+        said_as = span.attributes.add()
+        said_as.key, said_as.value.string_value = "input.value", said
     headers = headers | {"content-type": "application/x-protobuf"}
     urllib.request.urlopen(urllib.request.Request(traces_url, request.SerializeToString(), headers), timeout=DEADLINE)
