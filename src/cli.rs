@@ -85,6 +85,13 @@ Examples:
   # The same of flags and variables
   OTEL_EXPORTER_OTLP_PROTOCOL=grpc streamgauge check --upstream http://vllm:8000/v1";
 
+const HEALTHCHECK_EXAMPLES: &str = "\
+Examples:
+  # Whether it is alive, at the admin address of the environment
+  streamgauge healthcheck
+  # Whether it takes new calls, which it does not while it drains
+  streamgauge healthcheck --ready --config streamgauge.toml";
+
 /// A transparent, OpenAI-compatible reverse proxy that measures every call.
 ///
 /// Set `OPENAI_BASE_URL` of a client to its address: each call is measured and exported by OpenTelemetry, and its bytes are not
@@ -150,6 +157,14 @@ pub enum Command {
     /// that is wrong, 2 for a wrong command line.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+
+    /// Ask a running proxy whether it is alive
+    ///
+    /// For containers, whose image has no other program to ask with. Asks for /healthz at the admin address of the
+    /// configuration, as serve has it; at this machine, if that is every address. Exit status: 0 if it is alive, 1 if it is
+    /// not, with the reason, 2 for a wrong command line.
+    #[command(after_long_help = HEALTHCHECK_EXAMPLES)]
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Flags of `serve`.
@@ -310,6 +325,32 @@ pub struct CheckArgs {
     /// empty export to each receiver. Exit status: 1 if one does not answer, rejects a key, or does not take the export.
     #[arg(long)]
     pub probe: bool,
+}
+
+/// Flags of `healthcheck`.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// Ask whether it takes new calls (/readyz)
+    #[arg(long)]
+    pub ready: bool,
+
+    /// Configuration file, TOML [env: STREAMGAUGE_CONFIG]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Address for metrics, health and the live page [env: STREAMGAUGE_ADMIN] [default: 127.0.0.1:9464]
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+}
+
+impl From<&HealthcheckArgs> for Flags {
+    fn from(args: &HealthcheckArgs) -> Self {
+        Self {
+            config: args.config.clone(),
+            admin: args.admin.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Flags that a configuration is made from.

@@ -27,6 +27,7 @@ mod errors;
 mod estimates;
 mod explain;
 mod framing;
+mod healthcheck;
 mod http2;
 mod integrity;
 mod isolation;

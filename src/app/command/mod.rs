@@ -4,6 +4,7 @@ mod check;
 mod cost;
 mod demo;
 mod explain;
+mod healthcheck;
 mod probe;
 mod redact;
 mod signals;
@@ -40,6 +41,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Cost(args) => cost::cost(args),
         Command::Redact(args) => redact::redact(args),
         Command::Check(args) => check::check(args),
+        Command::Healthcheck(args) => healthcheck::healthcheck(args),
     };
     if let Err(error) = &outcome {
         log::failed(&format!("{error:#}"));
