@@ -1,9 +1,10 @@
-"""An OTLP/HTTP receiver on the published protobuf definitions that keeps the spans it is sent."""
+"""An OTLP/HTTP receiver on the published protobuf definitions that keeps the spans and the metrics it is sent."""
 
 import gzip
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from processes import DEADLINE
@@ -14,6 +15,9 @@ class Collector:
 
     def __init__(self):
         self._spans = []
+        self._metrics = {}
+        self.resources = []
+        """The resource of each export of spans or metrics, as attributes."""
         self._changed = threading.Condition()
         collector = self
 
@@ -26,6 +30,8 @@ class Collector:
                     body = gzip.decompress(body)
                 if self.path == "/v1/traces":
                     collector._take(ExportTraceServiceRequest.FromString(body))
+                elif self.path == "/v1/metrics":
+                    collector._take_metrics(ExportMetricsServiceRequest.FromString(body))
                 self.send_response(200)
                 self.send_header("content-type", "application/x-protobuf")
                 self.send_header("content-length", "0")
@@ -48,9 +54,25 @@ class Collector:
     def _take(self, request):
         with self._changed:
             for resource in request.resource_spans:
+                self.resources.append(attributes(resource.resource))
                 for scope in resource.scope_spans:
                     self._spans.extend(scope.spans)
             self._changed.notify_all()
+
+    def _take_metrics(self, request):
+        with self._changed:
+            for resource in request.resource_metrics:
+                self.resources.append(attributes(resource.resource))
+                for scope in resource.scope_metrics:
+                    self._metrics |= {metric.name: metric for metric in scope.metrics}
+            self._changed.notify_all()
+
+    def metrics(self, names=()):
+        """Waits until all these metrics have come, and returns the newest of each that came, by name."""
+        with self._changed:
+            self._changed.wait_for(lambda: not set(names) - self._metrics.keys(), DEADLINE)
+            assert not set(names) - self._metrics.keys(), f"waited {DEADLINE:.0f} s in vain for {names}; {[*self._metrics]} came"
+            return dict(self._metrics)
 
     def wait_for(self, what, wanted, count):
         """Waits for so many spans that are `wanted`, which gets a span and its attributes; returns both of each."""
@@ -70,7 +92,7 @@ class Collector:
     def seen(self, wanted):
         """The spans that have come so far and are `wanted`, with the attributes of each."""
         with self._changed:
-            spans = [(span, _attributes(span)) for span in self._spans]
+            spans = [(span, attributes(span)) for span in self._spans]
         return [both for both in spans if wanted(*both)]
 
     def inference(self, trace_id):
@@ -82,19 +104,19 @@ class Collector:
 
         def found():
             spans = [span for span in self._spans if span.trace_id.hex() == trace_id]
-            each = [_attributes(span) for span in spans]
-            return [attributes for attributes in each if "gen_ai.operation.name" in attributes]
+            return [each for each in map(attributes, spans) if "gen_ai.operation.name" in each]
 
         with self._changed:
             self._changed.wait_for(lambda: len(found()) >= count, DEADLINE)
             names = [span.name for span in self._spans if span.trace_id.hex() == trace_id]
-            if len(attributes := found()) >= count:
-                return attributes
+            if len(inferences := found()) >= count:
+                return inferences
         raise AssertionError(f"no {count} inference spans came for trace {trace_id}; it has {names}")
 
 
-def _attributes(span):
-    return {item.key: _value(item.value) for item in span.attributes}
+def attributes(of):
+    """The attributes of a span, a point of a metric or a resource."""
+    return {item.key: _value(item.value) for item in of.attributes}
 
 
 def _value(value):
