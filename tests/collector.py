@@ -25,7 +25,7 @@ class Collector:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self._chunks() if self.headers["transfer-encoding"] else self.rfile.read(int(self.headers["content-length"]))
                 if self.headers["content-encoding"] == "gzip":
                     body = gzip.decompress(body)
                 if self.path == "/v1/traces":
@@ -36,6 +36,14 @@ class Collector:
                 self.send_header("content-type", "application/x-protobuf")
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            def _chunks(self):
+                parts = []
+                while size := int(self.rfile.readline(), 16):
+                    parts.append(self.rfile.read(size))
+                    self.rfile.readline()
+                self.rfile.readline()
+                return b"".join(parts)
 
             def log_message(self, *_):
                 pass
@@ -73,6 +81,11 @@ class Collector:
             self._changed.wait_for(lambda: not set(names) - self._metrics.keys(), DEADLINE)
             assert not set(names) - self._metrics.keys(), f"waited {DEADLINE:.0f} s in vain for {names}; {[*self._metrics]} came"
             return dict(self._metrics)
+
+    def forget(self):
+        """From now on it is as if no span had come so far."""
+        with self._changed:
+            self._spans.clear()
 
     def wait_for(self, what, wanted, count):
         """Waits for so many spans that are `wanted`, which gets a span and its attributes; returns both of each."""
