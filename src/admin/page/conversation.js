@@ -1,0 +1,141 @@
+// One conversation: its turns and what lay between them on one scale of time, and how its context grew.
+import { get } from "./api.js";
+import { h } from "./dom.js";
+import { brief, count, DASH, dated, duration, percent, usd, verdict, story } from "./format.js";
+import { every, report } from "./live.js";
+import { empty, facts } from "./parts.js";
+import { axis } from "./folded.js";
+
+export const TITLE = "Conversation";
+
+export function show(root, { id, signal, go }) {
+  let before = "";
+  every(3000, async (stop) => {
+    try {
+      const found = await get(`conversations/${encodeURIComponent(id)}`, {}, stop);
+      report("live", "live");
+      const text = JSON.stringify(found);
+      if (text !== before) draw(root, found);
+      before = text;
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      report("live", "live");
+      root.replaceChildren(h("h1", { class: "away" }, "Conversation"), empty("This conversation is not kept any more.", h("a", { href: "#/conversations" }, "See those that are"), "."));
+    }
+  }, signal);
+  return { key: (event) => event.key === "Escape" && (history.length > 1 ? history.back() : go("#/conversations"), true) };
+}
+
+function draw(root, found) {
+  const { totals, turns } = found;
+  const most = Math.max(1, ...turns.map(({ exchange: row }) => (row.input_tokens ?? 0) + (row.output_tokens ?? 0)));
+  const scale = axis(turns);
+  let cost = 0;
+  const rows = turns.map((turn, at) => {
+    cost += Number(turn.exchange.cost_usd ?? 0);
+    return turnRow(turn, turns[at - 1], scale, most, cost);
+  });
+  root.replaceChildren(head(found), summary(totals, turns),
+    h("div", { class: "waterfall", role: "table", "aria-label": "Turns" },
+      h("div", { class: "turn heads", role: "row" },
+        ["Turn", "When", "Context", "Cached", "Cost so far"].map((name, at) => h("span", { role: "columnheader", class: ["which", "when", "context", "n cached", "n cost"][at] }, at === 1 ? h("span", { class: "axis", "aria-label": "When" }, scale.labels()) : name))),
+      h("div", { role: "rowgroup" }, rows)),
+    legend());
+}
+
+function head({ id, parent, children, totals }) {
+  const link = (to) => h("a", { href: `#/conversation/${encodeURIComponent(to)}` }, h("code", {}, to.slice(0, 12)));
+  return h("header", { class: "title" },
+    h("p", { class: "crumbs" }, h("a", { href: "#/conversations" }, "Conversations"), " / ", h("code", {}, id.slice(0, 12))),
+    h("h1", {}, totals.models.join(", ") || "Conversation"),
+    h("p", { class: "sub" },
+      h("span", {}, h("code", {}, id)),
+      h("time", { datetime: new Date(totals.first_at_ms).toISOString() }, dated(totals.first_at_ms)),
+      parent ? h("span", {}, "begun by a tool call of ", link(parent)) : null,
+      children.length ? h("span", {}, "its tool calls began ", children.flatMap((one, at) => [at ? ", " : null, link(one)])) : null),
+    h("div", { class: "acts" }, h("a", { class: "button", href: `#/exchanges?q=conversation:${id}` }, "Exchanges"), h("a", { class: "button", href: `api/conversations/${encodeURIComponent(id)}` }, "JSON")));
+}
+
+function summary(totals, turns) {
+  const cached = turns.filter(({ exchange: row }) => row.cached_tokens !== null);
+  const of = cached.reduce((sum, { exchange: row }) => sum + (row.input_tokens ?? 0), 0);
+  const served = cached.reduce((sum, { exchange: row }) => sum + row.cached_tokens, 0);
+  const lost = turns.reduce((sum, { prompt }) => sum + (prompt?.lost_tokens ?? 0), 0);
+  const breaks = turns.filter(broke).length;
+  return h("div", { class: "totals" }, facts([
+    ["Turns", count(totals.turns)],
+    ["Lasted", duration(totals.last_at_ms - totals.first_at_ms)],
+    ["Input tokens", count(totals.input_tokens)],
+    ["Output tokens", count(totals.output_tokens)],
+    ["Served by cache", of ? percent(served / of) : null],
+    ["Cache broken", breaks ? `${count(breaks)}×, ${count(lost)} tokens lost` : null],
+    ["Tool calls", count(totals.tool_calls)],
+    ["Repeated calls", totals.repeated_calls ? count(totals.repeated_calls) : null],
+    ["Errors", totals.errors ? count(totals.errors) : null],
+    ["Cost", totals.cost_usd === null ? "no price" : usd(totals.cost_usd)],
+  ]));
+}
+
+const VERDICTS = { prefix_changed: "the prompt changed", upstream_missed: "the upstream missed it", expired: "it came too late", too_short: "too short to cache", not_cached: "nothing was cached", reused: "reused" };
+
+/** Whether a cache could have served this turn and did not. */
+const broke = ({ prompt }) => Boolean(prompt && (prompt.changed || prompt.verdict === "upstream_missed" || prompt.verdict === "expired"));
+
+function turnRow(turn, earlier, scale, most, cost) {
+  const row = turn.exchange;
+  const part = (n) => `${((n ?? 0) / most) * 100}%`;
+  const cached = row.cached_tokens ?? 0;
+  const context = h("span", { class: "stack", title: `${count(row.input_tokens)} in, ${count(row.cached_tokens)} of them cached, ${count(row.output_tokens)} out` },
+    h("i", { class: "served", style: { "inline-size": part(cached) } }), h("i", { class: "read", style: { "inline-size": part((row.input_tokens ?? 0) - cached) } }), h("i", { class: "made", style: { "inline-size": part(row.output_tokens) } }));
+  const share = row.cached_tokens === null || !row.input_tokens ? DASH : percent(row.cached_tokens / row.input_tokens);
+  return h("div", { class: "turn", role: "row", "data-kind": verdict(row), "data-branch": turn.branch ? "other" : null },
+    h("span", { class: "which", role: "cell" },
+      h("a", { href: `#/exchange/${row.id}` }, String(row.turn ?? DASH)),
+      turn.branch ? h("span", { class: "tag", title: `branch ${turn.branch}` }, `⑂${turn.branch}`) : null,
+      turn.depth ? h("span", { class: "tag", title: `depth ${turn.depth}` }, `↳${turn.depth}`) : null,
+      h("span", { class: "quiet model" }, earlier?.exchange.model === row.model ? "" : row.model)),
+    h("span", { class: "when", role: "cell" }, scale.rules(), waits(turn, scale), bars(row, scale), notes(turn)),
+    h("span", { class: "context", role: "cell" }, context, h("span", { class: "n" }, brief(row.input_tokens) || DASH)),
+    h("span", { class: `n cached ${broke(turn) ? "odd" : ""}`, role: "cell" }, share),
+    h("span", { class: "n cost", role: "cell", title: row.cost_usd === null ? "no price" : `this turn ${usd(row.cost_usd)}` }, usd(String(cost))));
+}
+
+/** The wait for the first token, then the rest. */
+function bars(row, scale) {
+  const from = row.started_at_ms;
+  const first = from + (row.time_to_first_token_ms ?? row.duration_ms ?? 0);
+  const to = from + (row.duration_ms ?? 0);
+  const text = `${duration(row.duration_ms)}${row.time_to_first_token_ms === null ? "" : `, first token after ${duration(row.time_to_first_token_ms)}`}; ${story(row)}`;
+  return h("a", { class: "call", href: `#/exchange/${row.id}`, title: text, "aria-label": text },
+    scale.bar("wait", from, first), to > first ? scale.bar("flow", first, to) : null);
+}
+
+function waits({ tool_waits: all }, scale) {
+  return all.map((one, at) => {
+    const text = `${one.name ?? "tool"}: at most ${duration(one.lasted_ms)}`;
+    const bar = scale.bar("tool", one.began_at_ms, one.began_at_ms + one.lasted_ms, text);
+    bar.style.setProperty("--nth", String(at));
+    bar.style.setProperty("--of", String(all.length));
+    bar.append(h("span", { title: text }, one.name ?? "tool"));
+    return bar;
+  });
+}
+
+function notes(turn) {
+  const all = [];
+  if (broke(turn)) {
+    const { prompt } = turn;
+    const what = prompt.changed ? `cache broke at ${prompt.changed}` : `cache missed: ${VERDICTS[prompt.verdict] ?? prompt.verdict}`;
+    const where = prompt.matched_bytes !== null && prompt.earlier_bytes ? `, ${percent(prompt.matched_bytes / prompt.earlier_bytes)} of the earlier prompt matched` : "";
+    all.push(h("span", { class: "mark broke", title: `${VERDICTS[prompt.verdict] ?? ""}${where}` }, what, prompt.lost_tokens ? `, ${brief(prompt.lost_tokens)} tokens lost` : ""));
+  }
+  for (const { name, times } of turn.repeated_calls) all.push(h("span", { class: "mark loop" }, `loop: ${name} ${times}×`));
+  if (turn.without_progress) all.push(h("span", { class: "mark loop" }, `nothing new for ${turn.without_progress} turns`));
+  if (turn.exchange.error) all.push(h("span", { class: "mark failed" }, story(turn.exchange)));
+  return all.length ? h("span", { class: "notes" }, all) : null;
+}
+
+function legend() {
+  const entry = (kind, text) => h("span", { class: `key ${kind}` }, text);
+  return h("p", { class: "legend below" }, entry("wait", "until the first token"), entry("flow", "generating"), entry("tool", "waiting for a tool, at most"), entry("served", "served by cache"), entry("read", "read anew"), entry("made", "generated"));
+}

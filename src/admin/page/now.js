@@ -1,0 +1,161 @@
+// What goes on now: figures of the last minutes, streams in flight, and what ended just now.
+import { get } from "./api.js";
+import { h, say } from "./dom.js";
+import { brief, clock, count, DASH, duration, percent, rate, usd } from "./format.js";
+import { lanes } from "./lanes.js";
+import { every, frames, listen, report } from "./live.js";
+import { figure, heading, pointHere, RANGES, rangeOf, ranges } from "./parts.js";
+import { shortList } from "./rows.js";
+import { chart } from "./series.js";
+
+export const TITLE = "Now";
+const NEWEST = 14;
+
+export function show(root, { params, signal, keep }) {
+  let since = rangeOf(params);
+  const strip = figures(signal);
+  const charts = chartsOf(signal);
+  const hint = h("div", {}, "Nothing in flight.");
+  const inFlight = lanes(hint);
+  const flying = h("span", { class: "beside" });
+  const newest = shortList();
+  root.append(
+    h("h1", { class: "away" }, "Now"),
+    strip.element,
+    h("div", { class: "columns" },
+      h("section", { class: "in-flight" }, heading("In flight", flying, legend()), inFlight.element),
+      h("section", { class: "series" }, heading("Over time", ranges(since, (to) => ((since = to), keep({ since: to === "15m" ? null : to }), again()))), charts.element)),
+    h("section", { class: "newest" }, heading("Ended just now", h("a", { href: "#/exchanges", class: "beside" }, "all exchanges")), newest.element),
+  );
+
+  const again = every(5000, async (stop) => {
+    const facts = await get("summary", { since, step: RANGES[since][1] }, stop);
+    report(facts.ready ? "live" : "odd", facts.ready ? "live" : "draining");
+    strip.put(facts);
+    charts.put(facts);
+    if (facts.today.requests === 0 && newest.isEmpty()) newest.empty(pointHere(facts.base_url));
+  }, signal);
+
+  const begin = every(3_600_000, async (stop) => {
+    newest.put((await get("exchanges", { limit: NEWEST }, stop)).exchanges);
+  }, signal);
+  void begin;
+
+  listen({}, (event, value) => {
+    if (event === "exchange") newest.add(value, NEWEST);
+    if (event !== "in_flight") return;
+    inFlight.put(value);
+    strip.flying(value.count);
+    say(flying, value.count > value.exchanges.length ? `oldest ${value.exchanges.length} of ${count(value.count)}` : value.count || "");
+  }, signal);
+  frames(inFlight.draw, signal);
+  return {};
+}
+
+function legend() {
+  const entry = (kind, text) => h("span", { class: `key ${kind}` }, text);
+  return h("span", { class: "legend" }, entry("wait", "waiting"), entry("first", "first token"), entry("flow", "generating"), entry("stall", "stalled"));
+}
+
+/** The figures at the top, each with its line. */
+function figures(signal) {
+  const all = {
+    flying: figure("In flight", "Exchanges that have begun and not ended"),
+    requests: figure("Requests", "Exchanges that ended, each second, over the last minute"),
+    tokens: figure("Output tokens", "Output tokens as reported, each second, over the last minute"),
+    ttft: figure("First token", "Median time to first token of the newest step with any; beneath it the 95th percentile"),
+    errors: figure("Errors", "Share of exchanges in this range that failed"),
+    cost: figure("Cost today", "What the calls of today cost, as far as prices are known"),
+  };
+  say(all.requests.unit, "/s");
+  say(all.tokens.unit, "/s");
+  const spark = (of, tint) => chart(of.chart, { lines: [{ colour: tint, fill: `${tint}-wash` }], height: 34, signal });
+  const lines = { requests: spark(all.requests, "flow"), tokens: spark(all.tokens, "flow"), ttft: spark(all.ttft, "flow"), errors: spark(all.errors, "bad"), cost: spark(all.cost, "flow") };
+  const flights = [];
+  const flight = spark(all.flying, "flow");
+
+  return {
+    element: h("section", { class: "strip", "aria-label": "Figures" }, Object.values(all).map((one) => one.element)),
+    flying(n) {
+      say(all.flying.value, count(n));
+      flights.push([Date.now() / 1000, n]);
+      if (flights.length > 240) flights.shift();
+      if (flights.length > 1) flight.put([flights.map(([at]) => at), flights.map(([, n]) => n)]);
+      say(all.flying.note, `most ${count(Math.max(...flights.map(([, n]) => n)))} since you look`);
+    },
+    put(facts) {
+      const { steps, today, latency, now_ms: now } = facts;
+      const at = steps.map((step) => step.at_ms / 1000);
+      const size = steps.length > 1 ? steps[1].at_ms - steps[0].at_ms : 15_000;
+      const whole = steps.filter((step) => step.at_ms + size <= now);
+      const minute = whole.slice(-Math.max(1, Math.ceil(60_000 / size)));
+      const each = (of) => (minute.length ? sum(minute, of) / ((minute.length * size) / 1000) : null);
+      say(all.requests.value, minute.length ? rate(each("requests")) : DASH);
+      say(all.requests.note, `${count(today.requests)} today`);
+      say(all.tokens.value, minute.length ? rate(each("output_tokens")) : DASH);
+      say(all.tokens.note, `${brief(today.output_tokens)} out, ${brief(today.input_tokens)} in today`);
+      const { p50_ms: p50, p95_ms: p95 } = latency.time_to_first_token;
+      const newest = p50.findLastIndex((ms) => ms !== null);
+      const [n, unit] = newest < 0 ? [DASH, ""] : duration(p50[newest]).split(" ");
+      say(all.ttft.value, n);
+      say(all.ttft.unit, unit ? ` ${unit}` : "");
+      say(all.ttft.note, newest < 0 ? "no stream yet" : `p95 ${duration(p95[newest])}`);
+      const requests = sum(steps, "requests");
+      const errors = sum(steps, "errors");
+      const [share, sign] = requests ? percent(errors / requests).split(" ") : [DASH, ""];
+      say(all.errors.value, share);
+      say(all.errors.unit, sign ? ` ${sign}` : "");
+      say(all.errors.note, requests ? `${count(errors)} of ${count(requests)}` : "no exchange in this range");
+      all.errors.element.classList.toggle("raised", errors > 0);
+      say(all.cost.value, usd(today.cost_usd));
+      say(all.cost.note, today.unpriced ? `${count(today.unpriced)} without a price` : "every call has a price");
+      const cut = whole.length;
+      lines.requests.put([at.slice(0, cut), whole.map((step) => step.requests)]);
+      lines.tokens.put([at.slice(0, cut), whole.map((step) => step.output_tokens)]);
+      lines.ttft.put([at, p50]);
+      lines.errors.put([at, steps.map((step) => step.errors)]);
+      lines.cost.put([at.slice(0, cut), whole.map((step) => Number(step.cost_usd ?? 0))]);
+    },
+  };
+}
+
+const sum = (steps, of) => steps.reduce((total, step) => total + Number(step[of] ?? 0), 0);
+
+/** The charts at the side: each second, by step. */
+function chartsOf(signal) {
+  let facts = null;
+  const made = [
+    { name: "Requests", lines: [["all", "flow", "flow-wash"], ["failed", "bad", "bad-wash"]], unit: "/s", of: (step, s) => [step.requests / s, step.errors / s] },
+    { name: "Tokens", lines: [["in", "quiet", null], ["out", "flow", "flow-wash"]], unit: "/s", of: (step, s) => [step.input_tokens / s, step.output_tokens / s] },
+    { name: "Cost", lines: [["USD", "flow", "flow-wash"]], unit: "$/h", of: (step, s) => [(Number(step.cost_usd ?? 0) / s) * 3600] },
+  ].map((spec) => {
+    const readout = h("span", { class: "readout" });
+    const box = h("div", { class: "plot", role: "img", "aria-label": `${spec.name}, ${spec.unit}, over time` });
+    const format = (n) => (spec.unit === "$/h" ? usd(String(n)) : brief(n));
+    const one = { spec, columns: null };
+    const told = (index) => {
+      const at = index ?? (one.columns ? one.columns[0].length - 1 : -1);
+      if (!one.columns || at < 0 || at >= one.columns[0].length) return say(readout, "");
+      const values = spec.lines.map(([name], n) => `${name} ${format(one.columns[n + 1][at] ?? 0)}`);
+      say(readout, `${clock(one.columns[0][at] * 1000)}  ${values.join("  ")}`);
+    };
+    one.told = told;
+    one.plot = chart(box, { lines: spec.lines.map(([name, tint, fill]) => ({ name, colour: tint, fill })), height: 132, axes: true, format, sync: "now", told, signal });
+    one.element = h("figure", { class: "chart" }, h("figcaption", {}, h("b", {}, spec.name), h("span", { class: "unit" }, spec.unit), h("span", { class: "legend" }, spec.lines.length > 1 ? spec.lines.map(([name, tint]) => h("span", { class: `key ${tint}` }, name)) : null), readout), box);
+    return one;
+  });
+  return {
+    element: h("div", { class: "charts" }, made.map((one) => one.element)),
+    put(next) {
+      facts = next;
+      const size = facts.steps.length > 1 ? (facts.steps[1].at_ms - facts.steps[0].at_ms) / 1000 : 15;
+      const whole = facts.steps.filter((step) => step.at_ms + size * 1000 <= facts.now_ms);
+      for (const one of made) {
+        const values = whole.map((step) => one.spec.of(step, size));
+        one.columns = [whole.map((step) => step.at_ms / 1000), ...one.spec.lines.map((_, n) => values.map((value) => value[n]))];
+        one.plot.put(one.columns);
+        one.told(null);
+      }
+    },
+  };
+}

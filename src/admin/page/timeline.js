@@ -1,0 +1,112 @@
+// The time of one exchange to scale: who it was with (the client, us, the upstream), when what happened, and where it stood still.
+import { h } from "./dom.js";
+import { duration, percent, short, timeTicks } from "./format.js";
+import { choices, heading } from "./parts.js";
+
+const NAMES = {
+  received: "received", request_end: "request read", sent: "sent", response_head: "head", first_byte: "first byte", first_chunk: "first chunk",
+  first_reasoning: "first reasoning", first_token: "first token", first_tool_call: "first tool call", last_token: "last token", end: "end",
+};
+
+/** Those that a short line can do without when others are near. */
+const MINOR = new Set(["first_byte", "request_end", "first_chunk", "received"]);
+
+/** The part of the page; the scale can be the whole, or the beginning. */
+export function timeline(found, signal) {
+  const { marks, stalls, overhead_ms: overhead } = found.timeline;
+  const at = Object.fromEntries(marks.map(({ name, at_ms: ms }) => [name, ms]));
+  const end = at.end ?? found.exchange.duration_ms ?? 0;
+  const scales = [["whole", "Whole", end]];
+  if (at.first_token && at.first_token < end * 0.6) scales.push(["first", "To first token", at.first_token * 1.04]);
+  if (at.sent !== undefined && at.sent * 3 < end) scales.push(["ours", "streamgauge's share", Math.max(0.02, at.sent * 1.6)]);
+  const plot = h("div", { class: "plot" });
+  const put = (key) => {
+    const [, , span] = scales.find(([name]) => name === key);
+    plot.replaceChildren(...drawn(found, at, end, span));
+    level(plot);
+  };
+  const observer = new ResizeObserver(() => level(plot));
+  observer.observe(plot);
+  signal.addEventListener("abort", () => observer.disconnect());
+  const choice = scales.length > 1 ? choices("Scale", scales.map(([key, text]) => [key, text]), "whole", put) : null;
+  requestAnimationFrame(() => put("whole"));
+  return h("div", { class: "timeline" }, heading("Timeline", shares(found, at, end, overhead), choice), plot, list(marks, stalls));
+}
+
+/** Whose time it was. */
+function shares(found, at, end, overhead) {
+  const upstream = at.sent === undefined ? null : (at.last_token ?? end) - at.sent;
+  const entry = (kind, name, ms) => (ms === null || ms === undefined ? null : h("span", { class: `key ${kind}` }, name, " ", h("b", {}, duration(ms)), end > 0 && ms / end >= 0.0005 ? ` ${percent(ms / end)}` : ""));
+  return h("span", { class: "legend" },
+    entry("client", "client", at.request_end),
+    entry("ours", "streamgauge", overhead),
+    entry("flow", "upstream", upstream));
+}
+
+function drawn(found, at, end, span) {
+  const left = (ms) => `${(ms / span) * 100}%`;
+  const bar = (kind, from, to, text, title) => {
+    if (from === undefined || to === undefined || from > span) return null;
+    const cut = Math.min(to, span);
+    return h("span", { class: `seg ${kind}`, title: title ?? `${text}: ${duration(to - from)}`, style: { "inset-inline-start": left(from), "inline-size": left(Math.max(0, cut - from)) } }, h("span", {}, text));
+  };
+  const out = at.first_token;
+  const last = at.last_token ?? (out === undefined ? undefined : end);
+  const lane = (name, ...bars) => h("div", { class: "track" }, h("span", { class: "name" }, name), h("div", { class: "bars-of" }, bars));
+  const waiting = at.response_head ?? out ?? end;
+  const upstream = [
+    at.sent === undefined ? null : bar("wait", at.sent, waiting, "waiting for the head"),
+    at.response_head === undefined ? null : bar("head", at.response_head, out ?? end, out === undefined ? "answer" : "until the first token"),
+    out === undefined ? null : bar("flow", out, last, "generating"),
+    last === undefined || last >= end ? null : bar("tail", last, end, "to the end"),
+    ...found.timeline.stalls.map(({ at_ms: to, gap_ms: gap }) => bar("stall", Math.max(0, to - gap), to, "stalled")),
+  ];
+  const tries = found.attempts.length > 1
+    ? found.attempts.map((one, n) => lane(`attempt ${n + 1}`, bar(one.error || one.status >= 400 ? "failed" : "head", one.issued_ms, one.end_ms ?? end, [one.status, one.error].filter(Boolean).join(" ") || "in flight")))
+    : [];
+  const rules = timeTicks(span, Math.max(3, 8)).map((ms) => h("span", { class: "tick", style: { "inset-inline-start": left(ms) } }, h("span", {}, short(ms))));
+  const flags = found.timeline.marks.filter(({ at_ms: ms }) => ms <= span).map(({ name, at_ms: ms }) =>
+    h("span", { class: `flag ${MINOR.has(name) ? "minor" : ""} ${name}`, style: { "inset-inline-start": left(ms) }, title: `${NAMES[name] ?? name}: ${duration(ms) || "0"}` }, h("span", {}, NAMES[name] ?? name, " ", h("b", {}, duration(ms) || "0"))));
+  return [
+    h("div", { class: "flags", "aria-hidden": "true" }, flags),
+    h("div", { class: "tracks", "aria-hidden": "true" },
+      h("div", { class: "ticks" }, rules),
+      lane("client", bar("client", 0, at.request_end, "sends the request")),
+      lane("streamgauge", bar("ours", at.request_end ?? 0, at.sent, "routes")),
+      lane("upstream", ...upstream),
+      ...tries),
+  ];
+}
+
+/** Puts the labels of marks on as many levels as they need, so that none lies over another. */
+function level(plot) {
+  const flags = [...plot.querySelectorAll(".flag")];
+  const width = plot.querySelector(".flags")?.clientWidth ?? 0;
+  if (!width) return;
+  const rows = [];
+  for (const flag of [...flags].sort((a, b) => a.classList.contains("minor") - b.classList.contains("minor"))) {
+    const label = flag.firstElementChild;
+    flag.hidden = false;
+    const size = label.offsetWidth + 10;
+    const x = flag.offsetLeft;
+    const from = Math.min(x, width - size);
+    label.style.setProperty("transform", `translateX(${from - x}px)`);
+    const row = rows.findIndex((taken) => taken.every(([a, b]) => from >= b || from + size <= a));
+    const at = row < 0 ? rows.length : row;
+    if (at > 4) {
+      flag.hidden = true;
+      continue;
+    }
+    (rows[at] ??= []).push([from, from + size]);
+    flag.style.setProperty("--level", String(at));
+  }
+  plot.style.setProperty("--levels", String(Math.max(1, rows.length)));
+}
+
+/** The marks as a list: what a screen reader reads, and the distances from one to the next. */
+function list(marks, stalls) {
+  const all = [...marks.map(({ name, at_ms: ms }) => [ms, NAMES[name] ?? name, ""]), ...stalls.map(({ at_ms: ms, gap_ms: gap }) => [ms, `went on after a stall of ${duration(gap)}`, "odd"])].sort((a, b) => a[0] - b[0]);
+  return h("details", { class: "marks" }, h("summary", {}, `${all.length} instants`), h("table", { class: "plain" },
+    h("thead", {}, h("tr", {}, ["Instant", "After", "Since the one before"].map((name, at) => h("th", { scope: "col", class: at ? "n" : "" }, name)))),
+    h("tbody", {}, all.map(([ms, name, kind], at) => h("tr", {}, h("td", { class: kind }, name), h("td", { class: "n" }, duration(ms) || "0"), h("td", { class: "n quiet" }, at ? `+${duration(ms - all[at - 1][0])}` : ""))))));
+}
