@@ -29,6 +29,9 @@ export function address(path, params = {}) {
   return `api/${path}${query ? `?${query}` : ""}`;
 }
 
+/** Whether a link, which cannot bring a token, gets an answer. */
+export const isOpen = () => !token;
+
 /** The JSON of an answer. */
 export async function get(path, params, signal) {
   const response = await ask(address(path, params), {}, signal);

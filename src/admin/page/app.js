@@ -24,6 +24,12 @@ function place() {
   return { view: Object.hasOwn(VIEWS, view) ? view : "now", id: decode(rest.join("/")), params: new URLSearchParams(query) };
 }
 
+/** Goes to another place that takes this one's entry in the history. */
+function swap(hash) {
+  history.replaceState(null, "", hash);
+  route();
+}
+
 function decode(text) {
   try {
     return decodeURIComponent(text);
@@ -54,7 +60,7 @@ function route() {
   main.className = view;
   document.title = `${VIEWS[view].TITLE} · streamgauge`;
   shown = { view, id, stop };
-  const context = { id, params, signal: stop.signal, keep, go: (hash) => (location.hash = hash) };
+  const context = { id, params, signal: stop.signal, keep, go: (hash) => (location.hash = hash), swap };
   Object.assign(shown, VIEWS[view].show(root, context));
   marked();
   // So that a screen reader and the keys begin in the view; not when the page is just loaded.
@@ -170,7 +176,10 @@ const ACTS = {
 
 const stateElement = document.getElementById("state");
 onState(({ kind, text }) => {
-  say(stateElement, text);
+  say(stateElement, kind === "refused" ? "refused" : text);
+  const notice = document.getElementById("notice");
+  notice.hidden = kind !== "refused";
+  say(notice, kind === "refused" ? text : "");
   stateElement.className = `state ${kind}`;
 });
 

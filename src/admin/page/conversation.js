@@ -1,9 +1,9 @@
 // One conversation: its turns and what lay between them on one scale of time, and how its context grew.
 import { get } from "./api.js";
-import { h } from "./dom.js";
+import { fit, h } from "./dom.js";
 import { brief, count, DASH, dated, duration, percent, usd, verdict, story } from "./format.js";
 import { every, report } from "./live.js";
-import { empty, facts } from "./parts.js";
+import { empty, facts, json } from "./parts.js";
 import { axis } from "./folded.js";
 
 export const TITLE = "Conversation";
@@ -15,7 +15,7 @@ export function show(root, { id, signal, go }) {
       const found = await get(`conversations/${encodeURIComponent(id)}`, {}, stop);
       report("live", "live");
       const text = JSON.stringify(found);
-      if (text !== before) draw(root, found);
+      if (text !== before) draw(root, found, signal);
       before = text;
     } catch (error) {
       if (error.status !== 404) throw error;
@@ -26,7 +26,7 @@ export function show(root, { id, signal, go }) {
   return { key: (event) => event.key === "Escape" && (history.length > 1 ? history.back() : go("#/conversations"), true) };
 }
 
-function draw(root, found) {
+function draw(root, found, signal) {
   const { totals, turns } = found;
   const most = Math.max(1, ...turns.map(({ exchange: row }) => (row.input_tokens ?? 0) + (row.output_tokens ?? 0)));
   const scale = axis(turns);
@@ -35,13 +35,17 @@ function draw(root, found) {
     cost += Number(turn.exchange.cost_usd ?? 0);
     return turnRow(turn, turns[at - 1], scale, most, cost);
   });
-  root.replaceChildren(head(found), summary(totals, turns),
-    h("div", { class: "waterfall", role: "table", "aria-label": "Turns" },
-      h("div", { class: "turn heads", role: "row" },
-        ["Turn", "When", "Context", "Cached", "Cost so far"].map((name, at) => h("span", { role: "columnheader", class: ["which", "when", "context", "n cached", "n cost"][at] }, at === 1 ? h("span", { class: "axis", "aria-label": "When" }, scale.labels()) : name))),
-      h("div", { role: "rowgroup" }, rows)),
-    legend());
+  const waterfall = h("div", { class: "waterfall", role: "table", "aria-label": "Turns" },
+    h("div", { role: "rowgroup" }, h("div", { class: "step labels", role: "row" }, COLUMNS.map(([kind, name]) =>
+      h("span", { role: "columnheader", class: kind }, kind === "when" ? h("span", { class: "away" }, name) : name, kind === "when" ? h("span", { class: "axis", "aria-hidden": "true" }, scale.labels()) : null)))),
+    h("div", { role: "rowgroup" }, rows));
+  root.replaceChildren(head(found), summary(totals, turns), waterfall, legend());
+  const observer = new ResizeObserver(() => fit(waterfall));
+  observer.observe(waterfall);
+  signal.addEventListener("abort", () => observer.disconnect(), { once: true });
 }
+
+const COLUMNS = [["which", "Turn"], ["when", "When"], ["context", "Context"], ["n cached", "Cached"], ["n cost", "Cost so far"]];
 
 function head({ id, parent, children, totals }) {
   const link = (to) => h("a", { href: `#/conversation/${encodeURIComponent(to)}` }, h("code", {}, to.slice(0, 12)));
@@ -53,7 +57,7 @@ function head({ id, parent, children, totals }) {
       h("time", { datetime: new Date(totals.first_at_ms).toISOString() }, dated(totals.first_at_ms)),
       parent ? h("span", {}, "begun by a tool call of ", link(parent)) : null,
       children.length ? h("span", {}, "its tool calls began ", children.flatMap((one, at) => [at ? ", " : null, link(one)])) : null),
-    h("div", { class: "acts" }, h("a", { class: "button", href: `#/exchanges?q=conversation:${id}` }, "Exchanges"), h("a", { class: "button", href: `api/conversations/${encodeURIComponent(id)}` }, "JSON")));
+    h("div", { class: "acts" }, h("a", { class: "button", href: `#/exchanges?q=conversation:${id}` }, "Exchanges"), json(`conversations/${encodeURIComponent(id)}`)));
 }
 
 function summary(totals, turns) {
@@ -68,7 +72,8 @@ function summary(totals, turns) {
     ["Input tokens", count(totals.input_tokens)],
     ["Output tokens", count(totals.output_tokens)],
     ["Served by cache", of ? percent(served / of) : null],
-    ["Cache broken", breaks ? `${count(breaks)}×, ${count(lost)} tokens lost` : null],
+    ["Cache broken", breaks ? `${count(breaks)}×` : null],
+    ["Tokens lost by it", lost ? count(lost) : null],
     ["Tool calls", count(totals.tool_calls)],
     ["Repeated calls", totals.repeated_calls ? count(totals.repeated_calls) : null],
     ["Errors", totals.errors ? count(totals.errors) : null],
@@ -88,13 +93,14 @@ function turnRow(turn, earlier, scale, most, cost) {
   const context = h("span", { class: "stack", title: `${count(row.input_tokens)} in, ${count(row.cached_tokens)} of them cached, ${count(row.output_tokens)} out` },
     h("i", { class: "served", style: { "inline-size": part(cached) } }), h("i", { class: "read", style: { "inline-size": part((row.input_tokens ?? 0) - cached) } }), h("i", { class: "made", style: { "inline-size": part(row.output_tokens) } }));
   const share = row.cached_tokens === null || !row.input_tokens ? DASH : percent(row.cached_tokens / row.input_tokens);
-  return h("div", { class: "turn", role: "row", "data-kind": verdict(row), "data-branch": turn.branch ? "other" : null },
+  const beside = notes(turn, scale);
+  return h("div", { class: `step ${beside?.style.insetInlineEnd ? "crowded" : ""}`, role: "row", "data-kind": verdict(row), "data-branch": turn.branch ? "other" : null },
     h("span", { class: "which", role: "cell" },
       h("a", { href: `#/exchange/${row.id}` }, String(row.turn ?? DASH)),
-      turn.branch ? h("span", { class: "tag", title: `branch ${turn.branch}` }, `⑂${turn.branch}`) : null,
-      turn.depth ? h("span", { class: "tag", title: `depth ${turn.depth}` }, `↳${turn.depth}`) : null,
+      turn.branch ? h("span", { class: "tag", title: `branch ${turn.branch}` }, `b${turn.branch}`) : null,
+      turn.depth ? h("span", { class: "tag", title: `depth ${turn.depth}: begun by another agent` }, `d${turn.depth}`) : null,
       h("span", { class: "quiet model" }, earlier?.exchange.model === row.model ? "" : row.model)),
-    h("span", { class: "when", role: "cell" }, scale.rules(), waits(turn, scale), bars(row, scale), notes(turn)),
+    h("span", { class: "when", role: "cell" }, scale.rules(), waits(turn, scale), bars(row, scale), beside),
     h("span", { class: "context", role: "cell" }, context, h("span", { class: "n" }, brief(row.input_tokens) || DASH)),
     h("span", { class: `n cached ${broke(turn) ? "odd" : ""}`, role: "cell" }, share),
     h("span", { class: "n cost", role: "cell", title: row.cost_usd === null ? "no price" : `this turn ${usd(row.cost_usd)}` }, usd(String(cost))));
@@ -121,7 +127,8 @@ function waits({ tool_waits: all }, scale) {
   });
 }
 
-function notes(turn) {
+/** What is odd about a turn, beside its bar: on the side that has more room. */
+function notes(turn, scale) {
   const all = [];
   if (broke(turn)) {
     const { prompt } = turn;
@@ -132,7 +139,10 @@ function notes(turn) {
   for (const { name, times } of turn.repeated_calls) all.push(h("span", { class: "mark loop" }, `loop: ${name} ${times}×`));
   if (turn.without_progress) all.push(h("span", { class: "mark loop" }, `nothing new for ${turn.without_progress} turns`));
   if (turn.exchange.error) all.push(h("span", { class: "mark failed" }, story(turn.exchange)));
-  return all.length ? h("span", { class: "notes" }, all) : null;
+  if (!all.length) return null;
+  const { started_at_ms: from, duration_ms: lasted } = turn.exchange;
+  const first = Math.min(from, ...turn.tool_waits.map((wait) => wait.began_at_ms));
+  return h("span", { class: "notes", style: scale.beside(first, from + (lasted ?? 0)) }, all);
 }
 
 function legend() {

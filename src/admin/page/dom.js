@@ -63,6 +63,13 @@ export function paint(canvas, draw) {
   draw(context, width, height);
 }
 
+/** Hides the texts in bars that are too narrow for them. */
+export function fit(root) {
+  const texts = [...root.querySelectorAll(".seg > span")];
+  const wide = texts.map((text) => text.offsetLeft + text.scrollWidth <= text.parentElement.clientWidth + 1);
+  texts.forEach((text, at) => text.classList.toggle("cut", !wide[at]));
+}
+
 let colours = null;
 document.addEventListener("theme", () => (colours = null));
 

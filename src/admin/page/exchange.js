@@ -1,15 +1,15 @@
 // One exchange: its time to scale, and every fact of it.
 import { get } from "./api.js";
 import { copy, h } from "./dom.js";
-import { bytes, count, DASH, dated, duration, percent, story, term, title, usd, verdict } from "./format.js";
+import { bytes, count, DASH, dated, duration, percent, short, story, term, title, usd, verdict } from "./format.js";
 import { listed } from "./exchanges.js";
 import { failed, report } from "./live.js";
-import { copier, empty, facts, heading } from "./parts.js";
+import { copier, empty, facts, heading, json, RESULTS } from "./parts.js";
 import { timeline } from "./timeline.js";
 
 export const TITLE = "Exchange";
 
-export function show(root, { id, signal, go }) {
+export function show(root, { id, signal, go, swap }) {
   let found = null;
   const load = async () => {
     try {
@@ -18,7 +18,7 @@ export function show(root, { id, signal, go }) {
       draw(root, found, signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (error.status === 404) return root.replaceChildren(h("h1", { class: "away" }, "Exchange"), empty("This exchange is not kept any more.", h("a", { href: "#/exchanges" }, "See those that are"), "."));
+      if (error.status === 404) return root.replaceChildren(h("h1", { class: "away" }, "Exchange"), empty("The details of this exchange are not kept any more.", h("a", { href: "#/exchanges" }, "See those that are"), "."));
       failed(error);
       setTimeout(() => !signal.aborted && load(), 2000);
     }
@@ -27,7 +27,7 @@ export function show(root, { id, signal, go }) {
   const beside = (step) => {
     const at = listed.findIndex((row) => String(row.id) === id);
     const to = at < 0 ? null : listed[at + step];
-    if (to) go(`#/exchange/${to.id}`);
+    if (to) swap(`#/exchange/${to.id}`);
   };
   const keys = {
     j: () => beside(1),
@@ -54,7 +54,7 @@ function draw(root, found, signal) {
       section("Gaps between tokens", gaps(found.timeline)),
       found.attempts.length ? section("Attempts", attempts(found.attempts), "wide") : null,
     ),
-    h("section", {}, heading("Attributes as exported"), found.spans.length ? h("div", { class: "spans" }, found.spans.map(span)) : empty("No span is exported for this exchange.")),
+    h("section", {}, heading("Attributes as exported", found.sampled === false ? h("span", { class: "beside" }, "not exported: its trace is not sampled") : null), found.spans.length ? h("div", { class: "spans" }, found.spans.map(span)) : empty("No span is exported for this exchange.")),
     h("section", {}, heading("As curl", copier(found.curl, "the curl command")), h("pre", { class: "code", tabindex: "0", "aria-label": "curl command" }, found.curl)),
   );
 }
@@ -77,7 +77,7 @@ function head(found) {
     h("div", { class: "acts" },
       found.conversation ? h("a", { class: "button", href: `#/conversation/${encodeURIComponent(found.conversation.id)}` }, "Conversation") : null,
       h("button", { type: "button", onclick: () => copy(found.curl, "the curl command") }, "Copy as curl"),
-      h("a", { class: "button", href: `api/exchanges/${row.id}` }, "JSON")),
+      json(`exchanges/${row.id}`)),
   );
 }
 
@@ -88,7 +88,7 @@ function times({ exchange: row, timeline: line }) {
     ["Output tokens/s", row.time_per_output_token_ms ? (1000 / row.time_per_output_token_ms).toFixed(1) : null],
     ["Duration", duration(row.duration_ms)],
     ["streamgauge's own share", duration(line.overhead_ms), "From the last byte of the request until it was sent, and what frames spent inside"],
-    ["Waited for the client to read", duration(line.held_ms)],
+    ["Held here", duration(line.held_ms), "How long bytes of the answer were held, most of it waiting for the client to read"],
     ["Largest gap", duration(line.largest_gap_ms)],
     ["Stalls", line.stalls.length ? count(line.stalls.length) : null],
     ["Chunks", count(row.chunks)],
@@ -113,7 +113,8 @@ function tokens({ exchange: row, cost }) {
   return list;
 }
 
-function http({ exchange: row, http: wire }) {
+function http(found) {
+  const { exchange: row, http: wire } = found;
   return facts([
     ["Requested model", row.model],
     ["Answered by", row.response_model],
@@ -128,6 +129,7 @@ function http({ exchange: row, http: wire }) {
     ["Query", wire?.query],
     ["Request", bytes(wire?.request_bytes)],
     ["Answer", bytes(wire?.response_bytes)],
+    ["Bytes passed on", RESULTS[found.integrity] ?? found.integrity],
     ["Key fingerprint", row.key_fingerprint ? h("a", { href: `#/exchanges?q=${encodeURIComponent(term("key", row.key_fingerprint))}` }, row.key_fingerprint) : null],
   ]);
 }
@@ -148,24 +150,21 @@ function tools({ exchange: row, conversation: place, tool_calls: calls }) {
     !place && row.tool_calls && !calls.length ? facts([["Tool calls", count(row.tool_calls)]]) : null);
 }
 
-/** How wide the gaps were, as bars of their count. */
+/** How many gaps were how long, by steps of 1, 2, 5; the root keeps in sight what came once. */
 function gaps({ gaps: all }) {
-  const known = all.filter(({ count: n }) => n > 0);
-  if (!known.length) return null;
-  const from = all.indexOf(known[0]);
-  const shown = all.slice(from, all.indexOf(known.at(-1)) + 1);
-  const most = Math.max(...shown.map(({ count: n }) => n));
-  return h("ol", { class: "bars" }, shown.map(({ at_most_ms: most_ms, count: n }, at) => {
-    const bar = h("i", {});
-    // The root keeps a gap that came once in sight.
-    bar.style.setProperty("inline-size", `${Math.sqrt(n / most) * 100}%`);
-    const lower = all[from + at - 1]?.at_most_ms;
-    return h("li", {}, h("span", { class: "n" }, most_ms === null ? `over ${duration(lower)}` : `≤ ${duration(most_ms)}`), h("span", { class: "track" }, bar), h("span", { class: "n" }, count(n)));
-  }));
+  if (!all.length) return null;
+  const steps = [-3, -2, -1, 0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
+  const counts = steps.map((upper, at) => all.reduce((sum, { gap_ms: ms, count: n }) => sum + (ms <= upper && ms > (steps[at - 1] ?? -1) ? n : 0), 0));
+  const from = counts.findIndex((n) => n > 0);
+  const to = counts.findLastIndex((n) => n > 0) + 1;
+  if (from < 0) return null;
+  const most = Math.max(...counts);
+  return h("ol", { class: "bars" }, counts.slice(from, to).map((n, at) =>
+    h("li", {}, h("span", { class: "n" }, `≤ ${short(steps[from + at])}`), h("span", { class: "track" }, n ? h("i", { style: { "inline-size": `${Math.sqrt(n / most) * 100}%` } }) : null), h("span", { class: "n" }, count(n)))));
 }
 
 function attempts(all) {
-  const columns = ["", "Upstream", "Address", "Why", "Waited", "Sent", "Head", "End", "Status", "Error"];
+  const columns = ["No.", "Upstream", "Address", "Why", "Waited", "Sent", "Head", "End", "Status", "Error"];
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Attempts" }, h("table", { class: "plain" },
     h("thead", {}, h("tr", {}, columns.map((name, at) => h("th", { scope: "col", class: at >= 4 && at <= 8 ? "n" : "" }, name)))),
     h("tbody", {}, all.map((one, at) => h("tr", {},

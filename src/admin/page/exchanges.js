@@ -47,16 +47,22 @@ export function show(root, { params, signal, keep, go }) {
     try {
       const page = await get("exchanges", { q, limit: FIRST }, mine);
       box.refuse(null);
+      grid.element.classList.remove("stale");
       next = page.next;
       kept = page.kept;
       grid.put(page.exchanges);
       tally();
       await shown(page, q, mine);
-      listen({ q, after: page.exchanges[0]?.id ?? 0 }, (event, value) => event === "exchange" && arrive(value), mine);
+      listen({ q, after: page.exchanges[0]?.id ?? 0 }, (event, value) => {
+        if (event === "exchange") arrive(value);
+        // More ended while nobody listened than is kept.
+        if (event === "missed") begin();
+      }, mine);
     } catch (error) {
       if (mine.aborted) return;
       if (error instanceof Refusal && error.status === 400) {
         box.refuse(error);
+        grid.element.classList.add("stale");
         report("live", "live");
       } else {
         failed(error);
@@ -96,7 +102,8 @@ export function show(root, { params, signal, keep, go }) {
 
   let timer = 0;
   const arrive = (row) => {
-    if (fresh.some(({ id }) => id === row.id) || grid.rows[0]?.id >= row.id) return;
+    // Ids that begin anew are those of a process that began anew.
+    if ((fresh[0] ?? grid.rows[0])?.id >= row.id) return begin();
     fresh.unshift(row);
     if (fresh.length > MOST) fresh.length = MOST;
     // One change of the table for all that come at once.

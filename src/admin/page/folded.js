@@ -49,6 +49,11 @@ export function axis(turns) {
     bar(kind, from, to, title) {
       return h("span", { class: `seg ${kind}`, title, style: { "inset-inline-start": percent(place(from)), "inline-size": percent(place(to) - place(from)) } });
     },
+    /** Beside a span of time: behind it, or before it where that has more room. */
+    beside(from, to) {
+      const [before, behind] = [place(from), 1 - place(to)];
+      return behind >= before ? { "inset-inline-start": percent(1 - behind) } : { "inset-inline-end": percent(1 - before) };
+    },
     /** Folds as a row shows them. */
     rules: () => folds.map(({ at, size }) => h("span", { class: "fold", style: { "inset-inline-start": percent(at / width), "inline-size": percent(size / width) } })),
     /** The labels of the axis: times since the start, where nothing is folded; else how long each fold is. */

@@ -22,7 +22,8 @@ export function short(ms) {
   if (ms >= 3_600_000) return `${trim(ms / 3_600_000)} h`;
   if (ms >= 60_000) return `${trim(ms / 60_000)} min`;
   if (ms >= 1000) return `${trim(ms / 1000)} s`;
-  if (ms >= 1 || ms === 0) return `${trim(ms)} ms`;
+  if (ms === 0) return "0";
+  if (ms >= 1) return `${trim(ms)} ms`;
   return `${trim(ms * 1000)} µs`;
 }
 
@@ -43,13 +44,13 @@ export function brief(n) {
 /** A rate per second. */
 export const rate = (n) => (n >= 1000 ? brief(n) : n >= 100 ? n.toFixed(0) : n >= 10 ? n.toFixed(1) : n.toFixed(2));
 
-/** An amount in USD, from an exact decimal; small ones keep three digits. */
+/** An amount in USD, from an exact decimal; small ones to the millionth. */
 export function usd(text) {
   if (text === null || text === undefined) return "";
   const n = Number(text);
   if (n === 0) return "$0";
   if (n < 0.000001) return "<$0.000001";
-  if (n < 0.01) return `$${n.toFixed(Math.min(8, 2 - Math.floor(Math.log10(n))))}`;
+  if (n < 0.01) return `$${n.toFixed(n < 0.001 ? 6 : 5)}`;
   if (n < 10) return `$${n.toFixed(n < 1 ? 4 : 3)}`;
   return `$${n.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
 }
@@ -123,7 +124,7 @@ export const title = (row) => row.model ?? (row.method ? `${row.method} ${row.pa
 /** A term of the query language; quoted where its value needs that. */
 export function term(field, value) {
   const text = String(value);
-  return /[\s"|*]/.test(text) ? `${field}:"${text.replaceAll('"', "")}"` : `${field}:${text}`;
+  return /[\s"|*\\]/.test(text) ? `${field}:"${text.replace(/["\\]/g, "\\$&")}"` : `${field}:${text}`;
 }
 
 /** Round numbers from 0 to `max`, about `wanted` of them. */

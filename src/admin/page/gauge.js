@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { h, say } from "./dom.js";
 import { bytes, count, dated, DASH, duration, percent } from "./format.js";
 import { every, report } from "./live.js";
-import { empty, facts, heading, meter } from "./parts.js";
+import { empty, facts, heading, meter, RESULTS } from "./parts.js";
 
 export const TITLE = "Gauge";
 
@@ -29,6 +29,8 @@ export function show(root, { signal }) {
       ["99th percentile", duration(found.overhead_ms?.p99) || DASH],
       ["Memory", bytes(found.memory_bytes)],
       ["Threads", count(found.threads)],
+      ["History", found.history ? count(found.history.exchanges) : null, "Exchanges that are kept in memory"],
+      ["takes", found.history ? bytes(found.history.bytes) : null],
     ]));
     parts.upstreams.replaceChildren(upstreams(found.upstreams));
     parts.exporters.replaceChildren(exporters(found.exporters));
@@ -45,13 +47,15 @@ const heads = (names) => h("thead", {}, h("tr", {}, names.map(([name, kind]) => 
 function upstreams(all) {
   if (!all.length) return empty("No upstream is configured.");
   return scroll("Upstreams", h("table", { class: "plain" },
-    heads([["Name"], ["URL"], ["Provider"], ["In flight", "n"], ["Requests", "n"], ["Errors", "n"], ["", "n"], ["Last error"]]),
+    heads([["Name"], ["URL"], ["Provider"], ["In flight", "n"], ["Requests", "n"], ["Errors", "n"], ["Share", "n"], ["Last error"]]),
     h("tbody", {}, all.map((one) => h("tr", {},
-      h("td", {}, light(one.requests && one.errors / one.requests > 0.5 ? "bad" : one.errors ? "odd" : "good"), one.name), h("td", {}, h("code", {}, one.url)), h("td", { class: "quiet" }, one.provider ?? ""),
-      h("td", { class: "n" }, count(one.in_flight)), h("td", { class: "n" }, count(one.requests)), h("td", { class: `n ${one.errors ? "bad" : ""}` }, count(one.errors)),
-      h("td", { class: "n quiet" }, one.requests ? percent(one.errors / one.requests) : ""), h("td", { class: "quiet" }, one.last_error ?? ""))))));
+      h("td", {}, light(share(one) > 0.5 ? "bad" : share(one) > 0.05 ? "odd" : "good"), one.name), h("td", {}, h("code", {}, one.url)), h("td", { class: "quiet" }, one.provider ?? ""),
+      h("td", { class: "n" }, count(one.in_flight)), h("td", { class: "n" }, count(one.requests)), h("td", { class: `n ${share(one) > 0.05 ? "bad" : ""}` }, count(one.errors)),
+      h("td", { class: "n quiet" }, one.requests ? percent(share(one)) : ""), h("td", { class: "quiet" }, one.last_error ?? ""))))));
 }
 
+/** Which share of its calls failed. */
+const share = ({ requests, errors }) => (requests ? errors / requests : 0);
 const light = (kind) => h("span", { class: `light ${kind}`, "aria-hidden": "true" });
 
 function exporters(all) {
@@ -67,18 +71,9 @@ function queues(all) {
     heads([["Queue"], ["Filled"], ["Waiting", "n"], ["Bound", "n"], ["Dropped", "n"]]),
     h("tbody", {}, all.map((one) => {
       const share = one.bound ? one.waiting / one.bound : 0;
-      return h("tr", {}, h("td", {}, one.name), h("td", { class: "filled" }, meter(share, share > 0.8 ? "bad" : share > 0.5 ? "odd" : "", `${percent(share)} filled`)), h("td", { class: "n" }, count(one.waiting)), h("td", { class: "n quiet" }, count(one.bound)), h("td", { class: `n ${one.dropped ? "bad" : ""}` }, count(one.dropped)));
+      return h("tr", {}, h("td", {}, one.name), h("td", { class: "filled" }, meter(share, share > 0.8 ? "bad" : share > 0.5 ? "odd" : "", `${percent(share)} filled`)), h("td", { class: "n" }, count(one.waiting)), h("td", { class: "n quiet" }, one.bound === null ? "by bytes" : count(one.bound)), h("td", { class: `n ${one.dropped ? "bad" : ""}` }, count(one.dropped)));
     })));
 }
-
-const RESULTS = {
-  equal: "the same bytes",
-  prefix: "the same until one side ended",
-  usage_removed: "the same, less the usage event that was asked for",
-  keep_alive: "the same, and a keep-alive comment",
-  usage_left: "the usage event stayed in",
-  different: "different",
-};
 
 function integrity(all) {
   const entries = Object.entries(all);

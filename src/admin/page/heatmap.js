@@ -66,9 +66,9 @@ export function heatmap({ name, meaning, chosen, shared, signal }) {
 
   return {
     element,
-    put(steps, latency) {
+    put(steps, latency, whole) {
       facts = { steps, latency, bounds: latency.bounds_ms, ...extent(latency) };
-      const last = latency.p50_ms.findLastIndex((ms) => ms !== null);
+      const last = newestOf(latency, whole);
       for (const [key, of] of LINES) say(newest[key], last < 0 ? DASH : duration(latency[of][last]));
       canvas.setAttribute("aria-label", last < 0 ? `${name}: nothing in this range` : `${name} over time as a heat map; newest ${LINES.map(([key, of]) => `${key} ${duration(latency[of][last])}`).join(", ")}`);
       element.classList.toggle("bare", last < 0);
@@ -76,6 +76,12 @@ export function heatmap({ name, meaning, chosen, shared, signal }) {
       told();
     },
   };
+}
+
+/** The newest step with any, a whole one where there is one: a step that has just begun says little. */
+export function newestOf({ p50_ms: p50 }, whole) {
+  const last = p50.slice(0, whole).findLastIndex((ms) => ms !== null);
+  return last < 0 ? p50.findLastIndex((ms) => ms !== null) : last;
 }
 
 /** What moves over all maps at once. */
@@ -115,7 +121,7 @@ function drawn(context, width, height, facts, marked, pointer) {
   latency.cells.forEach((cell, n) => {
     for (let at = low; at < high; at++) {
       if (!cell[at]) continue;
-      context.fillStyle = ramp(Math.log1p(cell[at]) / Math.log1p(most));
+      context.fillStyle = ramp(most > 1 ? Math.log(cell[at]) / Math.log(most) : 0.3);
       const left = Math.round(LEFT + n * column);
       const right = Math.round(LEFT + (n + 1) * column);
       const top = Math.round(y(at + 1));

@@ -4,7 +4,7 @@ import { h, say } from "./dom.js";
 import { count, term } from "./format.js";
 import { heatmap, together } from "./heatmap.js";
 import { every, report } from "./live.js";
-import { empty, pointHere, RANGES, rangeOf, ranges } from "./parts.js";
+import { completeSince, empty, pointHere, RANGES, rangeOf, ranges, wholeSteps } from "./parts.js";
 import { queryBox } from "./query.js";
 
 export const TITLE = "Latency";
@@ -28,11 +28,12 @@ export function show(root, { params, signal, keep, go }) {
     go(`#/exchanges?q=${encodeURIComponent(terms.join(" "))}`);
   };
   const maps = MAPS.map(([key, name, meaning, field]) => [key, heatmap({ name, meaning, chosen: ask(field), shared, signal })]);
+  const charts = h("div", { class: "heatmaps" }, maps.map(([, map]) => map.element));
+  const hint = h("p", { class: "hint" }, "Click a cell to see its exchanges.");
   root.append(
     h("h1", { class: "away" }, "Latency"), box.element,
     h("div", { class: "under" }, models, many, ranges(since, (to) => ((since = to), keep({ since: to === "15m" ? null : to }), again()))),
-    h("div", { class: "heatmaps" }, maps.map(([, map]) => map.element)), none,
-    h("p", { class: "hint" }, "Click a cell to see its exchanges."),
+    charts, none, hint,
   );
 
   let drawnModels = "";
@@ -58,10 +59,11 @@ export function show(root, { params, signal, keep, go }) {
       box.refuse(null);
       report(facts.ready ? "live" : "odd", facts.ready ? "live" : "draining");
       const requests = facts.steps.reduce((sum, step) => sum + step.requests, 0);
-      say(many, `${count(requests)} exchanges`);
+      say(many, [`${count(requests)} exchanges`, completeSince(facts)].filter(Boolean).join(", "));
       choose(facts.models);
-      for (const [key, map] of maps) map.put(facts.steps, facts.latency[key]);
+      for (const [key, map] of maps) map.put(facts.steps, facts.latency[key], wholeSteps(facts).length);
       none.hidden = requests > 0;
+      charts.hidden = hint.hidden = requests === 0;
       if (requests === 0) none.replaceChildren(facts.today.requests ? empty("Nothing in this range.", "Choose a longer one, or take a term away.") : pointHere(facts.base_url));
     } catch (error) {
       if (!(error instanceof Refusal && error.status === 400)) throw error;

@@ -42,7 +42,7 @@ export function report(kind, text) {
 /** Says what an error means for the connection. */
 export function failed(error) {
   if (error.name === "AbortError") return;
-  if (error instanceof Refusal) report("odd", error.message);
+  if (error instanceof Refusal) report("refused", error.message);
   else report("lost", "no connection; trying again");
 }
 

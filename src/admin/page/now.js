@@ -2,9 +2,10 @@
 import { get } from "./api.js";
 import { h, say } from "./dom.js";
 import { brief, clock, count, DASH, duration, percent, rate, usd } from "./format.js";
+import { newestOf } from "./heatmap.js";
 import { lanes } from "./lanes.js";
-import { every, frames, listen, report } from "./live.js";
-import { figure, heading, pointHere, RANGES, rangeOf, ranges } from "./parts.js";
+import { every, failed, frames, listen, report } from "./live.js";
+import { completeSince, figure, heading, pointHere, RANGES, rangeOf, ranges, stepSize, wholeSteps } from "./parts.js";
 import { shortList } from "./rows.js";
 import { chart } from "./series.js";
 
@@ -15,17 +16,20 @@ export function show(root, { params, signal, keep }) {
   let since = rangeOf(params);
   const strip = figures(signal);
   const charts = chartsOf(signal);
-  const hint = h("div", {}, "Nothing in flight.");
+  const hint = h("div");
+  let wasNew = null;
+  const complete = h("span", { class: "beside" });
   const inFlight = lanes(hint);
   const flying = h("span", { class: "beside" });
   const newest = shortList();
+  const lately = h("section", { class: "newest", hidden: true }, heading("Ended just now", h("a", { href: "#/exchanges", class: "beside" }, "all exchanges")), newest.element);
   root.append(
     h("h1", { class: "away" }, "Now"),
     strip.element,
     h("div", { class: "columns" },
       h("section", { class: "in-flight" }, heading("In flight", flying, legend()), inFlight.element),
-      h("section", { class: "series" }, heading("Over time", ranges(since, (to) => ((since = to), keep({ since: to === "15m" ? null : to }), again()))), charts.element)),
-    h("section", { class: "newest" }, heading("Ended just now", h("a", { href: "#/exchanges", class: "beside" }, "all exchanges")), newest.element),
+      h("section", { class: "series" }, heading("Over time", complete, ranges(since, (to) => ((since = to), keep({ since: to === "15m" ? null : to }), again()))), charts.element)),
+    lately,
   );
 
   const again = every(5000, async (stop) => {
@@ -33,21 +37,35 @@ export function show(root, { params, signal, keep }) {
     report(facts.ready ? "live" : "odd", facts.ready ? "live" : "draining");
     strip.put(facts);
     charts.put(facts);
-    if (facts.today.requests === 0 && newest.isEmpty()) newest.empty(pointHere(facts.base_url));
+    const isNew = facts.today.requests === 0 && newest.isEmpty();
+    if (isNew !== wasNew) hint.replaceChildren(isNew ? pointHere(facts.base_url) : "Nothing in flight.");
+    wasNew = isNew;
+    lately.hidden = newest.isEmpty();
+    say(complete, completeSince(facts));
   }, signal);
 
-  const begin = every(3_600_000, async (stop) => {
-    newest.put((await get("exchanges", { limit: NEWEST }, stop)).exchanges);
-  }, signal);
-  void begin;
-
-  listen({}, (event, value) => {
-    if (event === "exchange") newest.add(value, NEWEST);
+  const told = (event, value) => {
+    if (event === "exchange") {
+      newest.add(value, NEWEST);
+      lately.hidden = false;
+    }
     if (event !== "in_flight") return;
     inFlight.put(value);
     strip.flying(value.count);
     say(flying, value.count > value.exchanges.length ? `oldest ${value.exchanges.length} of ${count(value.count)}` : value.count || "");
-  }, signal);
+  };
+  const begin = async () => {
+    try {
+      const { exchanges } = await get("exchanges", { limit: NEWEST }, signal);
+      newest.put(exchanges);
+      listen({ after: exchanges[0]?.id ?? 0 }, told, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      failed(error);
+      setTimeout(() => !signal.aborted && begin(), 2000);
+    }
+  };
+  begin();
   frames(inFlight.draw, signal);
   return {};
 }
@@ -84,10 +102,10 @@ function figures(signal) {
       say(all.flying.note, `most ${count(Math.max(...flights.map(([, n]) => n)))} since you look`);
     },
     put(facts) {
-      const { steps, today, latency, now_ms: now } = facts;
+      const { steps, today, latency } = facts;
       const at = steps.map((step) => step.at_ms / 1000);
-      const size = steps.length > 1 ? steps[1].at_ms - steps[0].at_ms : 15_000;
-      const whole = steps.filter((step) => step.at_ms + size <= now);
+      const size = stepSize(facts);
+      const whole = wholeSteps(facts);
       const minute = whole.slice(-Math.max(1, Math.ceil(60_000 / size)));
       const each = (of) => (minute.length ? sum(minute, of) / ((minute.length * size) / 1000) : null);
       say(all.requests.value, minute.length ? rate(each("requests")) : DASH);
@@ -95,7 +113,7 @@ function figures(signal) {
       say(all.tokens.value, minute.length ? rate(each("output_tokens")) : DASH);
       say(all.tokens.note, `${brief(today.output_tokens)} out, ${brief(today.input_tokens)} in today`);
       const { p50_ms: p50, p95_ms: p95 } = latency.time_to_first_token;
-      const newest = p50.findLastIndex((ms) => ms !== null);
+      const newest = newestOf(latency.time_to_first_token, whole.length);
       const [n, unit] = newest < 0 ? [DASH, ""] : duration(p50[newest]).split(" ");
       say(all.ttft.value, n);
       say(all.ttft.unit, unit ? ` ${unit}` : "");
@@ -112,8 +130,8 @@ function figures(signal) {
       const cut = whole.length;
       lines.requests.put([at.slice(0, cut), whole.map((step) => step.requests)]);
       lines.tokens.put([at.slice(0, cut), whole.map((step) => step.output_tokens)]);
-      lines.ttft.put([at, p50]);
-      lines.errors.put([at, steps.map((step) => step.errors)]);
+      lines.ttft.put([at.slice(0, cut), p50.slice(0, cut)]);
+      lines.errors.put([at.slice(0, cut), whole.map((step) => step.errors)]);
       lines.cost.put([at.slice(0, cut), whole.map((step) => Number(step.cost_usd ?? 0))]);
     },
   };
@@ -123,7 +141,6 @@ const sum = (steps, of) => steps.reduce((total, step) => total + Number(step[of]
 
 /** The charts at the side: each second, by step. */
 function chartsOf(signal) {
-  let facts = null;
   const made = [
     { name: "Requests", lines: [["all", "flow", "flow-wash"], ["failed", "bad", "bad-wash"]], unit: "/s", of: (step, s) => [step.requests / s, step.errors / s] },
     { name: "Tokens", lines: [["in", "quiet", null], ["out", "flow", "flow-wash"]], unit: "/s", of: (step, s) => [step.input_tokens / s, step.output_tokens / s] },
@@ -131,7 +148,7 @@ function chartsOf(signal) {
   ].map((spec) => {
     const readout = h("span", { class: "readout" });
     const box = h("div", { class: "plot", role: "img", "aria-label": `${spec.name}, ${spec.unit}, over time` });
-    const format = (n) => (spec.unit === "$/h" ? usd(String(n)) : brief(n));
+    const format = (n) => (spec.unit === "$/h" ? `$${brief(n)}` : brief(n));
     const one = { spec, columns: null };
     const told = (index) => {
       const at = index ?? (one.columns ? one.columns[0].length - 1 : -1);
@@ -140,16 +157,15 @@ function chartsOf(signal) {
       say(readout, `${clock(one.columns[0][at] * 1000)}  ${values.join("  ")}`);
     };
     one.told = told;
-    one.plot = chart(box, { lines: spec.lines.map(([name, tint, fill]) => ({ name, colour: tint, fill })), height: 132, axes: true, format, sync: "now", told, signal });
+    one.plot = chart(box, { lines: spec.lines.map(([name, tint, fill]) => ({ name, colour: tint, fill })), height: 146, axes: true, format, sync: "now", told, signal });
     one.element = h("figure", { class: "chart" }, h("figcaption", {}, h("b", {}, spec.name), h("span", { class: "unit" }, spec.unit), h("span", { class: "legend" }, spec.lines.length > 1 ? spec.lines.map(([name, tint]) => h("span", { class: `key ${tint}` }, name)) : null), readout), box);
     return one;
   });
   return {
     element: h("div", { class: "charts" }, made.map((one) => one.element)),
-    put(next) {
-      facts = next;
-      const size = facts.steps.length > 1 ? (facts.steps[1].at_ms - facts.steps[0].at_ms) / 1000 : 15;
-      const whole = facts.steps.filter((step) => step.at_ms + size * 1000 <= facts.now_ms);
+    put(facts) {
+      const size = stepSize(facts) / 1000;
+      const whole = wholeSteps(facts);
       for (const one of made) {
         const values = whole.map((step) => one.spec.of(step, size));
         one.columns = [whole.map((step) => step.at_ms / 1000), ...one.spec.lines.map((_, n) => values.map((value) => value[n]))];

@@ -1,12 +1,25 @@
 // Pieces that several views share.
+import { isOpen } from "./api.js";
 import { h, icon, copy } from "./dom.js";
-import { DASH } from "./format.js";
+import { clock, DASH } from "./format.js";
 
 /** Ranges of time: how far back, and how long a step is. */
 export const RANGES = { "5m": ["5 min", "5s"], "15m": ["15 min", "15s"], "1h": ["1 h", "30s"], "6h": ["6 h", "2m"], "24h": ["24 h", "10m"] };
 
 /** The range of the URL, or the usual one. */
 export const rangeOf = (params) => (Object.hasOwn(RANGES, params.get("since") ?? "") ? params.get("since") : "15m");
+
+/** Length of a step in ms. */
+export const stepSize = ({ steps }) => (steps.length > 1 ? steps[1].at_ms - steps[0].at_ms : 15_000);
+
+/** The steps of a summary that are over. */
+export const wholeSteps = (facts) => facts.steps.filter((step) => step.at_ms + stepSize(facts) <= facts.now_ms);
+
+/** From when on all that ended is kept, where steps before that miss some; else nothing. */
+export function completeSince({ complete_since_ms: since, steps }) {
+  const missing = since !== undefined && since !== null && steps.length > 0 && since > steps[0].at_ms && steps.some((step) => step.requests && step.at_ms < since);
+  return missing ? `complete since ${clock(since)}` : "";
+}
 
 /** A row of choices of which one holds. */
 export function choices(label, entries, value, chosen) {
@@ -45,6 +58,9 @@ export function figure(name, title) {
 export const copier = (text, what, label = "Copy") =>
   h("button", { type: "button", class: "quiet", onclick: () => copy(text, what) }, icon("M5.500 5.500v-3h8v8h-3", "M2.5 5.500h8v8h-8z"), label);
 
+/** A link to the facts as the API has them, where a link may read them. */
+export const json = (path) => (isOpen() ? h("a", { class: "button", href: `api/${path}` }, "JSON") : null);
+
 /** What stands where there is nothing yet: what to do. */
 export function empty(title, ...text) {
   return h("div", { class: "empty" }, h("p", { class: "lead" }, title), text.length ? h("p", {}, ...text) : null);
@@ -61,6 +77,16 @@ export function pointHere(base) {
 
 /** An address that stands for every interface is none that a client can go to; the host of this page may be. */
 const reachable = (url) => url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=[:/])/, `//${location.hostname}`);
+
+/** What comparing the bytes of an answer with those passed on can say. */
+export const RESULTS = {
+  equal: "the same bytes",
+  prefix: "the same until one side ended",
+  usage_removed: "the same, less the usage event that was asked for",
+  keep_alive: "the same, and a keep-alive comment",
+  usage_left: "the usage event stayed in",
+  different: "different",
+};
 
 /** A share as a bar with text for who cannot see it. */
 export function meter(share, kind, label) {

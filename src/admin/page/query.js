@@ -100,9 +100,11 @@ export function queryBox(value, changed) {
 /** The query with the place of the mistake marked, and what would be right. */
 function explained(q, { message, position }) {
   if (position === undefined || position === null) return [message];
-  const rest = q.slice(position);
+  // The position counts characters, not their halves.
+  const before = [...q].slice(0, position).join("");
+  const rest = q.slice(before.length);
   const length = Math.max(1, rest.search(/\s|$/));
-  const place = h("code", { class: "place", "aria-hidden": "true" }, q.slice(0, position), h("mark", {}, rest.slice(0, length) || " "), rest.slice(length));
+  const place = h("code", { class: "place", "aria-hidden": "true" }, before, h("mark", {}, rest.slice(0, length) || " "), rest.slice(length));
   return [place, h("span", {}, message)];
 }
 

@@ -7,7 +7,7 @@ export const COLUMNS = [
   ["time", "Started", "When the request was received", (cell, row) => link(cell, row)],
   ["model", "Model", "As requested, else as answered", (cell, row) => (say(cell, title(row)), (cell.title = `${row.method ?? ""} ${row.path ?? ""}`), cell.classList.toggle("none", !row.model))],
   ["upstream", "Upstream", "Who answered", (cell, row) => say(cell, row.upstream)],
-  ["route", "Route", "By which route it went", (cell, row) => say(cell, row.route)],
+  ["route", "Route", "The template of its path", (cell, row) => (say(cell, row.route), (cell.title = row.route ?? ""))],
   ["status n", "Status", "HTTP status", (cell, row) => (say(cell, row.status), (cell.dataset.kind = row.status >= 400 ? "bad" : ""))],
   ["shape", "Shape", "The wait for the first token, then the rest; to the scale of the rows in view", () => {}],
   ["ttft n", "TTFT", "Time to first token, from the last byte of the request", (cell, row) => say(cell, duration(row.time_to_first_token_ms))],
@@ -64,7 +64,9 @@ export function rowElement(role = "row", cellRole = "gridcell") {
     shape(row, scale) {
       // The root keeps a call of 100 ms visible beside one of a minute.
       const whole = Math.min(1, Math.sqrt((row.duration_ms ?? 0) / scale));
-      const share = row.duration_ms ? Math.min(1, (row.time_to_first_token_ms ?? row.duration_ms) / row.duration_ms) : 0;
+      // What came whole, or never, has no first token.
+      const share = row.duration_ms ? Math.min(1, (row.time_to_first_token_ms ?? 0) / row.duration_ms) : 0;
+      bar.className = row.time_to_first_token_ms === null ? "rest whole" : "rest";
       wait.style.setProperty("inline-size", `${(whole * share * 100).toFixed(2)}%`);
       bar.style.setProperty("inline-size", `${(whole * (1 - share) * 100).toFixed(2)}%`);
     },
@@ -84,9 +86,9 @@ export function scaleOf(rows) {
 /** The newest exchanges, without scrolling. */
 export function shortList() {
   const body = h("div", { role: "rowgroup" });
-  const table = h("div", { class: "table short", role: "table", "aria-label": "Ended just now" }, h("div", { role: "rowgroup" }, headings()), body);
-  const element = h("div", {}, table);
+  const element = h("div", { class: "table short", role: "table", "aria-label": "Ended just now" }, h("div", { role: "rowgroup" }, headings()), body);
   let rows = [];
+  let timer = 0;
   const draw = () => {
     const scale = scaleOf(rows);
     while (body.childElementCount < rows.length) {
@@ -97,20 +99,21 @@ export function shortList() {
     }
     while (body.childElementCount > rows.length) body.lastElementChild.remove();
     rows.forEach((row, at) => body.children[at].own.fill(row, scale));
-    if (rows.length && table.parentNode !== element) element.replaceChildren(table);
   };
   return {
     element,
     isEmpty: () => rows.length === 0,
-    empty: (what) => element.replaceChildren(what),
     put(next) {
       rows = next;
       draw();
     },
+    /** Puts one on top; ids that begin anew are those of a process that began anew. */
     add(row, most) {
-      if (rows.some(({ id }) => id === row.id)) return;
-      rows = [row, ...rows].sort((a, b) => b.id - a.id).slice(0, most);
-      draw();
+      rows = rows[0]?.id >= row.id ? [row] : [row, ...rows].slice(0, most);
+      timer ||= setTimeout(() => {
+        timer = 0;
+        draw();
+      }, 120);
     },
   };
 }

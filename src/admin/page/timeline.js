@@ -1,5 +1,5 @@
 // The time of one exchange to scale: who it was with (the client, us, the upstream), when what happened, and where it stood still.
-import { h } from "./dom.js";
+import { fit, h } from "./dom.js";
 import { duration, percent, short, timeTicks } from "./format.js";
 import { choices, heading } from "./parts.js";
 
@@ -7,9 +7,6 @@ const NAMES = {
   received: "received", request_end: "request read", sent: "sent", response_head: "head", first_byte: "first byte", first_chunk: "first chunk",
   first_reasoning: "first reasoning", first_token: "first token", first_tool_call: "first tool call", last_token: "last token", end: "end",
 };
-
-/** Those that a short line can do without when others are near. */
-const MINOR = new Set(["first_byte", "request_end", "first_chunk", "received"]);
 
 /** The part of the page; the scale can be the whole, or the beginning. */
 export function timeline(found, signal) {
@@ -66,7 +63,7 @@ function drawn(found, at, end, span) {
     : [];
   const rules = timeTicks(span, Math.max(3, 8)).map((ms) => h("span", { class: "tick", style: { "inset-inline-start": left(ms) } }, h("span", {}, short(ms))));
   const flags = found.timeline.marks.filter(({ at_ms: ms }) => ms <= span).map(({ name, at_ms: ms }) =>
-    h("span", { class: `flag ${MINOR.has(name) ? "minor" : ""} ${name}`, style: { "inset-inline-start": left(ms) }, title: `${NAMES[name] ?? name}: ${duration(ms) || "0"}` }, h("span", {}, NAMES[name] ?? name, " ", h("b", {}, duration(ms) || "0"))));
+    h("span", { class: `flag ${name}`, style: { "inset-inline-start": left(ms) }, title: `${NAMES[name] ?? name}: ${duration(ms) || "0"}` }, h("span", {}, NAMES[name] ?? name, " ", h("b", {}, duration(ms) || "0"))));
   return [
     h("div", { class: "flags", "aria-hidden": "true" }, flags),
     h("div", { class: "tracks", "aria-hidden": "true" },
@@ -78,29 +75,32 @@ function drawn(found, at, end, span) {
   ];
 }
 
-/** Puts the labels of marks on as many levels as they need, so that none lies over another. */
+/**
+ * Puts the labels of marks on as many levels as they need: from the right to the left, each above those whose lines it would lie
+ * over. At the right end labels stand on the left of their lines.
+ */
 function level(plot) {
-  const flags = [...plot.querySelectorAll(".flag")];
+  fit(plot);
   const width = plot.querySelector(".flags")?.clientWidth ?? 0;
   if (!width) return;
-  const rows = [];
-  for (const flag of [...flags].sort((a, b) => a.classList.contains("minor") - b.classList.contains("minor"))) {
-    const label = flag.firstElementChild;
-    flag.hidden = false;
-    const size = label.offsetWidth + 10;
-    const x = flag.offsetLeft;
-    const from = Math.min(x, width - size);
-    label.style.setProperty("transform", `translateX(${from - x}px)`);
-    const row = rows.findIndex((taken) => taken.every(([a, b]) => from >= b || from + size <= a));
-    const at = row < 0 ? rows.length : row;
-    if (at > 4) {
-      flag.hidden = true;
-      continue;
-    }
-    (rows[at] ??= []).push([from, from + size]);
-    flag.style.setProperty("--level", String(at));
+  const flags = [...plot.querySelectorAll(".flag")].map((flag) => ({ flag, x: flag.offsetLeft, size: flag.firstElementChild.offsetWidth + 4 }));
+  const placed = [];
+  const put = (one, from, to) => {
+    const under = placed.filter((other) => (other.x >= from && other.x <= to) || (other.from < to && other.to > from));
+    const at = under.length ? 1 + Math.max(...under.map((other) => other.level)) : 0;
+    placed.push({ ...one, from, to, level: at });
+    one.flag.style.setProperty("--level", String(at));
+  };
+  const turned = flags.filter(({ x, size }) => x + size > width);
+  for (const one of turned) {
+    one.flag.classList.add("turned");
+    put(one, one.x - one.size, one.x);
   }
-  plot.style.setProperty("--levels", String(Math.max(1, rows.length)));
+  for (const one of flags.filter((one) => !turned.includes(one)).reverse()) {
+    one.flag.classList.remove("turned");
+    put(one, one.x, one.x + one.size);
+  }
+  plot.style.setProperty("--levels", String(1 + Math.max(0, ...placed.map((one) => one.level))));
 }
 
 /** The marks as a list: what a screen reader reads, and the distances from one to the next. */
