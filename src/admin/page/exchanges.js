@@ -47,7 +47,6 @@ export function show(root, { params, signal, keep, go }) {
     try {
       const page = await get("exchanges", { q, limit: FIRST }, mine);
       box.refuse(null);
-      grid.element.classList.remove("stale");
       next = page.next;
       kept = page.kept;
       grid.put(page.exchanges);
@@ -62,7 +61,7 @@ export function show(root, { params, signal, keep, go }) {
       if (mine.aborted) return;
       if (error instanceof Refusal && error.status === 400) {
         box.refuse(error);
-        grid.element.classList.add("stale");
+        if (grid.rows.length) say(many, "These are of the query before.");
         report("live", "live");
       } else {
         failed(error);
