@@ -9,9 +9,20 @@ import subprocess
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 DEADLINE = 180.0
 """Longest time any condition may take to come true, in seconds."""
+
+
+def built():
+    """Path of the binary: STREAMGAUGE_BIN, or what cargo builds."""
+    if given := os.environ.get("STREAMGAUGE_BIN"):
+        return given
+    build = ["cargo", "build", "--locked", "--quiet", "--bin", "streamgauge", "--message-format=json"]
+    lines = subprocess.run(build, cwd=Path(__file__).parent, check=True, stdout=subprocess.PIPE, text=True).stdout
+    artifacts = [json.loads(line) for line in lines.splitlines()]
+    return next(artifact["executable"] for artifact in reversed(artifacts) if artifact.get("executable"))
 
 
 def eventually(what, attempt):

@@ -1,0 +1,139 @@
+"""Markup in every field that a client or an upstream chooses reaches the page as text."""
+
+import http.client
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from page import Api
+from processes import Proxy, eventually
+
+PLANTED = '<img/src="x"/onerror="alert(1)"/id="planted">'
+"""Without blanks, so that a path and a query can hold it."""
+
+
+class Upstream:
+    """Answers every call with markup wherever an answer has room for it; a model that holds on is not answered to the end."""
+
+    def __init__(self):
+        self.hold = threading.Event()
+        upstream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if asked["model"].startswith("fails"):
+                    error = {"error": {"message": PLANTED, "type": PLANTED, "code": PLANTED}}
+                    return self.answer(400, "application/json", json.dumps(error).encode())
+                events = upstream.events(len(asked["messages"]) == 1)
+                if asked["model"].startswith("holds"):
+                    self.begin(200, "text/event-stream")
+                    self.piece(events[0])
+                    upstream.hold.wait()
+                    events = events[1:]
+                    for event in events:
+                        self.piece(event)
+                    return self.piece(b"")
+                return self.answer(200, "text/event-stream", b"".join(events))
+
+            def begin(self, status, kind):
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("transfer-encoding", "chunked")
+                self.end_headers()
+
+            def piece(self, data):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+                self.wfile.flush()
+
+            def answer(self, status, kind, body):
+                self.begin(status, kind)
+                self.piece(body)
+                self.piece(b"")
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.hold.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @staticmethod
+    def events(calls_tool):
+        """A streamed answer: of the first turn a tool call, of the next a text."""
+        call = {"index": 0, "id": f"call_{PLANTED}", "type": "function", "function": {"name": PLANTED, "arguments": "{}"}}
+        delta = {"role": "assistant", "tool_calls": [call]} if calls_tool else {"role": "assistant", "content": PLANTED}
+        chunks = [{"delta": delta, "finish_reason": None}, {"delta": {}, "finish_reason": PLANTED}]
+        events = [{"id": PLANTED, "object": "chat.completion.chunk", "model": PLANTED, "choices": [{"index": 0, **chunk}]} for chunk in chunks]
+        return [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
+
+
+@pytest.fixture(scope="module")
+def site(binary):
+    """A proxy through which calls full of markup went, and one that goes on."""
+    with Upstream() as upstream, Proxy(binary, upstream.url) as proxy:
+        question = {"role": "user", "content": PLANTED}
+        call = {"id": f"call_{PLANTED}", "type": "function", "function": {"name": PLANTED, "arguments": "{}"}}
+        history = [question, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": call["id"], "content": PLANTED}]
+        post(proxy, f"model {PLANTED}", [question])
+        post(proxy, f"model {PLANTED}", history)
+        post(proxy, f"fails {PLANTED}", [question])
+        post(proxy, f"fails {PLANTED}", [question], f"/v1/{PLANTED}?q={PLANTED}".replace('"', ""))
+        held = threading.Thread(target=post, args=(proxy, f"holds {PLANTED}", [question]), daemon=True)
+        held.start()
+        api = Api(f"http://{proxy.admin}")
+        eventually("what ended", lambda: api.get("exchanges")["total"] >= 4)
+        eventually("what has not", lambda: any("holds" in (one["model"] or "") for one in api.get("in-flight")["exchanges"]))
+        yield f"http://{proxy.admin}", api
+
+
+def post(proxy, model, messages, path="/v1/chat/completions"):
+    client = http.client.HTTPConnection(*urlsplit(proxy.base_url).netloc.split(":"))
+    body = json.dumps({"model": model, "stream": True, "messages": messages})
+    client.request("POST", path, body, {"content-type": "application/json", "user-agent": PLANTED, "x-session-id": PLANTED})
+    client.getresponse().read()
+    client.close()
+
+
+def test_markup_is_text_in_every_view(open_page, site):
+    admin, api = site
+    view = open_page(admin)
+    rows = api.get("exchanges")["exchanges"]
+    conversation = next(row["conversation"] for row in rows if row["turn"] == 2)
+    places = ["now", "latency", "exchanges", "conversations", f"conversation/{conversation}", "gauge", f"exchanges?q={PLANTED}"]
+    places += [f"exchange/{row['id']}" for row in rows]
+    seen = {}
+    for place in places:
+        view.go(place)
+        shown = view(".query input") if place.endswith(PLANTED) else view("main", has_text=PLANTED)
+        if place != "gauge":
+            expect(shown).to_be_visible()
+        assert view("#planted, main img, main script").count() == 0, place
+        seen[place] = view("main").inner_text()
+    assert seen["now"].count(PLANTED) >= 5, "models in flight and of those that ended"
+    details = "".join(seen[f"exchange/{row['id']}"] for row in rows)
+    for planted in [f"model {PLANTED}", f"/v1/{PLANTED}".replace('"', ""), f"call_{PLANTED}"]:
+        assert planted in details, planted
+
+
+def test_what_the_url_holds_is_text(open_page, site):
+    admin, _ = site
+    view = open_page(admin)
+    for place in [f"exchange/{PLANTED}", f"conversation/{PLANTED}", f"{PLANTED}", f"latency?since={PLANTED}"]:
+        view.go(place)
+        expect(view("#state")).to_have_text("live")
+        assert view("#planted, main img, main script").count() == 0, place

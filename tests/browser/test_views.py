@@ -1,0 +1,192 @@
+"""What the page shows while a demo runs, against what the API says."""
+
+import json
+import threading
+import urllib.request
+
+from playwright.sync_api import expect
+
+from page import cells, count, id_of
+from processes import DEADLINE, eventually
+
+
+def stream(base_url, model, question="How high is the river?"):
+    """Begins a stream in a thread of its own, and reads it to the end."""
+    body = {"model": model, "stream": True, "messages": [{"role": "user", "content": question}]}
+    request = urllib.request.Request(f"{base_url}/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"})
+
+    def read():
+        with urllib.request.urlopen(request, timeout=DEADLINE) as response:
+            response.read()
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_query_shows_what_the_api_finds_and_the_url_keeps_it(view, demo):
+    eventually("an error in the demo", lambda: demo.api.newest("status:429"))
+    rows = view.query("status:429")
+    shown = cells(rows.first)
+    row = demo.api.get(f"exchanges/{id_of(rows.first)}")["exchange"]
+    assert (shown["status"], shown["model"], shown["upstream"]) == ("429", row["model"], row["upstream"])
+    assert row["error"] in shown["end"]
+    view.page.reload()
+    expect(view(".query input")).to_have_value("status:429")
+    expect(rows.first.locator(".status")).to_have_text("429")
+
+
+def test_typing_filters_and_a_mistake_is_shown_where_it_is(view, demo):
+    eventually("two models", lambda: demo.api.newest("model:sim-fast") and demo.api.newest("-model:sim-fast"))
+    view.go("exchanges")
+    expect(view(".long .rows .row:visible").first).to_be_visible()
+    view.press("/")
+    view.page.keyboard.type("model:sim-fast ttft>=0s")
+    view.press("Enter")
+    expect(view.page).to_have_url(f"{view.admin}/#/exchanges?q=model%3Asim-fast+ttft%3E%3D0s")
+    models = view(".long .rows .row:visible .model")
+    eventually("only that model", lambda: set(models.all_inner_texts()) == {"sim-fast"})
+    view.page.keyboard.type(" nosuch:1")
+    view.press("Enter")
+    expect(view(".wrong mark")).to_have_text("nosuch:1")
+    expect(view(".wrong")).to_contain_text("expected a field")
+    expect(view(".query input")).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_row_opens_its_exchange_with_the_facts_of_the_api(view, demo):
+    eventually("a whole stream", lambda: demo.api.newest("end:done stream:true has:ttft"))
+    rows = view.query("end:done stream:true has:ttft")
+    view.press("j")
+    active = view(f"#{view('.long').get_attribute('aria-activedescendant')}")
+    number = id_of(active)
+    view.press("Enter")
+    expect(view.page).to_have_url(f"{view.admin}/#/exchange/{number}")
+    found = demo.api.get(f"exchanges/{number}")
+    row = found["exchange"]
+    expect(view("h1")).to_contain_text(row["model"])
+    expect(view(".flag.first_token")).to_contain_text("first token")
+    facts = view.facts()
+    assert facts["Input tokens"] == count(row["input_tokens"]) and facts["Output tokens"] == count(row["output_tokens"])
+    assert facts["Chunks"] == count(row["chunks"]) and facts["Requested model"] == row["model"]
+    exported = {item["name"]: item["value"] for span in found["spans"] for item in span["attributes"]}
+    shown = dict(view(".attributes tr").evaluate_all("rows => rows.map((row) => [row.cells[0].textContent, row.cells[1].textContent])"))
+    assert shown.keys() == exported.keys()
+    for name, value in exported.items():
+        assert (shown[name] if isinstance(value, str) else json.loads(shown[name])) == value, name
+    assert view(".code").inner_text() == found["curl"]
+    view.press("Escape")
+    expect(rows.first).to_be_visible()
+
+
+def test_marks_of_an_exchange_stand_in_order_and_to_scale(view, demo):
+    row = eventually("a slow stream", lambda: demo.api.newest("end:done stream:true ttft>100ms"))[0]
+    view.go(f"exchange/{row['id']}")
+    expect(view(".flag.end")).to_be_visible()
+    marks = {mark["name"]: mark["at_ms"] for mark in demo.api.get(f"exchanges/{row['id']}")["timeline"]["marks"]}
+    box = view(".timeline .flags").bounding_box()
+    for name in ["sent", "first_token", "last_token", "end"]:
+        x = view(f".flag.{name}").bounding_box()["x"] - box["x"]
+        assert abs(x / box["width"] - marks[name] / marks["end"]) < 0.005, name
+
+
+def test_a_conversation_shows_its_turns_and_waits_for_tools(view, demo):
+    def with_tools():
+        return next((one for one in demo.api.get("conversations")["conversations"] if one["turns"] > 1 and one["tool_calls"]), None)
+
+    known = eventually("a conversation with tools", with_tools)
+    view.go("conversations")
+    view(f'a[href="#/conversation/{known["id"]}"]').click()
+    found = demo.api.get(f"conversations/{known['id']}")
+    expect(view(".waterfall .step:not(.labels)")).to_have_count(len(found["turns"]))
+    waits = [wait["name"] for turn in found["turns"] for wait in turn["tool_waits"]]
+    assert waits and view(".waterfall .seg.tool").all_text_contents() == waits
+    assert view.facts()["Input tokens"] == count(found["totals"]["input_tokens"])
+    view(".waterfall .which a").last.click()
+    expect(view.page).to_have_url(f"{view.admin}/#/exchange/{found['turns'][-1]['exchange']['id']}")
+
+
+def test_a_stream_is_followed_while_it_flows_and_then_among_those_that_ended(view, demo):
+    view.go("now")
+    reader = stream(demo.base_url, "sim-slow", "Is this one seen?")
+    lane = view(".lanes-list .lane").filter(has_text="sim-slow").last
+    expect(lane).to_have_attribute("data-state", "generating")
+    chunks = lane.locator(".n").nth(1)
+    first = int(chunks.inner_text())
+    eventually("more chunks", lambda: int(chunks.inner_text() or 0) > first)
+    reader.join(DEADLINE)
+    newest = demo.api.newest("model:sim-slow end:done")[0]
+    expect(view(f'.newest a[href="#/exchange/{newest["id"]}"]')).to_be_visible()
+
+
+def test_figures_are_those_of_the_summary(view, demo):
+    eventually("some traffic", lambda: demo.api.get("summary")["today"]["requests"] > 3)
+    view.go("now")
+
+    def same():
+        today = demo.api.get("summary")["today"]
+        return view(".figure", has_text="Requests").locator(".note").inner_text() == f"{count(today['requests'])} today"
+
+    eventually("the page to have what the API says", same)
+
+
+def test_latency_shows_percentiles_and_a_model_alone(view, demo):
+    eventually("a first token", lambda: demo.api.newest("model:sim-chat has:ttft"))
+    view.go("latency")
+    expect(view(".heatmap").first.locator(".p50 b")).not_to_have_text("–")
+    view(".models .chip", has_text="sim-chat").click()
+    expect(view.page).to_have_url(f"{view.admin}/#/latency?q=model%3Asim-chat")
+    canvas = view("canvas.heat").first
+    canvas.focus()
+    view.press("ArrowLeft")
+    expect(view(".heatmap .readout").first).to_contain_text("p50")
+
+
+def test_the_gauge_shows_version_configuration_and_upstreams(view, demo):
+    view.go("gauge")
+    found = demo.api.get("gauge")
+    expect(view(".totals")).to_contain_text(found["version"])
+    for upstream in found["upstreams"]:
+        expect(view("[aria-label=Upstreams]")).to_contain_text(upstream["name"])
+    expect(view(".config tbody tr")).to_have_count(len(found["config"]))
+    view("[aria-label='Filter the configuration']").fill("telemetry.")
+    wanted = [entry["key"] for entry in found["config"] if "telemetry." in f"{entry['key']} {entry['value']} {entry['source']}".lower()]
+    assert view(".config tbody th").all_inner_texts() == wanted
+
+
+def test_the_theme_is_switched_and_kept(view):
+    view.go("now")
+    html = view("html")
+    expect(html).to_have_attribute("data-theme", "light")
+    view.press("t", "t")
+    expect(html).to_have_attribute("data-theme", "dark")
+    view.page.reload()
+    expect(html).to_have_attribute("data-theme", "dark")
+    assert view("body").evaluate("body => getComputedStyle(body).backgroundColor") == "rgb(10, 17, 21)"
+
+
+def test_keys_are_told_and_lead_to_the_views(view):
+    view.go("now")
+    view.press("?")
+    expect(view("#keys")).to_be_visible()
+    view.press("Escape")
+    for key, name in [("2", "latency"), ("3", "exchanges"), ("4", "conversations"), ("5", "gauge"), ("1", "now")]:
+        view.press(key)
+        expect(view(f".view.{name}")).to_be_visible()
+        expect(view(".tabs a[aria-current=page]")).to_have_text(name.capitalize())
+
+
+def test_a_paused_page_asks_for_nothing(view):
+    # The page's clock is ours: what it has planned comes when that goes on.
+    view.page.clock.install()
+    view.go("latency")
+    expect(view("#state")).to_have_text("live")
+    asked = []
+    view.page.on("request", lambda request: asked.append(request.url))
+    view.press("p")
+    expect(view("#state")).to_have_text("paused")
+    view.page.clock.run_for(60_000)
+    assert asked == []
+    view.press("p")
+    expect(view("#state")).to_have_text("live")
+    view.page.clock.run_for(60_000)
+    assert any("/api/summary" in url for url in asked)
