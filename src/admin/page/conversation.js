@@ -113,7 +113,8 @@ function bars(row, scale) {
   const to = from + (row.duration_ms ?? 0);
   const text = `${duration(row.duration_ms)}${row.time_to_first_token_ms === null ? "" : `, first token after ${duration(row.time_to_first_token_ms)}`}; ${story(row)}`;
   return h("a", { class: "call", href: `#/exchange/${row.id}`, title: text, "aria-label": text },
-    scale.bar("wait", from, first), to > first ? scale.bar("flow", first, to) : null);
+    // What came whole has no first token.
+    scale.bar(row.time_to_first_token_ms === null ? "whole" : "wait", from, first), to > first ? scale.bar("flow", first, to) : null);
 }
 
 function waits({ tool_waits: all }, scale) {

@@ -1,8 +1,10 @@
-// Streams in flight as lanes on one scale of time. The width of a stream is how fast it flows, as it was seen from one look
+// Streams in flight as lanes on one scale of time, that of roots: the wait for a first token is seen beside a stream of minutes. The width of a stream is how fast it flows, as it was seen from one look
 // to the next; what flowed before the first look is drawn at its mean, lighter.
 import { colour, h, paint, say } from "./dom.js";
-import { brief, duration, short, timeTicks, title } from "./format.js";
+import { brief, duration, short, title } from "./format.js";
 
+/** As many looks at a stream are kept, and drawn. */
+const LOOKS = 400;
 const WORDS = { waiting: "waiting", answered: "answered", generating: "generating", stalled: "stalled" };
 
 /** The lanes; `put(facts)` for each look, `draw(now)` for each frame. */
@@ -15,6 +17,8 @@ export function lanes(empty) {
   const none = h("div", { class: "lanes-none", hidden: true }, empty);
   const element = h("div", { class: "lanes" }, head, list, none);
   const known = new Map();
+  // Lanes out of sight are not drawn.
+  const sight = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => (target.lane.isSeen = isIntersecting)));
   let scale = 5000;
   let fastest = 1;
 
@@ -24,11 +28,16 @@ export function lanes(empty) {
     for (const exchange of facts.exchanges) {
       seen.add(exchange.id);
       let lane = known.get(exchange.id);
-      if (!lane) known.set(exchange.id, (lane = laneOf(exchange)));
+      if (!lane) {
+        known.set(exchange.id, (lane = laneOf(exchange)));
+        lane.canvas.lane = lane;
+        sight.observe(lane.canvas);
+      }
       lane.take(exchange, at);
     }
     for (const [id, lane] of known) {
       if (seen.has(id)) continue;
+      sight.unobserve(lane.canvas);
       lane.element.remove();
       known.delete(id);
     }
@@ -44,12 +53,30 @@ export function lanes(empty) {
     // The scale grows at once and shrinks slowly, so that bars do not jump when the oldest stream ends.
     const wanted = oldest * 1.06;
     scale = wanted > scale ? wanted : scale + (wanted - scale) * 0.03;
-    const marks = timeTicks(scale, Math.max(2, axis.clientWidth / 90));
+    const marks = marksOf(scale, axis.clientWidth);
     paint(axis, (context, width) => axisOf(context, width, marks, scale));
-    for (const lane of known.values()) lane.draw(now, scale, fastest, marks);
+    for (const lane of known.values()) if (lane.isSeen) lane.draw(now, scale, fastest, marks);
   };
 
   return { element, put, draw };
+}
+
+/** Where an age lies, as a share of the width. */
+const share = (ms, scale) => Math.sqrt(Math.max(0, ms) / scale);
+
+const AGES = [0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800, 86_400].map((s) => s * 1000);
+
+/** Ages to mark: as many as have room, the oldest first. */
+function marksOf(scale, width) {
+  const marks = [];
+  let right = width + 20;
+  for (const age of AGES.filter((ms) => ms <= scale).reverse()) {
+    const x = share(age, scale) * width;
+    if (right - x < 58 || x < 50) continue;
+    marks.push(age);
+    right = x;
+  }
+  return [...marks, 0];
 }
 
 function axisOf(context, width, marks, scale) {
@@ -57,7 +84,7 @@ function axisOf(context, width, marks, scale) {
   context.fillStyle = colour("quiet");
   context.textBaseline = "middle";
   for (const mark of marks) {
-    const x = (mark / scale) * width;
+    const x = share(mark, scale) * width;
     const text = short(mark);
     if (x + context.measureText(text).width > width) continue;
     context.textAlign = x < 8 ? "left" : "center";
@@ -71,37 +98,41 @@ function laneOf(exchange) {
   const name = h("span", { class: "model" });
   const upstream = h("span", { class: "upstream" });
   const element = h("li", { class: "lane" }, h("span", { class: "who" }, name, upstream), h("span", { class: "flow" }, canvas), ...Object.values(cells));
-  /** Looks: age, chunks. */
-  const looks = [];
+  /** Looks: age, chunks; and what they make: from, to, chunks a second. */
+  let looks = [];
+  let rates = [];
   let facts = exchange;
   let at = 0;
 
   const age = (now) => facts.age_ms + Math.max(0, now - at);
-  const rates = () => {
-    const all = [];
+  const rated = () => {
+    rates = [];
     for (let n = 1; n < looks.length; n++) {
       const span = looks[n][0] - looks[n - 1][0];
-      if (span > 0) all.push([looks[n - 1][0], looks[n][0], ((looks[n][1] - looks[n - 1][1]) / span) * 1000]);
+      if (span > 0) rates.push([looks[n - 1][0], looks[n][0], ((looks[n][1] - looks[n - 1][1]) / span) * 1000]);
     }
-    return all;
   };
 
   return {
     element,
     age,
-    fastest: () => Math.max(0, ...rates().map(([, , rate]) => rate)),
+    canvas,
+    isSeen: true,
+    fastest: () => Math.max(0, ...rates.map(([, , rate]) => rate)),
     take(next, when) {
       facts = next;
       at = when;
       looks.push([next.age_ms, next.chunks ?? 0]);
-      if (looks.length > 2400) looks.splice(1, 1);
+      // Of a long stream every second look is enough.
+      if (looks.length > LOOKS) looks = looks.filter((_, n) => n % 2 === 0 || n === looks.length - 1);
+      rated();
       element.dataset.state = next.state;
       say(name, title(next));
       name.title = `${next.method ?? ""} ${next.path ?? ""}`;
       say(upstream, next.upstream);
       say(cells.state, WORDS[next.state] ?? next.state);
       say(cells.chunks, next.chunks ? brief(next.chunks) : "");
-      const last = rates().slice(-4);
+      const last = rates.slice(-4);
       const mean = last.length ? last.reduce((sum, [, , rate]) => sum + rate, 0) / last.length : null;
       say(cells.per, next.chunks && mean !== null ? brief(Number(mean.toPrecision(2))) : "");
       say(cells.ttft, duration(next.time_to_first_token_ms));
@@ -110,8 +141,8 @@ function laneOf(exchange) {
     draw(now, scale, fastest, marks) {
       paint(canvas, (context, width, height) => {
         context.fillStyle = colour("line");
-        for (const mark of marks) context.fillRect(Math.round((mark / scale) * width), 0, 1, height);
-        flow(context, width, height, { facts, age: age(now), scale, fastest, rates: rates(), first: looks[0] });
+        for (const mark of marks) context.fillRect(Math.round(share(mark, scale) * width), 0, 1, height);
+        flow(context, width, height, { facts, age: age(now), scale, fastest, rates, first: looks[0] });
       });
     },
   };
@@ -119,7 +150,7 @@ function laneOf(exchange) {
 
 /** One stream: the wait as a thin line, the flow as a band, a stall as dots, and where it is now. */
 function flow(context, width, height, { facts, age, scale, fastest, rates, first }) {
-  const x = (ms) => (ms / scale) * width;
+  const x = (ms) => share(ms, scale) * width;
   const middle = height / 2;
   const ttft = facts.time_to_first_token_ms;
   const begun = ttft ?? age;
