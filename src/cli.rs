@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
 use crate::config::{Flags, parse_address, parse_duration, vocabularies};
+use crate::exchange::ContentHash;
+use crate::store::{self, Location};
 
 const UPSTREAM: &str =
     "Base URL of the upstream [env: STREAMGAUGE_UPSTREAM] [default: https://api.openai.com/v1]";
@@ -77,6 +79,13 @@ Examples:
   streamgauge redact prompt.txt
   # A request, by a policy of your own
   streamgauge redact --config streamgauge.toml request.json";
+
+const PROMPT_EXAMPLES: &str = "\
+Examples:
+  # What a span names: streamgauge.prompt.hash for the prompt, streamgauge.answer.hash for the whole call
+  streamgauge prompt --config streamgauge.toml 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+  # From a bucket, as JSON
+  AWS_REGION=eu-central-1 streamgauge prompt --store s3://bucket/prompts --json 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -149,6 +158,14 @@ pub enum Command {
     /// cannot be read, 2 for a wrong command line.
     #[command(after_long_help = REDACT_EXAMPLES)]
     Redact(RedactArgs),
+
+    /// Print a stored prompt, answer or message
+    ///
+    /// Reads the store that `content = "store"` writes to, by the hash that a span or a list in the store names, and checks that
+    /// each object has that hash. Exit status: 0 if it was printed, 1 if it, or something that it names, is not there or cannot be
+    /// read, 2 for a wrong command line.
+    #[command(after_long_help = PROMPT_EXAMPLES)]
+    Prompt(PromptArgs),
 
     /// Check a configuration and print the effective one
     ///
@@ -269,6 +286,46 @@ impl From<&RedactArgs> for Flags {
             ..Self::default()
         }
     }
+}
+
+/// Flags of `prompt`.
+#[derive(Debug, Args)]
+pub struct PromptArgs {
+    /// The hash: 64 hexadecimal digits
+    #[arg(value_name = "HASH", value_parser = hash)]
+    pub hash: ContentHash,
+
+    /// The store [default: that of the configuration]
+    ///
+    /// The path of a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, or
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX.
+    #[arg(long, value_name = "URL", value_parser = location)]
+    pub store: Option<Location>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Configuration file, TOML [env: STREAMGAUGE_CONFIG]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl From<&PromptArgs> for Flags {
+    fn from(args: &PromptArgs) -> Self {
+        Self {
+            config: args.config.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+fn hash(text: &str) -> Result<ContentHash, &'static str> {
+    ContentHash::parse(text).ok_or("expected 64 hexadecimal digits")
+}
+
+fn location(text: &str) -> Result<Location, String> {
+    Location::parse(text).ok_or_else(|| format!("expected {}", store::EXPECTED))
 }
 
 /// A day, or a second of it, UTC.

@@ -58,6 +58,7 @@ pub mod serve;
 pub mod simulate;
 pub mod sink;
 pub mod state;
+pub mod store;
 pub mod tap;
 pub mod tee;
 pub mod tls;

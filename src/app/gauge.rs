@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::telemetry::{self, Telemetry};
-use super::{attribution, process};
+use super::{attribution, process, prompts};
 use crate::config::{Config, Environment};
 use crate::log::LogConfig;
 use crate::observe::{Observe, Undrained};
@@ -21,7 +21,9 @@ use crate::sink::failures::FailuresLog;
 use crate::sink::live::{Live, Snapshot};
 use crate::sink::metrics::Metrics;
 use crate::sink::rejections::RejectionsLog;
+use crate::sink::store::Prompts;
 use crate::sink::unknowns::UnknownsLog;
+use crate::store::Store;
 use crate::tap::Counters;
 
 /// Finished exchanges that the live page shows.
@@ -70,6 +72,7 @@ impl Gauge {
         config.observe.key_secret = attribution::key_secret(&config)?;
         let upstreams = config.proxy.upstreams.iter();
         let upstreams = upstreams.map(|upstream| upstream.name.to_string());
+        let store = prompts::store(&config)?;
         let has_events = config.observe.content.has_events();
         let labels = costs.labels.clone();
         let upstreams = upstreams.collect();
@@ -79,7 +82,7 @@ impl Gauge {
         let live = Arc::new(Live::new(RECENT));
         let pipeline = Arc::new(Pipeline::new(
             &config.pipeline,
-            sinks(&telemetry, &live, &costs, config.log),
+            sinks(&telemetry, &live, &costs, store.as_ref(), config.log),
         ));
         let observe = Observe::new(
             config.observe,
@@ -101,6 +104,9 @@ impl Gauge {
         );
         if let Some(events) = &telemetry.events {
             telemetry::watch_events(&telemetry.metrics, events);
+        }
+        if let Some(store) = &store {
+            telemetry::watch_store(&telemetry.metrics, &store.books());
         }
         let proxy = Proxy::new(config.proxy, observe.clone());
         Ok(Self {
@@ -171,6 +177,7 @@ fn sinks(
     telemetry: &Telemetry,
     live: &Arc<Live>,
     costs: &Arc<Costs>,
+    store: Option<&Arc<Store>>,
     log: LogConfig,
 ) -> Vec<Arc<dyn Sink>> {
     let traces = telemetry
@@ -188,5 +195,7 @@ fn sinks(
     ];
     let events = telemetry.events.clone();
     let events = events.map(|events| events as Arc<dyn Sink>);
-    traces.into_iter().chain(events).chain(always).collect()
+    let prompts = store.map(|store| Arc::new(Prompts::new(Arc::clone(store))) as Arc<dyn Sink>);
+    let optional = traces.into_iter().chain(events).chain(prompts);
+    optional.chain(always).collect()
 }

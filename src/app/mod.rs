@@ -7,6 +7,7 @@ mod attribution;
 mod command;
 mod gauge;
 mod process;
+mod prompts;
 mod telemetry;
 
 use std::future::Future;

@@ -18,6 +18,7 @@ use crate::sink::events::Events;
 use crate::sink::metrics::{Metrics, MetricsConfig, Pushing};
 use crate::sink::traces::{Traces, TracesConfig};
 use crate::state::StateBooks;
+use crate::store::StoreBooks;
 use crate::tap::{CarriedContext, Counters, TraceHeaders, W3cHeaders};
 
 /// What the process exports.
@@ -202,6 +203,27 @@ pub(super) fn watch_events(metrics: &Metrics, events: &Events) {
     metrics.observe(&own::EXPORT_FAILURES, &[(own::SIGNAL, "logs")], move || {
         queue.failures()
     });
+}
+
+/// The same of the store of prompts.
+pub(super) fn watch_store(metrics: &Metrics, books: &Arc<StoreBooks>) {
+    let count = |read: fn(&StoreBooks) -> u64| {
+        let books = Arc::clone(books);
+        move || read(&books)
+    };
+    let results: [(&'static str, fn(&StoreBooks) -> u64); 4] = [
+        ("stored", |books| books.stored.load(Relaxed)),
+        ("known", |books| books.known.load(Relaxed)),
+        ("failed", |books| books.failed.load(Relaxed)),
+        ("dropped", |books| books.dropped.load(Relaxed)),
+    ];
+    for (result, read) in results {
+        metrics.observe(&own::STORE_OBJECTS, &[(own::RESULT, result)], count(read));
+    }
+    let errors = count(|books| books.errors.load(Relaxed));
+    metrics.observe(&own::STORE_ERRORS, &[], errors);
+    let lost = count(|books| books.failed.load(Relaxed) + books.dropped.load(Relaxed));
+    metrics.observe(&own::TELEMETRY_DROPPED, &[(own::KIND, "object")], lost);
 }
 
 /// The same of what is remembered of conversations. Whether a call had a result is not known where another process may have

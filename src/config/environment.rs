@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use super::problem::{Problem, nearest};
 use super::settings::{SETTINGS, variable};
+use crate::store::{CLOUD_PREFIXES, CloudVariables};
 
 /// What all variables of ours begin with.
 const PREFIX: &str = "STREAMGAUGE_";
@@ -36,6 +37,16 @@ impl Environment {
             .get(name.as_ref() as &std::ffi::OsStr)?
             .to_str()
             .filter(|value| !value.is_empty())
+    }
+
+    /// Those by which clouds are told credentials and endpoints.
+    pub(super) fn of_clouds(&self) -> CloudVariables {
+        let texts = self.0.iter().filter_map(|(name, value)| {
+            let (name, value) = (name.to_str()?, value.to_str()?);
+            let is_one = CLOUD_PREFIXES.iter().any(|it| name.starts_with(it));
+            (is_one && !value.is_empty()).then(|| (name.to_owned(), value.to_owned()))
+        });
+        CloudVariables(texts.collect())
     }
 
     /// Reports variables of ours that are not UTF-8. Variables under our prefix that no key answers to are no error, since others

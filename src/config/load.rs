@@ -206,6 +206,7 @@ pub(super) fn assemble(
         reader.read(&mut config);
     }
     read_capture(environment, &mut config, problems);
+    config.pipeline.store.variables = environment.of_clouds();
     for setting in SETTINGS {
         let name = variable(setting.path);
         if let Some(text) = environment.get(&name) {
@@ -247,7 +248,11 @@ fn read_capture(environment: &Environment, config: &mut Config, problems: &mut V
             });
         }
     };
-    Arc::make_mut(&mut config.observe.content).default = ContentPolicy { attributes, events };
+    Arc::make_mut(&mut config.observe.content).default = ContentPolicy {
+        attributes,
+        events,
+        store: false,
+    };
 }
 
 /// Reads what variables say of the only upstream.
@@ -416,6 +421,14 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
                 ),
             );
         }
+    }
+    let store = &config.pipeline.store;
+    let has_no_store = store.location.is_none() && config.folder.is_none();
+    if config.observe.content.has_store() && has_no_store {
+        push(
+            "store.url",
+            "missing, expected where prompts are stored, since content goes to the store: a folder or a bucket; or a state.folder",
+        );
     }
     if config.listen == config.admin && config.listen.port() != 0 {
         push("admin", "expected an address other than that of listen");

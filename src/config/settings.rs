@@ -423,6 +423,37 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         },
     },
     Setting {
+        path: "store.url",
+        read: |raw, config| set(&mut config.pipeline.store.location, raw.store()),
+        write: |config| {
+            let location = config.pipeline.store.location.as_ref();
+            Some(location.map_or_else(|| quote(""), quote))
+        },
+    },
+    Setting {
+        path: "store.keep",
+        read: |raw, config| set(&mut config.pipeline.store.keep, raw.limit()),
+        write: |config| Some(write_limit(config.pipeline.store.keep)),
+    },
+    Setting {
+        path: "store.link",
+        read: |raw, config| set(&mut config.pipeline.store.link, raw.link()),
+        write: |config| {
+            let link = config.pipeline.store.link.as_ref();
+            Some(link.map_or_else(|| quote(""), quote))
+        },
+    },
+    Setting {
+        path: "store.queue_bytes",
+        read: |raw, config| set(&mut config.pipeline.store.queue_bytes, raw.size()),
+        write: |config| Some(quote(write_size(config.pipeline.store.queue_bytes))),
+    },
+    Setting {
+        path: "store.timeout",
+        read: |raw, config| set(&mut config.pipeline.store.timeout, raw.span()),
+        write: |config| Some(quote(write_duration(config.pipeline.store.timeout))),
+    },
+    Setting {
         path: "sampling.share",
         read: |raw, config| set(&mut config.pipeline.sampling.share, raw.share()),
         write: |config| Some(format!("{:?}", config.pipeline.sampling.share)),

@@ -25,6 +25,7 @@ use crate::outbound::{self, ForwardProxy};
 use crate::prices::{Catalogue, OwnPrices};
 use crate::redact::{self, PATTERNS_MAX, Pattern};
 use crate::state::{self, RedisUrl};
+use crate::store::{self, Location};
 use crate::upstream::Via;
 
 /// A value as it was given, and the last part of its key.
@@ -96,6 +97,25 @@ impl Raw<'_> {
     pub(super) fn folder(&self) -> Read<Option<PathBuf>> {
         self.parse("expected the path of a folder", |text| {
             Some((!text.is_empty()).then(|| text.into()))
+        })
+    }
+
+    /// A folder or a bucket, or none where the text is empty.
+    pub(super) fn store(&self) -> Read<Option<Location>> {
+        let expected = format!("expected {}", store::EXPECTED);
+        match self.text() {
+            Some("") => Ok(None),
+            Some(text) if Location::parse(text).is_some() => Ok(Location::parse(text)),
+            // A wrong one may hold a credential.
+            _ => Err(Wrong::hidden(expected)),
+        }
+    }
+
+    /// Where people find an object by its hash, or nowhere where the text is empty.
+    pub(super) fn link(&self) -> Read<Option<String>> {
+        self.parse("expected a URL with {hash} in it", |text| match text {
+            "" => Some(None),
+            _ => (text.contains("{hash}") && text.contains("://")).then(|| Some(text.to_owned())),
         })
     }
 
@@ -322,13 +342,14 @@ impl Raw<'_> {
 
     /// Where content goes: `off`, or one or more ways with `+` between them.
     pub(super) fn content(&self) -> Read<ContentPolicy> {
-        let expected = "expected \"off\", \"attributes\", \"events\" or \"attributes+events\"";
+        let expected = "expected \"off\", or one or more of \"attributes\", \"events\" and \"store\" with + between them";
         self.parse(expected, |text| {
             let mut policy = ContentPolicy::default();
             for way in text.split('+').filter(|_| text != "off") {
                 let way = match way {
                     "attributes" => &mut policy.attributes,
                     "events" => &mut policy.events,
+                    "store" => &mut policy.store,
                     _ => return None,
                 };
                 if std::mem::replace(way, true) {

@@ -34,7 +34,11 @@ pub(super) fn write_list(words: impl IntoIterator<Item = impl Display>) -> Strin
 
 /// Where content goes.
 pub(super) fn write_content(policy: ContentPolicy) -> String {
-    let ways = [(policy.attributes, "attributes"), (policy.events, "events")];
+    let ways = [
+        (policy.attributes, "attributes"),
+        (policy.events, "events"),
+        (policy.store, "store"),
+    ];
     let on: Vec<&str> = ways
         .iter()
         .filter(|(on, _)| *on)

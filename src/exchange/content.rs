@@ -3,6 +3,10 @@
 //! It is there only where a policy asks for it. Its shape is that of the GenAI conventions' schemas of messages, so that
 //! every vocabulary can be written from it. Of what is no text there are type, size and hash, never the bytes.
 
+use std::fmt;
+
+use bytes::Bytes;
+
 use super::Speaker;
 
 /// Where content goes. Nowhere by default.
@@ -12,13 +16,15 @@ pub struct ContentPolicy {
     pub attributes: bool,
     /// Into log records of their own.
     pub events: bool,
+    /// Into the store of prompts, by its hash.
+    pub store: bool,
 }
 
 impl ContentPolicy {
     /// Whether it goes anywhere.
     #[must_use]
     pub const fn is_on(self) -> bool {
-        self.attributes || self.events
+        self.attributes || self.events || self.store
     }
 }
 
@@ -39,6 +45,74 @@ pub struct Content {
     pub tools: Vec<ContentTool>,
     /// Why not all of it is here; empty where all of it is.
     pub missing: Vec<Missing>,
+    /// The same as it is stored; `None` where it is not. Set by the pipeline, once it is looked through.
+    pub stored: Option<Box<Stored>>,
+}
+
+/// What was said as the store of prompts has it: objects that are named by the hash of their bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The list of what the prompt is made of.
+    pub prompt: ContentHash,
+    /// The list of the answer's messages, which also names the prompt; `None` where nothing was generated.
+    pub answer: Option<ContentHash>,
+    /// Where people find both; `None` where no place is configured.
+    pub links: Option<StoredLinks>,
+    /// All objects, those that name others behind them.
+    pub objects: Vec<StoredObject>,
+}
+
+/// Where people find what is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLinks {
+    /// The prompt.
+    pub prompt: String,
+    /// The answer.
+    pub answer: Option<String>,
+}
+
+/// One object of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredObject {
+    /// Its name.
+    pub hash: ContentHash,
+    /// What it says: JSON.
+    pub bytes: Bytes,
+    /// Whether it names others, and so comes after them.
+    pub is_manifest: bool,
+}
+
+/// The SHA-256 of an object's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentHash(pub [u8; 32]);
+
+impl ContentHash {
+    /// Reads what [`Display`](fmt::Display) writes: 64 hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let mut hash = [0; 32];
+        if text.len() != 2 * hash.len() {
+            return None;
+        }
+        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let value = (digit(pair[0])? << 4) | digit(pair[1])?;
+            *byte = u8::try_from(value).ok()?;
+        }
+        Some(Self(hash))
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Why something that was said is not here.
@@ -164,6 +238,7 @@ impl Content {
             output,
             tools,
             missing: _,
+            stored: _,
         } = self;
         system.iter_mut().for_each(|part| part.replace_texts(by));
         for message in input.iter_mut().chain(output) {

@@ -29,7 +29,10 @@ pub use api::{
     UsageSource,
 };
 pub use attempt::{Attempt, Endpoint, Upstream, Why};
-pub use content::{Content, ContentMessage, ContentPart, ContentPolicy, ContentTool, Missing};
+pub use content::{
+    Content, ContentHash, ContentMessage, ContentPart, ContentPolicy, ContentTool, Missing, Stored,
+    StoredLinks, StoredObject,
+};
 pub use conversation::{
     Again, CacheVerdict, Changed, Conversation, Identity, Parent, RepeatedCall, Reuse, Rule,
     ToolWait,

@@ -37,17 +37,24 @@ impl ContentRules {
     /// Whether any exchange shows anything.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        let routes = self.routes.values();
-        let mut all = routes.chain(self.upstreams.values()).chain([&self.default]);
-        all.any(|policy| policy.is_on())
+        self.policies().any(|policy| policy.is_on())
     }
 
     /// Whether any exchange shows it in events.
     #[must_use]
     pub fn has_events(&self) -> bool {
+        self.policies().any(|policy| policy.events)
+    }
+
+    /// Whether that of any exchange is stored.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.policies().any(|policy| policy.store)
+    }
+
+    fn policies(&self) -> impl Iterator<Item = &ContentPolicy> {
         let routes = self.routes.values();
-        let mut all = routes.chain(self.upstreams.values()).chain([&self.default]);
-        all.any(|policy| policy.events)
+        routes.chain(self.upstreams.values()).chain([&self.default])
     }
 
     /// What holds for a request that took this route to this upstream.
@@ -161,6 +168,7 @@ mod tests {
     const ATTRIBUTES: ContentPolicy = ContentPolicy {
         attributes: true,
         events: false,
+        store: false,
     };
 
     #[test]

@@ -139,6 +139,7 @@ mod tests {
             policy: ContentPolicy {
                 attributes: true,
                 events: true,
+                store: false,
             },
             shown_bytes: 100,
             output: vec![ContentMessage {

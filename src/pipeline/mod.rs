@@ -14,6 +14,7 @@ mod provider;
 mod redact;
 mod sample;
 mod share;
+mod store;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -28,6 +29,7 @@ use crate::memory::Share;
 use crate::redact::Redactor;
 use crate::sink::{ExchangeId, Progress, Sink};
 use crate::state::{StateBooks, StateConfig};
+use crate::store::StoreConfig;
 
 pub use correlate::{CorrelateConfig, Remembered};
 pub use estimate::{PromptTexts, Uncounted};
@@ -55,6 +57,8 @@ pub struct PipelineConfig {
     pub sampling: SampleConfig,
     /// What is taken out of it before it goes anywhere.
     pub redact: RedactConfig,
+    /// Where prompts are stored.
+    pub store: StoreConfig,
 }
 
 impl Default for PipelineConfig {
@@ -68,6 +72,7 @@ impl Default for PipelineConfig {
             state: StateConfig::default(),
             sampling: SampleConfig::default(),
             redact: RedactConfig::default(),
+            store: StoreConfig::default(),
         }
     }
 }
@@ -99,14 +104,15 @@ fn stages(config: &PipelineConfig, books: &Books, redactor: &Arc<Redactor>) -> V
     let always: [Box<dyn Stage>; 4] = [identical, provider, price, drift];
     let sample = sample::SampleStage::new(&config.sampling);
     let sample = sample.map(|stage| Box::new(stage) as Box<dyn Stage>);
-    // The last: those before it look at what was said.
+    // Those before it look at what was said, the one behind it makes what is stored.
     let redact: Box<dyn Stage> = Box::new(redact::RedactStage::new(&config.redact, redactor));
+    let store = Box::new(store::StoreStage::new(config.store.link.as_deref()));
     correlate
         .into_iter()
         .chain(estimate)
         .chain(always)
         .chain(sample)
-        .chain([redact])
+        .chain([redact, store])
         .collect()
 }
 

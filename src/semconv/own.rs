@@ -5,7 +5,7 @@
 
 use super::facets::{self, KEY_FINGERPRINT, ROUTE, push_model, push_told, push_upstream};
 use super::metric::{Kind, Metric, Record, buckets, counter};
-use super::{Attribute, Attributes, Facets, FromZero, Labels, Vocabulary, content};
+use super::{Attribute, Attributes, Facets, FromZero, Labels, Vocabulary};
 use crate::exchange::{Digest, Exchange, Hex, Problems, Quirk, Sampling, UsageSource};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ pub mod drift;
 mod failures;
 mod health;
 pub mod process;
+mod stored;
 mod upstream;
 mod waste;
 mod zero;
@@ -23,7 +24,7 @@ pub use failures::{KINDS, REJECTIONS};
 pub use health::{
     CONNECTIONS_REFUSED, EXPORT_FAILURES, FORGOTTEN_TURNS, IN_FLIGHT, OBSERVER_QUEUE, OPERATION,
     REASON, REMEMBERED_BYTES, REMEMBERED_TURNS, SIGNAL, STATE_AVAILABLE, STATE_ERRORS,
-    STATE_UNSHARED, TELEMETRY_DROPPED, UNANSWERED_CALLS,
+    STATE_UNSHARED, STORE_ERRORS, STORE_OBJECTS, TELEMETRY_DROPPED, UNANSWERED_CALLS,
 };
 pub use zero::FROM_ZERO;
 
@@ -51,8 +52,8 @@ pub const STALL_DURATION: &str = "streamgauge.stall.duration";
 pub const KIND: &str = "kind";
 /// What was decided, on `streamgauge.sampling.exchanges`.
 const DECISION: &str = "decision";
-/// Result of the comparison, on `streamgauge.integrity`.
-const RESULT: &str = "result";
+/// Result of the comparison, on `streamgauge.integrity`; what became of objects, on [`STORE_OBJECTS`].
+pub const RESULT: &str = "result";
 /// Which member, on `streamgauge.usage.moved`.
 const MEMBER: &str = "member";
 /// Which quirk, on `streamgauge.quirks`.
@@ -166,7 +167,7 @@ static QUIRKS: Metric = counter(
     "{exchange}",
     "Exchanges in which the upstream departed from the API reference, by quirk.",
 );
-static METRICS: [&Metric; 67] = [
+static METRICS: [&Metric; 69] = [
     &waste::INPUT,
     &waste::OUTPUT,
     &waste::COST,
@@ -220,6 +221,8 @@ static METRICS: [&Metric; 67] = [
     &STATE_AVAILABLE,
     &STATE_ERRORS,
     &STATE_UNSHARED,
+    &STORE_OBJECTS,
+    &STORE_ERRORS,
     &upstream::LOAD_TIME,
     &upstream::QUEUE_TIME,
     &upstream::PREFILL_TIME,
@@ -280,10 +283,7 @@ impl Vocabulary for Own {
             exchange.key_fingerprint.as_ref().map(Hex::as_str),
         );
         span.put_some(USAGE_SOURCE, exchange.usage_source().map(source));
-        if let Some(content) = content::of_span(exchange) {
-            let missing = content.missing.iter().map(|missing| missing.as_str());
-            span.put_list(content::MISSING, missing);
-        }
+        stored::attributes(exchange, span);
         let estimate = exchange.usage.estimate;
         span.put_some(ESTIMATED_INPUT_SPAN, estimate.input_tokens);
         span.put_some(ESTIMATED_OUTPUT_SPAN, estimate.output_tokens);

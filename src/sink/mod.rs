@@ -11,6 +11,7 @@ pub mod failures;
 pub mod live;
 pub mod metrics;
 pub mod rejections;
+pub mod store;
 pub mod traces;
 pub mod unknowns;
 

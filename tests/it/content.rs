@@ -2,6 +2,7 @@
 
 mod figures;
 mod leaks;
+mod store;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -26,14 +27,17 @@ const ASKED: &str = r#"{"model":"m","stream":true,"stream_options":{"include_usa
 
 /// The answer, an address in two pieces.
 fn answer() -> Vec<u8> {
-    let events = [
+    stream(events().iter().map(String::as_str))
+}
+
+fn events() -> [String; 5] {
+    [
         delta(r#"{"role":"assistant","content":"anna@exa"}"#),
         delta(r#"{"content":"mple.com has it"}"#),
         FINISH.to_owned(),
         USAGE.to_owned(),
         DONE.to_owned(),
-    ];
-    stream(events.iter().map(String::as_str))
+    ]
 }
 
 /// The messages of the call, as the conventions have them.

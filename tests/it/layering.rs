@@ -52,6 +52,10 @@ const ROOMS: &[(&str, May)] = &[
     ("log", Import(&["background"])),
     ("tokenizer", Import(&[])),
     ("state", Import(&["background", "conversation", "log"])),
+    (
+        "store",
+        Import(&["background", "disk", "exchange", "log", "semconv"]),
+    ),
     ("pipeline", Import(PIPELINE)),
     ("otel", Import(&["exchange", "outbound"])),
     ("semconv", Import(&["exchange"])),
@@ -66,6 +70,7 @@ const ROOMS: &[(&str, May)] = &[
             "otel",
             "otlp",
             "semconv",
+            "store",
         ]),
     ),
     ("admin", Import(&["allow", "descriptors", "sink"])),
@@ -73,7 +78,7 @@ const ROOMS: &[(&str, May)] = &[
     ("simulate", Import(&[])),
     ("config", Import(CONFIG)),
     ("explain", Import(EXPLAIN)),
-    ("cli", Import(&["config", "prices"])),
+    ("cli", Import(&["config", "exchange", "prices", "store"])),
     ("demo", Import(&["exchange", "sink", "tap"])),
     ("app", ImportAny),
     ("main", Import(&["app", "cli"])),
@@ -95,6 +100,7 @@ const PIPELINE: &[&str] = &[
     "redact",
     "sink",
     "state",
+    "store",
     "tokenizer",
 ];
 const OTLP: &[&str] = &[
@@ -112,7 +118,7 @@ const OBSERVE: &[&str] = &[
 ];
 const CONFIG: &[&str] = &[
     "allow", "exchange", "log", "memory", "observe", "otel", "outbound", "pipeline", "prices",
-    "proxy", "redact", "semconv", "serve", "state", "upstream",
+    "proxy", "redact", "semconv", "serve", "state", "store", "upstream",
 ];
 const EXPLAIN: &[&str] = &[
     "conversation",

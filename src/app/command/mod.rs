@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod healthcheck;
 mod probe;
+mod prompt;
 mod redact;
 mod signals;
 
@@ -40,6 +41,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Explain(args) => explain::explain(args),
         Command::Cost(args) => cost::cost(args),
         Command::Redact(args) => redact::redact(args),
+        Command::Prompt(args) => prompt::prompt(args),
         Command::Check(args) => check::check(args),
         Command::Healthcheck(args) => healthcheck::healthcheck(args),
     };

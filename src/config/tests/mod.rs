@@ -161,8 +161,8 @@ fn content_is_told_for_all_for_an_upstream_and_for_a_route() {
     assert_eq!(
         content(&[("STREAMGAUGE_CONTENT", "attributes+attributes")], "").unwrap_err(),
         [concat!(
-            "STREAMGAUGE_CONTENT=attributes+attributes: expected \"off\", \"attributes\", \"events\" or ",
-            "\"attributes+events\""
+            "STREAMGAUGE_CONTENT=attributes+attributes: expected \"off\", or one or more of \"attributes\", ",
+            "\"events\" and \"store\" with + between them"
         )]
     );
 }
@@ -265,6 +265,11 @@ fn every_setting_can_be_given_by_its_variable() {
         ),
         ("STREAMGAUGE_STATE_TIMEOUT", "20ms"),
         ("STREAMGAUGE_STATE_FOLDER", "/var/lib/streamgauge"),
+        ("STREAMGAUGE_STORE_URL", "s3://bucket/prompts"),
+        ("STREAMGAUGE_STORE_KEEP", "720h"),
+        ("STREAMGAUGE_STORE_LINK", "https://prompts.example/{hash}"),
+        ("STREAMGAUGE_STORE_QUEUE_BYTES", "1MiB"),
+        ("STREAMGAUGE_STORE_TIMEOUT", "2s"),
         ("STREAMGAUGE_SAMPLING_SHARE", "0.05"),
         ("STREAMGAUGE_SAMPLING_SLOW", "off"),
         ("STREAMGAUGE_SAMPLING_SLOW_QUANTILE", "0.9"),

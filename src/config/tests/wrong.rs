@@ -31,6 +31,22 @@ fn a_label_is_no_other_label_however_it_is_spelled() {
 }
 
 #[test]
+fn content_that_is_to_be_stored_needs_a_place() {
+    let wrong = problems_of("[[upstream]]\nname = 'a'\nurl = 'http://a'\ncontent = 'store'");
+    assert!(wrong[0].contains("store.url: missing"), "{wrong:?}");
+    for place in ["store.url = 'prompts'", "state.folder = '/var'"] {
+        let config = load_text(&format!("content = 'events+store'\n{place}")).unwrap();
+        assert!(config.observe.content.has_store());
+    }
+    let wrong = problems_of("store.url = 's3://key:secret@bucket'\nstore.link = 'https://p/'");
+    assert!(!wrong.join("\n").contains("secret"), "{wrong:?}");
+    assert!(
+        wrong[1].contains("expected a URL with {hash} in it"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
 fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
     let cases = [
         (

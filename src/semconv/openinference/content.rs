@@ -199,6 +199,7 @@ mod tests {
             policy: ContentPolicy {
                 attributes: true,
                 events: false,
+                store: false,
             },
             shown_bytes: 100,
             system: vec![text("be brief")],

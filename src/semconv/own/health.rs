@@ -86,6 +86,20 @@ pub static STATE_UNSHARED: Metric = health(
     "Exchanges that were looked at without what other replicas know, or of which they were not told, by operation.",
     Kind::ObservedCounter,
 );
+/// Objects of the store of prompts, by what became of them. Registered by the application, where there is one.
+pub static STORE_OBJECTS: Metric = health(
+    "streamgauge.store.objects",
+    "{object}",
+    "Messages and lists for the store of prompts, by what became of them: stored, there already, not taken by the store, dropped.",
+    Kind::ObservedCounter,
+);
+/// What failed at storing them. Registered by the application, likewise.
+pub static STORE_ERRORS: Metric = health(
+    "streamgauge.store.errors",
+    "{error}",
+    "Attempts to store a message or a list that failed; most are followed by another.",
+    Kind::ObservedCounter,
+);
 /// Exports that failed after their retries, by signal. Registered by the application.
 pub static EXPORT_FAILURES: Metric = health(
     "streamgauge.export.failures",

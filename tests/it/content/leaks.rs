@@ -1,6 +1,7 @@
 //! Planted credentials and personal data, on every way that they can take, under every policy: they reach the client and the
 //! upstream as they are, and nobody else.
 
+use super::store::Folder;
 use crate::support::admin::until;
 use crate::support::client::{self, get};
 use crate::support::gauge::{DONE, FINISH, json, stream};
@@ -101,9 +102,11 @@ fn assert_clean(shown: &str, policy: &str) {
 }
 
 async fn check(policy: &str) {
+    let folder = Folder::new(&format!("leaks-{policy}"));
     let config = format!(
         "content = '{policy}'\n[telemetry]\n{VOCABULARIES}\nattributes = ['header:x-who=who']\n[redact]\nalways = true\n\
-         [log]\naccess = 'all'\nlevel = 'trace'"
+         [log]\naccess = 'all'\nlevel = 'trace'\n[store]\nurl = '{}'",
+        folder.path().display()
     );
     let scene = Scene::with(&config, |program| {
         program
@@ -150,7 +153,12 @@ async fn check(policy: &str) {
     client.read_response().await;
 
     scene.server.finished(5).await;
-    let shown = everything(scene, 9).await;
+    let mut shown = everything(scene, 9).await;
+    let objects = folder.objects();
+    assert_eq!(!objects.is_empty(), policy.contains("store"));
+    for (_, object) in objects {
+        shown += &String::from_utf8(object).unwrap();
+    }
     assert_clean(&shown, policy);
     // Of an error there is always a message. Keys in one are hidden before.
     let of_errors = [
@@ -170,6 +178,16 @@ async fn nothing_that_is_planted_shows_with_content_off() {
 #[tokio::test]
 async fn nothing_that_is_planted_shows_with_content_in_attributes_and_events() {
     check("attributes+events").await;
+}
+
+#[tokio::test]
+async fn nothing_that_is_planted_shows_with_content_in_the_store() {
+    check("store").await;
+}
+
+#[tokio::test]
+async fn nothing_that_is_planted_shows_with_content_everywhere() {
+    check("attributes+events+store").await;
 }
 
 #[tokio::test]

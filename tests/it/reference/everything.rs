@@ -5,12 +5,13 @@ use std::time::{Duration, SystemTime};
 use rust_decimal::Decimal;
 use streamgauge::dialect::headers;
 use streamgauge::exchange::{
-    Aftermath, Again, Attempt, CacheVerdict, Changed, Choice, Content, ContentMessage, ContentPart,
-    ContentPolicy, ContentTool, Conversation, Cost, Digest, Drift, End, Endpoint, Estimate,
-    Exchange, Failure, Fate, Flow, Headers, Hex, Http, Integrity, Limited, Missing, Novelty,
-    Operation, OutputType, Parent, Price, Problems, Quirk, RateLimit, RepeatedCall, Request,
-    Response, Reuse, Rule, Sampling, Served, ServerTimes, Speaker, Stall, Template, Times,
-    ToolCall, ToolKind, ToolWait, Trace, Unknowns, Unpriced, Upstream, Usage, Why,
+    Aftermath, Again, Attempt, CacheVerdict, Changed, Choice, Content, ContentHash, ContentMessage,
+    ContentPart, ContentPolicy, ContentTool, Conversation, Cost, Digest, Drift, End, Endpoint,
+    Estimate, Exchange, Failure, Fate, Flow, Headers, Hex, Http, Integrity, Limited, Missing,
+    Novelty, Operation, OutputType, Parent, Price, Problems, Quirk, RateLimit, RepeatedCall,
+    Request, Response, Reuse, Rule, Sampling, Served, ServerTimes, Speaker, Stall, Stored,
+    StoredLinks, Template, Times, ToolCall, ToolKind, ToolWait, Trace, Unknowns, Unpriced,
+    Upstream, Usage, Why,
 };
 
 /// A streamed call of which everything is known. No field is left to a default, so that a new fact must be added here.
@@ -410,6 +411,20 @@ fn price(estimated: bool) -> Price {
     })
 }
 
+/// Where the store of prompts has it.
+fn stored() -> Stored {
+    let hash = ContentHash([7; 32]);
+    Stored {
+        prompt: hash,
+        answer: Some(hash),
+        links: Some(StoredLinks {
+            prompt: "https://prompts.example/7".to_owned(),
+            answer: Some("https://prompts.example/7".to_owned()),
+        }),
+        objects: Vec::new(),
+    }
+}
+
 /// Messages with each kind of part.
 fn content() -> Content {
     let text = || "text".to_owned();
@@ -438,6 +453,7 @@ fn content() -> Content {
         policy: ContentPolicy {
             attributes: true,
             events: true,
+            store: true,
         },
         shown_bytes: 1 << 10,
         system: vec![ContentPart::Text(text())],
@@ -457,5 +473,6 @@ fn content() -> Content {
             parameters: None,
         }],
         missing: vec![Missing::Memory],
+        stored: Some(Box::new(stored())),
     }
 }

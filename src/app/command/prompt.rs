@@ -1,0 +1,41 @@
+//! `prompt`: what the store of prompts has under a hash.
+
+use std::io::{self, Write as _};
+
+use anyhow::{Context as _, bail};
+
+use crate::app::prompts;
+use crate::cli::PromptArgs;
+use crate::config::{self, Environment, Flags, Loaded};
+use crate::store::StoreReader;
+
+pub(super) fn prompt(args: &PromptArgs) -> anyhow::Result<()> {
+    let environment = Environment::of_process();
+    let Loaded { config, .. } = config::load(&Flags::from(args), &environment)?;
+    let location = match &args.store {
+        Some(location) => location.clone(),
+        None => prompts::location(&config).context(
+            "expected a store: --store URL, or a configuration with store.url or state.folder",
+        )?,
+    };
+    // The first TLS client of the process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut reader = StoreReader::open(&location, &config.pipeline.store)?;
+    let Some(found) = reader.find(args.hash)? else {
+        bail!("{location}: no object {}", args.hash);
+    };
+    let mut out = io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{}", found.to_json())?,
+        false => write!(out, "{found}")?,
+    }
+    out.flush()?;
+    if let [first, others @ ..] = found.lost.as_slice() {
+        let others = match others.len() {
+            0 => String::new(),
+            count => format!(" and {count} others"),
+        };
+        bail!("{location}: not all of it is there: no object {first}{others}");
+    }
+    Ok(())
+}

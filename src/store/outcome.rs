@@ -1,0 +1,45 @@
+//! What becomes of objects, and what is wrong with a store.
+
+use std::io;
+
+use crate::exchange::ContentHash;
+
+/// What is wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A folder cannot be made, written or read.
+    #[error("{location}: {error}")]
+    Folder {
+        /// Which.
+        location: String,
+        /// What is wrong.
+        error: io::Error,
+    },
+    /// A bucket cannot be set up or read.
+    #[error("{location}: {error}")]
+    Bucket {
+        /// Which.
+        location: String,
+        /// What is wrong.
+        error: String,
+    },
+    /// An object says something else than its name is of.
+    #[error("{location}: object {hash} is damaged: its bytes have the hash {found}")]
+    Damaged {
+        /// Where.
+        location: String,
+        /// Its name.
+        hash: ContentHash,
+        /// The hash of what it says.
+        found: ContentHash,
+    },
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It was written.
+    Written,
+    /// It was there.
+    There,
+}

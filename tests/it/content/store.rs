@@ -1,0 +1,292 @@
+//! What was said, in the store of prompts: under the hashes that spans have, once, whole, and never in the way of a call.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::{ASKED, CHAT, answer, events};
+use crate::support::admin::until;
+use crate::support::client;
+use crate::support::gauge::json;
+use crate::support::otlp::Attributes as _;
+use crate::support::scene::Scene;
+
+/// A folder of a test alone, gone at its end.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new(name: &str) -> Self {
+        let name = format!("streamgauge-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn config(&self, more: &str) -> String {
+        format!(
+            "content = 'store'\n[store]\nurl = '{}'\n{more}",
+            self.0.display()
+        )
+    }
+
+    /// The names and the bytes of all objects.
+    pub(super) fn objects(&self) -> Vec<(String, Vec<u8>)> {
+        let mut objects = Vec::new();
+        for folder in std::fs::read_dir(&self.0).into_iter().flatten() {
+            let folder = folder.unwrap().path();
+            for file in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = file.unwrap().path();
+                let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+                // One that is being written may be gone; so may one that is deleted.
+                if path.extension().is_some_and(|it| it == "json")
+                    && let Ok(bytes) = std::fs::read(&path)
+                {
+                    objects.push((name, bytes));
+                }
+            }
+        }
+        objects
+    }
+
+    /// What `streamgauge prompt` prints.
+    fn prompt(&self, hash: &str, more: &[&str]) -> String {
+        let output = prompt(&[&[hash, "--store", self.0.to_str().unwrap()], more].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn prompt(arguments: &[&str]) -> std::process::Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
+    program.arg("prompt").args(arguments).output().unwrap()
+}
+
+/// Makes a call and gives it this answer.
+async fn call(scene: &Scene, body: &str, answer: Vec<u8>) {
+    let (mut client, mut served) = scene.call(&client::post(CHAT, body)).await;
+    served.write(&answer).await;
+    client.read_response().await;
+}
+
+/// Waits until so many objects are stored.
+async fn stored(scene: &Scene, count: f64) {
+    let labels = [("result", "stored")];
+    let name = "streamgauge_store_objects_total";
+    until("objects to be stored", async || {
+        let stored = scene.server.metric(name, &labels).await?;
+        (stored >= count).then_some(())
+    })
+    .await;
+}
+
+/// SHA-256, in hexadecimal digits.
+fn hash_of(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest
+        .as_ref()
+        .iter()
+        .map(|it| format!("{it:02x}"))
+        .collect()
+}
+
+/// Every object says what its name is of, and is there with all that it names.
+fn assert_whole(objects: &[(String, Vec<u8>)]) {
+    let names: std::collections::HashSet<&str> = objects.iter().map(|(name, _)| &**name).collect();
+    for (name, bytes) in objects {
+        assert_eq!(&hash_of(bytes), name);
+        let text = std::str::from_utf8(bytes).unwrap();
+        if !text.contains("\"kind\":") {
+            continue;
+        }
+        for word in text.split('"').filter(|word| word.len() == 64) {
+            assert!(names.contains(word), "{text} names {word}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_span_has_the_hashes_by_which_a_call_is_read_back() {
+    let folder = Folder::new("store-span");
+    let scene = Scene::configured(&folder.config("link = 'https://prompts.example/{hash}'")).await;
+    call(&scene, ASKED, answer()).await;
+    let (_, span) = scene.spans().await;
+    // Four messages, the tools, the answer, and two lists.
+    stored(&scene, 8.0).await;
+    let [prompt, answer] = ["prompt", "answer"].map(|what| {
+        let hash = span.text(&format!("streamgauge.{what}.hash")).unwrap();
+        let url = span.text(&format!("streamgauge.{what}.url"));
+        assert_eq!(url, Some(&*format!("https://prompts.example/{hash}")));
+        hash.to_owned()
+    });
+    assert_eq!(span.text("gen_ai.input.messages"), None);
+    let json: Value = serde_json::from_str(&folder.prompt(&answer, &["--json"])).unwrap();
+    let said = &json["prompt"]["messages"];
+    assert_eq!(said[1]["parts"][0]["content"], "write to [EMAIL]");
+    assert_eq!(said[2]["parts"][0]["arguments"], r#"{"to":"[EMAIL]"}"#);
+    assert_eq!(said[3]["parts"][0]["response"], "sent to [EMAIL]");
+    assert_eq!(json["prompt"]["tools"][0]["name"], "mail");
+    assert_eq!(json["messages"][0]["parts"][0]["content"], "[EMAIL] has it");
+    assert_eq!(json["messages"][0]["finish_reason"], "stop");
+    assert_eq!(json["prompt"]["hash"], prompt);
+    let shown = folder.prompt(&prompt, &[]);
+    assert!(shown.contains("user\n  write to [EMAIL]\n"), "{shown}");
+    let objects = folder.objects();
+    assert_eq!(objects.len(), 8);
+    assert_whole(&objects);
+    // A message alone has its hash, too.
+    let (name, _) = objects
+        .iter()
+        .find(|(_, bytes)| bytes.starts_with(br#"{"parts":[{"content":"be b"#))
+        .unwrap();
+    assert_eq!(folder.prompt(name, &[]), "system\n  be brief\n\n");
+}
+
+#[tokio::test]
+async fn a_history_is_stored_once_and_a_later_process_finds_it_there() {
+    let folder = Folder::new("store-history");
+    let mut messages = vec![r#"{"role":"system","content":"be brief"}"#.to_owned()];
+    let mut bodies = Vec::new();
+    for turn in 0..3 {
+        messages.push(format!(r#"{{"role":"user","content":"question {turn}"}}"#));
+        bodies.push((
+            format!(r#"{{"model":"m","messages":[{}]}}"#, messages.join(",")),
+            turn,
+        ));
+        messages.push(format!(
+            r#"{{"role":"assistant","content":"answer {turn}"}}"#
+        ));
+    }
+    let reply = |turn| {
+        let choice = format!(
+            r#"{{"index":0,"message":{{"role":"assistant","content":"answer {turn}"}},"finish_reason":"stop"}}"#
+        );
+        json(200, &format!(r#"{{"choices":[{choice}]}}"#))
+    };
+    let mut scene = Scene::configured(&folder.config("")).await;
+    for (body, turn) in &bodies {
+        call(&scene, body, reply(*turn)).await;
+    }
+    // Of each turn a question, an answer and two lists; the system prompt once.
+    stored(&scene, 13.0).await;
+    scene.server.finished(3).await;
+    scene.server.process.terminate().await;
+    assert!(scene.server.process.exit().await.success());
+    assert_eq!(folder.objects().len(), 13);
+
+    let mut scene = Scene::configured(&folder.config("keep = '720h'")).await;
+    for (body, turn) in &bodies {
+        call(&scene, body, reply(*turn)).await;
+    }
+    scene.server.finished(3).await;
+    scene.server.process.terminate().await;
+    assert!(scene.server.process.exit().await.success());
+    let objects = folder.objects();
+    assert_eq!(objects.len(), 13);
+    assert_whole(&objects);
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_leaves_no_torn_object_and_no_list_without_what_it_names() {
+    let folder = Folder::new("store-killed");
+    for round in 0..3 {
+        let mut scene = Scene::configured(&folder.config("")).await;
+        let before = folder.objects().len();
+        for turn in 0.. {
+            let long = "x".repeat(40_000);
+            let body = format!(
+                r#"{{"model":"m","messages":[{{"role":"user","content":"{round} {turn} {long}"}}]}}"#
+            );
+            call(&scene, &body, answer()).await;
+            // It is at work by now.
+            if folder.objects().len() > before {
+                break;
+            }
+        }
+        scene.server.process.signal("KILL").await;
+        scene.server.process.wait().await;
+        assert_whole(&folder.objects());
+    }
+    assert!(folder.objects().len() > 3);
+}
+
+#[tokio::test]
+async fn what_was_not_said_for_long_is_deleted() {
+    let folder = Folder::new("store-old");
+    let scene = Scene::configured(&folder.config("keep = '100ms'")).await;
+    call(&scene, ASKED, answer()).await;
+    stored(&scene, 8.0).await;
+    until("the objects to be deleted", async || {
+        folder.objects().is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_changes_no_byte_and_holds_no_call_up() {
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let config = "content = 'store'\n[store]\nurl = 's3://bucket/prompts'\nqueue_bytes = '64KiB'";
+    let scene = Scene::with(config, |program| {
+        program
+            .env("AWS_ENDPOINT_URL", &endpoint)
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", "id")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+    })
+    .await;
+    let lost = [("result", "dropped")];
+    for turn in 0.. {
+        let body = ASKED.replace("be brief", &format!("{turn} {}", "x".repeat(20_000)));
+        let (mut client, mut served) = scene.call(&client::post(CHAT, &body)).await;
+        served.write(answer()).await;
+        let expected: Vec<String> = events().map(|it| format!("data: {it}\n\n")).into();
+        assert_eq!(client.read_response().await.text(), expected.concat());
+        let name = "streamgauge_store_objects_total";
+        if scene.server.metric(name, &lost).await > Some(0.0) {
+            break;
+        }
+    }
+    // The store has been asked, and all this time it has said nothing.
+    let (mut asked, _) = silent.accept().await.unwrap();
+    let mut request = [0; 15];
+    tokio::io::AsyncReadExt::read_exact(&mut asked, &mut request)
+        .await
+        .unwrap();
+    assert_eq!(&request, b"PUT /bucket/pro");
+    let dropped = [("kind", "object")];
+    let name = "streamgauge_telemetry_dropped_total";
+    assert!(scene.server.metric(name, &dropped).await > Some(0.0));
+    let (_, span) = {
+        let mut spans = scene.collector.spans(2).await;
+        spans.sort_by_key(|span| span.proto.kind);
+        (spans.remove(0), spans.pop().unwrap())
+    };
+    assert!(span.text("streamgauge.prompt.hash").is_some());
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said() {
+    let folder = Folder::new("store-none");
+    let hash = "0".repeat(64);
+    let output = prompt(&[&hash, "--store", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(&format!("no object {hash}")), "{said}");
+    assert!(!folder.path().exists(), "reading makes no folder");
+    let output = prompt(&["abc", "--store", "s3://bucket"]);
+    assert_eq!(output.status.code(), Some(2));
+}
