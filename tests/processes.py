@@ -119,9 +119,13 @@ class Process:
         if (status := self._child.poll()) is not None:
             raise AssertionError(f"{self.name} ended with {status}; it wrote\n{''.join(self.lines)}")
 
+    def send(self, number):
+        """Sends it a signal."""
+        self._child.send_signal(number)
+
     def terminate(self):
         """Asks it to stop, and returns its exit status."""
-        self._child.send_signal(signal.SIGTERM)
+        self.send(signal.SIGTERM)
         status = self._child.wait(DEADLINE)
         self._reader.join(DEADLINE)
         return status
