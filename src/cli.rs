@@ -11,6 +11,7 @@ use http::Uri;
 use crate::config::{Flags, parse_address, parse_duration, vocabularies};
 use crate::exchange::ContentHash;
 use crate::store::{self, Location};
+use crate::version::VERSION_AND_COMMIT;
 
 const UPSTREAM: &str =
     "Base URL of the upstream [env: STREAMGAUGE_UPSTREAM] [default: https://api.openai.com/v1]";
@@ -106,7 +107,7 @@ Examples:
 /// Set `OPENAI_BASE_URL` of a client to its address: each call is measured and exported by OpenTelemetry, and its bytes are not
 /// changed. The standard `OTEL_*` variables set the export.
 #[derive(Debug, Parser)]
-#[command(name = "streamgauge", version, after_long_help = EXAMPLES)]
+#[command(name = "streamgauge", version = VERSION_AND_COMMIT, after_long_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

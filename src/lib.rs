@@ -64,4 +64,5 @@ pub mod tee;
 pub mod tls;
 pub mod tokenizer;
 pub mod upstream;
+pub mod version;
 mod workers;

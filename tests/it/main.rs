@@ -64,4 +64,5 @@ mod upgrade;
 mod upstream_tls;
 mod usage_edit;
 mod usage_learning;
+mod version;
 mod waiting;

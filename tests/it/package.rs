@@ -75,7 +75,10 @@ fn taken_in() -> Vec<String> {
 fn the_package_has_all_that_it_is_built_from() {
     let packaged = packaged();
     let has = |path: &str| packaged.iter().any(|file| file == path);
-    let mut built_from = vec![Path::new(ROOT).join("Cargo.toml")];
+    let mut built_from = vec![
+        Path::new(ROOT).join("Cargo.toml"),
+        Path::new(ROOT).join("build.rs"),
+    ];
     sources(&Path::new(ROOT).join("src"), &mut built_from);
     for path in built_from {
         let path = path.strip_prefix(ROOT).unwrap().to_str().unwrap();
@@ -105,6 +108,10 @@ fn the_image_is_built_from_all_that_sources_take_in() {
         assert!(recipe.contains(&copied), "{path} is not copied");
         let sent = format!("\n!{folder}\n");
         assert!(context.contains(&sent), "{path} is not in the context");
+    }
+    for file in ["Cargo.toml", "Cargo.lock", "build.rs"] {
+        assert!(recipe.contains(&format!(" {file} ")), "{file}");
+        assert!(context.contains(&format!("\n!{file}\n")), "{file}");
     }
 }
 
