@@ -102,6 +102,22 @@ Examples:
   # Whether it takes new calls, which it does not while it drains
   streamgauge healthcheck --ready --config streamgauge.toml";
 
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  # bash, for one user
+  streamgauge completions bash > ~/.local/share/bash-completion/completions/streamgauge
+  # zsh, in a folder of $fpath
+  streamgauge completions zsh > /usr/local/share/zsh/site-functions/_streamgauge
+  # fish
+  streamgauge completions fish > ~/.config/fish/completions/streamgauge.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  # Read it
+  streamgauge man | man -l -
+  # Install it, with a page for each command
+  streamgauge man --dir /usr/local/share/man/man1";
+
 /// A transparent, OpenAI-compatible reverse proxy that measures every call.
 ///
 /// Set `OPENAI_BASE_URL` of a client to its address: each call is measured and exported by OpenTelemetry, and its bytes are not
@@ -183,6 +199,14 @@ pub enum Command {
     /// not, with the reason, 2 for a wrong command line.
     #[command(after_long_help = HEALTHCHECK_EXAMPLES)]
     Healthcheck(HealthcheckArgs),
+
+    /// Print a script that completes commands and flags in a shell
+    #[command(after_long_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+
+    /// Print the manual page, or write one for each command
+    #[command(after_long_help = MAN_EXAMPLES)]
+    Man(ManArgs),
 }
 
 /// Flags of `serve`.
@@ -411,6 +435,22 @@ impl From<&HealthcheckArgs> for Flags {
     }
 }
 
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for a page of the program and one of each command [default: print that of the program]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
 /// Flags that a configuration is made from.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
@@ -519,6 +559,7 @@ mod tests {
             .map(|(_, after)| {
                 after
                     .split(' ')
+                    .take_while(|word| !matches!(*word, ">" | "|"))
                     .map(|word| word.trim_matches('\'').to_owned())
                     .collect()
             })

@@ -58,6 +58,7 @@ mod streaming;
 #[allow(dead_code, reason = "each promise's tests use what they need of it")]
 mod support;
 mod templates;
+mod texts;
 mod traces;
 mod transparency;
 mod upgrade;

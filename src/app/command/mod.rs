@@ -9,6 +9,7 @@ mod probe;
 mod prompt;
 mod redact;
 mod signals;
+mod texts;
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Prompt(args) => prompt::prompt(args),
         Command::Check(args) => check::check(args),
         Command::Healthcheck(args) => healthcheck::healthcheck(args),
+        Command::Completions(args) => texts::completions(args),
+        Command::Man(args) => texts::man(args),
     };
     if let Err(error) = &outcome {
         log::failed(&format!("{error:#}"));
