@@ -17,6 +17,11 @@ impl Headers {
         Self { lines }
     }
 
+    /// Bytes of all lines.
+    pub(super) const fn bytes(&self) -> usize {
+        self.lines.len()
+    }
+
     /// Names and values as they came, a name that came twice twice.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.lines().filter_map(|line| {

@@ -23,6 +23,7 @@ mod texts;
 mod timing;
 mod trace;
 mod unknown;
+mod weight;
 
 pub use api::{
     ApiError, Choice, Estimate, OutputType, Request, Response, ToolCall, ToolKind, Usage,

@@ -3,7 +3,7 @@
 //! Of two runs that differ in what the capture does not say, only what is the same in both is kept.
 
 use std::collections::HashMap;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -74,7 +74,7 @@ pub(super) fn spans(
     };
     let traces = Traces::new(config, &Resource::builder_empty().build(), export);
     for exchange in exchanges {
-        traces.finished(ExchangeId(0), exchange);
+        traces.finished(ExchangeId(0), &Arc::new(exchange.clone()));
     }
     traces.flush(WITHIN);
     let mut written: Vec<v1::Span> = receive.try_iter().flat_map(|bytes| read(&bytes)).collect();

@@ -424,6 +424,7 @@ impl Observed {
         let now = SystemTime::now();
         let config = PipelineConfig {
             state: Default::default(),
+            keeps_history: true,
             ..config.clone()
         };
         Self {
@@ -447,8 +448,8 @@ impl Sink for Pass {
         "explain"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         // Whoever runs the capture waits for it.
-        let _ = self.0.send(exchange.clone());
+        let _ = self.0.send(Exchange::clone(exchange));
     }
 }

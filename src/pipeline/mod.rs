@@ -59,6 +59,8 @@ pub struct PipelineConfig {
     pub redact: RedactConfig,
     /// Where prompts are stored.
     pub store: StoreConfig,
+    /// Whether sinks are given [`Exchange::history`], which the stages alone need. Default false.
+    pub keeps_history: bool,
 }
 
 impl Default for PipelineConfig {
@@ -73,6 +75,7 @@ impl Default for PipelineConfig {
             sampling: SampleConfig::default(),
             redact: RedactConfig::default(),
             store: StoreConfig::default(),
+            keeps_history: false,
         }
     }
 }
@@ -185,6 +188,8 @@ struct Wants {
     worker: bool,
     /// Whether every exchange is looked through for what is not to be told.
     redacts_all: bool,
+    /// Whether sinks are given the history, too.
+    keeps_history: bool,
 }
 
 /// Counts of what went through a pipeline and what was lost in it.
@@ -213,6 +218,7 @@ struct Flow {
     books: Arc<Books>,
     /// Exchanges in the queue that hold their texts.
     texts: AtomicUsize,
+    keeps_history: bool,
     stage_failures: LogLimit,
     sink_failures: LogLimit,
 }
@@ -227,6 +233,7 @@ impl Pipeline {
             history: config.conversations,
             worker: config.conversations && config.state.redis.is_some(),
             redacts_all: config.redact.always,
+            keeps_history: config.keeps_history,
         };
         let books = Books::default();
         let redactor = Arc::new(Redactor::new(config.redact.policy.clone()));
@@ -248,6 +255,7 @@ impl Pipeline {
             sinks,
             books: Arc::new(books),
             texts: AtomicUsize::new(0),
+            keeps_history: wants.keeps_history,
             stage_failures: LogLimit::per_minute(),
             sink_failures: LogLimit::per_minute(),
         });
@@ -428,8 +436,15 @@ impl Flow {
                 }
             }
         }
-        let Finished { id, exchange, .. } = &finished;
-        self.each_sink(|sink| sink.finished(*id, exchange));
+        let Finished {
+            id, mut exchange, ..
+        } = finished;
+        if !self.keeps_history {
+            exchange.history = None;
+        }
+        // Some sinks keep it: all share one.
+        let exchange = Arc::from(exchange);
+        self.each_sink(|sink| sink.finished(id, &exchange));
         self.books.delivered.fetch_add(1, Ordering::Relaxed);
     }
 

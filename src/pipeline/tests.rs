@@ -12,6 +12,7 @@ const TEXTS: Wants = Wants {
     checks: 0,
     history: false,
     redacts_all: false,
+    keeps_history: false,
 };
 
 /// A sink that says what it was given, and panics at one exchange.
@@ -25,7 +26,7 @@ impl Sink for Given {
         "given"
     }
 
-    fn finished(&self, id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, id: ExchangeId, exchange: &Arc<Exchange>) {
         assert_ne!(Some(id.0), self.panic_at, "the sink was told to panic here");
         let _ = self.say.send((id.0, exchange.usage.clone()));
     }
@@ -302,7 +303,7 @@ impl Sink for Shown {
         "shown"
     }
 
-    fn finished(&self, id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, id: ExchangeId, exchange: &Arc<Exchange>) {
         let _ = self.0.send((id.0, exchange.content.as_deref().cloned()));
     }
 }

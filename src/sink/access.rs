@@ -2,6 +2,7 @@
 //!
 //! It is written when an exchange is over, off the byte path. No body, no query and no credential is in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ExchangeId, Sink};
@@ -33,7 +34,7 @@ impl Sink for AccessLog {
         "access"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         match self.has(exchange) {
             true => access(exchange),
             false => debug(exchange),

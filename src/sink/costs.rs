@@ -142,7 +142,7 @@ impl Sink for Costs {
         "costs"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let _ = self.add(exchange);
     }
 

@@ -4,6 +4,7 @@
 //! exported there is none.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,7 +52,7 @@ impl Sink for Events {
         "events"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let content = exchange.content.as_deref();
         let Some(content) = content.filter(|content| content.policy.events) else {
             return;

@@ -45,7 +45,7 @@ impl Sink for FailuresLog {
         "failures"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let Some(upstream) = &exchange.upstream else {
             return;
         };

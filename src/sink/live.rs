@@ -222,7 +222,7 @@ impl Sink for Live {
         self.rows().in_flight.insert(progress.id, seen);
     }
 
-    fn finished(&self, id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, id: ExchangeId, exchange: &Arc<Exchange>) {
         let mut row = row(exchange);
         let mut rows = self.rows();
         rows.in_flight.remove(&id);
@@ -293,8 +293,8 @@ mod tests {
         Flow, Http, Problems, Quirks, Request, Response, Times, Unknowns, Usage,
     };
 
-    fn exchange(model: &str) -> Exchange {
-        Exchange {
+    fn exchange(model: &str) -> Arc<Exchange> {
+        Arc::new(Exchange {
             started_at: SystemTime::UNIX_EPOCH,
             operation: None,
             of_session: false,
@@ -346,7 +346,7 @@ mod tests {
             problems: Problems::default(),
             quirks: Quirks::default(),
             unknown: Unknowns::default(),
-        }
+        })
     }
 
     fn see(live: &Live, id: u64) {

@@ -15,6 +15,7 @@ pub mod store;
 pub mod traces;
 pub mod unknowns;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
@@ -56,8 +57,8 @@ pub trait Sink: Send + Sync {
     /// An exchange is in flight and has come so far. Called of each, each time that somebody looks.
     fn in_flight(&self, _progress: &Progress<'_>) {}
 
-    /// An exchange is over and its facts are settled.
-    fn finished(&self, id: ExchangeId, exchange: &Exchange);
+    /// An exchange is over and its facts are settled. Whoever keeps it shares it with the others.
+    fn finished(&self, id: ExchangeId, exchange: &Arc<Exchange>);
 
     /// Hands on what is queued, within the time given. Called once, at shutdown.
     fn flush(&self, _within: Duration) {}

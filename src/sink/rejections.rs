@@ -2,6 +2,7 @@
 //!
 //! The line names the peer and the reason, and has nothing of the request. Metrics have the exact counts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ExchangeId, Sink};
@@ -17,7 +18,7 @@ impl Sink for RejectionsLog {
         "rejections"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let rejected = exchange.failure.as_ref();
         let Some(failure) = rejected.filter(|_| exchange.end == End::Rejected) else {
             return;

@@ -6,6 +6,7 @@
 //! shape of the spans (kinds, parents, status) follows the OpenTelemetry HTTP and GenAI conventions.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -112,7 +113,7 @@ impl Sink for Traces {
         "traces"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let (spans, count) = match exchange.trace.as_ref().filter(|trace| trace.sampled) {
             Some(trace) => {
                 let draft = span::Draft {

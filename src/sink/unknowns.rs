@@ -30,7 +30,7 @@ impl Sink for UnknownsLog {
         "unknowns"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let Some(upstream) = &exchange.upstream else {
             return;
         };

@@ -95,7 +95,7 @@ fn broken() -> Exchange {
 async fn exchanges_are_shown_in_flight_and_when_they_have_ended() {
     let admin = admin().await;
     *admin.in_flight.lock().unwrap() = vec![2];
-    admin.live.finished(ExchangeId(1), &broken());
+    admin.live.finished(ExchangeId(1), &Arc::new(broken()));
     let answer = client::get(admin.address, "/api/exchanges").await;
     assert_eq!(answer.header("content-type"), "application/json");
     assert!(!answer.text().contains("secret"));

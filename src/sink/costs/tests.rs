@@ -38,7 +38,7 @@ fn call(model: &str, team: Option<&str>, mills: i64) -> Exchange {
 fn give(costs: &Costs, exchanges: impl IntoIterator<Item = Exchange>) {
     exchanges
         .into_iter()
-        .for_each(|it| costs.finished(ExchangeId(1), &it));
+        .for_each(|it| costs.finished(ExchangeId(1), &Arc::new(it)));
 }
 
 fn dimension(costs: &Costs, name: &str) -> Dimension {

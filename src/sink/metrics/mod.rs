@@ -196,7 +196,7 @@ impl Sink for Metrics {
         "metrics"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let facets = Facets::of(exchange).with(&self.labels, exchange);
         let moment = moment(exchange);
         let mut registry = self.registry.open();

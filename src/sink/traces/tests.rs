@@ -96,7 +96,7 @@ fn spans_of(exchange: Exchange, which: Spans) -> Vec<Span> {
     };
     let fake = Fake::new(send);
     let traces = with_batching(batching, which, fake);
-    traces.finished(ExchangeId(1), &exchange);
+    traces.finished(ExchangeId(1), &Arc::new(exchange));
     traces.flush(MINUTE);
     receive.iter().flatten().collect()
 }
@@ -381,7 +381,7 @@ fn every_span_is_exported_or_counted_as_dropped() {
             ..Fake::new(send)
         },
     );
-    let exchange = sample::streamed();
+    let exchange = Arc::new(sample::streamed());
     traces.finished(ExchangeId(0), &exchange);
     let first = receive.recv_timeout(MINUTE).unwrap();
     // The exporter is held with two spans; six more find room, the rest do not.
@@ -407,7 +407,7 @@ fn a_failed_export_is_counted_with_its_spans() {
             ..Fake::new(send)
         },
     );
-    traces.finished(ExchangeId(1), &sample::streamed());
+    traces.finished(ExchangeId(1), &Arc::new(sample::streamed()));
     traces.flush(MINUTE);
     assert_eq!((traces.export_failures(), traces.dropped()), (1, 2));
     assert_eq!(
@@ -426,7 +426,7 @@ fn spans_that_a_receiver_rejected_are_counted_as_dropped_and_not_as_a_failure() 
             ..Fake::new(send)
         },
     );
-    traces.finished(ExchangeId(1), &sample::streamed());
+    traces.finished(ExchangeId(1), &Arc::new(sample::streamed()));
     traces.flush(MINUTE);
     let counted = (
         traces.dropped(),
@@ -448,7 +448,7 @@ fn a_span_waits_for_others_no_longer_than_it_may() {
     };
     let traces = with_batching(batching, Spans::default(), fake);
     for _ in 0..2 {
-        traces.finished(ExchangeId(1), &sample::plain());
+        traces.finished(ExchangeId(1), &Arc::new(sample::plain()));
         assert_eq!(receive.recv_timeout(MINUTE).unwrap().len(), 1);
     }
     traces.flush(MINUTE);
@@ -460,7 +460,7 @@ fn a_span_after_the_end_is_dropped() {
     let (send, receive) = channel();
     let traces = traces(100, Fake::new(send));
     traces.flush(MINUTE);
-    traces.finished(ExchangeId(1), &sample::plain());
+    traces.finished(ExchangeId(1), &Arc::new(sample::plain()));
     assert_eq!((traces.dropped(), traces.queue.unexported()), (1, 0));
     assert_eq!(receive.iter().count(), 0);
 }

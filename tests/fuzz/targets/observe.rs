@@ -150,7 +150,7 @@ impl Sink for Kept {
         "kept"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
-        *self.0.lock().unwrap() = Some(exchange.clone());
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
+        *self.0.lock().unwrap() = Some(Exchange::clone(exchange));
     }
 }
