@@ -5,11 +5,13 @@
 
 pub mod envelope;
 pub mod log;
+mod outcomes;
 pub mod protobuf;
 pub mod queue;
 pub mod send;
 pub mod span;
 
+pub use outcomes::Outcomes;
 pub use send::{BuildError, Fault, SendError, Sender, Signal, Symptom, hint_of_endpoint};
 
 /// Why an export failed.

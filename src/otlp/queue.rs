@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::envelope::Envelope;
-use super::{Exported, ITEMS_BYTES, protobuf};
+use super::{Exported, ITEMS_BYTES, Outcomes, protobuf};
 use crate::background::{Background, Plan, Work};
 use crate::log::LogLimit;
 use crate::otel;
@@ -52,8 +52,7 @@ struct Books {
     waiting_bytes: AtomicUsize,
     /// Spans that were not taken because too many bytes waited.
     too_large: AtomicU64,
-    /// Exports that failed.
-    failures: AtomicU64,
+    outcomes: Arc<Outcomes>,
     /// Spans that were lost on the way to the receiver, or rejected by it.
     lost: AtomicU64,
     log: LogLimit,
@@ -89,7 +88,7 @@ impl Queue {
             unexported: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
             too_large: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            outcomes: Arc::default(),
             lost: AtomicU64::new(0),
             log: LogLimit::per_minute(),
         });
@@ -154,7 +153,13 @@ impl Queue {
     /// Exports that failed so far, retries included in one.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.books.failures.load(Ordering::Relaxed)
+        self.books.outcomes.failures()
+    }
+
+    /// What became of exports.
+    #[must_use]
+    pub fn outcomes(&self) -> Arc<Outcomes> {
+        Arc::clone(&self.books.outcomes)
     }
 }
 
@@ -223,8 +228,10 @@ where
         };
         self.books.lost.fetch_add(lost, Ordering::Relaxed);
         self.books.unexported.fetch_sub(spans, Ordering::Relaxed);
-        let Err(error) = outcome else { return };
-        self.books.failures.fetch_add(1, Ordering::Relaxed);
+        let Err(error) = outcome else {
+            return self.books.outcomes.exported(spans as u64 - lost);
+        };
+        self.books.outcomes.failed(&error);
         if let Some(held_back) = self.books.log.pass() {
             match self.items {
                 Items::Spans => tracing::warn!(%error, spans, held_back, "spans were not exported"),

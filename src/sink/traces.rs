@@ -19,7 +19,7 @@ use crate::log::LogLimit;
 use crate::otel::{Batch, Spans, ToolSpans};
 use crate::otlp::envelope::Envelope;
 use crate::otlp::queue::{Items, Queue};
-use crate::otlp::{Exported, span};
+use crate::otlp::{Exported, Outcomes, span};
 use crate::semconv::{self, Vocabulary};
 
 /// What the traces sink can be told.
@@ -95,6 +95,18 @@ impl Traces {
 pub struct Health(Queue);
 
 impl Health {
+    /// Spans that wait, or are being sent.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.unexported()
+    }
+
+    /// What became of exports.
+    #[must_use]
+    pub fn outcomes(&self) -> Arc<Outcomes> {
+        self.0.outcomes()
+    }
+
     /// Spans lost so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {

@@ -35,7 +35,7 @@ use self::window::Clock;
 use super::{ExchangeId, Sink};
 use crate::exchange::{Exchange, Trace};
 use crate::otel::Buckets;
-use crate::otlp::Exported;
+use crate::otlp::{Exported, Outcomes};
 use crate::semconv::{self, Attribute, Facets, Metric, Vocabulary};
 
 /// What the metrics sink can be told.
@@ -159,6 +159,12 @@ impl Metrics {
     #[must_use]
     pub fn export_failures(&self) -> u64 {
         self.pusher.as_ref().map_or(0, Pusher::failures)
+    }
+
+    /// What became of pushes; `None` where nothing is pushed.
+    #[must_use]
+    pub fn outcomes(&self) -> Option<Arc<Outcomes>> {
+        self.pusher.as_ref().map(Pusher::outcomes)
     }
 
     /// Points that no receiver took. A total comes again with the next push, a difference does not.

@@ -13,8 +13,8 @@ use super::otlp::{self, Items};
 use super::registry::Registry;
 use crate::log::LogLimit;
 use crate::otel::{Buckets, Temporality};
-use crate::otlp::Exported;
 use crate::otlp::envelope::Envelope;
+use crate::otlp::{Exported, Outcomes};
 
 /// How metrics are pushed.
 pub struct Pushing<E> {
@@ -38,9 +38,8 @@ pub(super) struct Pusher {
 /// What did not arrive.
 #[derive(Debug)]
 struct Losses {
-    /// Requests that failed, retries included in one.
-    failures: AtomicU64,
-    /// Points of such requests, and those that a receiver rejected.
+    outcomes: Arc<Outcomes>,
+    /// Points of requests that failed, retries included in one, and those that a receiver rejected.
     points: AtomicU64,
     log: LogLimit,
 }
@@ -56,7 +55,7 @@ impl Pusher {
         E: Fn(Bytes) -> Exported + Send + 'static,
     {
         let losses = Arc::new(Losses {
-            failures: AtomicU64::new(0),
+            outcomes: Arc::default(),
             points: AtomicU64::new(0),
             log: LogLimit::per_minute(),
         });
@@ -65,9 +64,13 @@ impl Pusher {
         let send = move |items: Items| {
             let points = items.points as u64;
             let lost = match (pushing.export)(envelope.around(&items.bytes)) {
-                Ok(rejected) => rejected.min(points),
+                Ok(rejected) => {
+                    let lost = rejected.min(points);
+                    counted.outcomes.exported(points - lost);
+                    lost
+                }
                 Err(error) => {
-                    counted.failures.fetch_add(1, Ordering::Relaxed);
+                    counted.outcomes.failed(&error);
                     if let Some(held_back) = counted.log.pass() {
                         tracing::warn!(%error, held_back, "metrics were not exported");
                     }
@@ -110,7 +113,12 @@ impl Pusher {
 
     /// Requests that failed, retries included in one.
     pub(super) fn failures(&self) -> u64 {
-        self.losses.failures.load(Ordering::Relaxed)
+        self.losses.outcomes.failures()
+    }
+
+    /// What became of requests.
+    pub(super) fn outcomes(&self) -> Arc<Outcomes> {
+        Arc::clone(&self.losses.outcomes)
     }
 
     /// Points that did not arrive.
