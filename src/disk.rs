@@ -16,6 +16,19 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// Renames a file that cannot be read, so that it stays beside the one that takes its place. Says what it is called now.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let numbered = (2..).map(|number| path.with_extension(format!("unread.{number}")));
+    let mut names = std::iter::once(path.with_extension("unread")).chain(numbered);
+    let free = names.find(|name| !name.exists());
+    let aside = free.unwrap_or_else(|| path.with_extension("unread"));
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);

@@ -172,9 +172,8 @@ fn read(path: &Path, labels: &[&'static str], book: &mut Book) -> bool {
         Err(error) => Err(error.into()),
     };
     let Err(error) = outcome else { return true };
-    let aside = aside(path);
-    match std::fs::rename(path, &aside) {
-        Ok(()) => {
+    match disk::set_aside(path) {
+        Ok(aside) => {
             tracing::warn!(file = %aside.display(), %error, "the sums of costs cannot be read; they begin anew");
             true
         }
@@ -183,14 +182,6 @@ fn read(path: &Path, labels: &[&'static str], book: &mut Book) -> bool {
             false
         }
     }
-}
-
-/// A name that nothing has yet.
-fn aside(path: &Path) -> PathBuf {
-    let numbered = (2..).map(|number| path.with_extension(format!("unread.{number}")));
-    let mut names = std::iter::once(path.with_extension("unread")).chain(numbered);
-    let free = names.find(|name| !name.exists());
-    free.unwrap_or_else(|| path.with_extension("unread"))
 }
 
 /// Writes the sums.
