@@ -54,6 +54,7 @@ pub(super) fn http_client(otlp: &Otlp) -> Result<reqwest::blocking::Client, Buil
     let mut client = reqwest::blocking::Client::builder()
         .timeout(otlp.timeout)
         .redirect(reqwest::redirect::Policy::none())
+        .http1_only()
         // Those of the process's own environment were looked up with the other settings.
         .no_proxy();
     if let Some(proxy) = &otlp.proxy {
