@@ -56,38 +56,92 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Puts many files in place, as [`replace`] does one: all are written before the first is waited for, and a folder is handed to the disk
-/// once for all that went there. They are written in the folder `beside`, which must be of the same disk. Other processes may put the
-/// same files in place at the same time. Says of each whether it succeeded.
+/// So many files are handed to the disk one by one; more of them together with whatever else it is owed, which takes two waits for
+/// all of them and not two for each.
+const FEW: usize = 16;
+
+/// Puts many files in place, as [`replace`] does one: all are on the disk before any gets its name. They are written in the folder
+/// `beside`, which must be of the same disk. Other processes may put the same files in place at the same time. Says of each whether it
+/// succeeded.
 pub(crate) fn put_all(beside: &Path, files: &[(PathBuf, &[u8])]) -> Vec<io::Result<()>> {
-    let written: Vec<_> = files
-        .iter()
-        .map(|(_, bytes)| Scratch::write(beside, bytes))
-        .collect();
+    let groups = match files.len() {
+        many if many > FEW && cfg!(target_os = "linux") => many,
+        _ => FEW,
+    };
+    let groups = files.chunks(groups);
+    groups.flat_map(|group| put_group(beside, group)).collect()
+}
+
+fn put_group(beside: &Path, files: &[(PathBuf, &[u8])]) -> Vec<io::Result<()>> {
+    let are_many = files.len() > FEW;
+    let written = files.iter().map(|(_, bytes)| {
+        let scratch = Scratch::write(beside, bytes)?;
+        if !are_many {
+            File::open(&scratch.path)?.sync_all()?;
+        }
+        Ok(scratch)
+    });
+    let written: Vec<io::Result<Scratch>> = written.collect();
+    let is_synced = if are_many { sync_disk(beside) } else { Ok(()) };
     let named = written.into_iter().zip(files);
-    let mut outcomes: Vec<_> = named
-        .map(|(scratch, (path, _))| scratch.and_then(|scratch| scratch.name(path)))
-        .collect();
-    let folder_of = |at: usize| files[at].0.parent();
-    let mut places: Vec<usize> = (0..files.len())
-        .filter(|at| outcomes[*at].is_ok())
-        .collect();
-    places.sort_by_key(|at| folder_of(*at));
-    for together in places.chunk_by(|a, b| folder_of(*a) == folder_of(*b)) {
-        let Err(error) = sync_folder(&files[together[0]].0) else {
-            continue;
-        };
-        for at in together {
-            outcomes[*at] = Err(io::Error::new(error.kind(), error.to_string()));
+    let named = named.map(|(scratch, (path, _))| {
+        let scratch = scratch?;
+        is_synced.as_ref().map_err(again)?;
+        scratch.name(path)
+    });
+    let mut outcomes: Vec<io::Result<()>> = named.collect();
+    sync_names(beside, files, are_many, &mut outcomes);
+    outcomes
+}
+
+/// Hands the folders to the disk to which files went; where that fails so have the files.
+fn sync_names(
+    beside: &Path,
+    files: &[(PathBuf, &[u8])],
+    are_many: bool,
+    outcomes: &mut [io::Result<()>],
+) {
+    let fail = |outcomes: &mut [io::Result<()>], places: &[usize], error: &io::Error| {
+        for at in places {
+            outcomes[*at] = Err(again(error));
+        }
+    };
+    let folder_of = |at: &usize| files[*at].0.parent();
+    let named = (0..files.len()).filter(|at| outcomes[*at].is_ok());
+    let mut named: Vec<usize> = named.collect();
+    if are_many {
+        if let Err(error) = sync_disk(beside) {
+            fail(outcomes, &named, &error);
+        }
+        return;
+    }
+    named.sort_by_key(folder_of);
+    for together in named.chunk_by(|a, b| folder_of(a) == folder_of(b)) {
+        if let Err(error) = sync_folder(&files[together[0]].0) {
+            fail(outcomes, together, &error);
         }
     }
-    outcomes
+}
+
+/// The same error for another file.
+fn again(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
+}
+
+/// Returns once the disk of a folder has all that was written there.
+#[cfg(target_os = "linux")]
+fn sync_disk(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(folder)?)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_disk(_: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A file that has no name of its own yet; gone when dropped.
 struct Scratch {
     path: PathBuf,
-    file: File,
     is_named: bool,
 }
 
@@ -96,18 +150,16 @@ impl Scratch {
         // No other process has the same: not one of another machine with the same disk either.
         let name = RandomState::new().hash_one(std::process::id());
         let path = folder.join(format!("{name:016x}"));
-        let file = open(OpenOptions::new().write(true).create_new(true), &path)?;
-        let mut scratch = Self {
+        let mut file = open(OpenOptions::new().write(true).create_new(true), &path)?;
+        let scratch = Self {
             path,
-            file,
             is_named: false,
         };
-        scratch.file.write_all(bytes)?;
+        file.write_all(bytes)?;
         Ok(scratch)
     }
 
     fn name(mut self, path: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
         fs::rename(&self.path, path)?;
         self.is_named = true;
         Ok(())
@@ -169,15 +221,22 @@ mod tests {
         for name in ["new", "a", "b"] {
             make_folder(&folder.join(name)).unwrap();
         }
-        let names = ["a/1", "none/2", "b/3", "a/4"];
-        let files = names.map(|name| (folder.join(name), name.as_bytes()));
-        let outcomes = put_all(&beside, &files);
-        let outcomes: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
-        assert_eq!(outcomes, [true, false, true, true]);
-        for at in [0, 2, 3] {
-            assert_eq!(fs::read(&files[at].0).unwrap(), files[at].1);
+        for count in [4, FEW + 4] {
+            // One of four has no folder.
+            let name = |at: usize| format!("{}/{at}", ["a", "none", "b", "a"][at % 4]);
+            let texts: Vec<String> = (0..count).map(|at| format!("{count} {at}")).collect();
+            let files = texts.iter().enumerate();
+            let files = files.map(|(at, text)| (folder.join(name(at)), text.as_bytes()));
+            let files: Vec<_> = files.collect();
+            let outcomes = put_all(&beside, &files);
+            assert_eq!(outcomes.len(), count);
+            for (at, (outcome, (path, bytes))) in outcomes.iter().zip(&files).enumerate() {
+                assert_eq!(outcome.is_ok(), at % 4 != 1, "{outcome:?}");
+                let read = fs::read(path).ok();
+                assert_eq!(read.as_deref(), outcome.is_ok().then_some(*bytes));
+            }
+            assert_eq!(fs::read_dir(&beside).unwrap().count(), 0);
         }
-        assert_eq!(fs::read_dir(&beside).unwrap().count(), 0);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

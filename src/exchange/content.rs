@@ -6,6 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::{Serialize, Serializer};
 
 use super::Speaker;
 
@@ -103,9 +104,34 @@ impl ContentHash {
     }
 }
 
+impl ContentHash {
+    /// Its hexadecimal digits.
+    fn digits(self) -> [u8; 64] {
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_mut(2).zip(self.0) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 0xf)];
+        }
+        digits
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Text of ASCII digits.
+fn ascii(digits: &[u8; 64]) -> &str {
+    std::str::from_utf8(digits).expect("digits are ASCII")
+}
+
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(ascii(&self.digits()))
+    }
+}
+
+impl Serialize for ContentHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(ascii(&self.digits()))
     }
 }
 

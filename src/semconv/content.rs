@@ -49,7 +49,7 @@ pub fn structured(content: &Content) -> impl Iterator<Item = (&'static str, Json
         (!content.system.is_empty()).then(|| parts(&content.system, &mut Room(bytes))),
         (!content.input.is_empty()).then(|| messages(&content.input, bytes)),
         (!content.output.is_empty()).then(|| messages(&content.output, bytes)),
-        (!content.tools.is_empty()).then(|| tools(&content.tools, bytes, parsed)),
+        (!content.tools.is_empty()).then(|| tools(&content.tools, bytes)),
     ];
     let pairs = KEYS.into_iter().zip(values);
     pairs.filter_map(|(key, value)| Some((key, value?)))
@@ -101,32 +101,6 @@ fn messages(messages: &[ContentMessage], bytes: usize) -> Json {
     shown.into()
 }
 
-/// A message as it is stored: whole, without why a choice ended, and the arguments of calls as they were written, so that an answer
-/// is the same object when the next request repeats it.
-#[must_use]
-pub fn stored_message(message: &ContentMessage) -> Json {
-    let parts = stored_parts(&message.parts);
-    object(json!({ "role": role(message.speaker), "name": message.name, "parts": parts }))
-}
-
-/// Instructions that stand apart as they are stored: as a message of the system.
-#[must_use]
-pub fn stored_system(parts: &[ContentPart]) -> Json {
-    json!({ "role": role(Speaker::System), "parts": stored_parts(parts) })
-}
-
-/// Definitions of tools as they are stored.
-#[must_use]
-pub fn stored_tools(definitions: &[ContentTool]) -> Json {
-    tools(definitions, usize::MAX, Json::String)
-}
-
-fn stored_parts(parts: &[ContentPart]) -> Json {
-    let mut room = Room(usize::MAX);
-    let parts = parts.iter();
-    parts.map(|it| part(it, &mut room, Json::String)).collect()
-}
-
 fn message(message: &ContentMessage, room: &mut Room) -> Json {
     let mut object = Map::new();
     object.insert("role".to_owned(), role(message.speaker).into());
@@ -141,7 +115,8 @@ fn message(message: &ContentMessage, room: &mut Room) -> Json {
 }
 
 /// How the conventions call who says a message.
-pub(super) const fn role(speaker: Speaker) -> &'static str {
+#[must_use]
+pub const fn role(speaker: Speaker) -> &'static str {
     match speaker {
         Speaker::System => "system",
         Speaker::User => "user",
@@ -152,7 +127,7 @@ pub(super) const fn role(speaker: Speaker) -> &'static str {
 }
 
 fn parts(parts: &[ContentPart], room: &mut Room) -> Json {
-    parts.iter().map(|one| part(one, room, parsed)).collect()
+    parts.iter().map(|one| part(one, room)).collect()
 }
 
 /// Members without those that are `null`.
@@ -166,8 +141,7 @@ fn object(members: Json) -> Json {
     }
 }
 
-/// A part; `read` makes a value of arguments, which are JSON as a rule.
-fn part(part: &ContentPart, room: &mut Room, read: fn(String) -> Json) -> Json {
+fn part(part: &ContentPart, room: &mut Room) -> Json {
     match part {
         ContentPart::Text(text) => json!({ "type": "text", "content": room.cut(text) }),
         ContentPart::Reasoning(text) => json!({ "type": "reasoning", "content": room.cut(text) }),
@@ -180,7 +154,7 @@ fn part(part: &ContentPart, room: &mut Room, read: fn(String) -> Json) -> Json {
             "type": "tool_call",
             "id": id,
             "name": name,
-            "arguments": read(room.cut(arguments)),
+            "arguments": parsed(room.cut(arguments)),
         })),
         ContentPart::ToolCallResponse { id, response } => object(json!({
             "type": "tool_call_response",
@@ -231,14 +205,14 @@ fn parsed(arguments: String) -> Json {
     }
 }
 
-fn tools(tools: &[ContentTool], bytes: usize, read: fn(String) -> Json) -> Json {
+fn tools(tools: &[ContentTool], bytes: usize) -> Json {
     let mut room = Room(bytes);
     let shown = tools.iter().map(|tool| {
         object(json!({
             "type": tool.kind,
             "name": tool.name,
             "description": tool.description.as_deref().map(|text| room.cut(text)),
-            "parameters": tool.parameters.as_deref().map(|text| read(room.cut(text))),
+            "parameters": tool.parameters.as_deref().map(|text| parsed(room.cut(text))),
         }))
     });
     shown.collect()
@@ -291,7 +265,7 @@ mod tests {
             name: "f".to_owned(),
             arguments: arguments.to_owned(),
         };
-        let shown = |text: &str, room| part(&call(text), &mut Room(room), parsed);
+        let shown = |text: &str, room| part(&call(text), &mut Room(room));
         let whole = shown(r#"{"a":[1]}"#, 100);
         let expected = json!({"type":"tool_call","id":"c1","name":"f","arguments":{"a":[1]}});
         assert_eq!(whole, expected);
@@ -311,7 +285,7 @@ mod tests {
             bytes: 3,
             sha256: [0xab; 32],
         };
-        let shown = part(&blob, &mut Room(0), parsed);
+        let shown = part(&blob, &mut Room(0));
         let expected = json!({
             "type": "blob", "modality": "image", "mime_type": "image/png", "size": 3, "sha256": "ab".repeat(32),
         });

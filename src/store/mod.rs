@@ -7,13 +7,14 @@
 //! known to be there left out. What fails is tried again, and then counted as lost. It knows nothing of exchanges but what was said
 //! in one, and what it gets is looked through before.
 //!
-//! - `object`: what is stored of an exchange
+//! - `object`: what is stored of an exchange, in the form that `canonical` has
 //! - `place`: where, which is a `folder` or a `bucket`; `location` is how that is written
 //! - `known`: what need not be stored again
 //! - `writer`: the worker; `sweeper` takes out of a folder what is old
 //! - `read`: the way back
 
 mod bucket;
+mod canonical;
 mod folder;
 mod known;
 mod location;

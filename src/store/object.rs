@@ -5,13 +5,12 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 use ring::digest::{SHA256, digest};
-use serde_json::{Map, Value as Json, json};
+use serde::Serialize;
 
-use crate::exchange::{Content, ContentHash, ContentMessage, Stored, StoredLinks, StoredObject};
-use crate::semconv::content;
+use super::canonical::{AnswerList, Choice, Message, PromptList, RunList, Tool};
+use crate::exchange::{Content, ContentHash, Stored, StoredLinks, StoredObject};
 
 /// Messages in a run.
 const RUN: usize = 64;
@@ -48,75 +47,65 @@ struct Objects {
 }
 
 impl Objects {
-    fn add(&mut self, json: &Json, is_manifest: bool) -> ContentHash {
-        let bytes = Bytes::from(json.to_string());
+    fn add(&mut self, what: &impl Serialize, is_manifest: bool) -> ContentHash {
+        let bytes = serde_json::to_vec(what).expect("it has texts and numbers alone");
         let hash = hash_of(&bytes);
         if self.hashes.insert(hash) {
             self.all.push(StoredObject {
                 hash,
-                bytes,
+                bytes: bytes.into(),
                 is_manifest,
             });
         }
         hash
     }
 
-    fn message(&mut self, message: &ContentMessage) -> String {
-        self.add(&content::stored_message(message), false)
-            .to_string()
-    }
-
     fn prompt(&mut self, content: &Content) -> ContentHash {
-        let mut list = list(PROMPT, content);
-        if !content.system.is_empty() {
-            let system = self.add(&content::stored_system(&content.system), false);
-            list.insert("system".to_owned(), system.to_string().into());
-        }
-        if !content.tools.is_empty() {
-            let tools = self.add(&content::stored_tools(&content.tools), false);
-            list.insert("tools".to_owned(), tools.to_string().into());
-        }
+        let system = (!content.system.is_empty())
+            .then(|| self.add(&Message::of_system(&content.system), false));
+        let tools = content.tools.iter().map(Tool::of);
+        let tools =
+            (!content.tools.is_empty()).then(|| self.add(&tools.collect::<Vec<_>>(), false));
         let messages = content.input.iter();
-        let messages: Vec<String> = messages.map(|message| self.message(message)).collect();
+        let messages = messages.map(|message| self.add(&Message::of(message), false));
+        let messages: Vec<ContentHash> = messages.collect();
         let runs = messages.chunks_exact(RUN);
-        let last = runs.remainder();
-        let runs: Vec<String> = runs
-            .map(|run| self.add(&json!({ "kind": RUN_KIND, "messages": run }), true))
-            .map(|hash| hash.to_string())
-            .collect();
-        if !runs.is_empty() {
-            list.insert("runs".to_owned(), runs.into());
-        }
-        list.insert("messages".to_owned(), last.into());
-        self.add(&list.into(), true)
+        let last = runs.remainder().to_vec();
+        let runs = runs.map(|messages| {
+            let run = RunList {
+                kind: RUN_KIND,
+                messages,
+            };
+            self.add(&run, true)
+        });
+        let list = PromptList {
+            kind: PROMPT,
+            system,
+            tools,
+            runs: runs.collect(),
+            messages: last,
+            missing: missing(content),
+        };
+        self.add(&list, true)
     }
 
     fn answer(&mut self, content: &Content, prompt: ContentHash) -> ContentHash {
-        let mut list = list(ANSWER, content);
-        list.insert("prompt".to_owned(), prompt.to_string().into());
-        let messages = content.output.iter();
-        let messages = messages.map(|message| {
-            let hash = self.message(message);
-            match &message.finish_reason {
-                None => json!({ "message": hash }),
-                Some(reason) => json!({ "message": hash, "finish_reason": reason }),
-            }
+        let choices = content.output.iter().map(|message| Choice {
+            message: self.add(&Message::of(message), false),
+            finish_reason: message.finish_reason.as_deref(),
         });
-        let messages: Json = messages.collect();
-        list.insert("messages".to_owned(), messages);
-        self.add(&list.into(), true)
+        let list = AnswerList {
+            kind: ANSWER,
+            prompt,
+            messages: choices.collect(),
+            missing: missing(content),
+        };
+        self.add(&list, true)
     }
 }
 
-/// A list without what it names; it says what is not there.
-fn list(kind: &str, content: &Content) -> Map<String, Json> {
-    let mut list = Map::new();
-    list.insert("kind".to_owned(), kind.into());
-    if !content.missing.is_empty() {
-        let missing = content.missing.iter().map(|missing| missing.as_str());
-        list.insert("missing".to_owned(), missing.collect());
-    }
-    list
+fn missing(content: &Content) -> Vec<&'static str> {
+    content.missing.iter().map(|it| it.as_str()).collect()
 }
 
 /// The name of an object.
@@ -128,7 +117,7 @@ pub(super) fn hash_of(bytes: &[u8]) -> ContentHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{ContentPart, Speaker};
+    use crate::exchange::{ContentMessage, ContentPart, Speaker};
 
     fn said(speaker: Speaker, text: &str, finish_reason: Option<&str>) -> ContentMessage {
         ContentMessage {
@@ -162,12 +151,12 @@ mod tests {
         assert_eq!(
             texts(&stored),
             [
-                r#"{"parts":[{"content":"hi","type":"text"}],"role":"user"}"#.to_owned(),
-                r#"{"parts":[{"content":"ho","type":"text"}],"role":"assistant"}"#.to_owned(),
+                r#"{"role":"user","parts":[{"type":"text","content":"hi"}]}"#.to_owned(),
+                r#"{"role":"assistant","parts":[{"type":"text","content":"ho"}]}"#.to_owned(),
                 format!(r#"{{"kind":"prompt","messages":["{}"]}}"#, hashes[0]),
                 format!(
-                    r#"{{"kind":"answer","messages":[{{"finish_reason":"stop","message":"{}"}}],"prompt":"{}"}}"#,
-                    hashes[1], hashes[2]
+                    r#"{{"kind":"answer","prompt":"{}","messages":[{{"message":"{}","finish_reason":"stop"}}]}}"#,
+                    hashes[2], hashes[1]
                 ),
             ]
         );
@@ -180,7 +169,7 @@ mod tests {
         // Of the first text, by sha256sum.
         assert_eq!(
             hashes[0],
-            "2c4fb9146c86a694441f6306ee7e2bf6ef3f456d35542105dcaf32d4b2511610"
+            "27aba9fcb4c290e9b513fa9042215ac5fb5a177f9f5ecb918a915ec357508732"
         );
         assert_eq!(stored.prompt.to_string(), hashes[2]);
         assert_eq!(stored.answer.unwrap().to_string(), hashes[3]);

@@ -12,6 +12,7 @@ use crate::support::client;
 use crate::support::gauge::json;
 use crate::support::otlp::Attributes as _;
 use crate::support::scene::Scene;
+use crate::support::upstream::Upstream;
 
 /// A folder of a test alone, gone at its end.
 pub(super) struct Folder(PathBuf);
@@ -148,7 +149,7 @@ async fn a_span_has_the_hashes_by_which_a_call_is_read_back() {
     // A message alone has its hash, too.
     let (name, _) = objects
         .iter()
-        .find(|(_, bytes)| bytes.starts_with(br#"{"parts":[{"content":"be b"#))
+        .find(|(_, bytes)| bytes.ends_with(br#""be brief"}]}"#))
         .unwrap();
     assert_eq!(folder.prompt(name, &[]), "system\n  be brief\n\n");
 }
@@ -238,16 +239,7 @@ async fn a_store_that_hangs_changes_no_byte_and_holds_no_call_up() {
     // It takes connections and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    let config = "content = 'store'\n[store]\nurl = 's3://bucket/prompts'\nqueue_bytes = '64KiB'";
-    let scene = Scene::with(config, |program| {
-        program
-            .env("AWS_ENDPOINT_URL", &endpoint)
-            .env("AWS_ALLOW_HTTP", "true")
-            .env("AWS_REGION", "eu-central-1")
-            .env("AWS_ACCESS_KEY_ID", "id")
-            .env("AWS_SECRET_ACCESS_KEY", "secret")
-    })
-    .await;
+    let scene = before_bucket(&endpoint, "queue_bytes = '64KiB'").await;
     let lost = [("result", "dropped")];
     for turn in 0.. {
         let body = ASKED.replace("be brief", &format!("{turn} {}", "x".repeat(20_000)));
@@ -277,6 +269,46 @@ async fn a_store_that_hangs_changes_no_byte_and_holds_no_call_up() {
     };
     assert!(span.text("streamgauge.prompt.hash").is_some());
 }
+
+/// A server whose prompts go to an S3 of this address.
+async fn before_bucket(endpoint: &str, more: &str) -> Scene {
+    let config = format!("content = 'store'\n[store]\nurl = 's3://bucket/prompts'\n{more}");
+    Scene::with(&config, |program| {
+        program
+            .env("AWS_ENDPOINT_URL", endpoint)
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", "id")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_of_objects_can_send_them_nowhere_else() {
+    let other = Upstream::start().await;
+    let bucket = Upstream::start().await;
+    let scene = before_bucket(&format!("http://{}", bucket.address()), "").await;
+    call(&scene, ASKED, answer()).await;
+    let location = format!("http://{}/elsewhere", other.address());
+    let answer = format!("HTTP/1.1 307 X\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+    // Four messages, the tools and the answer, all at the same time.
+    for _ in 0..6 {
+        let mut asked = bucket.accept().await;
+        let request = asked.read_request().await;
+        assert!(request.text().contains("\"type\""), "what was said is sent");
+        asked.write(&answer).await;
+    }
+    let stderr = scene.server.process.message(WARNING).await;
+    assert!(
+        stderr["error"].as_str().unwrap().contains("307"),
+        "{stderr}"
+    );
+    let accepted = tokio::time::timeout(std::time::Duration::ZERO, other.accept()).await;
+    assert!(accepted.is_err(), "nobody comes there");
+}
+
+const WARNING: &str = "prompts could not be stored; what waits is tried again for a minute";
 
 #[tokio::test]
 async fn what_is_not_there_is_said() {
