@@ -2,15 +2,14 @@
 
 import json
 import re
-import socket
 import subprocess
-import threading
 import time
 
 import pytest
 
 from calls import KNOBS, MODEL, TOOL, post
 from collector import Collector
+from delay import Delay
 from processes import DEADLINE, Process, Proxy, eventually, fetch, free_port
 
 PASSWORD = "open-sesame"
@@ -30,38 +29,6 @@ class Redis(Process):
         command = ["redis-cli", "-p", str(self.port), "--no-auth-warning", "-a", PASSWORD, *words]
         printed = subprocess.run(command, check=True, timeout=DEADLINE, stdout=subprocess.PIPE).stdout
         return printed.decode("latin-1").split()
-
-
-class Delay:
-    """Passes bytes on to a server; what comes back is late by `seconds`."""
-
-    def __init__(self, port):
-        self.seconds = 0.0
-        self._to = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            client, _ = self._listener.accept()
-            server = socket.create_connection(("127.0.0.1", self._to))
-            for pair in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self._pass, args=pair, daemon=True).start()
-
-    def _pass(self, source, sink, is_late):
-        try:
-            while data := source.recv(65536):
-                if is_late:
-                    time.sleep(self.seconds)
-                sink.sendall(data)
-        except OSError:
-            pass
-        for side in (source, sink):
-            try:
-                side.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 class Pair:
