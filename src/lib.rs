@@ -20,7 +20,8 @@
 //! - `cli` (default): what the program has and a library does not need: its commands and their flags, the log on standard
 //!   error, the demo, and explanations of captures. Whoever depends on this crate as a library turns it off.
 //! - `simulate` (part of `cli`): an OpenAI-compatible upstream without a model, for tests.
-//! - `fault-injection`: a usage filter that can be told to corrupt a stream, for the tests of this crate alone.
+//! - `fault-injection`: a usage filter that can be told to corrupt a stream, a stage and a sink that can be told to fail, for the tests of this
+//!   crate alone.
 
 pub mod admin;
 pub mod allow;

@@ -196,6 +196,10 @@ fn sinks(
     let events = telemetry.events.clone();
     let events = events.map(|events| events as Arc<dyn Sink>);
     let prompts = store.map(|store| Arc::new(Prompts::new(Arc::clone(store))) as Arc<dyn Sink>);
+    #[cfg(feature = "fault-injection")]
+    let prompts = prompts
+        .into_iter()
+        .chain([Arc::new(crate::sink::fault::FaultSink) as Arc<dyn Sink>]);
     let optional = traces.into_iter().chain(events).chain(prompts);
     optional.chain(always).collect()
 }

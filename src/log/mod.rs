@@ -6,6 +6,8 @@
 
 mod limit;
 #[cfg(feature = "cli")]
+mod panic;
+#[cfg(feature = "cli")]
 mod subscriber;
 #[cfg(feature = "cli")]
 mod text;

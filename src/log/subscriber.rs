@@ -3,6 +3,7 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
@@ -12,6 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, fmt, registry};
 
+use super::panic;
 use super::text::TextFields;
 use super::{ACCESS, LogConfig, LogFormat};
 use crate::background::{Background, Plan, Work};
@@ -37,13 +39,16 @@ pub fn failed(error: &str) {
     }
 }
 
-/// Has a panic written as a line of the log: the standard library's own words are no JSON, and wait for whoever reads.
+/// Has a panic written as a line of the log: the standard library's own words are no JSON, and wait for whoever reads. They may also
+/// quote what was being read.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = Backtrace::capture();
         let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
         tracing::error!(
-            panic = %panic,
+            panic = %panic::told(panic.payload()),
+            at = panic.location().map(tracing::field::display),
+            thread = thread::current().name(),
             backtrace = backtrace.as_ref().map(tracing::field::display),
             "a thread panicked"
         );

@@ -8,6 +8,8 @@
 mod correlate;
 mod drift;
 mod estimate;
+#[cfg(feature = "fault-injection")]
+mod fault;
 mod identical;
 mod price;
 mod provider;
@@ -110,6 +112,10 @@ fn stages(config: &PipelineConfig, books: &Books, redactor: &Arc<Redactor>) -> V
     // Those before it look at what was said, the one behind it makes what is stored.
     let redact: Box<dyn Stage> = Box::new(redact::RedactStage::new(&config.redact, redactor));
     let store = Box::new(store::StoreStage::new(config.store.link.as_deref()));
+    #[cfg(feature = "fault-injection")]
+    let sample = sample
+        .into_iter()
+        .chain([Box::new(fault::FaultStage) as Box<dyn Stage>]);
     correlate
         .into_iter()
         .chain(estimate)

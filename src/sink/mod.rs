@@ -8,6 +8,8 @@ pub mod access;
 pub mod costs;
 pub mod events;
 pub mod failures;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub mod live;
 pub mod metrics;
 pub mod rejections;

@@ -190,6 +190,34 @@ async fn nothing_that_is_planted_shows_with_content_everywhere() {
     check("attributes+events+store").await;
 }
 
+#[cfg(feature = "fault-injection")]
+#[tokio::test]
+async fn a_panic_of_a_stage_or_a_sink_quotes_nothing() {
+    let folder = Folder::new("leaks-panic");
+    let config = format!(
+        "content = 'store'\n[redact]\nalways = true\n[log]\nlevel = 'trace'\n[store]\nurl = '{}'",
+        folder.path().display()
+    );
+    let scene = Scene::configured(&config).await;
+    for place in ["fail-in-a-stage", "fail-in-a-sink"] {
+        let body = serde_json::json!({ "model": place, "messages": [{ "role": "user", "content": SAID }] });
+        let post = client::post("/v1/chat/completions", &body.to_string());
+        let (mut client, mut served) = scene.call(&post).await;
+        served.write(answer()).await;
+        client.read_response().await;
+    }
+    for kind in ["stage", "sink"] {
+        let labels = [("kind", kind)];
+        let name = "streamgauge_telemetry_dropped_total";
+        let failed = async || (scene.server.metric(name, &labels).await == Some(1.0)).then_some(());
+        until("the failure to be counted", failed).await;
+    }
+    let shown = everything(scene, 4).await;
+    assert_clean(&shown, "panics");
+    assert_eq!(shown.matches("a thread panicked").count(), 2);
+    assert_eq!(shown.matches("src/pipeline/fault.rs").count(), 1);
+}
+
 #[tokio::test]
 async fn an_error_of_the_upstream_is_cleaned_by_default_and_can_be_left_out() {
     for (config, expected) in [
