@@ -78,8 +78,15 @@ impl Default for Manner {
 }
 
 /// All peers, in the order of the tables.
-pub(crate) const PEERS: [&dyn Peer; 6] =
-    [&Direct, &Relay, &Nginx, &Streamgauge, &VllmRouter, &LiteLlm];
+pub(crate) const PEERS: [&dyn Peer; 7] = [
+    &Direct,
+    &Relay,
+    &Nginx,
+    &Streamgauge,
+    &Storing,
+    &VllmRouter,
+    &LiteLlm,
+];
 
 /// The peer that the goals are set against.
 pub(crate) const REFERENCE: &str = "nginx";
@@ -177,6 +184,34 @@ impl Peer for Streamgauge {
             has_metrics: true,
             ..Manner::default()
         }
+    }
+}
+
+/// streamgauge as it costs most: what is said in every call is looked through and stored in a folder. Only where it is named.
+struct Storing;
+
+impl Peer for Storing {
+    fn name(&self) -> &'static str {
+        "streamgauge-store"
+    }
+
+    fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+        let mut command = Streamgauge.command(site, listen)?;
+        if let Some(command) = &mut command {
+            command
+                .env("STREAMGAUGE_CONTENT", "store")
+                .env("STREAMGAUGE_STORE_URL", site.folder.join("prompts"))
+                .env("STREAMGAUGE_REDACT_ALWAYS", "true");
+        }
+        Ok(command)
+    }
+
+    fn is_installed(&self) -> bool {
+        false
+    }
+
+    fn manner(&self) -> Manner {
+        Streamgauge.manner()
     }
 }
 

@@ -60,6 +60,15 @@ impl Run<'_> {
                 let seen = self.closed_loop(self.request(Answer::Unary), 32).await?;
                 Ok(seen.figures("unary requests/s", work::CPU_UNARY, seen.calls))
             }
+            Work::Differing => {
+                let request = self.request(Answer::Unary).differing();
+                let seen = self.closed_loop(request, 32).await?;
+                Ok(seen.figures(
+                    "differing unary requests/s",
+                    work::CPU_DIFFERING,
+                    seen.calls,
+                ))
+            }
             Work::Unpaced => {
                 let seen = self.closed_loop(chunks, 8).await?;
                 Ok(seen.figures("unpaced chunks/s", work::CPU_UNPACED, seen.chunks))

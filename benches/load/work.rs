@@ -9,6 +9,8 @@ use crate::support::cpu;
 pub(crate) enum Work {
     /// 1 KB requests with one JSON answer, 32 clients, each as fast as it is answered.
     Unary,
+    /// The same, but no two requests ask the same.
+    Differing,
     /// Streamed requests at 500 a second, come what may: when does the first token arrive?
     Ttft,
     /// The same at 50 a second, so that each request finds the peer at rest.
@@ -96,6 +98,8 @@ pub(crate) const RARE_P50: &str = "time to first token at 50 requests/s p50, µs
 pub(crate) const RARE_P99: &str = "time to first token at 50 requests/s p99, µs";
 /// CPU time of the peer's processes.
 pub(crate) const CPU_UNARY: &str = "CPU per unary request, µs";
+/// See [`CPU_UNARY`]; of [`Work::Differing`].
+pub(crate) const CPU_DIFFERING: &str = "CPU per unary request that differs, µs";
 /// See [`CPU_UNARY`].
 pub(crate) const CPU_PACED: &str = "CPU per paced chunk, µs";
 /// See [`CPU_UNARY`].

@@ -11,6 +11,9 @@ use memchr::memmem;
 /// Request header that tells the upstream which answer is wanted; passes through any transparent proxy.
 pub(crate) const WORK_HEADER: &str = "x-load";
 
+/// What stands before the number by which requests differ.
+const NUMBER: &str = "Question ";
+
 /// The answer that a request asks the upstream for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -37,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) model: u32,
     /// How many messages stand before the last.
     pub(crate) history: usize,
+    /// Whether each time that it is sent it asks something else.
+    pub(crate) differs: bool,
 }
 
 impl Request {
@@ -49,6 +54,23 @@ impl Request {
             restated: false,
             model: 0,
             history: 0,
+            differs: false,
+        }
+    }
+
+    /// The same request, asking something else each time.
+    pub(crate) fn differing(self) -> Self {
+        Self {
+            differs: true,
+            ..self
+        }
+    }
+
+    /// Makes the bytes of one that differs into those of another.
+    pub(crate) fn differ(self, bytes: &mut [u8]) {
+        if let Some(at) = memmem::find(bytes, NUMBER.as_bytes()).filter(|_| self.differs) {
+            let digits = at + NUMBER.len();
+            stamp(&mut bytes[digits..digits + STAMP_DIGITS], now_ns());
         }
     }
 
@@ -106,7 +128,13 @@ impl Request {
     pub(crate) fn body(self) -> String {
         const WORDS: &str =
             "Measure the level of the river at the bridge, and say what it was an hour ago. ";
-        let prompt: String = WORDS.chars().cycle().take(self.prompt_bytes).collect();
+        let number = if self.differs {
+            format!("{NUMBER}{:0STAMP_DIGITS$}. ", 0)
+        } else {
+            String::new()
+        };
+        let words = WORDS.chars().cycle().take(self.prompt_bytes);
+        let prompt: String = number.chars().chain(words).collect();
         let stream = match (self.answer, self.asks_usage) {
             (Answer::Unary, _) => "",
             (_, false) => r#","stream":true"#,

@@ -134,8 +134,10 @@ async fn calls(
     stream.set_nodelay(true)?;
     let mut buffer = vec![0; 16 * 1024];
     let mut opened = false;
+    let mut bytes = bytes.to_vec();
     while !counts.stop.load(Relaxed) {
-        stream.write_all(bytes).await?;
+        request.differ(&mut bytes);
+        stream.write_all(&bytes).await?;
         let first_chunk = || {
             if !opened {
                 opened = true;
