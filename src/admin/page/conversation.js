@@ -30,9 +30,9 @@ function draw(root, found, signal) {
   const { totals, turns } = found;
   const most = Math.max(1, ...turns.map(({ exchange: row }) => (row.input_tokens ?? 0) + (row.output_tokens ?? 0)));
   const scale = axis(turns);
-  let cost = 0;
+  let cost = null;
   const rows = turns.map((turn, at) => {
-    cost += Number(turn.exchange.cost_usd ?? 0);
+    if (turn.exchange.cost_usd !== null) cost = (cost ?? 0) + Number(turn.exchange.cost_usd);
     return turnRow(turn, turns[at - 1], scale, most, cost);
   });
   const waterfall = h("div", { class: "waterfall", role: "table", "aria-label": "Turns" },
@@ -103,7 +103,7 @@ function turnRow(turn, earlier, scale, most, cost) {
     h("span", { class: "when", role: "cell" }, scale.rules(), waits(turn, scale), bars(row, scale), beside),
     h("span", { class: "context", role: "cell" }, context, h("span", { class: "n" }, brief(row.input_tokens) || DASH)),
     h("span", { class: `n cached ${broke(turn) ? "odd" : ""}`, role: "cell" }, share),
-    h("span", { class: "n cost", role: "cell", title: row.cost_usd === null ? "no price" : `this turn ${usd(row.cost_usd)}` }, usd(String(cost))));
+    h("span", { class: "n cost", role: "cell", title: row.cost_usd === null ? "no price" : `this turn ${usd(row.cost_usd)}` }, cost === null ? DASH : usd(String(cost))));
 }
 
 /** The wait for the first token, then the rest. */

@@ -8,7 +8,7 @@ import { empty } from "./parts.js";
 export const TITLE = "Conversations";
 const LIMIT = 100;
 
-export function show(root, { signal }) {
+export function show(root, { params, signal, keep }) {
   const body = h("tbody");
   const many = h("span", { class: "beside" });
   const more = h("button", { type: "button", hidden: true, onclick: () => older() }, "Older");
@@ -17,7 +17,9 @@ export function show(root, { signal }) {
     body);
   const sheet = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Conversations" }, table);
   const none = h("div", { hidden: true });
-  root.append(h("h1", {}, "Conversations", many), sheet, none, more);
+  const several = h("input", { type: "checkbox", id: "several", onchange: () => (keep({ several: several.checked ? "1" : null }), draw()) });
+  several.checked = params.get("several") === "1";
+  root.append(h("div", { class: "heading" }, h("h1", {}, "Conversations", many), h("label", { class: "check", for: "several" }, several, " of more than one turn")), sheet, none, more);
   let newest = [];
   let rest = [];
   let next = null;
@@ -25,8 +27,9 @@ export function show(root, { signal }) {
   const draw = () => {
     const known = new Set(newest.map(({ id }) => id));
     const all = [...newest, ...rest.filter(({ id }) => !known.has(id))];
-    body.replaceChildren(...all.map(row));
-    say(many, all.length ? `${count(all.length)}${next === null ? "" : "+"}` : "");
+    const shown = several.checked ? all.filter(({ turns }) => turns > 1) : all;
+    body.replaceChildren(...shown.map(row));
+    say(many, all.length ? `${count(shown.length)}${next === null ? "" : "+"}` : "");
     sheet.hidden = all.length === 0;
     none.hidden = all.length > 0;
     more.hidden = next === null;

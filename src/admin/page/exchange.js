@@ -18,7 +18,10 @@ export function show(root, { id, signal, go, swap }) {
       draw(root, found, signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (error.status === 404) return root.replaceChildren(h("h1", { class: "away" }, "Exchange"), empty("The details of this exchange are not kept any more.", h("a", { href: "#/exchanges" }, "See those that are"), "."));
+      if (error.status === 404) {
+        report("live", "live");
+        return root.replaceChildren(h("h1", { class: "away" }, "Exchange"), empty("The details of this exchange are not kept any more.", h("a", { href: "#/exchanges" }, "See those that are"), "."));
+      }
       failed(error);
       setTimeout(() => !signal.aborted && load(), 2000);
     }
@@ -123,7 +126,7 @@ function http(found) {
     ["Route", row.route],
     ["Finish reason", row.finish_reasons?.join(", ")],
     ["Error", row.error],
-    ["Protocol", wire?.version],
+    ["Protocol", wire?.version ? `HTTP/${wire.version}` : null],
     ["Host", wire?.host],
     ["Client", wire?.user_agent],
     ["Query", wire?.query],

@@ -23,14 +23,12 @@ export function show(root, { signal }) {
     report(found.ready ? "live" : "odd", found.ready ? "live" : "draining");
     top.replaceChildren(facts([
       ["Version", [found.version, found.commit ? ` (${found.commit.slice(0, 9)})` : ""].join("")],
-      ["Up since", dated(found.started_at_ms).slice(0, 19)],
-      ["for", duration(Date.now() - found.started_at_ms)],
+      ["Up for", duration(Date.now() - found.started_at_ms), `since ${dated(found.started_at_ms)}`],
       ["Its own share, median", duration(found.overhead_ms?.p50) || DASH, "What streamgauge adds to an exchange"],
       ["99th percentile", duration(found.overhead_ms?.p99) || DASH],
       ["Memory", bytes(found.memory_bytes)],
       ["Threads", count(found.threads)],
-      ["History", found.history ? count(found.history.exchanges) : null, "Exchanges that are kept in memory"],
-      ["takes", found.history ? bytes(found.history.bytes) : null],
+      ["History", found.history ? `${count(found.history.exchanges)}, ${bytes(found.history.bytes)}` : null, "Exchanges that are kept in memory, and what they take"],
     ]));
     parts.upstreams.replaceChildren(upstreams(found.upstreams));
     parts.exporters.replaceChildren(exporters(found.exporters));
@@ -59,11 +57,13 @@ const share = ({ requests, errors }) => (requests ? errors / requests : 0);
 const light = (kind) => h("span", { class: `light ${kind}`, "aria-hidden": "true" });
 
 function exporters(all) {
-  return scroll("Exporters", h("table", { class: "plain" },
+  const none = all.every(({ state }) => state === "off");
+  const hint = none ? h("p", { class: "hint" }, "Nothing is pushed. ", h("code", {}, "OTEL_EXPORTER_OTLP_ENDPOINT"), " says where to; ", h("a", { href: "metrics" }, "metrics"), " has the metrics for a scraper.") : null;
+  return h("div", {}, scroll("Exporters", h("table", { class: "plain" },
     heads([["Signal"], ["State"], ["URL"], ["Exported", "n"], ["Failed", "n"], ["Dropped", "n"], ["Last error"]]),
     h("tbody", {}, all.map((one) => h("tr", { class: one.state === "off" ? "off" : "" },
       h("td", {}, one.signal), h("td", {}, light({ ok: "good", failing: "bad" }[one.state] ?? "none"), one.state), h("td", {}, one.url ? h("code", {}, one.url) : DASH),
-      h("td", { class: "n" }, count(one.exported)), h("td", { class: `n ${one.failed ? "bad" : ""}` }, count(one.failed)), h("td", { class: `n ${one.dropped ? "bad" : ""}` }, count(one.dropped)), h("td", { class: "bad" }, one.last_error ?? ""))))));
+      h("td", { class: "n" }, count(one.exported)), h("td", { class: `n ${one.failed ? "bad" : ""}` }, count(one.failed)), h("td", { class: `n ${one.dropped ? "bad" : ""}` }, count(one.dropped)), h("td", { class: "bad" }, one.last_error ?? "")))))), hint);
 }
 
 function queues(all) {

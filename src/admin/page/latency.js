@@ -4,7 +4,7 @@ import { h, say } from "./dom.js";
 import { count, term } from "./format.js";
 import { heatmap, together } from "./heatmap.js";
 import { every, report } from "./live.js";
-import { completeSince, empty, pointHere, RANGES, rangeOf, ranges, wholeSteps } from "./parts.js";
+import { completeSince, empty, pointHere, rangeChoice, wholeSteps } from "./parts.js";
 import { queryBox } from "./query.js";
 
 export const TITLE = "Latency";
@@ -16,7 +16,7 @@ const MAPS = [
 ];
 
 export function show(root, { params, signal, keep, go }) {
-  let since = rangeOf(params);
+  const range = rangeChoice(params, keep, () => again());
   const shared = together();
   const box = queryBox(params.get("q") ?? "", (q) => (keep({ q }), again()));
   const models = h("div", { class: "models chips", role: "group", "aria-label": "Model" });
@@ -32,7 +32,7 @@ export function show(root, { params, signal, keep, go }) {
   const hint = h("p", { class: "hint" }, "Click a cell to see its exchanges.");
   root.append(
     h("h1", { class: "away" }, "Latency"), box.element,
-    h("div", { class: "under" }, models, many, ranges(since, (to) => ((since = to), keep({ since: to === "15m" ? null : to }), again()))),
+    h("div", { class: "under" }, models, many, range.element),
     charts, none, hint,
   );
 
@@ -55,7 +55,8 @@ export function show(root, { params, signal, keep, go }) {
 
   const again = every(5000, async (stop) => {
     try {
-      const facts = await get("summary", { q: box.value, since, step: RANGES[since][1] }, stop);
+      let facts = await get("summary", { q: box.value, ...range.asked }, stop);
+      if (range.fits(facts)) facts = await get("summary", { q: box.value, ...range.asked }, stop);
       box.refuse(null);
       report(facts.ready ? "live" : "odd", facts.ready ? "live" : "draining");
       const requests = facts.steps.reduce((sum, step) => sum + step.requests, 0);
@@ -75,8 +76,7 @@ export function show(root, { params, signal, keep, go }) {
   return {
     change(to) {
       const q = to.get("q") ?? "";
-      if (q === box.value && rangeOf(to) === since) return true;
-      return false;
+      return q === box.value && range.isOf(to);
     },
   };
 }

@@ -5,7 +5,7 @@ import { brief, clock, count, DASH, duration, percent, rate, usd } from "./forma
 import { newestOf } from "./heatmap.js";
 import { lanes } from "./lanes.js";
 import { every, failed, frames, listen, report } from "./live.js";
-import { completeSince, figure, heading, pointHere, RANGES, rangeOf, ranges, stepSize, wholeSteps } from "./parts.js";
+import { completeSince, figure, heading, isKnown, pointHere, rangeChoice, stepSize, wholeSteps } from "./parts.js";
 import { shortList } from "./rows.js";
 import { chart } from "./series.js";
 
@@ -13,7 +13,7 @@ export const TITLE = "Now";
 const NEWEST = 14;
 
 export function show(root, { params, signal, keep }) {
-  let since = rangeOf(params);
+  const range = rangeChoice(params, keep, () => again());
   const strip = figures(signal);
   const charts = chartsOf(signal);
   const hint = h("div");
@@ -28,14 +28,15 @@ export function show(root, { params, signal, keep }) {
     strip.element,
     h("div", { class: "columns" },
       h("section", { class: "in-flight" }, heading("In flight", flying, legend()), inFlight.element),
-      h("section", { class: "series" }, heading("Over time", complete, ranges(since, (to) => ((since = to), keep({ since: to === "15m" ? null : to }), again()))), charts.element)),
+      h("section", { class: "series" }, heading("Over time", complete, range.element), charts.element)),
     lately,
   );
 
   const again = every(5000, async (stop) => {
-    const facts = await get("summary", { since, step: RANGES[since][1] }, stop);
+    let facts = await get("summary", range.asked, stop);
+    if (range.fits(facts)) facts = await get("summary", range.asked, stop);
     report(facts.ready ? "live" : "odd", facts.ready ? "live" : "draining");
-    strip.put(facts);
+    strip.put(facts, await get("summary", { since: "2m", step: "30s" }, stop));
     charts.put(facts);
     const isNew = facts.today.requests === 0 && newest.isEmpty();
     if (isNew !== wasNew) hint.replaceChildren(isNew ? pointHere(facts.base_url) : "Nothing in flight.");
@@ -81,7 +82,7 @@ function figures(signal) {
     flying: figure("In flight", "Exchanges that have begun and not ended"),
     requests: figure("Requests", "Exchanges that ended, each second, over the last minute"),
     tokens: figure("Output tokens", "Output tokens as reported, each second, over the last minute"),
-    ttft: figure("First token", "Median time to first token of the newest step with any; beneath it the 95th percentile"),
+    ttft: figure("First token", "Median time to first token of the last half minute; beneath it the 95th percentile"),
     errors: figure("Errors", "Share of exchanges in this range that failed"),
     cost: figure("Cost today", "What the calls of today cost, as far as prices are known"),
   };
@@ -101,23 +102,21 @@ function figures(signal) {
       if (flights.length > 1) flight.put([flights.map(([at]) => at), flights.map(([, n]) => n)]);
       say(all.flying.note, `most ${count(Math.max(...flights.map(([, n]) => n)))} since you look`);
     },
-    put(facts) {
-      const { steps, today, latency } = facts;
+    put(facts, minute) {
+      const { steps, today } = facts;
       const at = steps.map((step) => step.at_ms / 1000);
-      const size = stepSize(facts);
       const whole = wholeSteps(facts);
-      const minute = whole.slice(-Math.max(1, Math.ceil(60_000 / size)));
-      const each = (of) => (minute.length ? sum(minute, of) / ((minute.length * size) / 1000) : null);
-      say(all.requests.value, minute.length ? rate(each("requests")) : DASH);
+      const [lately, seconds] = lastOf(minute);
+      say(all.requests.value, rate(sum(lately, "requests") / seconds));
       say(all.requests.note, `${count(today.requests)} today`);
-      say(all.tokens.value, minute.length ? rate(each("output_tokens")) : DASH);
+      say(all.tokens.value, rate(sum(lately, "output_tokens") / seconds));
       say(all.tokens.note, `${brief(today.output_tokens)} out, ${brief(today.input_tokens)} in today`);
-      const { p50_ms: p50, p95_ms: p95 } = latency.time_to_first_token;
-      const newest = newestOf(latency.time_to_first_token, whole.length);
+      const { p50_ms: p50, p95_ms: p95 } = minute.latency.time_to_first_token;
+      const newest = newestOf(minute.latency.time_to_first_token, wholeSteps(minute).length);
       const [n, unit] = newest < 0 ? [DASH, ""] : duration(p50[newest]).split(" ");
       say(all.ttft.value, n);
       say(all.ttft.unit, unit ? ` ${unit}` : "");
-      say(all.ttft.note, newest < 0 ? "no stream yet" : `p95 ${duration(p95[newest])}`);
+      say(all.ttft.note, newest < 0 ? "no stream lately" : `p95 ${duration(p95[newest])}`);
       const requests = sum(steps, "requests");
       const errors = sum(steps, "errors");
       const [share, sign] = requests ? percent(errors / requests).split(" ") : [DASH, ""];
@@ -125,16 +124,27 @@ function figures(signal) {
       say(all.errors.unit, sign ? ` ${sign}` : "");
       say(all.errors.note, requests ? `${count(errors)} of ${count(requests)}` : "no exchange in this range");
       all.errors.element.classList.toggle("raised", errors > 0);
-      say(all.cost.value, usd(today.cost_usd));
+      const free = Number(today.cost_usd ?? 0) === 0;
+      say(all.cost.value, free && today.unpriced ? DASH : usd(today.cost_usd));
       say(all.cost.note, today.unpriced ? `${count(today.unpriced)} without a price` : "every call has a price");
       const cut = whole.length;
-      lines.requests.put([at.slice(0, cut), whole.map((step) => step.requests)]);
-      lines.tokens.put([at.slice(0, cut), whole.map((step) => step.output_tokens)]);
-      lines.ttft.put([at.slice(0, cut), p50.slice(0, cut)]);
-      lines.errors.put([at.slice(0, cut), whole.map((step) => step.errors)]);
-      lines.cost.put([at.slice(0, cut), whole.map((step) => Number(step.cost_usd ?? 0))]);
+      const known = isKnown(facts);
+      const line = (of) => [at.slice(0, cut), whole.map((step) => (known(step) ? Number(step[of] ?? 0) : null))];
+      lines.requests.put(line("requests"));
+      lines.tokens.put(line("output_tokens"));
+      lines.ttft.put([at.slice(0, cut), facts.latency.time_to_first_token.p50_ms.slice(0, cut)]);
+      lines.errors.put(line("errors"));
+      lines.cost.put(line("cost_usd"));
     },
   };
+}
+
+/** The last minute's steps and how many seconds they are: those that are over, else all there are. */
+function lastOf(facts) {
+  const began = facts.complete_since_ms ?? 0;
+  const whole = wholeSteps(facts).filter((step) => step.at_ms >= began).slice(-2);
+  if (whole.length) return [whole, (whole.length * stepSize(facts)) / 1000];
+  return [facts.steps, Math.max(1, (facts.now_ms - Math.max(began, facts.steps[0]?.at_ms ?? 0)) / 1000)];
 }
 
 const sum = (steps, of) => steps.reduce((total, step) => total + Number(step[of] ?? 0), 0);
@@ -167,7 +177,7 @@ function chartsOf(signal) {
       const size = stepSize(facts) / 1000;
       const whole = wholeSteps(facts);
       for (const one of made) {
-        const values = whole.map((step) => one.spec.of(step, size));
+        const values = whole.map((step) => (isKnown(facts)(step) ? one.spec.of(step, size) : one.spec.lines.map(() => null)));
         one.columns = [whole.map((step) => step.at_ms / 1000), ...one.spec.lines.map((_, n) => values.map((value) => value[n]))];
         one.plot.put(one.columns);
         one.told(null);

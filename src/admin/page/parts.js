@@ -4,10 +4,38 @@ import { h, icon, copy } from "./dom.js";
 import { clock, DASH } from "./format.js";
 
 /** Ranges of time: how far back, and how long a step is. */
-export const RANGES = { "5m": ["5 min", "5s"], "15m": ["15 min", "15s"], "1h": ["1 h", "30s"], "6h": ["6 h", "2m"], "24h": ["24 h", "10m"] };
+export const RANGES = { "2m": ["2 min", "2s"], "5m": ["5 min", "5s"], "15m": ["15 min", "15s"], "1h": ["1 h", "30s"], "6h": ["6 h", "2m"], "24h": ["24 h", "10m"] };
 
-/** The range of the URL, or the usual one. */
-export const rangeOf = (params) => (Object.hasOwn(RANGES, params.get("since") ?? "") ? params.get("since") : "15m");
+/**
+ * The range that is shown: that of the URL, else a quarter of an hour, and less where less is known. `element` chooses among
+ * them; `changed()` is called then.
+ */
+export function rangeChoice(params, keep, changed) {
+  let chosen = Object.hasOwn(RANGES, params.get("since") ?? "") ? params.get("since") : null;
+  let known = "15m";
+  const choice = choices("Range", Object.entries(RANGES).map(([key, [text]]) => [key, text]), chosen ?? known, (key) => {
+    chosen = key;
+    keep({ since: key });
+    changed();
+  });
+  return {
+    element: choice.element,
+    /** What to ask for. */
+    get asked() {
+      return { since: chosen ?? known, step: RANGES[chosen ?? known][1] };
+    },
+    isOf: (to) => (to.get("since") ?? null) === chosen,
+    /** Takes the range that what is known fills; true where that is another than was asked for. */
+    fits({ now_ms: now, complete_since_ms: since }) {
+      const age = since === undefined || since === null ? Infinity : now - since;
+      const before = known;
+      known = age < 100_000 ? "2m" : age < 280_000 ? "5m" : "15m";
+      if (chosen !== null || known === before) return false;
+      choice.put(known);
+      return true;
+    },
+  };
+}
 
 /** Length of a step in ms. */
 export const stepSize = ({ steps }) => (steps.length > 1 ? steps[1].at_ms - steps[0].at_ms : 15_000);
@@ -15,25 +43,28 @@ export const stepSize = ({ steps }) => (steps.length > 1 ? steps[1].at_ms - step
 /** The steps of a summary that are over. */
 export const wholeSteps = (facts) => facts.steps.filter((step) => step.at_ms + stepSize(facts) <= facts.now_ms);
 
+/** Whether anything can be said of a step: not of those before the first that is known. */
+export const isKnown = (facts) => (step) => step.requests > 0 || step.at_ms + stepSize(facts) > (facts.complete_since_ms ?? 0);
+
 /** From when on all that ended is kept, where steps before that miss some; else nothing. */
 export function completeSince({ complete_since_ms: since, steps }) {
   const missing = since !== undefined && since !== null && steps.length > 0 && since > steps[0].at_ms && steps.some((step) => step.requests && step.at_ms < since);
   return missing ? `complete since ${clock(since)}` : "";
 }
 
-/** A row of choices of which one holds. */
+/** A row of choices of which one holds; `put` has another one hold. */
 export function choices(label, entries, value, chosen) {
   const buttons = entries.map(([key, text, title]) =>
     h("button", { type: "button", "aria-pressed": String(key === value), title, onclick: () => pick(key), "data-key": key }, text));
-  const pick = (key) => {
+  const put = (key) => {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.key === key));
+  };
+  const pick = (key) => {
+    put(key);
     chosen(key);
   };
-  return h("div", { class: "choices", role: "group", "aria-label": label }, buttons);
+  return { element: h("div", { class: "choices", role: "group", "aria-label": label }, buttons), put };
 }
-
-/** A choice among ranges of time. */
-export const ranges = (value, chosen) => choices("Range", Object.entries(RANGES).map(([key, [text]]) => [key, text]), value, chosen);
 
 /** A heading with what stands at its side. */
 export const heading = (text, ...beside) => h("div", { class: "heading" }, h("h2", {}, text), ...beside);

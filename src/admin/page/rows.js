@@ -7,7 +7,7 @@ export const COLUMNS = [
   ["time", "Started", "When the request was received", (cell, row) => link(cell, row)],
   ["model", "Model", "As requested, else as answered", (cell, row) => (say(cell, title(row)), (cell.title = `${row.method ?? ""} ${row.path ?? ""}`), cell.classList.toggle("none", !row.model))],
   ["upstream", "Upstream", "Who answered", (cell, row) => say(cell, row.upstream)],
-  ["route", "Route", "The template of its path", (cell, row) => (say(cell, row.route), (cell.title = row.route ?? ""))],
+  ["route", "Route", "The template of its path", (cell, row) => (say(cell, row.route?.replace(/^\/v1\//, "")), (cell.title = row.route ?? ""))],
   ["status n", "Status", "HTTP status", (cell, row) => (say(cell, row.status), (cell.dataset.kind = row.status >= 400 ? "bad" : ""))],
   ["shape", "Shape", "The wait for the first token, then the rest; to the scale of the rows in view", () => {}],
   ["ttft n", "TTFT", "Time to first token, from the last byte of the request", (cell, row) => say(cell, duration(row.time_to_first_token_ms))],
@@ -19,7 +19,7 @@ export const COLUMNS = [
   ["cached n", "Cached", "Input tokens that a cache served", (cell, row) => say(cell, count(row.cached_tokens))],
   ["cost n", "Cost", "In USD", (cell, row) => say(cell, usd(row.cost_usd))],
   ["turn", "Turn", "Turn of its conversation, as inferred", (cell, row) => conversation(cell, row)],
-  ["end", "End", "How it ended, and what went wrong", (cell, row) => (say(cell, story(row)), (cell.title = cell.textContent), (cell.dataset.kind = verdict(row)))],
+  ["end", "End", "How it ended, and what went wrong", (cell, row) => (say(cell, row.error ?? story(row)), (cell.title = story(row)), (cell.dataset.kind = verdict(row)))],
 ];
 
 function link(cell, row) {

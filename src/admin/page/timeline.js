@@ -25,7 +25,7 @@ export function timeline(found, signal) {
   const observer = new ResizeObserver(() => level(plot));
   observer.observe(plot);
   signal.addEventListener("abort", () => observer.disconnect());
-  const choice = scales.length > 1 ? choices("Scale", scales.map(([key, text]) => [key, text]), "whole", put) : null;
+  const choice = scales.length > 1 ? choices("Scale", scales.map(([key, text]) => [key, text]), "whole", put).element : null;
   requestAnimationFrame(() => put("whole"));
   return h("div", { class: "timeline" }, heading("Timeline", shares(found, at, end, overhead), choice), plot, list(marks, stalls));
 }
