@@ -32,8 +32,7 @@ def places(demo: Demo):
     }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 360])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 360)])
 def test_nothing_serious_is_found(open_page, demo, places, theme, width):
     view = open_page(demo.admin, theme=theme, width=width)
     found = []
