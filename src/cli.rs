@@ -102,6 +102,17 @@ Examples:
   # Whether it takes new calls, which it does not while it drains
   streamgauge healthcheck --ready --config streamgauge.toml";
 
+const TOP_EXAMPLES: &str = "\
+Examples:
+  # The streamgauge of this machine
+  streamgauge top
+  # One elsewhere, whose admin port asks for a token: the variable is not seen in the list of processes
+  STREAMGAUGE_ADMIN_TOKEN=... streamgauge top http://gauge.example.com:9464
+  # Calls that were slow to begin, once, as a table
+  streamgauge top --once --filter 'ttft>2s'
+  # Failed calls as they end, as JSON lines
+  streamgauge top --json --filter has:error";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   # bash, for one user
@@ -199,6 +210,14 @@ pub enum Command {
     /// not, with the reason, 2 for a wrong command line.
     #[command(after_long_help = HEALTHCHECK_EXAMPLES)]
     Healthcheck(HealthcheckArgs),
+
+    /// Show at a terminal what is in flight and what ended lately
+    ///
+    /// Reads the API of an admin port, on this machine or another. If standard output is not a terminal, prints a table once.
+    /// Press ? for the keys. NO_COLOR turns colors off. Exit status: 0 if it was shown, 1 if the admin port does not answer, asks for
+    /// another token, or does not understand the filter, 2 for a wrong command line.
+    #[command(after_long_help = TOP_EXAMPLES)]
+    Top(TopArgs),
 
     /// Print a script that completes commands and flags in a shell
     #[command(after_long_help = COMPLETIONS_EXAMPLES)]
@@ -433,6 +452,36 @@ impl From<&HealthcheckArgs> for Flags {
             ..Self::default()
         }
     }
+}
+
+/// Flags of `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// URL of the admin port
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:9464")]
+    pub url: String,
+
+    /// Token of the admin port, if it asks for one [env: STREAMGAUGE_ADMIN_TOKEN]
+    ///
+    /// Other users of the machine can read a flag in the list of processes; the variable they cannot.
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+
+    /// Show only exchanges that match, such as 'model:gpt* ttft>2s -end:done'
+    #[arg(short, long, value_name = "QUERY")]
+    pub filter: Option<String>,
+
+    /// Most exchanges to show, 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+
+    /// Print once what is in flight and what ended lately, and end
+    #[arg(long)]
+    pub once: bool,
+
+    /// Print JSON: with --once one document, otherwise a line for each exchange that ends from now on
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `completions`.

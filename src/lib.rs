@@ -64,6 +64,8 @@ pub mod tap;
 pub mod tee;
 pub mod tls;
 pub mod tokenizer;
+#[cfg(feature = "cli")]
+pub mod top;
 pub mod upstream;
 pub mod version;
 mod workers;

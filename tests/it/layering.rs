@@ -79,6 +79,7 @@ const ROOMS: &[(&str, May)] = &[
     ("config", Import(CONFIG)),
     ("explain", Import(EXPLAIN)),
     ("version", Import(&[])),
+    ("top", Import(&["version"])),
     ("cli", Import(&["config", "exchange", "prices", "store", "version"])),
     ("demo", Import(&["exchange", "sink", "tap"])),
     ("app", ImportAny),

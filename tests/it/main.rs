@@ -59,6 +59,7 @@ mod streaming;
 mod support;
 mod templates;
 mod texts;
+mod top;
 mod traces;
 mod transparency;
 mod upgrade;

@@ -10,6 +10,7 @@ mod prompt;
 mod redact;
 mod signals;
 mod texts;
+mod top;
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Prompt(args) => prompt::prompt(args),
         Command::Check(args) => check::check(args),
         Command::Healthcheck(args) => healthcheck::healthcheck(args),
+        Command::Top(args) => top::top(args),
         Command::Completions(args) => texts::completions(args),
         Command::Man(args) => texts::man(args),
     };

@@ -21,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod replay;
 pub(crate) mod scene;
+pub(crate) mod terminal;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod websocket;

@@ -1,0 +1,310 @@
+//! Asks the admin API, one short request at a time. Every request has a limit of time and of bytes.
+
+use std::io::Read as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::blocking::{Client as Http, Response};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{StatusCode, Url, redirect};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::api::{self, Refusal};
+use super::text::Text;
+use crate::version::VERSION;
+
+/// Longest time to connect.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Longest time for an answer, its body included.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Most bytes of an answer that are read.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// What the sums are of: five minutes in steps of five seconds.
+pub(super) const SUMMARY: [(&str, &str); 2] = [("since", "5m"), ("step", "5s")];
+
+/// The query of so many exchanges that match a filter. No filter is no parameter.
+pub(super) fn query<'a>(limit: &'a str, filter: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut query = vec![("limit", limit)];
+    if !filter.is_empty() {
+        query.push(("q", filter));
+    }
+    query
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The URL cannot be asked.
+    #[error("{0:?}: expected the URL of an admin port, such as http://127.0.0.1:9464")]
+    Url(String),
+    /// The token cannot be sent. It is not shown.
+    #[error(
+        "the token of --token or STREAMGAUGE_ADMIN_TOKEN has characters that no HTTP header can have"
+    )]
+    Token,
+    /// There is no client to ask with.
+    #[error("no HTTP client can be made: {0}")]
+    Client(String),
+    /// Nobody answered, or not in time.
+    #[error("no answer from {at}: {why}")]
+    Unreachable {
+        /// Where.
+        at: String,
+        /// The cause.
+        why: String,
+    },
+    /// The query has a mistake.
+    #[error("{message}")]
+    Query {
+        /// What is wrong.
+        message: String,
+        /// Where in the query, in characters from its beginning.
+        position: Option<usize>,
+    },
+    /// There is no such exchange, or it is not kept any more.
+    #[error("{0}")]
+    Unknown(String),
+    /// A token is missing or wrong.
+    #[error("{0} asks for a token: set STREAMGAUGE_ADMIN_TOKEN, or --token, to its admin.token")]
+    Unauthorized(String),
+    /// Another refusal.
+    #[error("{at} answered {status}: {message}")]
+    Refused {
+        /// Where.
+        at: String,
+        /// The status.
+        status: u16,
+        /// What it says.
+        message: String,
+    },
+    /// It is no streamgauge, or one with another API.
+    #[error("{at} has not version {} of the API: {why}", api::VERSION.1)]
+    Foreign {
+        /// Where.
+        at: String,
+        /// What it said instead.
+        why: String,
+    },
+}
+
+/// A client of one admin port.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: Http,
+    base: Url,
+}
+
+impl Client {
+    /// One for an admin port; `http://` may be left out of its URL.
+    ///
+    /// # Errors
+    /// When the URL or the token cannot be used.
+    pub(super) fn new(url: &str, token: Option<&str>) -> Result<Self, Problem> {
+        let base = base(url).ok_or_else(|| Problem::Url(Text::new(url).to_string()))?;
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            let value = HeaderValue::try_from(format!("Bearer {token}"));
+            let mut value = value.map_err(|_| Problem::Token)?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        // An error means that one is installed already, which will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut http = Http::builder()
+            .user_agent(format!("streamgauge-top/{VERSION}"))
+            .default_headers(headers)
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            // The token is for this port alone.
+            .redirect(redirect::Policy::none());
+        if is_loopback(&base) {
+            http = http.no_proxy();
+        }
+        let http = http.build();
+        let http = http.map_err(|error| Problem::Client(cause(&error)))?;
+        Ok(Self { http, base })
+    }
+
+    /// Where it asks, without what may be a credential.
+    pub(super) fn shown(&self) -> String {
+        let shown = self.base.as_str().trim_end_matches('/');
+        Text::new(shown).to_string()
+    }
+
+    /// What a path below `/api/` answers, as facts.
+    ///
+    /// # Errors
+    /// When there is no answer, or not the one that was asked for.
+    pub(super) fn facts<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, Problem> {
+        self.read(&self.ask(path, query)?)
+    }
+
+    /// The same as JSON, with all its members.
+    ///
+    /// # Errors
+    /// As of [`Self::facts`].
+    pub(super) fn json(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Problem> {
+        self.facts(path, query)
+    }
+
+    fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Problem> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}api/{path}", self.base.path()));
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let unreachable = |why: String| Problem::Unreachable {
+            at: self.shown(),
+            why,
+        };
+        let response = self.http.get(url).send();
+        let response = response.map_err(|error| unreachable(cause(&error)))?;
+        let (status, version) = (response.status(), version(&response));
+        let mut body = Vec::new();
+        let read = response.take(MOST_BYTES).read_to_end(&mut body);
+        read.map_err(|error| unreachable(error.to_string()))?;
+        if status != StatusCode::OK {
+            return Err(self.refusal(status, &body));
+        }
+        match version {
+            Some(version) if version == api::VERSION.1 => Ok(body),
+            Some(version) => Err(self.foreign(format!("it has version {version}"))),
+            None => Err(self.foreign("it is no streamgauge, or an older one".to_owned())),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Problem> {
+        serde_json::from_slice(body).map_err(|error| self.foreign(error.to_string()))
+    }
+
+    fn foreign(&self, why: String) -> Problem {
+        let at = self.shown();
+        let why = Text::new(&why).to_string();
+        Problem::Foreign { at, why }
+    }
+
+    /// What an answer that is no success says.
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> Problem {
+        let error = serde_json::from_slice::<Refusal>(body);
+        let error = error.unwrap_or_default().error;
+        let message = match error.message.is_empty() {
+            true => Text::new(
+                String::from_utf8_lossy(body)
+                    .lines()
+                    .next()
+                    .unwrap_or_default(),
+            ),
+            false => error.message,
+        }
+        .to_string();
+        match status {
+            StatusCode::BAD_REQUEST => Problem::Query {
+                message,
+                position: error.position,
+            },
+            StatusCode::NOT_FOUND if error.position.is_none() && !message.is_empty() => {
+                Problem::Unknown(message)
+            }
+            StatusCode::UNAUTHORIZED => Problem::Unauthorized(self.shown()),
+            status => Problem::Refused {
+                at: self.shown(),
+                status: status.as_u16(),
+                message,
+            },
+        }
+    }
+}
+
+/// The URL that paths are appended to. A fragment and a query say nothing, and a password would be shown.
+fn base(url: &str) -> Option<Url> {
+    let full = match url.contains("://") {
+        true => url.to_owned(),
+        false => format!("http://{url}"),
+    };
+    let mut base = Url::parse(&full).ok()?;
+    let is_web = matches!(base.scheme(), "http" | "https");
+    let has_user = !base.username().is_empty() || base.password().is_some();
+    if !is_web || has_user || base.host_str().is_none() {
+        return None;
+    }
+    base.set_query(None);
+    base.set_fragment(None);
+    if !base.path().ends_with('/') {
+        let path = format!("{}/", base.path());
+        base.set_path(&path);
+    }
+    Some(base)
+}
+
+/// Whether a URL is of this machine, which no forward proxy reaches.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
+}
+
+fn version(response: &Response) -> Option<String> {
+    let version = response.headers().get(api::VERSION.0)?.to_str().ok()?;
+    Some(version.to_owned())
+}
+
+/// The innermost cause, which says most: "connection refused" rather than "error sending request".
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it took too long".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    Text::new(&cause.to_string()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_may_lack_its_scheme_and_may_have_a_path() {
+        for (given, expected) in [
+            ("127.0.0.1:9464", "http://127.0.0.1:9464/"),
+            ("gauge:9464", "http://gauge:9464/"),
+            (
+                "https://ops.example.com/gauge",
+                "https://ops.example.com/gauge/",
+            ),
+            ("http://[::1]:9464/?a=b#c", "http://[::1]:9464/"),
+        ] {
+            assert_eq!(base(given).map(String::from).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_of_a_port_is_refused_and_not_obeyed() {
+        for given in ["", "ftp://a", "http://u:p@a", "http://", "unix:///run/a"] {
+            assert!(base(given).is_none(), "{given}");
+        }
+        let problem = Client::new("ftp://\x1b[2J", None).unwrap_err();
+        assert!(!problem.to_string().contains('\x1b'), "{problem}");
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_sent_is_refused_and_not_shown() {
+        let problem = Client::new("127.0.0.1:1", Some("secret\n")).unwrap_err();
+        assert_eq!(problem, Problem::Token);
+        assert!(!problem.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn only_addresses_of_this_machine_go_without_a_forward_proxy() {
+        let loopback = |url: &str| is_loopback(&base(url).unwrap());
+        assert!(loopback("localhost:1") && loopback("127.0.0.5:1") && loopback("[::1]:1"));
+        assert!(!loopback("10.0.0.1:1") && !loopback("localhost.example.com"));
+    }
+}

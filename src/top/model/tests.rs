@@ -1,0 +1,252 @@
+use super::*;
+use crate::top::api::Exchanges;
+
+fn rows(ids: &[u64]) -> Exchanges {
+    let row = |id: &u64| Row {
+        id: *id,
+        duration_ms: Some(1000.0 / *id as f64),
+        ..Row::default()
+    };
+    Exchanges {
+        total: ids.first().copied().unwrap_or_default(),
+        exchanges: ids.iter().map(row).collect(),
+        next: None,
+    }
+}
+
+fn hear(model: &mut Model, filter: &str, ids: &[u64]) {
+    model.hear(News::Exchanges(filter.to_owned(), rows(ids)));
+}
+
+/// A model with rows 9 to 5, of which three are in sight.
+fn model() -> Model {
+    let mut model = Model::new("http://127.0.0.1:9464".to_owned());
+    model.window.height = 3;
+    hear(&mut model, "", &[9, 8, 7, 6, 5]);
+    model
+}
+
+fn ids(model: &Model) -> Vec<u64> {
+    model.rows.iter().map(|row| row.id).collect()
+}
+
+fn selected_id(model: &Model) -> Option<u64> {
+    model.selected().map(|at| model.rows[at].id)
+}
+
+/// Writes a filter and submits it.
+fn submit(model: &mut Model, filter: &str) -> Then {
+    model.act(Action::Filter);
+    model.act(Action::Edit(Edit::DeleteAll));
+    for character in filter.chars() {
+        model.act(Action::Edit(Edit::Insert(character)));
+    }
+    model.act(Action::Edit(Edit::Submit))
+}
+
+fn mistake() -> Mistake {
+    Mistake {
+        message: "expected a duration".to_owned(),
+        position: Some(5),
+    }
+}
+
+#[test]
+fn a_selection_stays_with_its_exchange_while_others_end() {
+    let mut model = model();
+    model.act(Action::Move(1));
+    assert_eq!(selected_id(&model), Some(9));
+    model.act(Action::Move(1));
+    hear(&mut model, "", &[12, 11, 10, 9, 8]);
+    assert_eq!(selected_id(&model), Some(8));
+    assert_eq!(model.selected(), Some(4));
+}
+
+#[test]
+fn a_selected_exchange_that_is_not_kept_leaves_the_selection_in_its_place() {
+    let mut model = model();
+    model.act(Action::Last);
+    assert_eq!(selected_id(&model), Some(5));
+    hear(&mut model, "", &[12, 11, 10]);
+    assert_eq!(model.selected(), Some(2));
+    hear(&mut model, "", &[]);
+    assert_eq!(model.selected(), None);
+    assert_eq!(model.act(Action::Open), Then::Nothing);
+}
+
+#[test]
+fn moves_end_at_the_first_and_the_last_row() {
+    let mut model = model();
+    for action in [Action::Last, Action::Move(1), Action::Page(1)] {
+        model.act(action);
+        assert_eq!(selected_id(&model), Some(5), "{action:?}");
+    }
+    model.act(Action::Page(-1));
+    assert_eq!(selected_id(&model), Some(8));
+    for action in [Action::Page(-1), Action::Move(-1), Action::First] {
+        model.act(action);
+        assert_eq!(selected_id(&model), Some(9), "{action:?}");
+    }
+    model.act(Action::Back);
+    assert_eq!(model.selected(), None);
+}
+
+#[test]
+fn the_window_moves_as_little_as_shows_the_selection() {
+    let mut window = Window {
+        first: 4,
+        height: 3,
+    };
+    let mut first_showing = |row| {
+        window.show(row);
+        window.first
+    };
+    assert_eq!(
+        [5, 6, 7, 20, 19, 18, 17, 0].map(&mut first_showing),
+        [4, 4, 5, 18, 18, 18, 17, 0]
+    );
+    let mut none = Window::default();
+    none.show(3);
+    assert_eq!(none.first, 3);
+}
+
+#[test]
+fn rows_are_ordered_by_any_column_both_ways_and_stay_so() {
+    let mut model = model();
+    while model.sort.column != Column::Duration {
+        model.act(Action::Sort(1));
+    }
+    assert_eq!(ids(&model), [5, 6, 7, 8, 9]);
+    model.act(Action::Reverse);
+    assert_eq!(ids(&model), [9, 8, 7, 6, 5]);
+    model.act(Action::Reverse);
+    hear(&mut model, "", &[10, 9, 8]);
+    assert_eq!(ids(&model), [8, 9, 10]);
+    let column = model.sort.column;
+    model.act(Action::Sort(-1));
+    model.act(Action::Sort(1));
+    assert_eq!(model.sort.column, column);
+}
+
+#[test]
+fn every_column_is_reached_in_both_directions() {
+    for by in [1, -1] {
+        let mut model = model();
+        let mut seen = Vec::new();
+        for _ in COLUMNS {
+            assert!(!seen.contains(&model.sort.column));
+            seen.push(model.sort.column);
+            model.act(Action::Sort(by));
+        }
+        assert_eq!(model.sort.column, Column::Time);
+    }
+}
+
+#[test]
+fn a_filter_is_asked_for_and_takes_effect_with_its_answer() {
+    let mut model = model();
+    let then = submit(&mut model, " model:gpt* ");
+    assert_eq!(then, Then::Ask(Ask::Filter("model:gpt*".to_owned())));
+    assert!(!model.is_writing());
+    assert_eq!(model.filter.applied, "");
+    hear(&mut model, "model:gpt*", &[7]);
+    assert_eq!(model.filter.applied, "model:gpt*");
+    assert_eq!(ids(&model), [7]);
+}
+
+#[test]
+fn a_mistake_in_a_filter_is_shown_until_another_is_accepted() {
+    let mut model = model();
+    submit(&mut model, "ttft>x");
+    model.hear(News::Mistake("ttft>x".to_owned(), mistake()));
+    // The one before is still in use.
+    hear(&mut model, "", &[9, 8]);
+    let (of, shown) = model.filter.mistake.clone().unwrap();
+    assert_eq!((&*of, shown), ("ttft>x", mistake()));
+    // It is written on.
+    model.act(Action::Filter);
+    assert_eq!(model.filter.prompt.as_ref().unwrap().text(), "ttft>x");
+    model.act(Action::Edit(Edit::DeleteBefore));
+    model.act(Action::Edit(Edit::Insert('1')));
+    let then = model.act(Action::Edit(Edit::Submit));
+    assert_eq!(then, Then::Ask(Ask::Filter("ttft>1".to_owned())));
+    assert_eq!(model.filter.mistake, None);
+}
+
+#[test]
+fn a_filter_that_is_given_up_changes_nothing() {
+    let mut model = model();
+    hear(&mut model, "a", &[7]);
+    model.act(Action::Filter);
+    model.act(Action::Edit(Edit::Insert('b')));
+    assert_eq!(model.act(Action::Edit(Edit::Cancel)), Then::Nothing);
+    assert_eq!(model.filter.applied, "a");
+    assert!(!model.is_writing());
+}
+
+#[test]
+fn an_exchange_is_opened_and_left_and_its_neighbours_are_one_key_away() {
+    let mut model = model();
+    assert_eq!(model.act(Action::Open), Then::Ask(Ask::One(9)));
+    assert_eq!(model.act(Action::Open), Then::Nothing);
+    assert_eq!(model.act(Action::Beside(1)), Then::Ask(Ask::One(8)));
+    // One that comes late is not shown as the other.
+    model.hear(News::One(9, Box::new(Ok(One::default()))));
+    assert!(model.opened.as_ref().unwrap().facts.is_none());
+    model.hear(News::One(8, Box::new(Ok(One::default()))));
+    assert!(model.opened.as_ref().unwrap().facts.is_some());
+    model.act(Action::Beside(-1));
+    assert_eq!(model.act(Action::Beside(-1)), Then::Nothing);
+    assert_eq!(model.opened.as_ref().unwrap().id, 9);
+    model.act(Action::Back);
+    assert!(model.opened.is_none());
+    assert_eq!(selected_id(&model), Some(9));
+}
+
+#[test]
+fn scrolling_in_an_exchange_ends_with_its_last_line() {
+    let mut model = model();
+    model.act(Action::Open);
+    let opened = model.opened.as_mut().unwrap();
+    (opened.lines, opened.window.height) = (10, 4);
+    let mut first_after = |action| {
+        model.act(action);
+        model.opened.as_ref().unwrap().window.first
+    };
+    let actions = [
+        Action::Move(1),
+        Action::Page(1),
+        Action::Last,
+        Action::Move(-1),
+        Action::First,
+    ];
+    assert_eq!(actions.map(&mut first_after), [1, 5, 6, 5, 0]);
+}
+
+#[test]
+fn while_it_stands_still_nothing_moves_but_the_connection_is_watched() {
+    let mut model = model();
+    model.act(Action::Pause);
+    hear(&mut model, "", &[20]);
+    assert_eq!(ids(&model), [9, 8, 7, 6, 5]);
+    model.hear(News::Lost(Problem::Token));
+    assert_eq!(model.link, Link::Lost(Problem::Token));
+    model.hear(News::InFlight(InFlight {
+        count: 3,
+        ..InFlight::default()
+    }));
+    assert_eq!((model.link.clone(), model.in_flight.count), (Link::Up, 0));
+    model.act(Action::Pause);
+    hear(&mut model, "", &[20]);
+    assert_eq!(ids(&model), [20]);
+}
+
+#[test]
+fn the_first_key_leaves_the_help_and_does_nothing_else() {
+    let mut model = model();
+    model.act(Action::Help);
+    assert_eq!(model.act(Action::Open), Then::Nothing);
+    assert!(!model.shows_help && model.opened.is_none());
+    model.act(Action::Help);
+    assert_eq!(model.act(Action::Quit), Then::Quit);
+}

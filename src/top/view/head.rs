@@ -1,0 +1,199 @@
+//! The head: whom it is of, the rates, and the time to the first token of late.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Sparkline, SparklineBar};
+
+use super::style::Palette;
+use crate::top::api::{Quantiles, Step, Summary, Today};
+use crate::top::model::{Link, Model};
+use crate::top::text::{count, duration, rate, usd};
+
+/// Steps that the rates are of, the one that is not over left out: ten seconds.
+const STEPS: usize = 2;
+/// Cells before a sparkline, and behind it.
+const LABEL: u16 = 9;
+const VALUE: u16 = 9;
+
+/// How many lines the head takes.
+pub(super) fn lines(with_sparklines: bool, height: u16) -> u16 {
+    match (with_sparklines, height) {
+        (true, _) => 5,
+        (false, 0..4) => 1,
+        (false, _) => 2,
+    }
+}
+
+/// Requests, errors and output tokens a second, lately; `None` before a step is over.
+pub(in crate::top) fn rates(steps: &[Step]) -> Option<[f64; 3]> {
+    let over = &steps[..steps.len().checked_sub(1)?];
+    let of = &over[over.len().checked_sub(STEPS)?..];
+    let width = steps.last()?.at_ms.checked_sub(of[0].at_ms)?;
+    if width == 0 {
+        return None;
+    }
+    let sum = |of_step: fn(&Step) -> u64| {
+        let sum: u64 = of.iter().map(of_step).sum();
+        sum as f64 * 1000.0 / width as f64
+    };
+    Some([
+        sum(|it| it.requests),
+        sum(|it| it.errors),
+        sum(|it| it.output_tokens),
+    ])
+}
+
+/// What the day has cost so far, and how many calls are not in it.
+pub(in crate::top) fn spent(today: &Today) -> String {
+    let cost = today.cost_usd.as_deref().map(usd);
+    match (cost, today.unpriced) {
+        (None, _) => "-".to_owned(),
+        (Some(cost), 0) => cost,
+        (Some(cost), unpriced) => format!("{cost} ({} unpriced)", count(unpriced)),
+    }
+}
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette) {
+    let [title, figures, rest] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Min(0),
+    ])
+    .areas(area);
+    frame.render_widget(Paragraph::new(title_line(model, palette)), title);
+    frame.render_widget(Paragraph::new(figure_line(model, palette)), figures);
+    if rest.height >= 3 {
+        let first = &model.summary.latency.time_to_first_token;
+        draw_latency(frame, rest, first, palette);
+    }
+}
+
+fn title_line(model: &Model, palette: Palette) -> Line<'static> {
+    let summary = &model.summary;
+    let version = summary.version.as_deref().unwrap_or_default();
+    let state = match &model.link {
+        Link::New => Span::styled("connecting", palette.odd()),
+        Link::Lost(problem) => Span::styled(format!("{problem}; trying again"), palette.bad()),
+        Link::Up if model.is_paused => Span::styled("paused (p goes on)", palette.odd()),
+        Link::Up if !summary.ready => Span::styled("draining", palette.odd()),
+        Link::Up => Span::styled("live", palette.good()),
+    };
+    let mut spans = vec![
+        Span::styled(
+            format!("streamgauge {version}").trim_end().to_owned(),
+            palette.title(),
+        ),
+        Span::raw("  "),
+        state,
+    ];
+    if !matches!(model.link, Link::Lost(_)) {
+        spans.push(Span::styled(format!("  {}", model.at), palette.quiet()));
+    }
+    Line::from(spans)
+}
+
+fn figure_line(model: &Model, palette: Palette) -> Line<'static> {
+    let Summary { steps, today, .. } = &model.summary;
+    let mut line = Vec::new();
+    let mut figure = |value: String, unit: &'static str, is_bad: bool| {
+        let style = if is_bad {
+            palette.bad()
+        } else {
+            palette.figure()
+        };
+        line.push(Span::styled(value, style));
+        line.push(Span::raw(unit));
+    };
+    let of_late = rates(steps);
+    let shown = |at: usize| of_late.map_or_else(|| "-".to_owned(), |rates| rate(rates[at]));
+    figure(shown(0), " req/s  ", false);
+    figure(shown(2), " tok/s  ", false);
+    let fails = of_late.is_some_and(|rates| rates[1] > 0.0);
+    figure(shown(1), " err/s  ", fails);
+    figure(count(model.in_flight.count), " in flight  ", false);
+    figure(spent(today), " today  ", false);
+    figure(count(today.requests), " requests  ", false);
+    figure(count(today.errors), " errors today", today.errors > 0);
+    Line::from(line)
+}
+
+fn draw_latency(frame: &mut Frame<'_>, area: Rect, first: &Quantiles, palette: Palette) {
+    let rows: [Rect; 3] = Layout::vertical([Constraint::Length(1); 3]).areas(area);
+    let title = Line::styled("time to first token, 5 minutes", palette.title());
+    frame.render_widget(Paragraph::new(title), rows[0]);
+    let all = first.p50_ms.iter().chain(&first.p95_ms).flatten();
+    let most = all.copied().fold(0.0, f64::max);
+    let quantiles = [("p50", &first.p50_ms), ("p95", &first.p95_ms)];
+    for ((name, steps), area) in quantiles.into_iter().zip(&rows[1..]) {
+        let [label, chart, value] = Layout::horizontal([
+            Constraint::Length(LABEL),
+            Constraint::Min(0),
+            Constraint::Length(VALUE),
+        ])
+        .areas(*area);
+        frame.render_widget(Paragraph::new(format!("  {name}")), label);
+        draw_steps(frame, chart, steps, most, palette);
+        let last = steps.iter().rev().flatten().next();
+        let last = last.map_or_else(|| "-".to_owned(), |ms| duration(*ms));
+        frame.render_widget(Paragraph::new(Line::raw(last).right_aligned()), value);
+    }
+}
+
+/// The newest step at the right, each as wide as the others; empty where nothing is known.
+fn draw_steps(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    steps: &[Option<f64>],
+    most: f64,
+    palette: Palette,
+) {
+    let width = usize::from(area.width);
+    let shown = &steps[steps.len().saturating_sub(width)..];
+    // In microseconds, since bars are whole numbers.
+    let most = ((most * 1000.0) as u64).max(1);
+    // What is there is never drawn as nothing: an eighth of a cell is the least that is seen.
+    let least = most.div_ceil(8);
+    let bar = |step: Option<f64>| step.map(|ms| ((ms * 1000.0) as u64).max(least));
+    let cells = (0..width).filter_map(|cell| shown.get(cell * shown.len() / width));
+    let bars = cells.map(|step| SparklineBar::from(bar(*step)));
+    let sparkline = Sparkline::default()
+        .data(bars.collect::<Vec<_>>())
+        .max(most)
+        .absent_value_symbol(" ")
+        .style(palette.good());
+    frame.render_widget(sparkline, area);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(at_ms: u64, requests: u64) -> Step {
+        Step {
+            at_ms,
+            requests,
+            errors: 1,
+            output_tokens: 10 * requests,
+        }
+    }
+
+    #[test]
+    fn rates_are_of_the_last_ten_seconds_that_are_over() {
+        let steps = [
+            step(0, 500),
+            step(5000, 10),
+            step(10_000, 30),
+            step(15_000, 1),
+        ];
+        assert_eq!(rates(&steps), Some([4.0, 0.2, 40.0]));
+    }
+
+    #[test]
+    fn before_that_nothing_is_known() {
+        assert_eq!(rates(&[]), None);
+        assert_eq!(rates(&[step(0, 1), step(5000, 1)]), None);
+        let still = [step(0, 1), step(0, 1), step(0, 1)];
+        assert_eq!(rates(&still), None);
+    }
+}

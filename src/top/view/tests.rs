@@ -1,0 +1,373 @@
+//! Drawings in the cells of a terminal that is none.
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::top::client::Problem;
+use crate::top::keys::{Action, Edit};
+use crate::top::news::{Mistake, News};
+
+const COLORS: Palette = Palette { has_colors: true };
+const NO_COLORS: Palette = Palette { has_colors: false };
+
+/// A text that a client may choose as its model: it clears a screen, sets a title, and turns a line around.
+const WICKED: &str = "m\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{202e}\r\n";
+
+fn row(id: u64, model: &str) -> Value {
+    json!({"id": id, "started_at_ms": 1_800_000_000_000_u64 + id * 1000, "method": "POST",
+        "path": "/v1/chat/completions", "operation": "chat", "model": model, "upstream": "default", "status": 200,
+        "end": "done", "error": null, "streamed": true, "time_to_first_token_ms": 321.4,
+        "time_per_output_token_ms": 20.0, "duration_ms": 2345.6, "chunks": 101, "input_tokens": 12_345,
+        "output_tokens": 100, "cached_tokens": 64, "reasoning_tokens": null, "tokens_estimated": false,
+        "cost_usd": "0.00123", "tool_calls": 1, "stalls": 1, "finish_reasons": ["stop"],
+        "conversation": "0123456789abcdef0123456789abcdef", "turn": 3,
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "key_fingerprint": "abcd"})
+}
+
+fn exchanges() -> Value {
+    let mut failed = row(8, "gpt-broken");
+    failed["status"] = json!(500);
+    failed["end"] = json!("http_error");
+    failed["error"] = json!("server_error");
+    json!({"total": 1234, "kept": 3, "exchanges": [row(9, "gpt-4o"), failed, row(7, WICKED)], "next": null})
+}
+
+fn in_flight() -> Value {
+    let flight = |id: u64, state: &str, age: f64, first: Option<f64>| {
+        json!({"id": id, "method": "POST", "path": "/v1/chat/completions", "model": format!("flying-{id}"),
+            "upstream": "default", "age_ms": age, "state": state, "chunks": 7, "time_to_first_token_ms": first,
+            "since_last_output_ms": 900.0})
+    };
+    json!({"count": 4, "exchanges": [
+        flight(1, "stalled", 9000.0, Some(300.0)), flight(2, "generating", 5000.0, Some(1000.0)),
+        flight(3, "answered", 800.0, None), flight(4, "waiting", 100.0, None)]})
+}
+
+fn summary() -> Value {
+    let steps = (0..60_u64).map(|at| {
+        json!({"at_ms": 1_800_000_000_000_u64 + at * 5000, "requests": 50, "errors": at % 2, "input_tokens": 10,
+            "output_tokens": 1000, "cost_usd": "0.1"})
+    });
+    let quantiles = |ms: f64| {
+        (0..60)
+            .map(|at| (at % 7 != 0).then_some(ms + f64::from(at)))
+            .collect::<Vec<_>>()
+    };
+    json!({"now_ms": 1_800_000_300_000_u64, "uptime_ms": 1, "base_url": "http://127.0.0.1:8080/v1", "ready": true,
+        "version": "0.1.0", "in_flight_count": 4, "models": [], "upstreams": [], "routes": [],
+        "today": {"requests": 4321, "errors": 12, "input_tokens": 1, "output_tokens": 2, "cost_usd": "3.21", "unpriced": 2},
+        "steps": steps.collect::<Vec<_>>(),
+        "latency": {"time_to_first_token": {"bounds_ms": [1.0, null], "cells": [], "p50_ms": quantiles(100.0),
+            "p95_ms": quantiles(400.0), "p99_ms": []}}})
+}
+
+fn one() -> Value {
+    json!({"exchange": row(9, "gpt-4o"),
+        "timeline": {"marks": [{"name": "received", "at_ms": 0.0}, {"name": "sent", "at_ms": 1.5},
+            {"name": "first_token", "at_ms": 321.4}, {"name": "last_token", "at_ms": 2300.0}, {"name": "end", "at_ms": 2345.6}],
+            "stalls": [{"at_ms": 2000.0, "gap_ms": 1200.0}], "gaps": [], "largest_gap_ms": 1200.0, "overhead_ms": 0.2,
+            "held_ms": null},
+        "attempts": [{"upstream": "default", "url": "http://a/v1", "why": "first", "end_ms": 1.0, "status": null,
+            "error": "refused"}, {"upstream": "default", "url": "http://b/v1", "why": "retry", "end_ms": 9.0, "status": 200}],
+        "spans": [{"name": "chat gpt-4o", "kind": "CLIENT", "attributes": [
+            {"name": "gen_ai.usage.output_tokens", "value": 100}, {"name": "wicked", "value": WICKED}]}],
+        "tool_calls": [{"name": "weather", "id": "call_1", "kind": "function", "arguments_chars": 17, "at_ms": 1900.0}],
+        "cost": {"input_usd": "0.001", "output_usd": "0.00023", "total_usd": "0.00123", "entry": "openai/gpt-4o",
+            "since": null, "estimated": false},
+        "http": {"version": "HTTP/1.1", "host": "h", "user_agent": WICKED, "query": null, "request_bytes": 10,
+            "response_bytes": 20},
+        "conversation": {"id": "0123", "turn": 3, "branch": 1, "depth": 2, "linked_by": "history", "parent": null},
+        "trace_url": null, "curl": "curl"})
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+/// A model that has heard everything.
+fn model() -> Model {
+    let mut model = Model::new("http://127.0.0.1:9464".to_owned());
+    model.hear(News::InFlight(read(in_flight())));
+    model.hear(News::Summary(Box::new(read(summary()))));
+    model.hear(News::Exchanges(String::new(), read(exchanges())));
+    model
+}
+
+fn opened() -> Model {
+    let mut model = model();
+    model.act(Action::Open);
+    model.hear(News::One(9, Box::new(Ok(read(one())))));
+    model
+}
+
+fn drawn(model: &mut Model, width: u16, height: u16, palette: Palette) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(frame, model, palette)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// What is drawn, line by line.
+fn lines(model: &mut Model, width: u16, height: u16) -> Vec<String> {
+    let buffer = drawn(model, width, height, COLORS);
+    let cells = buffer.content().chunks(usize::from(width));
+    let lines = cells.map(|cells| cells.iter().map(ratatui::buffer::Cell::symbol).collect());
+    lines
+        .map(|line: String| line.trim_end().to_owned())
+        .collect()
+}
+
+/// Every state that draws something of its own.
+fn states() -> Vec<(&'static str, Model)> {
+    let mut help = model();
+    help.act(Action::Help);
+    let mut writing = model();
+    writing.act(Action::Filter);
+    for character in "model:x".repeat(30).chars() {
+        writing.act(Action::Edit(Edit::Insert(character)));
+    }
+    let mut mistaken = model();
+    let mistake = Mistake {
+        message: "expected a duration".to_owned(),
+        position: Some(5),
+    };
+    mistaken.hear(News::Mistake("ttft>x".to_owned(), mistake));
+    let mut lost = model();
+    lost.hear(News::Lost(Problem::Unauthorized("http://a".to_owned())));
+    let mut missing = model();
+    missing.act(Action::Open);
+    let problem = Problem::Unknown("not kept".to_owned());
+    missing.hear(News::One(9, Box::new(Err(problem))));
+    let mut selected = model();
+    selected.act(Action::Last);
+    let fresh = Model::new("http://127.0.0.1:9464".to_owned());
+    vec![
+        ("fresh", fresh),
+        ("table", model()),
+        ("selected", selected),
+        ("one", opened()),
+        ("help", help),
+        ("writing", writing),
+        ("mistaken", mistaken),
+        ("lost", lost),
+        ("missing", missing),
+    ]
+}
+
+#[test]
+fn every_state_is_drawn_at_every_size() {
+    let sizes = [
+        (1, 1),
+        (2, 3),
+        (5, 2),
+        (13, 4),
+        (40, 10),
+        (41, 11),
+        (80, 24),
+        (200, 60),
+        (500, 3),
+        (3, 200),
+    ];
+    for (name, mut model) in states() {
+        for (width, height) in sizes {
+            let buffer = drawn(&mut model, width, height, COLORS);
+            assert_eq!(buffer.area.width, width, "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_cell_has_anything_that_a_terminal_obeys() {
+    for (name, mut model) in states() {
+        for action in [Action::First, Action::Last] {
+            if model.opened.is_some() {
+                model.act(action);
+            }
+            for cell in drawn(&mut model, 200, 40, COLORS).content() {
+                let is_shown = cell.symbol().chars().all(crate::top::text::is_shown);
+                assert!(is_shown, "{name}: {:?}", cell.symbol());
+            }
+        }
+    }
+}
+
+#[test]
+fn without_colors_no_cell_has_one_and_the_selection_is_seen_all_the_same() {
+    for (name, mut model) in states() {
+        let buffer = drawn(&mut model, 120, 40, NO_COLORS);
+        for cell in buffer.content() {
+            assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset), "{name}");
+        }
+        let is_reversed = buffer
+            .content()
+            .iter()
+            .any(|it| it.modifier.contains(Modifier::REVERSED));
+        assert_eq!(is_reversed, name == "selected", "{name}");
+    }
+    let buffer = drawn(&mut model(), 120, 40, COLORS);
+    assert!(buffer.content().iter().any(|cell| cell.fg == Color::Red));
+}
+
+#[test]
+fn the_page_at_a_usual_size() {
+    let shown = lines(&mut model(), 100, 20);
+    let has = |text: &str| {
+        assert!(
+            shown.iter().any(|line| line.contains(text)),
+            "{text:?} in\n{}",
+            shown.join("\n")
+        )
+    };
+    has("streamgauge 0.1.0  live  http://127.0.0.1:9464");
+    has(
+        "10.0 req/s  200 tok/s  0.1 err/s  4 in flight  $3.21 (2 unpriced) today  4321 requests  12 errors today",
+    );
+    has("  p50");
+    has("159 ms");
+    has("  p95");
+    has("459 ms");
+    has("in flight: 4  ");
+    has("flying-4 ");
+    has("flying-1             ░");
+    has(" stalled ");
+    has("exchanges: newest 3 of 1234");
+    has("gpt-4o");
+    has("server_error");
+    has("/ filter");
+}
+
+#[test]
+fn a_small_terminal_has_the_rates_and_the_newest_exchanges() {
+    let shown = lines(&mut model(), 40, 10);
+    let all = shown.join("\n");
+    assert!(shown[0].starts_with("streamgauge 0.1.0  live"), "{all}");
+    assert!(shown[1].starts_with("10.0 req/s  200 tok/s"), "{all}");
+    assert!(
+        all.contains("gpt-4o") && all.contains("gpt-broken"),
+        "{all}"
+    );
+    assert!(all.contains("UTC") || all.contains("TTFT"), "{all}");
+}
+
+#[test]
+fn the_order_is_marked_at_its_column() {
+    let mut model = model();
+    let head = |model: &mut Model| {
+        lines(model, 140, 30)
+            .into_iter()
+            .find(|line| line.contains("TTFT"))
+            .unwrap()
+    };
+    assert!(head(&mut model).contains("UTC▼"));
+    model.act(Action::Reverse);
+    model.act(Action::Sort(1));
+    let head = head(&mut model);
+    assert!(head.contains("model▲") && !head.contains("UTC▼"), "{head}");
+}
+
+#[test]
+fn one_exchange_has_its_timeline_its_facts_and_its_attributes() {
+    let shown = lines(&mut opened(), 100, 80);
+    let all = shown.join("\n");
+    for text in [
+        "exchange 9: gpt-4o",
+        "timeline, 2.35 s to scale",
+        "first_token",
+        "stall 1.20 s",
+        "streamgauge itself 200 µs, waited for the client not known",
+        "POST /v1/chat/completions",
+        "time to first token   321 ms",
+        "openai/gpt-4o",
+        "weather",
+        "17 characters",
+        "span chat gpt-4o (CLIENT)",
+        "gen_ai.usage.output_tokens 100",
+        "http://b/v1  retry  200",
+    ] {
+        assert!(all.contains(text), "{text:?} in\n{all}");
+    }
+    // To scale: the first token is at a seventh of the line.
+    let bar = |name: &str| {
+        let line = shown.iter().find(|line| line.starts_with(name)).unwrap();
+        line.chars().position(|it| it == '●').unwrap() - 27
+    };
+    assert_eq!(
+        [bar("received"), bar("first_token"), bar("end")],
+        [0, 10, 72]
+    );
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_place() {
+    let (_, mut mistaken) = states()
+        .into_iter()
+        .find(|(name, _)| *name == "mistaken")
+        .unwrap();
+    let shown = lines(&mut mistaken, 80, 24);
+    assert_eq!(shown[22..], ["/ttft>x", "      ^ expected a duration"]);
+}
+
+#[test]
+fn a_lost_connection_is_said_first_and_what_was_seen_stays() {
+    let (_, mut lost) = states()
+        .into_iter()
+        .find(|(name, _)| *name == "lost")
+        .unwrap();
+    let shown = lines(&mut lost, 120, 24);
+    assert!(
+        shown[0].contains("http://a asks for a token"),
+        "{}",
+        shown[0]
+    );
+    assert!(shown.iter().any(|line| line.contains("gpt-4o")));
+}
+
+#[test]
+fn every_key_of_the_help_is_readable_at_a_usual_size() {
+    let (_, mut help) = states()
+        .into_iter()
+        .find(|(name, _)| *name == "help")
+        .unwrap();
+    let all = lines(&mut help, 80, 24).join("\n");
+    for (keys, what) in crate::top::keys::HELP {
+        assert!(
+            all.contains(keys) && all.contains(what),
+            "{keys}: {what}\n{all}"
+        );
+    }
+}
+
+#[test]
+fn rates_that_are_not_known_are_not_nothing() {
+    let mut fresh = Model::new("http://a".to_owned());
+    let shown = lines(&mut fresh, 80, 24);
+    assert!(
+        shown[1].starts_with("- req/s  - tok/s  - err/s"),
+        "{}",
+        shown[1]
+    );
+    assert!(shown[0].contains("connecting"), "{}", shown[0]);
+}
+
+#[test]
+fn a_small_latency_is_seen_beside_a_large_one_and_one_that_is_not_known_is_not() {
+    let mut sums = summary();
+    let first = &mut sums["latency"]["time_to_first_token"];
+    first["p50_ms"] = json!([0.1, null, 0.1, 0.1]);
+    first["p95_ms"] = json!([0.1, null, 60_000.0, 60_000.0]);
+    let mut model = model();
+    model.hear(News::Summary(Box::new(read(sums))));
+    // Each step has a quarter of the 62 cells between the name and the value.
+    let shown = lines(&mut model, 80, 24);
+    let of = |name: &str| shown.iter().find(|line| line.starts_with(name)).unwrap();
+    let (p50, p95) = (of("  p50"), of("  p95"));
+    assert_eq!(
+        p50.matches('▁').count() + p50.matches('▂').count(),
+        47,
+        "{p50}"
+    );
+    assert_eq!(p95.matches('█').count(), 31, "{p95}");
+}
