@@ -119,6 +119,14 @@ class Process:
         if (status := self._child.poll()) is not None:
             raise AssertionError(f"{self.name} ended with {status}; it wrote\n{''.join(self.lines)}")
 
+    @property
+    def pid(self):
+        return self._child.pid
+
+    def wait(self):
+        """Waits for its end, and returns its exit status."""
+        return self._child.wait(DEADLINE)
+
     def send(self, number):
         """Sends it a signal."""
         self._child.send_signal(number)

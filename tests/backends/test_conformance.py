@@ -123,11 +123,11 @@ def departures(vocabulary, binary, simulator):
         with Proxy(binary, simulator, settings | content) as proxy:
             calls = call_everything(proxy, f"{collector.endpoint}/v1/traces")
             proxy.terminate()
-        spans, sent = collector.seen(lambda *_: True), collector.metrics([expected])
+        spans, sent = collector.seen(lambda *_: True), collector.metrics(expected)
         assert len(spans) > SPANS + calls
         registry = Registry(*generations)
         found = set().union(*(registry.faults_of_span(*span) for span in spans))
-        found |= set().union(*map(registry.faults_of_metric, sent.values()))
+        found |= set().union(*map(registry.faults_of_metric, sent))
         return found | set().union(*map(registry.faults_of_attributes, collector.resources))
 
 
