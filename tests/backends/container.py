@@ -1,6 +1,7 @@
 """The image of docker/Dockerfile, its last stage built by buildah, and containers of it, run by runc."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -13,6 +14,9 @@ import pytest
 from processes import Process, Server
 
 ROOT = Path(__file__).parents[2]
+
+AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
+"""Where the image has the certificates of public authorities."""
 
 NEEDED = ["buildah", "runc"]
 
@@ -53,7 +57,7 @@ class Engine:
         file = ROOT / "docker" / "Dockerfile"
         # Of the formats, only Docker's has a health check.
         how = ["--isolation=chroot", "--format=docker", "--pull-never", f"--build-context=build={context}"]
-        self("build", *how, *given, f"--file={file}", f"--tag={name}", ROOT)
+        self("build", *how, *given, f"--file={file}", f"--tag={name}", context)
         return Image(self, name)
 
     def close(self):
@@ -68,9 +72,9 @@ class Image:
         self.engine, self.name = engine, name
         self.config = json.loads(engine("inspect", "--type", "image", name))["Docker"]["config"]
 
-    @property
+    @functools.cached_property
     def folder(self):
-        """Its files, in a working container of buildah's."""
+        """Its files, in a working container of buildah's. Nothing writes there: roots are read-only."""
         return Path(self.engine("mount", self.engine("from", "--pull-never", self.name)))
 
     def compressed_bytes(self):
@@ -90,6 +94,7 @@ class Pod:
     """
 
     def __init__(self, image, folder, arguments=(), variables=None, mounts=None):
+        self.image = image
         self.name = f"streamgauge-{uuid.uuid4().hex[:12]}"
         self._state = folder / "runc"
         self.bundle = folder / self.name
