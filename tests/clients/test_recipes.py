@@ -80,6 +80,6 @@ def test_every_recipe_says_which_tests_run_it():
         "Prometheus": "backends",
         "Grafana": "backends",
         "Alerts": "backends",
-        "Docker sidecar": "",
+        "Docker sidecar": "backends",
         "Kubernetes": "",
     }
