@@ -1,9 +1,10 @@
-"""An engine, and the image of docker/Dockerfile with the program under test."""
+"""An engine, the image of docker/Dockerfile with the program under test, and the schemas of manifests."""
 
 import subprocess
 
 import pytest
 
+from chart import write_schemas
 from container import AUTHORITIES, Engine, files_of_the_image
 
 
@@ -45,3 +46,8 @@ def image(engine, files, certificate):
     authorities = files / AUTHORITIES
     authorities.write_text(authorities.read_text() + (certificate / "ca.crt").read_text())
     return engine.build(files, "streamgauge")
+
+
+@pytest.fixture(scope="session")
+def schemas(tmp_path_factory):
+    return write_schemas(tmp_path_factory.mktemp("schemas"))

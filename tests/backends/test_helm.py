@@ -8,7 +8,7 @@ import tomllib
 import pytest
 import yaml
 
-from chart import CHART, NAMESPACE, NEWEST, OLDEST, RELEASE, SETS, conform, helm, refusal, rendered, template, write_schemas
+from chart import CHART, NAMESPACE, NEWEST, OLDEST, RELEASE, SETS, conform, helm, refusal, rendered, template
 from container import Pod
 from manifests import chosen, gauge, is_given_its_time, is_restricted, of_kind, pod, port, seconds, variables
 from prometheus_server import documented_series, series_of
@@ -20,6 +20,11 @@ SECRETS = {
     "STREAMGAUGE_ADMIN_TOKEN": "a-token-of-the-admin-port",
 }
 """What secrets hold, by the variable that has it."""
+
+PAGE = (CHART.parents[2] / "docs" / "kubernetes.md").read_text()
+
+RECIPES = dict(re.findall(r"(?ms)^## ([^\n]+)\n(?:(?!^## ).)*?^```yaml\n(.*?)^```$", PAGE))
+"""The values on the page, by the title of their section."""
 
 PRESETS = ["nginx", "haproxy", "alb"]
 
@@ -38,11 +43,6 @@ def documents(values):
 def workload(documents):
     (workload,) = of_kind(documents, "Deployment")
     return workload
-
-
-@pytest.fixture(scope="session")
-def schemas(tmp_path_factory):
-    return write_schemas(tmp_path_factory.mktemp("schemas"))
 
 
 @pytest.fixture
@@ -97,6 +97,33 @@ def test_a_wrong_manifest_is_told(schemas):
     route = {**route, "spec": {**route["spec"], "timeout": "1s"}}
     (result,) = conform([route], NEWEST, schemas)
     assert result["status"] == "statusInvalid" and "timeout" in result["msg"]
+
+
+@pytest.mark.parametrize("title", RECIPES)
+def test_the_values_of_a_recipe_make_valid_manifests(title, schemas, tmp_path):
+    values = tmp_path / "values.yaml"
+    values.write_text(RECIPES[title])
+    documents = rendered(f"--values={values}")
+    assert {result["status"] for result in conform(documents, NEWEST, schemas)} == {"statusValid"}
+    (workload,) = of_kind(documents, "Deployment")
+    is_restricted(workload)
+    # They say something that the defaults do not.
+    assert documents != rendered()
+
+
+def test_the_page_has_a_recipe_for_each_mesh_and_each_stack():
+    assert {"InferencePool and llm-d", "vLLM production-stack", "KServe", "Istio", "Linkerd"} <= RECIPES.keys()
+
+
+def test_a_mesh_lets_streams_finish_and_prometheus_in():
+    (workload,) = of_kind(rendered(), "Deployment")
+    annotations = {mesh: yaml.safe_load(RECIPES[mesh])["podAnnotations"] for mesh in ["Istio", "Linkerd"]}
+    waits = yaml.safe_load(annotations["Istio"]["proxy.istio.io/config"])["terminationDrainDuration"]
+    assert seconds(waits) >= pod(workload)["terminationGracePeriodSeconds"]
+    assert annotations["Linkerd"]["config.beta.linkerd.io/proxy-enable-native-sidecar"] == "true"
+    for mesh in annotations.values():
+        (without,) = [text for name, text in mesh.items() if "nboundPorts" in name or "inbound-ports" in name]
+        assert without == str(port(workload, "admin"))
 
 
 def test_the_sets_of_values_make_every_kind():

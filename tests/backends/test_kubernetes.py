@@ -13,7 +13,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from manifests import chosen, containers, gauge, is_given_its_time, is_restricted, names, of_kind, pod, port, variables
+from chart import NEWEST, OLDEST, conform
+from manifests import LAST_EXPORT, chosen, gauge, is_given_its_time, is_restricted, names, of_kind, pod, port, seconds, variables
 from processes import DEADLINE, Server
 from prometheus_server import DEPLOY, documented_series
 
@@ -22,6 +23,9 @@ FILES = {file.name: list(yaml.safe_load_all(file.read_text())) for file in (DEPL
 DOCUMENTS = [document for documents in FILES.values() for document in documents]
 
 VERSIONS = ["1.30", kubernetes_validate.latest_version()]
+
+OTHERS = ["PodMonitor", "InferencePool", "HTTPRoute"]
+"""Kinds that are not Kubernetes's own."""
 
 WORKLOADS = of_kind(DOCUMENTS, "Deployment")
 
@@ -55,9 +59,34 @@ def settings(binary, started):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("document", [document for document in DOCUMENTS if document["kind"] != "PodMonitor"], ids=names)
+@pytest.mark.parametrize("document", [document for document in DOCUMENTS if document["kind"] not in OTHERS], ids=names)
 def test_a_manifest_is_valid_and_has_no_unknown_field(document, version):
     kubernetes_validate.validate(document, version, strict=True)
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_a_manifest_of_another_project_is_valid_too(version, schemas):
+    documents = [document for document in DOCUMENTS if document["kind"] in OTHERS]
+    results = conform(documents, version, schemas)
+    assert [(result["name"], result["msg"]) for result in results if result["status"] != "statusValid"] == []
+    assert {document["kind"] for document in documents} == set(OTHERS) and len(results) == len(documents)
+
+
+def test_a_pool_sends_requests_to_streamgauge_before_the_server_in_the_pod():
+    (pool,) = of_kind(DOCUMENTS, "InferencePool")
+    (workload,) = [workload for workload in WORKLOADS if workload["metadata"]["name"] == pool["metadata"]["name"]]
+    assert chosen(pool["spec"]["selector"], workload)
+    assert [given["number"] for given in pool["spec"]["targetPorts"]] == [port(workload, "http")]
+    (server,) = pod(workload)["containers"]
+    (own,) = server["ports"]
+    assert variables(gauge(workload), {})["STREAMGAUGE_UPSTREAM"] == f"http://127.0.0.1:{own['containerPort']}/v1"
+    # The server goes on for its preStop, and streamgauge drains after it.
+    before = server["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod(workload)["terminationGracePeriodSeconds"] > before + seconds(variables(gauge(workload), {})["STREAMGAUGE_SHUTDOWN_DRAIN"]) + LAST_EXPORT
+    (route,) = of_kind(DOCUMENTS, "HTTPRoute")
+    (rule,) = route["spec"]["rules"]
+    assert [(backend["kind"], backend["name"]) for backend in rule["backendRefs"]] == [(pool["kind"], pool["metadata"]["name"])]
+    assert set(rule["timeouts"].values()) == {"0s"}
 
 
 def test_the_pods_are_restricted(workload):
