@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import os
 import re
 import shlex
 import signal
@@ -79,10 +80,10 @@ def test_systemd_kills_nothing_before_its_streams_have_drained(binary):
 
 @pytest.fixture(scope="module")
 def package(binary, tmp_path_factory):
-    """A package of the binary without its symbols, which would take a minute to compress."""
+    """A package of the binary without its symbols, hardly compressed: a tenth of the time."""
     folder = tmp_path_factory.mktemp("package")
     output("strip", "-o", folder / "streamgauge", binary)
-    output(ROOT / "scripts" / "package", folder / "streamgauge", folder)
+    output(ROOT / "scripts" / "package", folder / "streamgauge", folder, env=os.environ | {"DPKG_DEB_COMPRESSOR_LEVEL": "0"})
     (made,) = folder.glob("*.deb")
     return made
 
