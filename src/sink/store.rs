@@ -32,7 +32,7 @@ impl Sink for Prompts {
         "prompts"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let content = exchange.content.as_deref();
         let Some(stored) = content.and_then(|content| content.stored.as_deref()) else {
             return;
