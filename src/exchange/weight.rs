@@ -7,7 +7,7 @@ use std::mem::size_of;
 
 use super::{
     Answer, ApiError, Attempt, Content, ContentMessage, ContentPart, ContentTool, Conversation,
-    Drift, Exchange, Failure, History, Http, Request, Response, Served, Template, Trace,
+    Drift, Exchange, Failure, History, Http, Request, Response, Served, Stored, Template, Trace,
 };
 
 impl Exchange {
@@ -212,6 +212,7 @@ fn of_content(content: &Content) -> usize {
         output,
         tools,
         missing,
+        stored,
     } = content;
     let messages = input.iter().chain(output);
     size_of::<Content>()
@@ -223,6 +224,21 @@ fn of_content(content: &Content) -> usize {
         + system.iter().map(of_part).sum::<usize>()
         + messages.map(of_message).sum::<usize>()
         + tools.iter().map(of_tool).sum::<usize>()
+        + stored.as_deref().map_or(0, of_stored)
+}
+
+fn of_stored(stored: &Stored) -> usize {
+    let links = stored.links.iter();
+    size_of::<Stored>()
+        + list(&stored.objects)
+        + stored
+            .objects
+            .iter()
+            .map(|one| one.bytes.len())
+            .sum::<usize>()
+        + links
+            .map(|links| links.prompt.len() + some(&links.answer))
+            .sum::<usize>()
 }
 
 fn of_message(message: &ContentMessage) -> usize {

@@ -80,7 +80,10 @@ const ROOMS: &[(&str, May)] = &[
     ("explain", Import(EXPLAIN)),
     ("version", Import(&[])),
     ("top", Import(&["version"])),
-    ("cli", Import(&["config", "exchange", "prices", "store", "version"])),
+    (
+        "cli",
+        Import(&["config", "exchange", "prices", "store", "version"]),
+    ),
     ("demo", Import(&["exchange", "sink", "tap"])),
     ("app", ImportAny),
     ("main", Import(&["app", "cli"])),
