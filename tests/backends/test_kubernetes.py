@@ -82,7 +82,8 @@ def test_a_pool_sends_requests_to_streamgauge_before_the_server_in_the_pod():
     assert variables(gauge(workload), {})["STREAMGAUGE_UPSTREAM"] == f"http://127.0.0.1:{own['containerPort']}/v1"
     # The server goes on for its preStop, and streamgauge drains after it.
     before = server["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod(workload)["terminationGracePeriodSeconds"] > before + seconds(variables(gauge(workload), {})["STREAMGAUGE_SHUTDOWN_DRAIN"]) + LAST_EXPORT
+    drain = seconds(variables(gauge(workload), {})["STREAMGAUGE_SHUTDOWN_DRAIN"])
+    assert pod(workload)["terminationGracePeriodSeconds"] > before + drain + LAST_EXPORT
     (route,) = of_kind(DOCUMENTS, "HTTPRoute")
     (rule,) = route["spec"]["rules"]
     assert [(backend["kind"], backend["name"]) for backend in rule["backendRefs"]] == [(pool["kind"], pool["metadata"]["name"])]

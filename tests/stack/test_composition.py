@@ -1,4 +1,4 @@
-"""docker/compose.yaml as processes: the same programs, commands, variables and files, with only addresses, folders and times replaced.
+"""docker/compose.yaml as processes: the same programs, commands, variables and files; addresses, folders and times are others.
 
 A Collector that writes to a file stands for Tempo. Grafana is not here; what it would ask is asked.
 """
@@ -116,22 +116,23 @@ def running(binary, tmp_path_factory):
         yield composition
 
 
-def test_prometheus_scrapes_streamgauge_and_the_gateway_and_has_the_rules(running):
+def test_prometheus_scrapes_streamgauge_and_the_gateway(running):
     def up():
         data = running.ask("query", query="up == 1")
         return data and {series["metric"]["job"] for series in data["result"]} == {"streamgauge", "collector"}
 
     eventually("both to be scraped", up)
     eventually("calls", lambda: (running.ask("query", query="llm_requests_total > 0") or {}).get("result"))
-    groups = running.ask("rules")["groups"]
-    rules = [rule for group in groups for rule in group["rules"]]
-    assert {rule["type"] for rule in rules} == {"alerting", "recording"}
-    eventually("the rules to be well", lambda: all(rule["health"] == "ok" for group in running.ask("rules")["groups"] for rule in group["rules"]))
-    alertmanager = running.address("alertmanager", 9093)
-    eventually(
-        "Alertmanager to be known",
-        lambda: [one["url"] for one in running.ask("alertmanagers")["activeAlertmanagers"]] == [f"http://{alertmanager}/api/v2/alerts"],
-    )
+
+
+def test_the_rules_can_be_read_and_alertmanager_is_known(running):
+    def rules():
+        return [rule for group in running.ask("rules")["groups"] for rule in group["rules"]]
+
+    assert {rule["type"] for rule in rules()} == {"alerting", "recording"}
+    eventually("the rules to be well", lambda: all(rule["health"] == "ok" for rule in rules()))
+    url = f"http://{running.address('alertmanager', 9093)}/api/v2/alerts"
+    eventually("Alertmanager", lambda: [one["url"] for one in running.ask("alertmanagers")["activeAlertmanagers"]] == [url])
 
 
 def test_a_point_of_a_graph_leads_to_a_trace_that_the_store_has(running):
