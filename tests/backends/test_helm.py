@@ -196,9 +196,9 @@ def test_the_program_listens_where_the_pod_says_and_has_its_time_to_drain(runnin
     assert settings["listen"] == running.server.proxy == f"0.0.0.0:{port(workload, 'http')}"
     assert running.server.admin == f"0.0.0.0:{port(workload, 'admin')}"
     is_given_its_time(workload, settings["shutdown"]["drain"])
-    # Of what it has no setting for, it warns; the token's is the only one.
+    # It warns of a variable that it does not know.
     warned = [line for line in told.splitlines() if line.startswith("warning:")]
-    assert all("STREAMGAUGE_ADMIN_TOKEN" in line for line in warned), warned
+    assert all("STREAMGAUGE_ADMIN_" in line for line in warned), warned
 
 
 def test_the_pod_is_ready_and_ends_as_it_is_asked_to(running, workload):
@@ -237,7 +237,8 @@ def test_an_ingress_cuts_no_stream_that_streamgauge_lets_live(binary, controller
     settings = tomllib.loads(subprocess.run(check, check=True, stdout=subprocess.PIPE, text=True).stdout)
     (upstream,) = settings["upstream"]
     silence = max(seconds(upstream["timeouts"][limit]) for limit in ["first_byte", "idle"])
-    limits = [int(re.search(r"(\d+)s?$", text).group(1)) for name, text in annotations.items() if "timeout" in name + text and "deregistration" not in text]
+    timeouts = [text for name, text in annotations.items() if "timeout" in name + text and "deregistration" not in text]
+    limits = [int(re.search(r"(\d+)s?$", text).group(1)) for text in timeouts]
     assert limits and all(limit > silence for limit in limits)
 
 
@@ -281,6 +282,9 @@ def test_the_notes_say_where_clients_and_people_find_it(tmp_path):
     notes.unlink()
     arguments = [RELEASE, copy, "--namespace", NAMESPACE, "--kube-version", OLDEST, "--show-only", "templates/notes.yaml"]
     told = yaml.safe_load(helm("template", *arguments).stdout)["notes"]
+    with_token = yaml.safe_load(helm("template", *arguments, "--set=admin.tokenSecret.name=gauge").stdout)["notes"]
+    assert "shows nothing without a token" in told and "shows nothing" not in with_token
+    assert f"kubectl get secret -n {NAMESPACE} gauge -o go-template='{{{{ index .data \"token\" | base64decode }}}}'" in with_token
     assert f"OPENAI_BASE_URL=http://{RELEASE}-streamgauge.{NAMESPACE}:8080/v1" in told
     assert f"kubectl port-forward -n {NAMESPACE} deploy/{RELEASE}-streamgauge 9464" in told
     assert "Nothing scrapes the metrics" in told

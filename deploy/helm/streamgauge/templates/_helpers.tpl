@@ -68,6 +68,9 @@ service.instance.id=$(POD_UID),k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=
 {{- if .Values.admin.service }}
 - { name: STREAMGAUGE_ALLOW_ADMIN_HOSTS, value: {{ printf "%s-admin,%s-admin.%s,%s-admin.%s.svc,%s-admin.%s.svc.cluster.local" (include "streamgauge.fullname" .) (include "streamgauge.fullname" .) .Release.Namespace (include "streamgauge.fullname" .) .Release.Namespace (include "streamgauge.fullname" .) .Release.Namespace | quote }} }
 {{- end }}
+{{- if .Values.admin.open }}
+- { name: STREAMGAUGE_ADMIN_OPEN, value: "true" }
+{{- end }}
 {{- if .Values.admin.tokenSecret.name }}
 - { name: STREAMGAUGE_ADMIN_TOKEN, valueFrom: { secretKeyRef: { name: {{ .Values.admin.tokenSecret.name }}, key: {{ .Values.admin.tokenSecret.key }} } } }
 {{- end }}
