@@ -68,4 +68,5 @@ pub mod tokenizer;
 pub mod top;
 pub mod upstream;
 pub mod version;
+pub mod view;
 mod workers;

@@ -17,21 +17,20 @@ use http_body::Body as _;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::allow::Hosts;
 
-/// Sent with every answer: no sniffing, no framing, nothing loaded from elsewhere, nothing kept.
-const SECURITY: [(HeaderName, HeaderValue); 6] = [
+/// Sent with every answer: no sniffing, no framing, nothing loaded from elsewhere.
+const SECURITY: [(HeaderName, HeaderValue); 5] = [
     (
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     ),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
@@ -62,7 +61,8 @@ pub(super) fn around(routes: Router, hosts: Arc<Hosts>) -> Router {
     // for a third less.
     let compression = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(COMPRESSED_MIN));
+        // Events are to go out as they come.
+        .compress_when(SizeAbove::new(COMPRESSED_MIN).and(NotForContentType::SSE));
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER);
     // The last is the outermost.
     let guarded = routes
@@ -72,6 +72,12 @@ pub(super) fn around(routes: Router, hosts: Arc<Hosts>) -> Router {
         .layer(map_response(in_words))
         .layer(compression)
         .layer(CatchPanicLayer::custom(panicked));
+    // What is kept says so itself.
+    let no_store = HeaderValue::from_static("no-store");
+    let guarded = guarded.layer(SetResponseHeaderLayer::if_not_present(
+        header::CACHE_CONTROL,
+        no_store,
+    ));
     SECURITY.into_iter().fold(guarded, |router, (name, value)| {
         router.layer(SetResponseHeaderLayer::overriding(name, value))
     })
@@ -101,7 +107,7 @@ fn is_for_any_of(hosts: &Hosts, request: &Request) -> bool {
 async fn in_words(mut response: Response) -> Response {
     let words = match response.status() {
         StatusCode::NOT_FOUND => {
-            "not found: the admin port serves /, /metrics, /healthz, /readyz, /api/exchanges and /api/costs\n"
+            "not found: the admin port serves /, /metrics, /healthz, /readyz and /api\n"
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             "method not allowed: the admin port supports GET and HEAD only\n"

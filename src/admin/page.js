@@ -1,4 +1,4 @@
-// Shows /api/exchanges once a second. Everything that came over the wire is set as text, never as markup.
+// Shows what ended lately and what is in flight once a second. Everything that came over the wire is set as text, never as markup.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
@@ -59,11 +59,10 @@ function empty(columns, text, code) {
 
 function began(e) {
   const request = `${e.method} ${e.path}`;
-  const state = !e.answered ? "waiting" : e.chunks ? "generating" : "answered";
   return row(
     cell(e.model ?? request, e.model ? "text" : "text quiet", request),
     cell(e.upstream ?? "", "quiet"),
-    cell(state, state === "waiting" ? "odd" : "quiet"),
+    cell(e.state, e.state === "waiting" || e.state === "stalled" ? "odd" : "quiet"),
     cell(duration(e.time_to_first_token_ms), "number"),
     cell(count(e.chunks), "number"),
     cell(duration(e.since_last_output_ms), "number"),
@@ -94,16 +93,16 @@ function ended(e) {
   );
 }
 
-function show(facts) {
-  byId("in-flight-count").textContent = facts.in_flight_count || "";
-  byId("finished-count").textContent = facts.finished_count
-    ? `newest ${facts.recent.length} of ${count(facts.finished_count)}` : "";
-  const open = facts.in_flight.map(began);
+function show(list, flying, summary) {
+  byId("in-flight-count").textContent = flying.count || "";
+  byId("finished-count").textContent = list.total
+    ? `newest ${list.exchanges.length} of ${count(list.total)}` : "";
+  const open = flying.exchanges.map(began);
   byId("in-flight").replaceChildren(...(open.length ? open : [empty(7, "Nothing at the moment.")]));
-  const recent = facts.recent.map(ended);
+  const recent = list.exchanges.map(ended);
   const hint = "No exchange yet. Point a client here: ";
   byId("recent").replaceChildren(
-    ...(recent.length ? recent : [empty(12, hint, `OPENAI_BASE_URL=${reachable(facts.base_url)}`)]));
+    ...(recent.length ? recent : [empty(12, hint, `OPENAI_BASE_URL=${reachable(summary.base_url)}`)]));
 }
 
 function state(text, kind) {
@@ -113,10 +112,11 @@ function state(text, kind) {
 
 async function poll() {
   try {
-    const response = await fetch("api/exchanges");
-    const facts = await response.json();
-    show(facts);
-    state(facts.ready ? "live" : "draining", facts.ready ? "live" : "draining");
+    const paths = ["api/exchanges?limit=200", "api/in-flight", "api/summary"];
+    const [list, flying, summary] = await Promise.all(
+      paths.map(async (path) => (await fetch(path)).json()));
+    show(list, flying, summary);
+    state(summary.ready ? "live" : "draining", summary.ready ? "live" : "draining");
   } catch {
     state("no connection to streamgauge; trying again", "lost");
   }

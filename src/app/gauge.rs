@@ -1,18 +1,21 @@
 //! The proxy with everything that measures it, and no listener: what an application mounts, and what `serve` listens for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::facts::{Settled, Watched};
 use super::telemetry::{self, Telemetry};
 use super::{attribution, process, prompts};
+use crate::admin::About;
 use crate::config::{Config, Environment};
 use crate::log::LogConfig;
 use crate::observe::{Observe, Undrained};
 use crate::otel::{self, Settings};
 use crate::pipeline::{Pipeline, PriceConfig};
 use crate::proxy::Proxy;
+use crate::semconv;
 use crate::serve::ProxyService;
 use crate::sink::Sink;
 use crate::sink::access::AccessLog;
@@ -25,9 +28,7 @@ use crate::sink::store::Prompts;
 use crate::sink::unknowns::UnknownsLog;
 use crate::store::Store;
 use crate::tap::Counters;
-
-/// Finished exchanges that the live page shows.
-const RECENT: usize = 200;
+use crate::view::{Choices, SpanChoice};
 
 /// A proxy that measures what passes through it.
 pub struct Gauge {
@@ -40,6 +41,10 @@ pub struct Gauge {
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     pub(super) proxy: Arc<Proxy>,
+    /// What the process says of itself.
+    pub(super) about: Arc<About>,
+    /// What of an exchange's details is not its own.
+    pub(super) choices: Arc<Choices>,
     /// What calls are priced by; its [`renew`](PriceConfig::renew) reads the user's own prices again.
     pub prices: PriceConfig,
     observe: Arc<Observe>,
@@ -70,16 +75,17 @@ impl Gauge {
         config.pipeline.sampling.after_share = settings.samples_share;
         let costs = attribution::costs(&config)?;
         config.observe.key_secret = attribution::key_secret(&config)?;
+        let (settled, choices) = (Settled::of(&config, settings), choices(&config));
         let upstreams = config.proxy.upstreams.iter();
         let upstreams = upstreams.map(|upstream| upstream.name.to_string());
         let store = prompts::store(&config)?;
         let has_events = config.observe.content.has_events();
         let labels = costs.labels.clone();
         let upstreams = upstreams.collect();
-        let telemetry =
+        let mut telemetry =
             Telemetry::build(&config.telemetry, settings, upstreams, labels, has_events)?;
         let costs = Arc::new(Costs::new(&costs));
-        let live = Arc::new(Live::new(RECENT));
+        let live = Arc::new(Live::new(config.admin_config.history));
         let pipeline = Arc::new(Pipeline::new(
             &config.pipeline,
             sinks(&telemetry, &live, &costs, store.as_ref(), config.log),
@@ -87,7 +93,7 @@ impl Gauge {
         let observe = Observe::new(
             config.observe,
             Arc::clone(&pipeline),
-            telemetry.tracer,
+            telemetry.tracer.take(),
             telemetry.propagate,
         );
         let ours = config.proxy.credentials();
@@ -108,12 +114,15 @@ impl Gauge {
         if let Some(store) = &store {
             telemetry::watch_store(&telemetry.metrics, &store.books());
         }
+        let about = Watched::new(settled, &telemetry, &counters, &pipeline).about();
         let proxy = Proxy::new(config.proxy, observe.clone());
         Ok(Self {
+            about,
+            choices,
             live,
             costs,
             counters,
-            metrics: telemetry.metrics,
+            metrics: Arc::clone(&telemetry.metrics),
             proxy: Arc::new(proxy.context("cannot set up the upstreams")?),
             prices: config.pipeline.prices,
             observe,
@@ -126,7 +135,7 @@ impl Gauge {
         ProxyService::new(Arc::clone(&self.proxy))
     }
 
-    /// What is in flight now, each as far as it has come, and what ended lately.
+    /// What is in flight now, each as far as it has come.
     pub async fn snapshot(&self) -> Snapshot {
         self.live.snapshot(self.observe.look()).await
     }
@@ -152,6 +161,20 @@ impl Gauge {
             .await
             .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
     }
+}
+
+fn choices(config: &Config) -> Arc<Choices> {
+    let telemetry = &config.telemetry;
+    let vocabularies = semconv::all_named(&telemetry.vocabularies);
+    Arc::new(Choices {
+        spans: SpanChoice {
+            vocabularies: vocabularies.into_iter().chain(semconv::ALWAYS).collect(),
+            spans: telemetry.spans,
+            tools: telemetry.tools,
+        },
+        trace_url: config.admin_config.trace_url.clone(),
+        base_url: OnceLock::new(),
+    })
 }
 
 /// What the `OTEL_*` variables say.

@@ -5,6 +5,7 @@
 mod attribution;
 #[cfg(feature = "cli")]
 mod command;
+mod facts;
 mod gauge;
 mod process;
 mod prompts;
@@ -15,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use socket2::{SockRef, TcpKeepalive};
@@ -43,6 +44,9 @@ const FLUSH: Duration = Duration::from_secs(5);
 /// The same where somebody will not wait: enough for the log, and for a receiver of telemetry that is there.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Longest time for answers of the admin port to be read once everything else is over.
+const LAST_ANSWERS: Duration = Duration::from_millis(250);
+
 /// A running proxy.
 pub struct Running {
     /// Where clients connect.
@@ -57,6 +61,7 @@ pub struct Running {
     pub certificate: Option<Arc<serve::Certificate>>,
     refused: Arc<RefusedConnections>,
     stop_proxy: oneshot::Sender<()>,
+    stop_admin: oneshot::Sender<()>,
     proxy_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,
 }
@@ -69,7 +74,8 @@ pub struct Running {
 pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<Running> {
     let settings = gauge::settings(environment)?;
     let (listen, admin, drain) = (config.listen, config.admin, config.drain);
-    let admin_hosts = config.admin_hosts.clone();
+    let (admin_hosts, admin_config) = (config.admin_hosts.clone(), config.admin_config.clone());
+    let (stall, started_at) = (config.observe.stall_threshold, SystemTime::now());
     let (tls_files, upstreams) = (config.tls.clone(), shown(&config.proxy.upstreams));
     let idle = config.client_idle;
     let logs = match config.observe.content.has_events() {
@@ -89,17 +95,36 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     telemetry::watch_refused(&gauge.metrics, &refused);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let ready = Arc::new(AtomicBool::new(true));
-    let metrics = Arc::clone(&gauge.metrics);
+    let base_url = format!("{scheme}://{}/v1", to_open(proxy_address));
+    let _ = gauge.choices.base_url.set(base_url);
+    let access = admin::Access::of(&admin_config, admin_address);
+    if access.is_closed() {
+        tracing::warn!(
+            admin = %admin_address,
+            "the live page and the API are closed: set admin.token, or admin.open = true"
+        );
+    }
+    let (metrics, counters) = (Arc::clone(&gauge.metrics), Arc::clone(&gauge.counters));
     let state = admin::AdminState {
-        base_url: format!("{scheme}://{}/v1", to_open(proxy_address)),
         live: Arc::clone(&gauge.live),
         costs: Arc::clone(&gauge.costs),
         look: gauge.look(),
+        in_flight: Arc::new(move || counters.in_flight()),
         metrics: Arc::new(move |accept| metrics.render(accept)),
+        about: Arc::clone(&gauge.about),
         ready: Arc::clone(&ready),
         hosts: Arc::new(admin_hosts),
+        access,
+        open_metrics: admin_config.open_metrics,
+        choices: Arc::clone(&gauge.choices),
+        stall,
+        started_at,
     };
-    let admin_task = tokio::spawn(admin::serve(admin_listener, state, std::future::pending()));
+    let (stop_admin, admin_stopped) = oneshot::channel::<()>();
+    let admin_stopped = async {
+        let _ = admin_stopped.await;
+    };
+    let admin_task = tokio::spawn(admin::serve(admin_listener, state, admin_stopped));
     let (stop_proxy, stopped) = oneshot::channel();
     let proxy = Arc::clone(&gauge.proxy);
     let clients = ServeConfig { tls, idle };
@@ -128,6 +153,7 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         certificate,
         refused,
         stop_proxy,
+        stop_admin,
         proxy_task,
         admin_task,
     })
@@ -240,7 +266,7 @@ impl Running {
                 () = now => Ending::Stopped(counters.in_flight()),
             },
         };
-        self.admin_task.abort();
+        stop_admin(self.stop_admin, self.admin_task).await;
         match ending {
             Ending::Drained => {
                 tracing::info!("stopped");
@@ -253,6 +279,15 @@ impl Running {
                 anyhow::bail!("stopped by a second signal with {in_flight} exchanges in flight")
             }
         }
+    }
+}
+
+/// Ends streams of events and answers under way, and does not wait long for those who read them.
+async fn stop_admin(stop: oneshot::Sender<()>, task: JoinHandle<()>) {
+    let _ = stop.send(());
+    let aborting = task.abort_handle();
+    if tokio::time::timeout(LAST_ANSWERS, task).await.is_err() {
+        aborting.abort();
     }
 }
 

@@ -19,17 +19,26 @@ pub(super) fn watch(metrics: &Metrics) {
     metrics.observe(&BUILD_INFO, &version, || 1);
     for (metric, read) in [
         (&CPU, cpu_micros as fn() -> Option<u64>),
-        (&RESIDENT_MEMORY, || status("VmRSS:", 1024)),
+        (&RESIDENT_MEMORY, resident_memory),
         (&VIRTUAL_MEMORY, || status("VmSize:", 1024)),
         (&OPEN_FDS, open_fds),
         (&MAX_FDS, max_fds),
-        (&THREADS, || status("Threads:", 1)),
+        (&THREADS, threads),
         (&START_TIME, start_time),
     ] {
         if read().is_some() {
             metrics.observe(metric, &[], move || read().unwrap_or_default());
         }
     }
+}
+
+/// In bytes.
+pub(super) fn resident_memory() -> Option<u64> {
+    status("VmRSS:", 1024)
+}
+
+pub(super) fn threads() -> Option<u64> {
+    status("Threads:", 1)
 }
 
 /// A field of `/proc/self/stat` by its number in the manual. The second is a name, in which there may be anything.

@@ -42,6 +42,7 @@ impl FileReader<'_> {
             apart: APART,
         };
         walk.read(&root, config, self.problems);
+        config.sources.note_file(&root, SETTINGS);
         let mut names = Vec::new();
         let mut content = ContentRules::clone(&config.observe.content);
         let tables = self.tables(&root, "upstream");

@@ -17,6 +17,7 @@ use super::environment::Environment;
 use super::file::FileReader;
 use super::problem::{Invalid, Place, Problem};
 use super::settings::{SETTINGS, variable};
+use super::source::Source;
 use super::upstream::{UpstreamDraft, of_upstream};
 use super::value::{Given, Raw, Read};
 use crate::exchange::ContentPolicy;
@@ -210,12 +211,14 @@ pub(super) fn assemble(
     for setting in SETTINGS {
         let name = variable(setting.path);
         if let Some(text) = environment.get(&name) {
+            config.sources.note(setting.path, Source::Environment);
             read_text(setting, Place::Variable(name), text, &mut config, problems);
         }
     }
     for (flag, path, text) in flags.settings() {
         let setting = SETTINGS.iter().find(|setting| setting.path == path);
         if let (Some(setting), Some(text)) = (setting, text) {
+            config.sources.note(setting.path, Source::Flag);
             read_text(setting, Place::Flag(flag), text, &mut config, problems);
         }
     }

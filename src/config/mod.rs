@@ -18,6 +18,7 @@ mod problem;
 mod render;
 mod route;
 mod settings;
+mod source;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -29,6 +30,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::admin::AdminConfig;
 use crate::allow::{Hosts, Patterns};
 use crate::log::LogConfig;
 use crate::memory::Memory;
@@ -43,6 +45,8 @@ pub use crate::semconv::names as vocabularies;
 pub use environment::Environment;
 pub use load::{Flags, Loaded, load};
 pub use problem::{Invalid, Place, Problem};
+pub use render::Entry;
+pub use source::{Source, Sources};
 pub use units::{parse_address, parse_duration};
 
 /// Everything the process can be told, checked and complete.
@@ -52,6 +56,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where `/metrics`, health and the live page are served. Default `127.0.0.1:9464`.
     pub admin: SocketAddr,
+    /// Who may see what is there, and how much of it is kept.
+    pub admin_config: AdminConfig,
     /// Hosts that requests to the admin port may be for. Default loopback names and IP addresses.
     pub admin_hosts: Hosts,
     /// Certificate and key of the client-facing listener; `None` for plain TCP.
@@ -72,6 +78,8 @@ pub struct Config {
     pub drain: Duration,
     /// The log.
     pub log: LogConfig,
+    /// Where each setting comes from.
+    pub sources: Sources,
 }
 
 impl Default for Config {
@@ -80,6 +88,7 @@ impl Default for Config {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             admin: (Ipv4Addr::LOCALHOST, 9464).into(),
+            admin_config: AdminConfig::default(),
             admin_hosts: Hosts::NamedOrOwn(Patterns::default()),
             tls: None,
             client_idle: Some(Duration::from_secs(75)),
@@ -96,6 +105,7 @@ impl Default for Config {
             folder: None,
             drain: Duration::from_secs(600),
             log: LogConfig::default(),
+            sources: Sources::default(),
         }
     }
 }

@@ -97,7 +97,8 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     Setting {
         path: "admin",
         read: |raw, config| set(&mut config.admin, raw.address()),
-        write: |config| Some(quote(config.admin)),
+        // As `admin.address`: one file cannot have both.
+        write: |_| None,
     },
     Setting {
         path: "content",
@@ -106,6 +107,47 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
             set(&mut content.default, raw.content())
         },
         write: |config| Some(write_content(config.observe.content.default)),
+    },
+    Setting {
+        path: "admin.address",
+        read: |raw, config| set(&mut config.admin, raw.address()),
+        write: |config| Some(quote(config.admin)),
+    },
+    Setting {
+        path: "admin.token",
+        read: |raw, config| set(&mut config.admin_config.token, raw.token()),
+        write: |config| {
+            let token = config.admin_config.token.as_ref();
+            Some(quote(token.map_or("", |_| "***")))
+        },
+    },
+    Setting {
+        path: "admin.open",
+        read: |raw, config| set(&mut config.admin_config.open, raw.boolean()),
+        write: |config| Some(config.admin_config.open.to_string()),
+    },
+    Setting {
+        path: "admin.open_metrics",
+        read: |raw, config| set(&mut config.admin_config.open_metrics, raw.boolean()),
+        write: |config| Some(config.admin_config.open_metrics.to_string()),
+    },
+    Setting {
+        path: "admin.trace_url",
+        read: |raw, config| set(&mut config.admin_config.trace_url, raw.trace_url()),
+        write: |config| {
+            let url = config.admin_config.trace_url.as_deref();
+            Some(quote(url.unwrap_or_default()))
+        },
+    },
+    Setting {
+        path: "admin.history",
+        read: |raw, config| set(&mut config.admin_config.history.exchanges, raw.count()),
+        write: |config| Some(config.admin_config.history.exchanges.to_string()),
+    },
+    Setting {
+        path: "admin.history_bytes",
+        read: |raw, config| set(&mut config.admin_config.history.bytes, raw.size()),
+        write: |config| Some(quote(write_size(config.admin_config.history.bytes))),
     },
     Setting {
         path: "tls.certificate",

@@ -17,6 +17,7 @@ use wildmatch::WildMatch;
 
 use super::problem::Wrong;
 use super::units::{parse_address, parse_duration, parse_size};
+use crate::admin::Token;
 use crate::allow::Patterns;
 use crate::exchange::ContentPolicy;
 use crate::observe::key::KeySecret;
@@ -320,6 +321,30 @@ impl Raw<'_> {
             .text()
             .ok_or_else(|| Wrong::hidden("expected a string"))?;
         Ok((!text.is_empty()).then(|| KeySecret::of(text)))
+    }
+
+    /// What clients of the admin port show, or nothing where the text is empty; never shown.
+    pub(super) fn token(&self) -> Read<Option<Token>> {
+        const EXPECTED: &str = "expected at least 16 visible characters of ASCII, or \"\"";
+        let text = self.text().ok_or_else(|| Wrong::hidden(EXPECTED))?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let token = Token::new(text).ok_or_else(|| Wrong::hidden(EXPECTED))?;
+        Ok(Some(token))
+    }
+
+    /// Where a trace is shown, or nowhere where the text is empty.
+    pub(super) fn trace_url(&self) -> Read<Option<String>> {
+        let expected = "expected an http:// or https:// URL with {trace_id} in it, or \"\"";
+        self.parse(expected, |text| {
+            let is_web = text.starts_with("http://") || text.starts_with("https://");
+            match text {
+                "" => Some(None),
+                text if is_web && text.contains("{trace_id}") => Some(Some(text.to_owned())),
+                _ => None,
+            }
+        })
     }
 
     /// Every entry of a list of texts, which may be empty.

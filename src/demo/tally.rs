@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::exchange::End;
-use crate::sink::live::{Live, Row};
+use crate::sink::live::Live;
+use crate::view::Row;
 
 /// Models told apart; a visitor may bring any number of names.
 const MODELS: usize = 50;
@@ -32,7 +33,7 @@ struct Sum {
     output_tokens: Option<u64>,
     first_token: NewestTimes,
     per_token: NewestTimes,
-    ends: BTreeMap<&'static str, u64>,
+    ends: BTreeMap<String, u64>,
 }
 
 /// The newest of some times.
@@ -62,15 +63,17 @@ impl NewestTimes {
 }
 
 impl Sum {
-    fn add(&mut self, row: &Row) {
+    fn add(&mut self, row: &Row<'_>) {
         self.calls += 1;
         self.errors += u64::from(row.error.is_some());
-        if let Some(tokens) = row.output_tokens {
+        let reported = row.output_tokens.filter(|_| !row.tokens_estimated);
+        if let Some(tokens) = reported {
             *self.output_tokens.get_or_insert(0) += tokens;
         }
-        self.first_token.push(row.time_to_first_token);
-        self.per_token.push(row.time_per_output_token);
-        *self.ends.entry(row.end.as_str()).or_default() += 1;
+        let time = |ms: f64| Duration::from_secs_f64(ms / 1e3);
+        self.first_token.push(row.time_to_first_token_ms.map(time));
+        self.per_token.push(row.time_per_output_token_ms.map(time));
+        *self.ends.entry(row.end.to_string()).or_default() += 1;
     }
 
     /// Output tokens per second of a usual stream.
@@ -88,7 +91,7 @@ impl Sum {
 
     fn ends(&self) -> String {
         let mut ends: Vec<_> = self.ends.iter().collect();
-        ends.sort_by_key(|(end, count)| (**end != End::Done.as_str(), std::cmp::Reverse(**count)));
+        ends.sort_by_key(|(end, count)| (*end != End::Done.as_str(), std::cmp::Reverse(**count)));
         let ends = ends.iter().map(|(end, count)| format!("{end} {count}"));
         ends.collect::<Vec<_>>().join(", ")
     }
@@ -97,13 +100,17 @@ impl Sum {
 impl Tally {
     /// Adds what has ended since the last time.
     pub(super) fn read(&mut self, live: &Live) {
-        for row in live.finished_since(self.sequence) {
-            self.sequence = row.sequence;
-            self.add(&row);
+        loop {
+            let entries = live.after(self.sequence, usize::MAX);
+            let Some(newest) = entries.last() else {
+                return;
+            };
+            self.sequence = newest.id;
+            entries.iter().for_each(|entry| self.add(&entry.row()));
         }
     }
 
-    fn add(&mut self, row: &Row) {
+    fn add(&mut self, row: &Row<'_>) {
         self.total.add(row);
         let name = row.model.as_deref().unwrap_or(&row.path);
         let name = match self.models.contains_key(name) || self.models.len() < MODELS {
@@ -180,30 +187,21 @@ pub(super) fn human(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::Exchange;
     use std::time::SystemTime;
 
-    fn row(model: Option<&str>, end: End) -> Row {
+    fn row(model: Option<&'static str>, end: End) -> Row<'static> {
+        let nothing = Exchange::begin(SystemTime::UNIX_EPOCH);
+        let text = serde_json::to_string(&Row::of(0, &nothing)).unwrap();
         Row {
-            sequence: 0,
-            started_at: SystemTime::UNIX_EPOCH,
-            method: "POST".into(),
             path: "/v1/embeddings".into(),
-            inference: true,
             model: model.map(Into::into),
-            upstream: None,
-            status: Some(200),
-            end,
+            end: end.as_str().into(),
             error: (end != End::Done).then(|| "broken".into()),
-            streamed: true,
-            time_to_first_token: Some(Duration::from_millis(120)),
-            time_per_output_token: Some(Duration::from_millis(20)),
-            duration: Duration::from_secs(1),
-            chunks: Some(10),
-            input_tokens: None,
+            time_to_first_token_ms: Some(120.0),
+            time_per_output_token_ms: Some(20.0),
             output_tokens: Some(10),
-            tool_calls: 0,
-            conversation: None,
-            turn: None,
+            ..serde_json::from_str(&text).unwrap()
         }
     }
 
@@ -277,7 +275,10 @@ mod tests {
     fn names_beyond_the_bound_share_a_line() {
         let mut tally = Tally::default();
         for number in 0..MODELS + 3 {
-            tally.add(&row(Some(&format!("m{number}")), End::Done));
+            tally.add(&Row {
+                model: Some(format!("m{number}").into()),
+                ..row(None, End::Done)
+            });
         }
         assert_eq!(tally.models.len(), MODELS + 1);
         assert_eq!(tally.models[OTHERS].calls, 3);

@@ -230,6 +230,9 @@ struct Flow {
 }
 
 impl Pipeline {
+    /// Most exchanges that wait for a stage.
+    pub const BOUND: usize = PLAN.bound;
+
     /// A pipeline into these sinks. Starts the thread of the exchanges that take long.
     #[must_use]
     pub fn new(config: &PipelineConfig, sinks: Vec<Arc<dyn Sink>>) -> Self {

@@ -64,7 +64,7 @@ def run(script):
 
 def only_call(admin):
     """The only call that there was; None until it is over and measured."""
-    recent = json.loads(fetch(f"http://{admin}/api/exchanges"))["recent"]
+    recent = json.loads(fetch(f"http://{admin}/api/exchanges"))["exchanges"]
     if not recent:
         return None
     (call,) = recent

@@ -65,6 +65,26 @@ async fn the_page_loads_its_own_files_only_and_makes_no_markup_of_data() {
     }
 }
 
+#[tokio::test]
+async fn a_file_that_a_browser_has_is_not_sent_again() {
+    let admin = admin().await;
+    let first = ask(admin.address, "GET /page.js", "").await;
+    let tag = first.header("etag").unwrap().to_owned();
+    for known in [
+        tag.clone(),
+        format!("W/{tag}"),
+        format!("\"x\", {tag}"),
+        "*".into(),
+    ] {
+        let line = format!("if-none-match: {known}\r\n");
+        let again = ask(admin.address, "GET /page.js", &line).await;
+        assert_eq!((again.status(), again.body.len()), (304, 0), "{known}");
+        assert_eq!(again.header("etag"), Some(&*tag));
+    }
+    let other = ask(admin.address, "GET /page.js", "if-none-match: \"x\"\r\n").await;
+    assert_eq!((other.status(), &other.body), (200, &first.body));
+}
+
 /// Tags of a page that hold a style or a script of their own, which its policy forbids.
 fn inline(page: &str) -> Vec<&str> {
     let tags = page.split('<').skip(1);
@@ -100,13 +120,14 @@ async fn every_answer_forbids_sniffing_framing_and_foreign_content() {
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
-        ("cache-control", "no-store"),
         ("cross-origin-resource-policy", "same-origin"),
     ];
     for (path, status) in [
         ("/", 200),
         ("/healthz", 200),
         ("/api/exchanges", 200),
+        ("/api/exchanges/1", 404),
+        ("/api/gauge", 200),
         ("/api/costs", 200),
         ("/api/costs?by=nobody", 400),
         ("/page.js", 200),
@@ -115,6 +136,10 @@ async fn every_answer_forbids_sniffing_framing_and_foreign_content() {
     ] {
         let answer = client::get(admin.address, path).await;
         assert_eq!(answer.status, status, "{path}");
+        // What is in the program is asked for again; facts are not kept.
+        let is_file = matches!(path, "/" | "/page.js");
+        let kept = if is_file { "no-cache" } else { "no-store" };
+        assert_eq!(answer.header("cache-control"), kept, "{path}");
         for (name, value) in expected {
             assert_eq!(answer.header(name), value, "{path} {name}");
         }
@@ -126,7 +151,7 @@ async fn what_is_wrong_with_a_request_is_said_in_words() {
     let admin = admin().await;
     let answer = ask(admin.address, "GET /metric", "").await;
     assert_eq!(answer.status(), 404);
-    let text = "not found: the admin port serves /, /metrics, /healthz, /readyz, /api/exchanges and /api/costs\n";
+    let text = "not found: the admin port serves /, /metrics, /healthz, /readyz and /api\n";
     assert_eq!(answer.text(), text);
     assert_eq!(
         answer.header("content-type"),

@@ -79,12 +79,13 @@ async fn what_the_application_has_no_route_for_is_passed_on_and_measured() {
     assert_eq!(got.header("x-request-id"), Some("r-1"));
 
     let measured = async {
-        while embedded.gauge.live.finished_since(0).is_empty() {
+        while embedded.gauge.live.all().is_empty() {
             tokio::task::yield_now().await;
         }
     };
     within("the exchange", measured).await;
-    let [row] = embedded.gauge.live.finished_since(0).try_into().unwrap();
+    let [entry] = embedded.gauge.live.all().try_into().unwrap();
+    let row = entry.row();
     assert_eq!(row.model.as_deref(), Some("m"));
     assert_eq!((row.input_tokens, row.output_tokens), (Some(3), Some(1)));
     let metrics = client::get(embedded.address, "/metrics").await;

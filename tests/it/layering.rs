@@ -71,9 +71,14 @@ const ROOMS: &[(&str, May)] = &[
             "otlp",
             "semconv",
             "store",
+            "view",
         ]),
     ),
-    ("admin", Import(&["allow", "descriptors", "sink"])),
+    ("view", Import(&["exchange", "otel", "otlp", "semconv"])),
+    (
+        "admin",
+        Import(&["allow", "descriptors", "exchange", "sink", "view"]),
+    ),
     ("disk", Import(&[])),
     ("simulate", Import(&[])),
     ("config", Import(CONFIG)),
@@ -84,7 +89,7 @@ const ROOMS: &[(&str, May)] = &[
         "cli",
         Import(&["config", "exchange", "prices", "store", "version"]),
     ),
-    ("demo", Import(&["exchange", "sink", "tap"])),
+    ("demo", Import(&["exchange", "sink", "tap", "view"])),
     ("app", ImportAny),
     ("main", Import(&["app", "cli"])),
 ];
@@ -122,8 +127,8 @@ const OBSERVE: &[&str] = &[
     "dialect", "exchange", "memory", "message", "parse", "pipeline", "redact", "sink", "tap",
 ];
 const CONFIG: &[&str] = &[
-    "allow", "exchange", "log", "memory", "observe", "otel", "outbound", "pipeline", "prices",
-    "proxy", "redact", "semconv", "serve", "state", "store", "upstream",
+    "admin", "allow", "exchange", "log", "memory", "observe", "otel", "outbound", "pipeline",
+    "prices", "proxy", "redact", "semconv", "serve", "state", "store", "upstream",
 ];
 const EXPLAIN: &[&str] = &[
     "conversation",

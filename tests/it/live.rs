@@ -96,34 +96,29 @@ async fn exchanges_are_shown_in_flight_and_when_they_have_ended() {
     let admin = admin().await;
     *admin.in_flight.lock().unwrap() = vec![2];
     admin.live.finished(ExchangeId(1), &Arc::new(broken()));
+    let flying = client::get(admin.address, "/api/in-flight").await.json();
+    assert_eq!(flying["count"], 1);
+    let one = &flying["exchanges"][0];
+    assert!(one["age_ms"].is_number());
+    let expected = json!({
+        "id": 2, "method": "POST", "path": "/v1/chat/completions", "model": "m", "upstream": "main", "age_ms": one["age_ms"],
+        "state": "answered", "chunks": 7, "time_to_first_token_ms": 5.0, "since_last_output_ms": null,
+    });
+    assert_eq!(*one, expected);
     let answer = client::get(admin.address, "/api/exchanges").await;
     assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("streamgauge-api-version"), "1");
     assert!(!answer.text().contains("secret"));
-    let facts = answer.json();
-    assert_eq!(facts["ready"], true);
-    assert_eq!(facts["base_url"], "http://127.0.0.1:8080/v1");
-    assert_eq!(facts["in_flight_count"], 1);
-    assert_eq!(facts["in_flight"][0]["id"], 2);
-    assert_eq!(facts["in_flight"][0]["path"], "/v1/chat/completions");
-    assert!(facts["in_flight"][0]["age_ms"].is_number());
-    assert_eq!(facts["in_flight"][0]["model"], "m");
-    assert_eq!(facts["in_flight"][0]["upstream"], "main");
-    assert_eq!(facts["in_flight"][0]["answered"], true);
-    assert_eq!(facts["in_flight"][0]["chunks"], 7);
-    assert_eq!(facts["in_flight"][0]["time_to_first_token_ms"], 5.0);
-    assert_eq!(
-        facts["in_flight"][0]["since_last_output_ms"],
-        serde_json::Value::Null
-    );
-    assert_eq!(facts["finished_count"], 1);
     let expected = json!({
-        "sequence": 1, "started_at_ms": 1_000_000, "method": "POST", "path": "/v1/chat/completions",
-        "model": "<b>m</b>", "upstream": "local", "status": 200, "end": "cut", "error": "upstream_cut",
-        "streamed": true, "time_to_first_token_ms": 500.0, "time_per_output_token_ms": 100.0,
-        "duration_ms": 2000.0, "chunks": 5, "input_tokens": 8, "output_tokens": 5, "tool_calls": 0,
-        "conversation": null, "turn": null,
+        "id": 1, "started_at_ms": 1_000_000, "method": "POST", "path": "/v1/chat/completions", "route": null, "operation": "chat",
+        "model": "<b>m</b>", "response_model": null, "upstream": "local", "provider": "openai", "status": 200, "end": "cut",
+        "error": "upstream_cut", "streamed": true, "time_to_first_token_ms": 500.0, "time_per_output_token_ms": 100.0,
+        "duration_ms": 2000.0, "chunks": 5, "input_tokens": 8, "output_tokens": 5, "cached_tokens": null, "reasoning_tokens": null,
+        "tokens_estimated": false, "cost_usd": null, "tool_calls": 0, "stalls": 0, "finish_reasons": [], "conversation": null,
+        "turn": null, "trace_id": null, "key_fingerprint": null,
     });
-    assert_eq!(facts["recent"], json!([expected]));
+    let expected = json!({ "total": 1, "kept": 1, "exchanges": [expected], "next": null });
+    assert_eq!(answer.json(), expected);
 }
 
 #[tokio::test]
@@ -134,7 +129,7 @@ async fn it_is_alive_but_not_ready_while_it_drains() {
     assert_eq!(client::get(admin.address, "/readyz").await.status, 503);
     assert_eq!(client::get(admin.address, "/healthz").await.status, 200);
     assert_eq!(
-        client::get(admin.address, "/api/exchanges").await.json()["ready"],
+        client::get(admin.address, "/api/summary").await.json()["ready"],
         false
     );
 }

@@ -7,7 +7,9 @@
 )]
 
 mod abandoned;
+mod access;
 mod admin;
+mod api;
 mod attribution;
 mod browsers;
 mod careless;

@@ -334,7 +334,14 @@ async fn a_secret_shows_nowhere_but_upstream() {
             .await;
         shown += &String::from_utf8([answer.head, answer.body].concat()).unwrap();
     }
-    for path in ["/metrics", "/api/exchanges", "/", "/readyz"] {
+    for path in [
+        "/metrics",
+        "/api/exchanges",
+        "/api/exchanges/1",
+        "/api/gauge",
+        "/",
+        "/readyz",
+    ] {
         let answer = get(site.server.admin, path).await;
         shown += answer.text();
     }

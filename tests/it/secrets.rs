@@ -30,7 +30,12 @@ async fn scene() -> (Scene, File) {
 /// Everything that is exported and shown, at the end of the process.
 async fn everything(mut scene: Scene, spans: usize) -> String {
     let mut shown = String::new();
-    for path in ["/metrics", "/api/exchanges"] {
+    for path in [
+        "/metrics",
+        "/api/exchanges",
+        "/api/exchanges/1",
+        "/api/gauge",
+    ] {
         shown += get(scene.server.admin, path).await.text();
     }
     scene.collector.spans(spans).await;
@@ -60,8 +65,8 @@ async fn a_key_that_is_repeated_anywhere_shows_nowhere() {
     assert!(seen.header_lines().iter().any(|line| line.contains(OURS)));
     // While it is in flight.
     let in_flight = async || {
-        let facts = scene.server.exchanges().await;
-        let model = facts["in_flight"][0]["model"].as_str()?.to_owned();
+        let facts = scene.server.api("in-flight").await;
+        let model = facts["exchanges"][0]["model"].as_str()?.to_owned();
         Some(model)
     };
     assert_eq!(until("the model in flight", in_flight).await, "m-REDACTED");

@@ -54,7 +54,7 @@ async fn a_signal_lets_a_stream_in_flight_finish_and_its_telemetry_go_out() {
         is_draining(&scene).await;
         refuses(&scene).await;
         assert_eq!(get(scene.server.admin, "/healthz").await.status(), 200);
-        assert_eq!(scene.server.exchanges().await["ready"], false);
+        assert_eq!(scene.server.api("summary").await["ready"], false);
 
         served
             .write([chunk(TOKEN), chunk(END), chunk("")].concat())

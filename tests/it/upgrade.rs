@@ -28,7 +28,7 @@ async fn recent(relay: &Relay, count: usize) -> Vec<serde_json::Value> {
     loop {
         let page = client::get(relay.server.admin, "/api/exchanges").await;
         let page: serde_json::Value = serde_json::from_slice(&page.body).unwrap();
-        let recent = page["recent"].as_array().unwrap();
+        let recent = page["exchanges"].as_array().unwrap();
         if recent.len() >= count {
             return recent.clone();
         }
@@ -123,9 +123,9 @@ async fn a_side_that_aborts_ends_the_other() {
 async fn an_exchange_lasts_as_long_as_its_tunnel_and_is_done_then() {
     let relay = Relay::start().await;
     let (client, mut served) = tunnel(&relay).await;
-    let page = client::get(relay.server.admin, "/api/exchanges").await;
-    let page: serde_json::Value = serde_json::from_slice(&page.body).unwrap();
-    assert_eq!(page["in_flight_count"], 1);
+    let in_flight = client::get(relay.server.admin, "/api/in-flight").await;
+    let in_flight: serde_json::Value = serde_json::from_slice(&in_flight.body).unwrap();
+    assert_eq!(in_flight["count"], 1);
     client.close().await;
     served.closed().await;
     drop(served);

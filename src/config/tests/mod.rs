@@ -214,6 +214,13 @@ fn every_setting_can_be_given_by_its_variable() {
         ("STREAMGAUGE_LISTEN", "[::]:1"),
         ("STREAMGAUGE_ADMIN", "[::]:2"),
         ("STREAMGAUGE_CONTENT", "attributes+events"),
+        ("STREAMGAUGE_ADMIN_ADDRESS", "[::]:3"),
+        ("STREAMGAUGE_ADMIN_TOKEN", "a-secret-of-length"),
+        ("STREAMGAUGE_ADMIN_OPEN", "true"),
+        ("STREAMGAUGE_ADMIN_OPEN_METRICS", "false"),
+        ("STREAMGAUGE_ADMIN_TRACE_URL", "http://t/{trace_id}"),
+        ("STREAMGAUGE_ADMIN_HISTORY", "500"),
+        ("STREAMGAUGE_ADMIN_HISTORY_BYTES", "1MiB"),
         ("STREAMGAUGE_TLS_CERTIFICATE", "c.pem"),
         ("STREAMGAUGE_TLS_KEY", "k.pem"),
         ("STREAMGAUGE_ALLOW_ORIGINS", "https://a, app://b"),
@@ -291,7 +298,9 @@ fn every_setting_can_be_given_by_its_variable() {
     assert_eq!(names.len(), paths.len(), "two keys share a variable");
 
     let config = load_from(&Flags::default(), &variables, "").unwrap();
-    let expected = "prices = \"config/own-prices.toml\"\nlisten = \"[::]:1\"\nadmin = \"[::]:2\"\ncontent = \"attributes+events\"\n\n\
+    let expected = "prices = \"config/own-prices.toml\"\nlisten = \"[::]:1\"\ncontent = \"attributes+events\"\n\n\
+        [admin]\naddress = \"[::]:3\"\ntoken = \"***\"\nopen = true\nopen_metrics = false\ntrace_url = \"http://t/{trace_id}\"\n\
+         history = 500\nhistory_bytes = \"1MiB\"\n\n\
         [tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\n\
         [allow]\norigins = [\"https://a\", \"app://b\"]\nhosts = [\"a.example\", \"::1\"]\n\
         admin_hosts = [\"metrics\"]\n\n\
@@ -314,6 +323,60 @@ fn every_setting_can_be_given_by_its_variable() {
     let text = config.to_toml();
     assert_eq!(text.get(..expected.len()), Some(expected));
     assert_eq!(config.observe.inspect_bytes, 1 << 20);
+}
+
+#[test]
+fn the_admin_port_is_an_address_or_a_table_with_one() {
+    for text in [
+        "admin = '127.0.0.1:7'",
+        "[admin]\naddress = '127.0.0.1:7'",
+        "admin.address = '127.0.0.1:7'",
+    ] {
+        let config = load_text(text).unwrap();
+        assert_eq!(config.admin.port(), 7, "{text}");
+        assert_same(&load_text(&config.to_toml()).unwrap(), &config);
+    }
+    let flags = Flags {
+        admin: Some("127.0.0.1:9".into()),
+        ..Flags::default()
+    };
+    let variable = [("STREAMGAUGE_ADMIN", "127.0.0.1:8")];
+    let file = "[admin]\naddress = '127.0.0.1:7'";
+    let config = load_from(&Flags::default(), &variable, file).unwrap();
+    assert_eq!(config.admin.port(), 8);
+    let config = load_from(&flags, &variable, file).unwrap();
+    assert_eq!(config.admin.port(), 9);
+}
+
+#[test]
+fn every_setting_says_where_it_comes_from() {
+    let file = "[admin]\naddress = '127.0.0.1:7'\nhistory = 5\n[log]\nlevel = 'warn'";
+    let flags = Flags {
+        log_level: Some("error".into()),
+        ..Flags::default()
+    };
+    let variable = [("STREAMGAUGE_ADMIN", "127.0.0.1:8")];
+    let config = load_from(&flags, &variable, file).unwrap();
+    let entries = config.entries();
+    let entry = |key: &str| entries.iter().find(|entry| entry.key == key).unwrap();
+    for (key, value, source) in [
+        ("admin.address", "\"127.0.0.1:8\"", Source::Environment),
+        ("admin.history", "5", Source::File),
+        ("log.level", "\"error\"", Source::Flag),
+        ("listen", "\"127.0.0.1:8080\"", Source::Default),
+    ] {
+        let entry = entry(key);
+        assert_eq!(
+            (&*entry.value, entry.source),
+            (value, Some(source)),
+            "{key}"
+        );
+    }
+    let upstream = entry("upstream[0].url");
+    assert_eq!(
+        (&*upstream.value, upstream.source),
+        ("\"https://api.openai.com/v1\"", None)
+    );
 }
 
 #[test]

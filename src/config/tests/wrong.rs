@@ -123,6 +123,14 @@ fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
             "tls.certificate: missing, expected the path of a PEM file, since tls.key is given",
         ),
         (
+            "admin.token = 'too short'",
+            "s.toml:1: admin.token: expected at least 16 visible characters of ASCII, or \"\"",
+        ),
+        (
+            "admin.trace_url = 'http://traces'",
+            "s.toml:1: admin.trace_url = 'http://traces': expected an http:// or https:// URL with {trace_id} in it, or \"\"",
+        ),
+        (
             "admin = '127.0.0.1:8080'",
             "admin: expected an address other than that of listen",
         ),

@@ -79,7 +79,14 @@ fn answer() -> Vec<u8> {
 /// Everything that is exported, shown and logged, at the end of the process.
 async fn everything(mut scene: Scene, spans: usize) -> String {
     let mut shown = String::new();
-    for path in ["/metrics", "/api/exchanges", "/"] {
+    for path in [
+        "/metrics",
+        "/api/exchanges",
+        "/api/exchanges/1",
+        "/api/conversations",
+        "/api/gauge",
+        "/",
+    ] {
         shown += get(scene.server.admin, path).await.text();
     }
     scene.collector.spans(spans).await;
@@ -123,8 +130,8 @@ async fn check(policy: &str) {
         "the upstream gets what was said"
     );
     let in_flight = async || {
-        let facts = scene.server.exchanges().await;
-        Some(facts["in_flight"][0]["model"].as_str()?.to_owned())
+        let facts = scene.server.api("in-flight").await;
+        Some(facts["exchanges"][0]["model"].as_str()?.to_owned())
     };
     assert_eq!(until("the model in flight", in_flight).await, "[EMAIL]");
     served.write(answer()).await;

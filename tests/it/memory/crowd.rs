@@ -73,7 +73,7 @@ async fn of_sixty_long_streams_beside_four_that_are_slow_to_decode() {
     let observed = async {
         // Each look costs the observers time, of which they need a minute in a debug build.
         let mut looks = tokio::time::interval(Duration::from_secs(1));
-        while scene.server.exchanges().await["finished_count"] != 64 {
+        while scene.server.exchanges().await["total"] != 64 {
             looks.tick().await;
         }
     };

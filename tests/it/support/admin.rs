@@ -104,28 +104,34 @@ impl Server {
         until(&what, look).await
     }
 
-    /// `/api/exchanges` as it is.
-    pub(crate) async fn exchanges(&self) -> Value {
-        let answer = get(self.admin, "/api/exchanges").await;
+    /// What the API answers below `/api`.
+    pub(crate) async fn api(&self, path: &str) -> Value {
+        let answer = get(self.admin, &format!("/api/{path}")).await;
+        assert_eq!(answer.status(), 200, "{path}: {}", answer.text());
         serde_json::from_str(answer.text()).unwrap()
+    }
+
+    /// Exchanges that have ended, as many as a page has.
+    pub(crate) async fn exchanges(&self) -> Value {
+        self.api("exchanges?limit=1000").await
     }
 
     /// Waits until so many exchanges have finished, and returns their rows, the first to finish first.
     pub(crate) async fn finished(&self, count: u64) -> Vec<Value> {
         let look = async || {
             let facts = self.exchanges().await;
-            (facts["finished_count"].as_u64() >= Some(count)).then_some(facts)
+            (facts["total"].as_u64() >= Some(count)).then_some(facts)
         };
         let facts = until(&format!("{count} finished exchanges"), look).await;
-        let rows = facts["recent"].as_array().unwrap();
+        let rows = facts["exchanges"].as_array().unwrap();
         rows.iter().rev().cloned().collect()
     }
 
     /// Waits until so many exchanges are in flight.
     pub(crate) async fn in_flight(&self, count: u64) {
         let look = async || {
-            let facts = self.exchanges().await;
-            (facts["in_flight_count"] == count).then_some(())
+            let facts = self.api("in-flight").await;
+            (facts["count"] == count).then_some(())
         };
         until(&format!("{count} exchanges in flight"), look).await;
     }

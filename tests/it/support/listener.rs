@@ -3,15 +3,18 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
-use streamgauge::admin;
+use streamgauge::admin::{self, Access, AdminConfig, Facts};
 use streamgauge::allow::Hosts;
+use streamgauge::otel::{Spans, ToolSpans};
+use streamgauge::semconv;
 use streamgauge::sink::costs::{Costs, CostsConfig};
 use streamgauge::sink::live::Live;
 use streamgauge::sink::metrics::Scrape;
 use streamgauge::sink::{ExchangeId, Progress, Sink as _};
+use streamgauge::view::{Choices, SpanChoice};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -63,12 +66,30 @@ pub(crate) async fn admin() -> Admin {
 
 /// One whose metrics are made like this.
 pub(crate) async fn admin_rendering(metrics: Arc<admin::Metrics>) -> Admin {
+    start(metrics, AdminConfig::default(), None).await
+}
+
+/// One that is told this, and takes itself for a listener at another address.
+pub(crate) async fn admin_with(config: AdminConfig, shown_as: Option<SocketAddr>) -> Admin {
+    let metrics = Arc::new(|_: Option<&str>| Scrape {
+        content_type: "text/plain",
+        pieces: Vec::new(),
+    });
+    start(metrics, config, shown_as).await
+}
+
+async fn start(
+    metrics: Arc<admin::Metrics>,
+    config: AdminConfig,
+    shown_as: Option<SocketAddr>,
+) -> Admin {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let live = Arc::new(Live::default());
+    let live = Arc::new(Live::new(config.history));
     let ready = Arc::new(AtomicBool::new(true));
     let in_flight = Arc::<Mutex<Vec<u64>>>::default();
     let (looking, flying) = (Arc::clone(&live), Arc::clone(&in_flight));
+    let counted = Arc::clone(&in_flight);
     let look = move || {
         let (looking, flying) = (Arc::clone(&looking), Arc::clone(&flying));
         let look = async move {
@@ -79,13 +100,27 @@ pub(crate) async fn admin_rendering(metrics: Arc<admin::Metrics>) -> Admin {
         Box::pin(look) as Pin<Box<dyn Future<Output = ()> + Send>>
     };
     let state = admin::AdminState {
-        base_url: "http://127.0.0.1:8080/v1".into(),
         live: Arc::clone(&live),
         costs: Arc::new(Costs::new(&CostsConfig::default())),
         look: Arc::new(look),
+        in_flight: Arc::new(move || counted.lock().unwrap().len() as u64),
         metrics,
+        about: Arc::new(Facts::default),
         ready: Arc::clone(&ready),
         hosts: Arc::new(Hosts::NamedOrOwn(["metrics.test"].into_iter().collect())),
+        access: Access::of(&config, shown_as.unwrap_or(address)),
+        open_metrics: config.open_metrics,
+        choices: Arc::new(Choices {
+            spans: SpanChoice {
+                vocabularies: semconv::all_named(["llm"]),
+                spans: Spans::default(),
+                tools: ToolSpans::default(),
+            },
+            trace_url: config.trace_url,
+            base_url: OnceLock::new(),
+        }),
+        stall: Duration::from_secs(1),
+        started_at: SystemTime::now(),
     };
     let (stop, stopped) = oneshot::channel();
     let shutdown = async {

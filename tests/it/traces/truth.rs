@@ -119,34 +119,34 @@ async fn the_firsts_are_kept_apart_and_come_in_the_order_of_the_wire() {
     assert!(number(&inference, "gen_ai.response.time_to_first_chunk") <= first("event"));
 }
 
-/// What the admin port shows of exchanges.
-async fn exchanges(gauge: &Gauge) -> serde_json::Value {
-    let page = get(gauge.server.admin, "/api/exchanges").await;
+/// What the admin port shows of exchanges in flight.
+async fn in_flight(gauge: &Gauge) -> serde_json::Value {
+    let page = get(gauge.server.admin, "/api/in-flight").await;
     serde_json::from_slice(&page.body).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exchange_in_flight_shows_how_far_it_has_come() {
     let gauge = Gauge::start().await;
-    let in_flight = async || {
-        let page = exchanges(&gauge).await;
-        assert_eq!(page["in_flight_count"], 1, "{page}");
-        page["in_flight"][0].clone()
+    let only = async || {
+        let page = in_flight(&gauge).await;
+        assert_eq!(page["count"], 1, "{page}");
+        page["exchanges"][0].clone()
     };
     let mut caller = connect(gauge.server.proxy).await;
     caller.write(chat()).await;
     let mut served = gauge.upstream.accept().await;
     served.read_request().await;
-    let waiting = in_flight().await;
+    let waiting = only().await;
     assert_eq!(waiting["model"], "m");
     assert_eq!(waiting["upstream"], "default");
-    assert_eq!(waiting["answered"], false);
+    assert_eq!(waiting["state"], "waiting");
     assert!(waiting["time_to_first_token_ms"].is_null(), "{waiting}");
     served.write(STREAM_HEAD).await;
     caller.read_head().await;
     pass_event(&mut served, &mut caller, &delta(HELLO)).await;
-    let generating = in_flight().await;
-    assert_eq!(generating["answered"], true);
+    let generating = only().await;
+    assert_eq!(generating["state"], "generating");
     assert_eq!(generating["chunks"], 1);
     assert!(
         generating["time_to_first_token_ms"].is_number(),
@@ -158,8 +158,8 @@ async fn an_exchange_in_flight_shows_how_far_it_has_come() {
     );
     finish(&mut served, &mut caller).await;
     gauge.settled(1).await;
-    let page = exchanges(&gauge).await;
-    assert_eq!(page["in_flight_count"], 0, "{page}");
+    let page = in_flight(&gauge).await;
+    assert_eq!(page["count"], 0, "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,11 +171,7 @@ async fn times_count_from_the_last_byte_of_the_request() {
     let mut caller = connect(gauge.server.proxy).await;
     caller.write(half).await;
     // The exchange begins when its head has been parsed, and the body must be late only after that.
-    while !get(gauge.server.admin, "/api/exchanges")
-        .await
-        .text()
-        .contains(r#""in_flight_count":1"#)
-    {}
+    while in_flight(&gauge).await["count"] != 1 {}
     // Not waiting for anything: this is the time that must not be counted.
     tokio::time::sleep(PAUSE).await;
     caller.write(rest).await;

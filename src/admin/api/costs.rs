@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use super::AdminState;
+use super::Wrong;
+use crate::admin::AdminState;
 use crate::sink::costs::{Costs, Dimension, Sums, Table};
 
 /// What is asked for.
@@ -44,7 +45,7 @@ pub(super) async fn show(
     let costs = &state.costs;
     let asked = match asked(uri.query().unwrap_or_default(), &costs.dimensions()) {
         Ok(asked) => asked,
-        Err(wrong) => return (StatusCode::BAD_REQUEST, wrong + "\n").into_response(),
+        Err(wrong) => return Wrong::new(StatusCode::BAD_REQUEST, wrong).into_response(),
     };
     let accept = headers
         .get(header::ACCEPT)
