@@ -57,6 +57,17 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// Queries of the admin API.
+pub(crate) fn queries() -> Vec<Vec<u8>> {
+    let queries = [
+        "",
+        "model:gpt*|claude* -end:done ttft>2s",
+        "has:error in>=1.5k cost<0.05 status=200 \"a b\"",
+        "path:\"/v1/x y\" tpot<=20ms stalls>0 conversation:0af7*",
+    ];
+    queries.map(|query| query.as_bytes().to_vec()).into()
+}
+
 /// Sessions, a message on each line.
 pub(crate) fn sessions() -> Vec<Vec<u8>> {
     let mut files = Vec::new();

@@ -24,7 +24,7 @@ mod run;
 mod targets;
 
 use run::Target;
-use targets::{decode, explain, http1, json, observe, session, splice, sse, websocket};
+use targets::{decode, explain, http1, json, observe, query, session, splice, sse, websocket};
 
 /// One test that replays, and one that mutates, for each target.
 macro_rules! targets {
@@ -55,6 +55,7 @@ targets! {
     zstd: decode::check("zstd"), corpus::zstd();
     stacked: decode::check("gzip, zstd"), corpus::stacked();
     explain: explain::check, corpus::captures();
+    query: query::check, corpus::queries();
     websocket: websocket::check, corpus::frames();
     realtime: session::check("/v1/realtime"), corpus::sessions();
     responses_session: session::check("/v1/responses"), corpus::sessions();

@@ -5,6 +5,7 @@ pub(crate) mod explain;
 pub(crate) mod http1;
 pub(crate) mod json;
 pub(crate) mod observe;
+pub(crate) mod query;
 pub(crate) mod session;
 pub(crate) mod splice;
 pub(crate) mod sse;
