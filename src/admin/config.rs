@@ -1,6 +1,7 @@
 //! What the admin port can be told.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::sink::live::HistoryConfig;
 
@@ -18,6 +19,26 @@ pub struct AdminConfig {
     pub trace_url: Option<String>,
     /// How much of what has ended is kept in memory.
     pub history: HistoryConfig,
+    /// How much of it outlives the process, where there is a folder for it.
+    pub kept: KeptConfig,
+}
+
+/// How much of the history is kept in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptConfig {
+    /// How long; `None`: nothing is kept. Default a day.
+    pub age: Option<Duration>,
+    /// Most bytes. Default 256 MiB.
+    pub bytes: u64,
+}
+
+impl Default for KeptConfig {
+    fn default() -> Self {
+        Self {
+            age: Some(Duration::from_secs(24 * 3_600)),
+            bytes: 256 << 20,
+        }
+    }
 }
 
 impl Default for AdminConfig {
@@ -28,6 +49,7 @@ impl Default for AdminConfig {
             open_metrics: true,
             trace_url: None,
             history: HistoryConfig::default(),
+            kept: KeptConfig::default(),
         }
     }
 }

@@ -42,7 +42,7 @@ use crate::view::Choices;
 
 pub use access::Access;
 pub use api::{ConfigEntry, Exporter, Facts, QueueFacts, UpstreamFacts, openapi};
-pub use config::{AdminConfig, Token};
+pub use config::{AdminConfig, KeptConfig, Token};
 
 /// Renders metrics for a scraper's `Accept` header. May block.
 pub type Metrics = dyn Fn(Option<&str>) -> Scrape + Send + Sync;

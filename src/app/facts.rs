@@ -11,6 +11,7 @@ use crate::otel::{NotPushed, Otlp, Settings};
 use crate::otlp::Outcomes;
 use crate::otlp::queue::Queue;
 use crate::pipeline::Pipeline;
+use crate::sink::live::Live;
 use crate::sink::metrics::Metrics;
 use crate::sink::traces;
 use crate::tap::Counters;
@@ -60,6 +61,7 @@ pub(super) struct Watched {
     settled: Settled,
     counters: Arc<Counters>,
     pipeline: Arc<Pipeline>,
+    live: Arc<Live>,
     metrics: Arc<Metrics>,
     traces: Option<traces::Health>,
     events: Option<Queue>,
@@ -71,11 +73,13 @@ impl Watched {
         telemetry: &Telemetry,
         counters: &Arc<Counters>,
         pipeline: &Arc<Pipeline>,
+        live: &Arc<Live>,
     ) -> Self {
         Self {
             settled,
             counters: Arc::clone(counters),
             pipeline: Arc::clone(pipeline),
+            live: Arc::clone(live),
             metrics: Arc::clone(&telemetry.metrics),
             traces: telemetry.traces.as_ref().map(|traces| traces.health()),
             events: telemetry.events.as_ref().map(|events| events.queue()),
@@ -159,6 +163,14 @@ impl Watched {
                 Some(records),
                 events.dropped(),
             ));
+        }
+        if let Some(store) = self.live.store_queue() {
+            queues.push(QueueFacts {
+                name: "history (KiB)".to_owned(),
+                waiting: store.waiting,
+                bound: Some(store.bound),
+                dropped: store.dropped,
+            });
         }
         queues
     }

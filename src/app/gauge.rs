@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::facts::{Settled, Watched};
 use super::telemetry::{self, Telemetry};
 use super::{attribution, process, prompts};
-use crate::admin::About;
+use crate::admin::{About, AdminConfig};
 use crate::config::{Config, Environment};
 use crate::log::LogConfig;
 use crate::observe::{Observe, Undrained};
@@ -21,7 +21,7 @@ use crate::sink::Sink;
 use crate::sink::access::AccessLog;
 use crate::sink::costs::Costs;
 use crate::sink::failures::FailuresLog;
-use crate::sink::live::{Live, Snapshot};
+use crate::sink::live::{Live, Snapshot, StoreConfig};
 use crate::sink::metrics::Metrics;
 use crate::sink::rejections::RejectionsLog;
 use crate::sink::store::Prompts;
@@ -85,7 +85,7 @@ impl Gauge {
         let mut telemetry =
             Telemetry::build(&config.telemetry, settings, upstreams, labels, has_events)?;
         let costs = Arc::new(Costs::new(&costs));
-        let live = Arc::new(Live::new(config.admin_config.history));
+        let live = Arc::new(live(&config, &choices));
         let pipeline = Arc::new(Pipeline::new(
             &config.pipeline,
             sinks(&telemetry, &live, &costs, store.as_ref(), config.log),
@@ -114,7 +114,7 @@ impl Gauge {
         if let Some(store) = &store {
             telemetry::watch_store(&telemetry.metrics, &store.books());
         }
-        let about = Watched::new(settled, &telemetry, &counters, &pipeline).about();
+        let about = Watched::new(settled, &telemetry, &counters, &pipeline, &live).about();
         let proxy = Proxy::new(config.proxy, observe.clone());
         Ok(Self {
             about,
@@ -175,6 +175,23 @@ fn choices(config: &Config) -> Arc<Choices> {
         trace_url: config.admin_config.trace_url.clone(),
         base_url: OnceLock::new(),
     })
+}
+
+/// The history, which outlives the process where there is a folder and nobody has turned it off.
+fn live(config: &Config, choices: &Arc<Choices>) -> Live {
+    let AdminConfig { history, kept, .. } = &config.admin_config;
+    match (&config.folder, kept.age) {
+        (Some(folder), Some(age)) => {
+            let store = StoreConfig {
+                folder: folder.clone(),
+                age,
+                bytes: kept.bytes,
+                choices: Arc::clone(choices),
+            };
+            Live::keeping(*history, store)
+        }
+        _ => Live::new(*history),
+    }
 }
 
 /// What the `OTEL_*` variables say.

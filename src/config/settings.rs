@@ -150,6 +150,23 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         write: |config| Some(quote(write_size(config.admin_config.history.bytes))),
     },
     Setting {
+        path: "admin.keep",
+        read: |raw, config| set(&mut config.admin_config.kept.age, raw.limit()),
+        write: |config| Some(write_limit(config.admin_config.kept.age)),
+    },
+    Setting {
+        path: "admin.keep_bytes",
+        read: |raw, config| {
+            let bytes = raw.size()?;
+            config.admin_config.kept.bytes = bytes as u64;
+            Ok(())
+        },
+        write: |config| {
+            let bytes = usize::try_from(config.admin_config.kept.bytes);
+            Some(quote(write_size(bytes.unwrap_or(usize::MAX))))
+        },
+    },
+    Setting {
         path: "tls.certificate",
         read: |raw, config| {
             set(

@@ -30,6 +30,7 @@ mod estimates;
 mod explain;
 mod framing;
 mod healthcheck;
+mod history;
 mod http2;
 mod integrity;
 mod isolation;

@@ -69,7 +69,8 @@ fn detail(state: &AdminState, id: u64) -> Result<Response, Wrong> {
     if let Some(exchange) = entry.as_ref().and_then(Entry::exchange) {
         return Ok(as_json(&Detail::of(id, exchange, &state.choices)));
     }
-    Err(Wrong::not_found(format!(
-        "exchange {id} is not kept (any more)"
-    )))
+    let kept = state.live.kept_detail(id);
+    let kept =
+        kept.ok_or_else(|| Wrong::not_found(format!("exchange {id} is not kept (any more)")))?;
+    Ok(as_json(&kept))
 }

@@ -221,6 +221,8 @@ fn every_setting_can_be_given_by_its_variable() {
         ("STREAMGAUGE_ADMIN_TRACE_URL", "http://t/{trace_id}"),
         ("STREAMGAUGE_ADMIN_HISTORY", "500"),
         ("STREAMGAUGE_ADMIN_HISTORY_BYTES", "1MiB"),
+        ("STREAMGAUGE_ADMIN_KEEP", "2h"),
+        ("STREAMGAUGE_ADMIN_KEEP_BYTES", "4MiB"),
         ("STREAMGAUGE_TLS_CERTIFICATE", "c.pem"),
         ("STREAMGAUGE_TLS_KEY", "k.pem"),
         ("STREAMGAUGE_ALLOW_ORIGINS", "https://a, app://b"),
@@ -300,7 +302,7 @@ fn every_setting_can_be_given_by_its_variable() {
     let config = load_from(&Flags::default(), &variables, "").unwrap();
     let expected = "prices = \"config/own-prices.toml\"\nlisten = \"[::]:1\"\ncontent = \"attributes+events\"\n\n\
         [admin]\naddress = \"[::]:3\"\ntoken = \"***\"\nopen = true\nopen_metrics = false\ntrace_url = \"http://t/{trace_id}\"\n\
-         history = 500\nhistory_bytes = \"1MiB\"\n\n\
+         history = 500\nhistory_bytes = \"1MiB\"\nkeep = \"2h\"\nkeep_bytes = \"4MiB\"\n\n\
         [tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\n\
         [allow]\norigins = [\"https://a\", \"app://b\"]\nhosts = [\"a.example\", \"::1\"]\n\
         admin_hosts = [\"metrics\"]\n\n\

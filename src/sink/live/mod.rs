@@ -5,19 +5,22 @@
 
 mod in_flight;
 mod ring;
+mod store;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{ExchangeId, Progress, Sink};
 use crate::exchange::{Exchange, Integrity};
-use crate::view::Entry;
+use crate::view::{Detail, Entry};
 
 pub use in_flight::{InFlight, Snapshot};
 pub use ring::{Counts, HistoryConfig};
+pub use store::{StoreConfig, StoreQueue};
 
 use in_flight::Seen;
 use ring::Ring;
+use store::Store;
 
 /// So many entries are taken at once: who takes them and who adds to them wait for each other.
 const BATCH: usize = 256;
@@ -28,6 +31,8 @@ pub struct Live {
     state: Mutex<State>,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
+    /// `None` where nothing outlives the process.
+    store: Option<Store>,
 }
 
 #[derive(Debug)]
@@ -66,7 +71,28 @@ impl Live {
                 ring: Ring::new(bounds),
             }),
             looking: tokio::sync::Mutex::default(),
+            store: None,
         }
+    }
+
+    /// The same, with what a folder has of before, where what comes is kept, too. Where that cannot be done, the log says why. Starts a
+    /// thread.
+    #[must_use]
+    pub fn keeping(bounds: HistoryConfig, store: StoreConfig) -> Self {
+        let mut live = Self::new(bounds);
+        if let Some((store, restored)) = Store::open(store, bounds.exchanges) {
+            let mut state = live.state();
+            for stored in restored.entries {
+                let entry = Entry::stored(stored);
+                let weight = entry.weight();
+                state.ring.push(entry, weight);
+                state.ring.evicted();
+            }
+            state.ring.continue_after(restored.last_id);
+            drop(state);
+            live.store = Some(store);
+        }
+        live
     }
 
     /// What is in flight. `look` has it shown to the sinks, and resolves when that is done.
@@ -116,6 +142,18 @@ impl Live {
     #[must_use]
     pub fn get(&self, id: u64) -> Option<Entry> {
         self.state().ring.get(id)
+    }
+
+    /// The details of an exchange, where they were kept over a restart or are no longer in memory. Blocks.
+    #[must_use]
+    pub fn kept_detail(&self, id: u64) -> Option<Detail<'static>> {
+        self.store.as_ref()?.detail(id)
+    }
+
+    /// What waits to be written; `None` where nothing outlives the process.
+    #[must_use]
+    pub fn store_queue(&self) -> Option<StoreQueue> {
+        self.store.as_ref().map(Store::queue)
     }
 
     /// The id of the exchange that ended last; 0 where none has.
@@ -170,6 +208,9 @@ impl Sink for Live {
             state.in_flight.over(id);
             let id = state.ring.last_id() + 1;
             let entry = Entry::new(id, Arc::clone(exchange));
+            if let Some(store) = &self.store {
+                store.keep(entry.clone(), weight);
+            }
             state.ring.push(entry, weight);
             state.ring.evicted()
         };
@@ -179,11 +220,19 @@ impl Sink for Live {
             evicted = self.state().ring.evicted();
         }
     }
+
+    fn flush(&self, within: Duration) {
+        if self.store.as_ref().is_some_and(|store| !store.end(within)) {
+            tracing::warn!(
+                "the last exchanges of the history were not written before the shutdown deadline"
+            );
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use super::*;
 

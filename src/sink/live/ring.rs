@@ -102,6 +102,11 @@ impl Ring {
         self.entries.push_back((entry, weight));
     }
 
+    /// Ids go on after this one.
+    pub(super) fn continue_after(&mut self, id: u64) {
+        self.last_id = self.last_id.max(id);
+    }
+
     /// The oldest, where there are too many; to be dropped without the lock.
     pub(super) fn evicted(&mut self) -> Option<Entry> {
         let fits = self.entries.len() <= self.bounds.exchanges && self.bytes <= self.bounds.bytes;
