@@ -182,11 +182,18 @@ fn speed(row: &Row) -> Option<f64> {
     (each_ms > 0.0).then(|| 1000.0 / each_ms)
 }
 
-/// The columns that a width has room for, from left to right, with a blank between them.
-pub(super) fn fitting(width: u16) -> Vec<Column> {
+/// The columns that a width has room for, from left to right, with a blank between them. That by which rows are ordered goes
+/// before others, since nobody would see by what, otherwise; that the newest stand first is plain without.
+pub(super) fn fitting(width: u16, ordered_by: Column) -> Vec<Column> {
     let mut left = width.saturating_add(1);
     let mut chosen = Vec::new();
-    for column in BY_WORTH {
+    let mut by_worth = BY_WORTH.to_vec();
+    let at = by_worth.iter().position(|it| *it == ordered_by);
+    // Behind the model, without which no row says anything.
+    if let Some(at @ 1..) = at.filter(|_| ordered_by != Column::Time) {
+        by_worth[1..=at].rotate_right(1);
+    }
+    for column in by_worth {
         match left.checked_sub(column.width() + 1) {
             Some(rest) => left = rest,
             None => break,
@@ -244,16 +251,32 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_has_the_columns_that_matter_and_none_that_is_cut() {
-        assert_eq!(fitting(0), [Column::Model]);
-        assert_eq!(
-            fitting(30),
-            [Column::Model, Column::Status, Column::FirstToken]
-        );
-        assert_eq!(fitting(500), COLUMNS);
-        for width in 12..300 {
-            let taken: u16 = fitting(width).iter().map(|it| it.width() + 1).sum();
-            assert!(taken - 1 <= width, "{width}");
+        let by_model = |width| fitting(width, Column::Model);
+        assert_eq!(by_model(0), [Column::Model]);
+        let narrow = [Column::Model, Column::Status, Column::FirstToken];
+        assert_eq!(by_model(30), narrow);
+        assert_eq!(by_model(500), COLUMNS);
+        for ordered_by in COLUMNS {
+            for width in 12..300 {
+                let columns = fitting(width, ordered_by);
+                let taken: u16 = columns.iter().map(|it| it.width() + 1).sum();
+                assert!(taken - 1 <= width, "{width}");
+            }
         }
+    }
+
+    #[test]
+    fn the_column_by_which_rows_are_ordered_is_there() {
+        for ordered_by in COLUMNS.into_iter().skip(1) {
+            assert!(
+                fitting(40, ordered_by).contains(&ordered_by),
+                "{ordered_by:?}"
+            );
+        }
+        assert_eq!(
+            fitting(24, Column::Upstream),
+            [Column::Model, Column::Upstream]
+        );
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn title_line(model: &Model, palette: Palette) -> Line<'static> {
     let version = summary.version.as_deref().unwrap_or_default();
     let state = match &model.link {
         Link::New => Span::styled("connecting", palette.odd()),
-        Link::Lost(problem) => Span::styled(format!("{problem}; trying again"), palette.bad()),
+        Link::Lost(problem) => Span::styled(format!("trying again: {problem}"), palette.bad()),
         Link::Up if model.is_paused => Span::styled("paused (p goes on)", palette.odd()),
         Link::Up if !summary.ready => Span::styled("draining", palette.odd()),
         Link::Up => Span::styled("live", palette.good()),

@@ -21,7 +21,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette
         Some(row) => model.window.show(row),
         None => model.window.first = 0,
     }
-    let columns = widths(area.width);
+    let columns = widths(area.width, model.sort.column);
     let mut lines = vec![title(model, palette), head(&columns, model.sort, palette)];
     let window = model.window;
     let rows = model.rows.iter().enumerate();
@@ -65,8 +65,8 @@ fn empty(model: &Model) -> String {
 }
 
 /// The columns for a width, and how wide each is. What is left goes to those that grow.
-pub(in crate::top) fn widths(width: u16) -> Vec<(Column, usize)> {
-    let columns = fitting(width);
+fn widths(width: u16, ordered_by: Column) -> Vec<(Column, usize)> {
+    let columns = fitting(width, ordered_by);
     let taken: usize = columns.iter().map(|it| usize::from(it.width()) + 1).sum();
     let left = (usize::from(width) + 1).saturating_sub(taken);
     let growing = columns.iter().filter(|it| it.grows()).count().max(1);
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn columns_take_the_whole_width_and_no_more() {
         for width in 13..300_u16 {
-            let columns = widths(width);
+            let columns = widths(width, Column::Time);
             let taken: usize = columns.iter().map(|(_, width)| width + 1).sum();
             assert!(taken - 1 <= usize::from(width), "{width}: {columns:?}");
             assert!(taken + 2 > usize::from(width), "{width}: {columns:?}");
