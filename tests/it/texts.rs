@@ -19,13 +19,9 @@ fn printed(arguments: &[&str]) -> String {
     String::from_utf8(run(arguments).stdout).unwrap()
 }
 
-/// Whether there is such a program here; says so if not.
+/// Whether there is such a program here.
 fn is_here(program: &str) -> bool {
-    let is_here = Command::new(program).arg("--version").output().is_ok();
-    if !is_here {
-        eprintln!("there is no {program} here; it is not tried");
-    }
-    is_here
+    Command::new(program).arg("--version").output().is_ok()
 }
 
 /// What bash offers for the last of these words.

@@ -12,10 +12,21 @@ use pty_process::blocking::{Command, Pts, Pty};
 
 use super::DEADLINE;
 
+/// What clears a screen.
+const CLEAR: &[u8] = b"\x1b[2J";
+
 /// What was written, and what it looks like.
 struct Shown {
     emulator: vt100::Parser,
     written: Vec<u8>,
+}
+
+impl Shown {
+    /// How often the screen was cleared.
+    fn clears(&self) -> usize {
+        let parts = self.written.windows(CLEAR.len());
+        parts.filter(|part| *part == CLEAR).count()
+    }
 }
 
 /// A program at a terminal; killed when dropped.
@@ -82,17 +93,16 @@ impl Terminal {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Gives the terminal another size.
-    pub(crate) fn resize(&self, lines: u16, columns: u16) {
+    /// Gives the terminal another size, and waits until it is drawn anew, which begins with an empty screen.
+    pub(crate) fn resize_and_wait(&self, lines: u16, columns: u16) {
         let (height, width) = size(lines, columns);
-        self.shown
-            .0
-            .lock()
-            .unwrap()
-            .emulator
-            .screen_mut()
-            .set_size(height, width);
+        let before = {
+            let mut shown = self.shown.0.lock().unwrap();
+            shown.emulator.screen_mut().set_size(height, width);
+            shown.clears()
+        };
         self.pty.resize(Size::new(lines, columns)).unwrap();
+        self.wait_until("a drawing of another size", |shown| shown.clears() > before);
     }
 
     /// Waits until what is seen fulfils a condition; `what` names it.
@@ -101,9 +111,13 @@ impl Terminal {
         what: &str,
         condition: impl Fn(&vt100::Screen) -> bool,
     ) -> String {
+        self.wait_until(what, |shown| condition(shown.emulator.screen()))
+    }
+
+    fn wait_until(&self, what: &str, condition: impl Fn(&Shown) -> bool) -> String {
         let began = Instant::now();
         let mut shown = self.shown.0.lock().unwrap();
-        while !condition(shown.emulator.screen()) {
+        while !condition(&shown) {
             let left = DEADLINE.saturating_sub(began.elapsed());
             let seen = shown.emulator.screen().contents();
             assert!(
