@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The model is plain facts and the view draws cells: both are tested without a terminal. All text of the API may have been
-//! chosen by a client or an upstream; it becomes [`text::Text`] as it is read, which has nothing that a terminal obeys.
+//! chosen by a client or an upstream; it becomes `text::Text` as it is read, which has nothing that a terminal obeys.
 
 mod api;
 mod client;
