@@ -20,6 +20,7 @@ export function lanes(empty) {
   // Lanes out of sight are not drawn.
   const sight = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => (target.lane.isSeen = isIntersecting)));
   let scale = 5000;
+  let most = 0;
   let fastest = 1;
 
   const put = (facts) => {
@@ -43,6 +44,9 @@ export function lanes(empty) {
     }
     const wanted = facts.exchanges.map(({ id }) => known.get(id).element);
     if (wanted.some((lane, n) => list.children[n] !== lane)) list.replaceChildren(...wanted);
+    // What stands below does not move up and down with each stream.
+    most = Math.max(most, Math.min(wanted.length, 12));
+    element.style.setProperty("min-block-size", `${25 + most * 30}px`);
     none.hidden = wanted.length > 0;
     head.hidden = wanted.length === 0;
     fastest = Math.max(1, ...[...known.values()].map((lane) => lane.fastest()));
@@ -163,7 +167,7 @@ function flow(context, width, height, { facts, age, scale, fastest, rates, first
       const mean = (first[1] / (first[0] - ttft)) * 1000;
       const t = thick(mean);
       context.fillStyle = colour("flow-soft");
-      context.fillRect(x(ttft), middle - t / 2, x(Math.min(first[0], still)) - x(ttft), t);
+      context.fillRect(x(ttft), middle - t / 2, x(rates.length ? Math.min(first[0], still) : still) - x(ttft), t);
     }
     band(context, x, middle, thick, rates, ttft, still);
     if (facts.state === "stalled") dots(context, x(still), x(age), middle);

@@ -27,9 +27,8 @@ export function show(root, { params, signal, keep }) {
     h("h1", { class: "away" }, "Now"),
     strip.element,
     h("div", { class: "columns" },
-      h("section", { class: "in-flight" }, heading("In flight", flying, legend()), inFlight.element),
+      h("div", {}, h("section", { class: "in-flight" }, heading("In flight", flying, legend()), inFlight.element), lately),
       h("section", { class: "series" }, heading("Over time", complete, range.element), charts.element)),
-    lately,
   );
 
   const again = every(5000, async (stop) => {
@@ -163,7 +162,7 @@ function chartsOf(signal) {
     const told = (index) => {
       const at = index ?? (one.columns ? one.columns[0].length - 1 : -1);
       if (!one.columns || at < 0 || at >= one.columns[0].length) return say(readout, "");
-      const values = spec.lines.map(([name], n) => `${name} ${format(one.columns[n + 1][at] ?? 0)}`);
+      const values = spec.lines.map(([name], n) => `${name} ${one.columns[n + 1][at] === null ? DASH : format(one.columns[n + 1][at])}`);
       say(readout, `${clock(one.columns[0][at] * 1000)}  ${values.join("  ")}`);
     };
     one.told = told;
@@ -177,7 +176,9 @@ function chartsOf(signal) {
       const size = stepSize(facts) / 1000;
       const whole = wholeSteps(facts);
       for (const one of made) {
-        const values = whole.map((step) => (isKnown(facts)(step) ? one.spec.of(step, size) : one.spec.lines.map(() => null)));
+        // Without any price nothing is known of a cost, which is not the same as none.
+        const isUnpriced = one.spec.unit === "$/h" && Number(facts.today.cost_usd ?? 0) === 0 && facts.today.unpriced > 0;
+        const values = whole.map((step) => (isKnown(facts)(step) && !isUnpriced ? one.spec.of(step, size) : one.spec.lines.map(() => null)));
         one.columns = [whole.map((step) => step.at_ms / 1000), ...one.spec.lines.map((_, n) => values.map((value) => value[n]))];
         one.plot.put(one.columns);
         one.told(null);

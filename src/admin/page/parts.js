@@ -25,11 +25,11 @@ export function rangeChoice(params, keep, changed) {
       return { since: chosen ?? known, step: RANGES[chosen ?? known][1] };
     },
     isOf: (to) => (to.get("since") ?? null) === chosen,
-    /** Takes the range that what is known fills; true where that is another than was asked for. */
+    /** Takes a range that what is known fills, or nearly; true where that is another than was asked for. */
     fits({ now_ms: now, complete_since_ms: since }) {
       const age = since === undefined || since === null ? Infinity : now - since;
       const before = known;
-      known = age < 100_000 ? "2m" : age < 280_000 ? "5m" : "15m";
+      known = age < 240_000 ? "2m" : age < 600_000 ? "5m" : "15m";
       if (chosen !== null || known === before) return false;
       choice.put(known);
       return true;
