@@ -26,14 +26,14 @@ def pictures(demo):
     conversation = max(conversations, key=lambda one: (one["turns"], one["last_at_ms"]))["id"]
     flowing = ".lanes-list .lane[data-state=generating] >> nth=1"
     return {
-        "live-page": ("light", 1440, 900, "now?since=5m", flowing),
-        "live-page-dark": ("dark", 1440, 900, "now?since=5m", flowing),
-        "live-page-latency": ("dark", 1440, 900, "latency?since=5m", ".models .chip >> nth=1"),
+        "live-page": ("light", 1440, 900, "now?since=2m", flowing),
+        "live-page-dark": ("dark", 1440, 900, "now?since=2m", flowing),
+        "live-page-latency": ("dark", 1440, 900, "latency?since=2m", ".models .chip >> nth=1"),
         "live-page-exchanges": ("light", 1440, 700, "exchanges", ".long .rows .row >> nth=1"),
         "live-page-exchange": ("light", 1440, 900, f"exchange/{exchange}", ".flag.end"),
         "live-page-conversation": ("dark", 1440, 560, f"conversation/{conversation}", ".step .call >> nth=0"),
         "live-page-gauge": ("light", 1440, 760, "gauge", ".config tbody tr >> nth=1"),
-        "live-page-narrow": ("dark", 390, 844, "now?since=5m", flowing),
+        "live-page-narrow": ("dark", 390, 844, "now?since=2m", flowing),
     }
 
 
