@@ -19,7 +19,7 @@ struct File {
     content: &'static [u8],
 }
 
-/// Files of this folder, by their paths on the admin port.
+/// Files, by their paths on the admin port.
 macro_rules! files {
     ($($path:literal => $name:literal),+ $(,)?) => {
         [$(File { path: $path, name: $name, content: include_bytes!($name) }),+]
@@ -28,9 +28,34 @@ macro_rules! files {
 
 /// Every file of the page.
 static FILES: &[File] = &files![
-    "/" => "page.html",
-    "/page.css" => "page.css",
-    "/page.js" => "page.js",
+    "/" => "page/index.html",
+    "/page/api.js" => "page/api.js",
+    "/page/app.js" => "page/app.js",
+    "/page/base.css" => "page/base.css",
+    "/page/conversation.js" => "page/conversation.js",
+    "/page/conversations.js" => "page/conversations.js",
+    "/page/dom.js" => "page/dom.js",
+    "/page/exchange.js" => "page/exchange.js",
+    "/page/exchanges.js" => "page/exchanges.js",
+    "/page/folded.js" => "page/folded.js",
+    "/page/format.js" => "page/format.js",
+    "/page/gauge.js" => "page/gauge.js",
+    "/page/heatmap.js" => "page/heatmap.js",
+    "/page/lanes.js" => "page/lanes.js",
+    "/page/latency.js" => "page/latency.js",
+    "/page/live.js" => "page/live.js",
+    "/page/now.js" => "page/now.js",
+    "/page/parts.js" => "page/parts.js",
+    "/page/query.js" => "page/query.js",
+    "/page/rows.js" => "page/rows.js",
+    "/page/series.js" => "page/series.js",
+    "/page/table.js" => "page/table.js",
+    "/page/theme.js" => "page/theme.js",
+    "/page/timeline.js" => "page/timeline.js",
+    "/page/uplot.LICENSE" => "page/uplot.LICENSE",
+    "/page/uplot.css" => "page/uplot.css",
+    "/page/uplot.js" => "page/uplot.js",
+    "/page/views.css" => "page/views.css",
 ];
 
 /// Types of files by the ends of their names; any other is text.

@@ -53,7 +53,10 @@ async fn the_page_loads_its_own_files_only_and_makes_no_markup_of_data() {
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert!(!page.text().contains("//"));
     assert_eq!(inline(page.text()), Vec::<&str>::new());
-    for (file, kind) in [("page.css", "text/css"), ("page.js", "text/javascript")] {
+    for (file, kind) in [
+        ("page/base.css", "text/css"),
+        ("page/app.js", "text/javascript"),
+    ] {
         assert!(page.text().contains(&format!("\"{file}\"")));
         let answer = client::get(admin.address, &format!("/{file}")).await;
         assert_eq!(answer.status, 200);
@@ -68,7 +71,7 @@ async fn the_page_loads_its_own_files_only_and_makes_no_markup_of_data() {
 #[tokio::test]
 async fn a_file_that_a_browser_has_is_not_sent_again() {
     let admin = admin().await;
-    let first = ask(admin.address, "GET /page.js", "").await;
+    let first = ask(admin.address, "GET /page/app.js", "").await;
     let tag = first.header("etag").unwrap().to_owned();
     for known in [
         tag.clone(),
@@ -77,11 +80,16 @@ async fn a_file_that_a_browser_has_is_not_sent_again() {
         "*".into(),
     ] {
         let line = format!("if-none-match: {known}\r\n");
-        let again = ask(admin.address, "GET /page.js", &line).await;
+        let again = ask(admin.address, "GET /page/app.js", &line).await;
         assert_eq!((again.status(), again.body.len()), (304, 0), "{known}");
         assert_eq!(again.header("etag"), Some(&*tag));
     }
-    let other = ask(admin.address, "GET /page.js", "if-none-match: \"x\"\r\n").await;
+    let other = ask(
+        admin.address,
+        "GET /page/app.js",
+        "if-none-match: \"x\"\r\n",
+    )
+    .await;
     assert_eq!((other.status(), &other.body), (200, &first.body));
 }
 
@@ -130,14 +138,14 @@ async fn every_answer_forbids_sniffing_framing_and_foreign_content() {
         ("/api/gauge", 200),
         ("/api/costs", 200),
         ("/api/costs?by=nobody", 400),
-        ("/page.js", 200),
+        ("/page/app.js", 200),
         ("/nothing", 404),
         ("/metrics", 500),
     ] {
         let answer = client::get(admin.address, path).await;
         assert_eq!(answer.status, status, "{path}");
         // What is in the program is asked for again; facts are not kept.
-        let is_file = matches!(path, "/" | "/page.js");
+        let is_file = matches!(path, "/" | "/page/app.js");
         let kept = if is_file { "no-cache" } else { "no-store" };
         assert_eq!(answer.header("cache-control"), kept, "{path}");
         for (name, value) in expected {
@@ -201,10 +209,10 @@ async fn only_who_accepts_gzip_gets_it_and_only_for_what_is_large() {
     let small = ask(admin.address, "GET /healthz", lines).await;
     assert_eq!(small.header("content-encoding"), None);
     assert_eq!(small.text(), "ok\n");
-    let script = ask(admin.address, "GET /page.js", lines).await;
+    let script = ask(admin.address, "GET /page/app.js", lines).await;
     assert_eq!(
         decoded(&script),
-        client::get(admin.address, "/page.js").await.text()
+        client::get(admin.address, "/page/app.js").await.text()
     );
 }
 
