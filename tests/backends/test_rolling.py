@@ -66,6 +66,11 @@ class Nginx(Process):
         super().__init__(["nginx", "-c", folder / "nginx.conf"])
         eventually("nginx to listen", lambda: fetch(f"http://{self.address}/v1/models"))
 
+    def __exit__(self, *_):
+        # Killed, it would leave its workers behind.
+        self.terminate()
+        super().__exit__()
+
     def _write(self, down=None):
         (self._folder / "streamgauge.conf").write_text(self._text.replace(f"server {down};", f"server {down} down;"))
 
