@@ -118,8 +118,9 @@ impl ContentReading {
         answer: Option<Box<AnswerContent>>,
     ) -> Option<Share> {
         let operation = exchange.operation;
-        let generates = operation.is_some_and(Operation::generates_text);
-        let dialect = dialect.filter(|_| generates && self.policy.is_on())?;
+        let says = |it: Operation| it.generates_text() || it.is_embeddings();
+        let says = operation.is_some_and(says);
+        let dialect = dialect.filter(|_| says && self.policy.is_on())?;
         let mut content = Content {
             policy: self.policy,
             shown_bytes: self.rules.shown_bytes,

@@ -139,6 +139,35 @@ async fn attributes_have_the_messages_in_every_vocabulary_that_knows_some() {
 }
 
 #[tokio::test]
+async fn inputs_of_embeddings_are_content_and_vectors_are_not() {
+    let config = "content = 'attributes'\n[telemetry]\nvocabulary = ['gen_ai', 'openinference']";
+    for (path, body, answer) in [
+        (
+            "/v1/embeddings",
+            r#"{"model":"m","input":["for anna@example.com","two"]}"#,
+            r#"{"object":"list","data":[{"index":0,"embedding":[0.25,0.5]}],"model":"m"}"#,
+        ),
+        (
+            "/api/embed",
+            r#"{"model":"m","input":["for anna@example.com","two"]}"#,
+            r#"{"model":"m","embeddings":[[0.25,0.5]]}"#,
+        ),
+    ] {
+        let scene = Scene::configured(config).await;
+        let (mut client, mut served) = scene.call(&client::post(path, body)).await;
+        served.write(gauge::json(200, answer)).await;
+        assert_eq!(client.read_response().await.text(), answer);
+        let (_, span) = scene.spans().await;
+        let said =
+            |text: &str| json!({ "role": "user", "parts": [{ "type": "text", "content": text }] });
+        let expected = json!([said("for [EMAIL]"), said("two")]);
+        assert_eq!(json_of(&span, KEYS[0]), Some(expected), "{path}");
+        assert_eq!(span.text(KEYS[1]), None, "{path}");
+        assert_eq!(span.texts("streamgauge.content.missing"), None, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn events_have_the_messages_in_their_structure() {
     let mut scene = after_call("content = 'events'", CHAT).await;
     let received = scene
