@@ -211,15 +211,13 @@ pub(super) fn watch_store(metrics: &Metrics, books: &Arc<StoreBooks>) {
         let books = Arc::clone(books);
         move || read(&books)
     };
-    let results: [(&'static str, fn(&StoreBooks) -> u64); 4] = [
-        ("stored", |books| books.stored.load(Relaxed)),
-        ("known", |books| books.known.load(Relaxed)),
-        ("failed", |books| books.failed.load(Relaxed)),
-        ("dropped", |books| books.dropped.load(Relaxed)),
-    ];
-    for (result, read) in results {
+    let result = |result: &'static str, read: fn(&StoreBooks) -> u64| {
         metrics.observe(&own::STORE_OBJECTS, &[(own::RESULT, result)], count(read));
-    }
+    };
+    result("stored", |books| books.stored.load(Relaxed));
+    result("known", |books| books.known.load(Relaxed));
+    result("failed", |books| books.failed.load(Relaxed));
+    result("dropped", |books| books.dropped.load(Relaxed));
     let errors = count(|books| books.errors.load(Relaxed));
     metrics.observe(&own::STORE_ERRORS, &[], errors);
     let lost = count(|books| books.failed.load(Relaxed) + books.dropped.load(Relaxed));

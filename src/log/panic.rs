@@ -40,26 +40,32 @@ pub(super) fn told(payload: &(dyn Any + Send)) -> Cow<'static, str> {
 
 #[cfg(test)]
 mod tests {
-    use std::panic::catch_unwind;
+    use std::hint::black_box;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
 
     const SAID: &str = "anna@example.com says é";
 
-    fn of(panics: impl FnOnce() + std::panic::UnwindSafe) -> String {
+    fn refused(text: &str) -> Result<(), String> {
+        Err(text.to_owned())
+    }
+
+    /// What is told where this panics.
+    fn of<T>(panics: impl FnOnce() -> T) -> String {
+        let panics = AssertUnwindSafe(|| _ = black_box(panics()));
         told(&*catch_unwind(panics).unwrap_err()).into_owned()
     }
 
     #[test]
     fn what_may_quote_a_call_is_withheld() {
-        let quoting: [Box<dyn Fn() + std::panic::UnwindSafe>; 4] = [
-            Box::new(|| drop(SAID[..SAID.len() - 1].to_owned())),
-            Box::new(|| drop(Err::<(), _>(SAID.to_owned()).unwrap())),
-            Box::new(|| panic!("cannot read {SAID}")),
-            Box::new(|| panic!("attempt to read \"{SAID}\"")),
+        let quoting = [
+            of(|| SAID[..SAID.len() - 1].len()),
+            of(|| refused(SAID).unwrap()),
+            of(|| -> () { panic!("cannot read {SAID}") }),
+            of(|| -> () { panic!("index out of bounds: \"{SAID}\"") }),
         ];
-        for panics in quoting {
-            let told = of(panics);
+        for told in quoting {
             assert!(told.starts_with("[withheld: "), "{told}");
         }
     }
@@ -70,11 +76,11 @@ mod tests {
         let at = bytes.len();
         let length = at;
         assert_eq!(
-            of(move || drop(bytes[at])),
+            of(|| bytes[at]),
             format!("index out of bounds: the len is {length} but the index is {length}")
         );
-        assert_eq!(of(|| panic!("an invariant")), "an invariant");
-        let zero = SAID.len() - SAID.len();
-        assert_eq!(of(move || drop(1 / zero)), "attempt to divide by zero");
+        assert_eq!(of(|| -> () { panic!("an invariant") }), "an invariant");
+        let zero = bytes.len() - at;
+        assert_eq!(of(|| 1 / zero), "attempt to divide by zero");
     }
 }
