@@ -111,10 +111,10 @@ fn figure_line(model: &Model, palette: Palette) -> Line<'static> {
     figure(shown(2), " tok/s  ", false);
     let fails = of_late.is_some_and(|rates| rates[1] > 0.0);
     figure(shown(1), " err/s  ", fails);
-    figure(count(model.in_flight.count), " in flight  ", false);
-    figure(spent(today), " today  ", false);
+    figure(count(model.in_flight.count), " in flight  today: ", false);
+    figure(spent(today), "  ", false);
     figure(count(today.requests), " requests  ", false);
-    figure(count(today.errors), " errors today", today.errors > 0);
+    figure(count(today.errors), " errors", today.errors > 0);
     Line::from(line)
 }
 

@@ -223,7 +223,7 @@ fn the_page_at_a_usual_size() {
     };
     has("streamgauge 0.1.0  live  http://127.0.0.1:9464");
     has(
-        "10.0 req/s  200 tok/s  0.1 err/s  4 in flight  $3.21 (2 unpriced) today  4321 requests  12 errors today",
+        "10.0 req/s  200 tok/s  0.1 err/s  4 in flight  today: $3.21 (2 unpriced)  4321 requests  12 errors",
     );
     has("  p50");
     has("159 ms");
