@@ -195,7 +195,9 @@ function times(context, w, t, steps, column) {
   context.textBaseline = "alphabetic";
   const span = steps.at(-1).at_ms - steps[0].at_ms;
   const wanted = Math.max(2, Math.floor(w / 90));
-  const each = [15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600].map((s) => s * 1000).find((ms) => span / ms <= wanted) ?? 43_200_000;
+  // Multiples of a step only, so that each label is a round time.
+  const step = steps.length > 1 ? steps[1].at_ms - steps[0].at_ms : 1000;
+  const each = [10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600].map((s) => s * 1000).find((ms) => span / ms <= wanted && ms % step === 0) ?? 43_200_000;
   steps.forEach(({ at_ms: at }, n) => {
     const before = n ? steps[n - 1].at_ms : at - 1;
     const offset = new Date(at).getTimezoneOffset() * 60_000;

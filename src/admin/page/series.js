@@ -29,7 +29,8 @@ export function chart(root, { lines, height, axes, format, sync, told, signal })
   const options = (width) => ({
     width,
     height,
-    padding: axes ? [8, 4, 0, 0] : [2, 0, 0, 0],
+    // On the right there is room for half a label.
+    padding: axes ? [8, 22, 0, 0] : [2, 0, 0, 0],
     legend: { show: false },
     cursor: axes
       ? { y: false, points: { size: 5 }, drag: { x: false, y: false }, sync: sync ? { key: sync } : undefined }
