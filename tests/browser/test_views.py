@@ -190,3 +190,13 @@ def test_a_paused_page_asks_for_nothing(view):
     expect(view("#state")).to_have_text("live")
     view.page.clock.run_for(60_000)
     assert any("/api/summary" in url for url in asked)
+
+
+def test_a_view_that_asks_no_more_is_live_again_after_a_pause(view, demo):
+    row = eventually("an exchange", lambda: demo.api.newest())[0]
+    view.go(f"exchange/{row['id']}")
+    expect(view("#state")).to_have_text("live")
+    view.press("p")
+    expect(view("#state")).to_have_text("paused")
+    view.press("p")
+    expect(view("#state")).to_have_text("live")

@@ -4,6 +4,8 @@ import { address, ask, Refusal } from "./api.js";
 const watchers = new Set();
 let paused = false;
 let state = { kind: "wait", text: "connecting" };
+/** What it was before the pause. */
+let before = null;
 
 /** Whether anything is to be asked for and drawn. */
 export const awake = () => !paused && !document.hidden;
@@ -20,7 +22,14 @@ export function pause(wanted) {
 document.addEventListener("visibilitychange", wake);
 
 function wake() {
-  if (!awake()) report("paused", "paused");
+  if (!awake() && state.kind !== "paused") {
+    before = state;
+    report("paused", "paused");
+  } else if (awake() && before) {
+    // Views that ask no more are as they were.
+    report(before.kind, before.text);
+    before = null;
+  }
   for (const watcher of [...watchers]) watcher(awake());
 }
 

@@ -61,7 +61,7 @@ function drawn(found, at, end, span) {
   const tries = found.attempts.length > 1
     ? found.attempts.map((one, n) => lane(`attempt ${n + 1}`, bar(one.error || one.status >= 400 ? "failed" : "head", one.issued_ms, one.end_ms ?? end, [one.status, one.error].filter(Boolean).join(" ") || "in flight")))
     : [];
-  const rules = timeTicks(span, Math.max(3, 8)).map((ms) => h("span", { class: "tick", style: { "inset-inline-start": left(ms) } }, h("span", {}, short(ms))));
+  const rules = timeTicks(span, Math.max(3, 8)).map((ms) => h("span", { class: ms > span * 0.95 ? "tick last" : "tick", style: { "inset-inline-start": left(ms) } }, h("span", {}, short(ms))));
   const flags = found.timeline.marks.filter(({ at_ms: ms }) => ms <= span).map(({ name, at_ms: ms }) =>
     h("span", { class: `flag ${name}`, style: { "inset-inline-start": left(ms) }, title: `${NAMES[name] ?? name}: ${duration(ms) || "0"}` }, h("span", {}, NAMES[name] ?? name, " ", h("b", {}, duration(ms) || "0"))));
   return [
