@@ -123,7 +123,7 @@ mod tests {
         exchange.content = Some(Box::new(Content {
             policy: ContentPolicy {
                 attributes: true,
-                events: false,
+                ..ContentPolicy::default()
             },
             input: vec![ContentMessage {
                 speaker: Speaker::User,

@@ -95,7 +95,7 @@ def test_the_pods_are_restricted(workload):
 
 
 def test_the_program_listens_where_the_pod_says(workload, settings):
-    assert settings["admin"] == f"0.0.0.0:{port(workload, 'admin')}"
+    assert settings["admin"]["address"] == f"0.0.0.0:{port(workload, 'admin')}"
     if any(port["name"] == "http" for port in gauge(workload)["ports"]):
         assert settings["listen"] == f"0.0.0.0:{port(workload, 'http')}"
     else:

@@ -119,6 +119,23 @@ async fn it_says_where_to_look_and_that_is_where_it_is() {
 }
 
 #[tokio::test]
+async fn its_calls_have_a_cost() {
+    let process = lasting();
+    let text = introduction(&process).await;
+    let admin = address(url(&text, "live page"));
+    let priced = async {
+        loop {
+            let answer = client::get(admin, "/api/exchanges?q=cost%3E0").await;
+            if answer.text().contains("\"model\":\"sim-") {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    within("a call with a cost", priced).await;
+}
+
+#[tokio::test]
 async fn the_printed_curl_line_streams_an_answer() {
     let process = lasting();
     let text = introduction(&process).await;

@@ -13,13 +13,20 @@ use crate::cli::DemoArgs;
 use crate::config::{self, Environment, Flags};
 use crate::demo::{self, Site};
 use crate::log::{self, LogConfig};
+use crate::prices::Catalogue;
 use crate::proxy::ProxyConfig;
 use crate::simulate::{Simulator, SimulatorConfig};
 use crate::upstream::UpstreamConfig;
 
+/// What the simulated models cost, unless there is a file of prices.
+const PRICES: &str = include_str!("../../demo/prices.toml");
+
 pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let mut config = config::load(&Flags::from(args), &environment)?.config;
+    if config.pipeline.prices.file.is_none() {
+        config.pipeline.prices.own = Catalogue::bundled().read_own(PRICES)?.into();
+    }
     log::start(LogConfig {
         // Some of the sample traffic fails, which is no news.
         level: config.log.level.min(LevelFilter::ERROR),
