@@ -21,7 +21,7 @@ use crate::sink::Sink;
 use crate::sink::access::AccessLog;
 use crate::sink::costs::Costs;
 use crate::sink::failures::FailuresLog;
-use crate::sink::live::{Live, Snapshot, StoreConfig};
+use crate::sink::live::{KeptHistory, Live, Snapshot};
 use crate::sink::metrics::Metrics;
 use crate::sink::rejections::RejectionsLog;
 use crate::sink::store::Prompts;
@@ -182,7 +182,7 @@ fn live(config: &Config, choices: &Arc<Choices>) -> Live {
     let AdminConfig { history, kept, .. } = &config.admin_config;
     match (&config.folder, kept.age) {
         (Some(folder), Some(age)) => {
-            let store = StoreConfig {
+            let store = KeptHistory {
                 folder: folder.clone(),
                 age,
                 bytes: kept.bytes,

@@ -14,6 +14,7 @@ pub(super) mod cost;
 pub mod drift;
 mod failures;
 mod health;
+mod outcome;
 pub mod process;
 mod stored;
 mod upstream;
@@ -362,32 +363,8 @@ impl Vocabulary for Own {
         upstream::record_times(exchange, record);
         upstream::record_wait(exchange, record);
         upstream::record_limits(exchange, record);
-        let end = (END, exchange.end.as_str());
-        record.record(&CALL, Some(end), &[Some(EXCHANGES.sample(1_u64))]);
-        let partial = exchange.problems.is_partial();
-        let partial = partial.then(|| PARTIAL_EXCHANGES.sample(1_u64));
-        record.record(&BASE, None, &[partial]);
-        if let Some(sampling) = exchange.sampling {
-            let by = (DECISION, sampling.as_str());
-            record.record(&BASE, Some(by), &[Some(SAMPLING.sample(1_u64))]);
-        }
-        if let Some(from) = exchange.usage_source() {
-            let by = (USAGE_SOURCE, source(from));
-            record.record(&BASE, Some(by), &[Some(USAGE_CALLS.sample(1_u64))]);
-        }
+        outcome::record(exchange, record);
         failures::record(exchange, record);
-        let estimate = exchange.usage.estimate;
-        if estimate.is_there() {
-            let samples = [
-                estimate
-                    .input_tokens
-                    .map(|count| ESTIMATED_INPUT.sample(count)),
-                estimate
-                    .output_tokens
-                    .map(|count| ESTIMATED_OUTPUT.sample(count)),
-            ];
-            record.record(&BASE, None, &samples);
-        }
         record_resends(exchange, record);
         if exchange.output_is_timed() {
             for (first, _, time) in firsts(exchange) {
@@ -396,22 +373,7 @@ impl Vocabulary for Own {
                 record.record(&BASE, Some((FIRST, first)), &samples);
             }
         }
-        if let Some(result) = exchange.integrity {
-            let by = (RESULT, result.as_str());
-            record.record(&BASE, Some(by), &[Some(INTEGRITY.sample(1_u64))]);
-        }
-        for member in &exchange.moved {
-            let samples = [Some(USAGE_MOVED.sample(1_u64))];
-            record.record(&BASE, Some((MEMBER, member)), &samples);
-        }
-        for (problem, count) in problems(exchange) {
-            let samples = [Some(OBSERVATION_PROBLEMS.sample(count))];
-            record.record(&BASE, Some((KIND, problem.kind)), &samples);
-        }
-        for quirk in exchange.quirks.iter() {
-            let by = (QUIRK, quirk.id());
-            record.record(&BASE, Some(by), &[Some(QUIRKS.sample(1_u64))]);
-        }
+        outcome::record_faults(exchange, record);
     }
 }
 

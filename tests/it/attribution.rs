@@ -185,12 +185,10 @@ async fn sums_are_told_as_json_and_csv_and_survive_a_restart() {
     assert_eq!(print(again.text()), print(&key));
     let wrong = costs(&gauge, "by=colour").await;
     assert_eq!(wrong.status(), 400);
-    assert!(
-        wrong
-            .text()
-            .starts_with("by: expected some of hour, upstream, model, team")
-    );
+    let error: serde_json::Value = serde_json::from_str(wrong.text()).unwrap();
+    let says = error["error"]["message"].as_str().unwrap();
+    assert!(says.starts_with("by: expected some of hour, upstream, model, team"));
     let kept = std::fs::read_dir(&folder).unwrap().count();
-    assert_eq!(kept, 2, "the sums and the secret");
+    assert_eq!(kept, 3, "the sums, the secret and the history");
     std::fs::remove_dir_all(&folder).unwrap();
 }

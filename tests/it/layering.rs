@@ -77,7 +77,14 @@ const ROOMS: &[(&str, May)] = &[
     ("view", Import(&["exchange", "otel", "otlp", "semconv"])),
     (
         "admin",
-        Import(&["allow", "descriptors", "exchange", "sink", "view"]),
+        Import(&[
+            "allow",
+            "descriptors",
+            "exchange",
+            "sink",
+            "version",
+            "view",
+        ]),
     ),
     ("disk", Import(&[])),
     ("simulate", Import(&[])),

@@ -13,6 +13,7 @@ use super::{Wrong, as_json, worked_out};
 use crate::admin::AdminState;
 use crate::exchange::Integrity;
 use crate::sink::live::Snapshot;
+use crate::version::{COMMIT, VERSION};
 use crate::view::{Entry, clock_ms, ms, shown};
 
 /// What the process says of itself.
@@ -190,8 +191,8 @@ fn facts(state: &AdminState, snapshot: &Snapshot) -> GaugeFacts {
     let entries = state.live.all();
     let kept = state.live.kept();
     GaugeFacts {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: option_env!("STREAMGAUGE_COMMIT").map(str::to_owned),
+        version: VERSION.to_owned(),
+        commit: COMMIT.map(str::to_owned),
         started_at_ms: clock_ms(state.started_at),
         ready: state.ready.load(Ordering::Relaxed),
         memory_bytes: about.memory_bytes,

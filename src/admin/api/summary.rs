@@ -11,6 +11,7 @@ use super::asked::Asked;
 use super::{Wrong, as_json, worked_out};
 use crate::admin::AdminState;
 use crate::admin::query::Query;
+use crate::version::VERSION;
 use crate::view::{Latency, Step, Sums, Usd, Window, clock_ms, shown};
 
 /// How far back, where nothing else is asked for.
@@ -116,7 +117,7 @@ fn summary(state: &AdminState, query: &Query, window: Window, now_ms: u64) -> Su
         uptime_ms: now_ms.saturating_sub(began_ms),
         base_url: state.choices.base_url().to_owned(),
         ready: state.ready.load(Ordering::Relaxed),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: VERSION.to_owned(),
         in_flight_count: (state.in_flight)(),
         complete_since_ms: state.live.kept().complete_since_ms.unwrap_or(kept_from_ms),
         models: sums.models,

@@ -2,8 +2,6 @@
 //!
 //! In code, and in text that is escaped throughout, escapes stand too close together to stop at each.
 
-use super::string::each;
-
 /// Bytes that are looked at together.
 pub(super) const BLOCK: usize = u64::BITS as usize;
 
@@ -19,6 +17,11 @@ pub(super) fn backslashes(block: &[u8; BLOCK]) -> u64 {
 /// Finds each `u`, which begins the number of a character where it is escaped.
 pub(super) fn letters_u(block: &[u8; BLOCK]) -> u64 {
     bits(block, |word| none_in(word ^ each(b'u')))
+}
+
+/// A word of eight such bytes.
+pub(super) const fn each(byte: u8) -> u64 {
+    u64::MAX / 0xff * byte as u64
 }
 
 /// The top bits of the bytes of a word that are zero, and of no others.

@@ -2,7 +2,7 @@
 //!
 //! Nearly all the bytes of a document lie in strings, so eight or more of them are looked at together.
 
-use super::block::{self, BLOCK};
+use super::block::{self, BLOCK, each};
 
 /// How far a string is looked through word by word; most end before. The routines for the rest take ten times as much at
 /// once (24 µs a megabyte, not 120), but need 100 instructions to begin, which is what five words need.
@@ -47,11 +47,6 @@ fn near(bytes: &[u8], from: usize, marks: impl Fn(u64) -> u64) -> Result<usize, 
         }
     }
     Err(at)
-}
-
-/// A word of eight such bytes.
-pub(super) const fn each(byte: u8) -> u64 {
-    u64::MAX / 0xff * byte as u64
 }
 
 /// Marks the bytes of a word that end a stretch of plain text, by their top bits. The lowest mark is exact; those above

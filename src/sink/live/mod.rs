@@ -16,7 +16,7 @@ use crate::view::{Detail, Entry};
 
 pub use in_flight::{InFlight, Snapshot};
 pub use ring::{Counts, HistoryConfig};
-pub use store::{StoreConfig, StoreQueue};
+pub use store::{KeptHistory, StoreQueue};
 
 use in_flight::Seen;
 use ring::Ring;
@@ -78,7 +78,7 @@ impl Live {
     /// The same, with what a folder has of before, where what comes is kept, too. Where that cannot be done, the log says why. Starts a
     /// thread.
     #[must_use]
-    pub fn keeping(bounds: HistoryConfig, store: StoreConfig) -> Self {
+    pub fn keeping(bounds: HistoryConfig, store: KeptHistory) -> Self {
         let mut live = Self::new(bounds);
         if let Some((store, restored)) = Store::open(store, bounds.exchanges) {
             let mut state = live.state();

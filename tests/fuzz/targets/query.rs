@@ -20,7 +20,7 @@ pub(crate) fn check(input: &[u8], _: &mut Random) -> u64 {
                 Query::parse(&text).map(|query| query.takes(&row)),
                 Ok(takes)
             );
-            shape(&format!("{takes}"))
+            shape(format!("{takes}"))
         }
         Err(mistake) => {
             assert!(mistake.position <= text.chars().count());

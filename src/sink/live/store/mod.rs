@@ -34,7 +34,7 @@ const UNIT: usize = 1 << 10;
 
 /// What is kept over a restart.
 #[derive(Debug, Clone)]
-pub struct StoreConfig {
+pub struct KeptHistory {
     /// In which folder.
     pub folder: PathBuf,
     /// For how long.
@@ -74,7 +74,7 @@ pub(super) struct Restored {
 
 impl Store {
     /// Opens the file and reads the newest of it, at most so many. `None` where nothing can be kept; the log says why.
-    pub(super) fn open(config: StoreConfig, most: usize) -> Option<(Self, Restored)> {
+    pub(super) fn open(config: KeptHistory, most: usize) -> Option<(Self, Restored)> {
         let path = config.folder.join(FILE);
         let (file, restored) = match opened(&path, &config, most) {
             Ok(opened) => opened,
@@ -145,7 +145,7 @@ impl Store {
     }
 }
 
-fn opened(path: &Path, config: &StoreConfig, most: usize) -> Result<(Kept, Restored), Fault> {
+fn opened(path: &Path, config: &KeptHistory, most: usize) -> Result<(Kept, Restored), Fault> {
     guarded(|| {
         let file = Kept::open(path)?;
         let since_ms = bounds(config).since_ms;
@@ -164,7 +164,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     read.unwrap_or_else(|_| Err(Fault::Unreadable("the database is broken".to_owned())))
 }
 
-fn bounds(config: &StoreConfig) -> Bounds {
+fn bounds(config: &KeptHistory) -> Bounds {
     let now_ms = clock_ms(SystemTime::now());
     Bounds {
         since_ms: now_ms.saturating_sub(config.age.as_millis() as u64),
@@ -193,7 +193,7 @@ fn put_aside(path: &Path, fault: &Fault) -> Option<()> {
 struct Keeper {
     file: Arc<Kept>,
     path: PathBuf,
-    config: StoreConfig,
+    config: KeptHistory,
     batch: Vec<Written>,
     /// The file has shown itself to be broken: nothing more is written.
     is_broken: bool,

@@ -40,7 +40,7 @@ impl Folder {
     }
 
     fn open_with(&self, age: Duration, bytes: u64) -> Option<(Store, Restored)> {
-        let config = StoreConfig {
+        let config = KeptHistory {
             folder: self.0.clone(),
             age,
             bytes,
