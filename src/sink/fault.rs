@@ -1,5 +1,7 @@
 //! In the test build a sink that fails on a call of a certain model, and says in its panic all that it knows, to show that the log does not.
 
+use std::sync::Arc;
+
 use super::{ExchangeId, Sink};
 use crate::exchange::Exchange;
 
@@ -12,7 +14,7 @@ impl Sink for FaultSink {
         "fault"
     }
 
-    fn finished(&self, _id: ExchangeId, exchange: &Exchange) {
+    fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let model = exchange.request.model.as_deref();
         if model.is_some_and(|model| model.contains("fail-in-a-sink")) {
             std::panic::panic_any(format!("cannot read {exchange:?}"));

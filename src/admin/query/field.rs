@@ -11,11 +11,14 @@ pub(super) struct Field {
     pub(super) values: Values,
 }
 
+/// Shows each text that a row has in a field.
+type Texts = fn(&Row<'_>, &mut dyn FnMut(&str));
+
 /// What values it has.
 #[derive(Debug)]
 pub(super) enum Values {
     /// Texts, each of which is shown.
-    Text(fn(&Row<'_>, &mut dyn FnMut(&str))),
+    Text(Texts),
     /// A number; `None` where there is none.
     Number(Unit, fn(&Row<'_>) -> Option<f64>),
 }
