@@ -14,6 +14,7 @@ impl Stage for FaultStage {
         let exchange = &*finished.exchange;
         let model = exchange.request.model.as_deref();
         if model.is_some_and(|model| model.contains("fail-in-a-stage")) {
+            #[expect(clippy::panic, reason = "this is what it is for")]
             std::panic::panic_any(format!("cannot read {exchange:?}"));
         }
     }

@@ -17,6 +17,7 @@ impl Sink for FaultSink {
     fn finished(&self, _id: ExchangeId, exchange: &Arc<Exchange>) {
         let model = exchange.request.model.as_deref();
         if model.is_some_and(|model| model.contains("fail-in-a-sink")) {
+            #[expect(clippy::panic, reason = "this is what it is for")]
             std::panic::panic_any(format!("cannot read {exchange:?}"));
         }
     }
