@@ -66,14 +66,30 @@ impl Folder {
             });
             outcomes.push(is_there.map_err(|error| error.to_string()));
         }
-        let written = disk::put_all(&self.root.join(BESIDE), &fresh);
-        for (at, written) in places.into_iter().zip(written) {
-            outcomes[at] = match written {
-                Ok(()) => Ok(Some(Put::Written)),
-                Err(error) => Err(error.to_string()),
-            };
+        for (at, written) in places.into_iter().zip(self.write(&fresh)) {
+            outcomes[at] = written.map(Some).map_err(|error| error.to_string());
         }
         outcomes
+    }
+
+    /// Writes files. Where a folder is gone, since somebody has emptied the store or mounted another disk there, it is made again.
+    fn write(&self, files: &[(PathBuf, &[u8])]) -> Vec<io::Result<Put>> {
+        let beside = self.root.join(BESIDE);
+        let as_put = |outcomes: Vec<io::Result<()>>, put: Put| {
+            let outcomes = outcomes.into_iter();
+            outcomes.map(|outcome| outcome.map(|()| put)).collect()
+        };
+        let written = disk::put_all(&beside, files);
+        let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        if !written.iter().any(|it| it.as_ref().is_err_and(is_gone)) {
+            return as_put(written, Put::Written);
+        }
+        let made = disk::make_folder(&beside)
+            .and_then(|()| files.iter().try_for_each(|(path, _)| self.make_room(path)));
+        match made {
+            Ok(()) => as_put(disk::put_all(&beside, files), Put::Anew),
+            Err(_) => as_put(written, Put::Written),
+        }
     }
 
     /// Whether an object is there. If so, its age counts from now on.

@@ -44,6 +44,12 @@ impl Known {
         before.is_none()
     }
 
+    /// None is known to be stored any more.
+    pub(super) fn forget(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+
     /// These were not stored after all.
     pub(super) fn release(&mut self, hashes: impl Iterator<Item = ContentHash>) {
         for hash in hashes {

@@ -40,6 +40,8 @@ pub enum StoreError {
 pub(super) enum Put {
     /// It was written.
     Written,
+    /// It was written once the folder had been made again: others that were stored before may be gone.
+    Anew,
     /// It was there.
     There,
 }

@@ -161,6 +161,49 @@ fn what_is_not_stored_in_the_end_is_counted_and_not_taken_for_stored() {
 }
 
 #[test]
+fn a_folder_that_was_emptied_is_made_again_and_what_is_gone_is_stored_again() {
+    let folder = Scratch::new("store-emptied");
+    let stored = store_objects(&content(30), None);
+    let objects = stored.objects.len() as u64;
+    let store = folder.open(&StoreConfig::default());
+    let books = store.books();
+    let mut expected = 0;
+    let mut wait_for_stored = |more: u64| {
+        expected += more;
+        while books.stored.load(Ordering::Relaxed) < expected {
+            let errors = books.errors.load(Ordering::Relaxed);
+            assert_eq!(errors, 0, "an object could not be stored");
+            std::thread::yield_now();
+        }
+    };
+    store.put(&stored.objects);
+    wait_for_stored(objects);
+    let empty = || {
+        for entry in fs::read_dir(&folder.0).unwrap() {
+            fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+    };
+    let remove = || fs::remove_dir_all(&folder.0).unwrap();
+    for (lose, text) in [(&empty as &dyn Fn(), "emptied"), (&remove, "removed")] {
+        lose();
+        // Something else is said, which is how the loss is seen; from then on nothing is taken for stored.
+        let other = said(Speaker::User, text);
+        let other = Content {
+            input: vec![other],
+            ..Content::default()
+        };
+        let other = store_objects(&other, None);
+        store.put(&other.objects);
+        wait_for_stored(other.objects.len() as u64);
+        store.put(&stored.objects);
+        wait_for_stored(objects);
+        assert!(folder.find(stored.prompt).unwrap().unwrap().lost.is_empty());
+        assert!(folder.find(other.prompt).unwrap().unwrap().lost.is_empty());
+    }
+    assert!(store.end(WITHIN));
+}
+
+#[test]
 fn what_finds_no_room_is_counted_and_not_taken_for_stored() {
     let folder = Scratch::new("store-full");
     let stored = store_objects(&content(1), None);

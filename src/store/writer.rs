@@ -102,9 +102,14 @@ impl Writer {
         let outcomes = self.place.put_all(&objects, until);
         let books = &self.shared.books;
         let (mut untried, mut failed, mut error) = (Vec::new(), Vec::new(), None);
+        if outcomes.contains(&Ok(Some(Put::Anew))) {
+            self.shared.known().forget();
+        }
         for (object, outcome) in objects.into_iter().zip(outcomes) {
             match outcome {
-                Ok(Some(Put::Written)) => _ = books.stored.fetch_add(1, Ordering::Relaxed),
+                Ok(Some(Put::Written | Put::Anew)) => {
+                    _ = books.stored.fetch_add(1, Ordering::Relaxed)
+                }
                 Ok(Some(Put::There)) => _ = books.known.fetch_add(1, Ordering::Relaxed),
                 Ok(None) => untried.push(object),
                 Err(why) => {
