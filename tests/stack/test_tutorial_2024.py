@@ -1,4 +1,4 @@
-"""What the Collector of the article does with streamgauge's telemetry today: why deploy/collector does some of it in another way."""
+"""What a Collector configuration as tutorials of 2024 had it does with streamgauge's telemetry today: why deploy/collector does some of it in another way."""
 
 import contextlib
 import json
@@ -12,21 +12,21 @@ from calls import MODEL, post
 from processes import DEADLINE, Proxy, eventually, fetch
 from programs import Otelcol, Store, attributes
 
-ARTICLE = Path(__file__).parent / "article.yaml"
+TUTORIAL = Path(__file__).parent / "tutorial_2024.yaml"
 
 SAID = "Write to:\nann.lee@example.com"
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    with Store(tmp_path_factory.mktemp("article")) as store:
+    with Store(tmp_path_factory.mktemp("tutorial")) as store:
         yield store
 
 
 @pytest.fixture(scope="module")
 def collector(binary, simulator, store):
-    """The article's Collector, after a call with an address in its prompt and a health check."""
-    with Otelcol(ARTICLE, env={"TEMPO": store.grpc}) as collector:
+    """The tutorials' Collector, after a call with an address in its prompt and a health check."""
+    with Otelcol(TUTORIAL, env={"TEMPO": store.grpc}) as collector:
         env = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
