@@ -33,6 +33,7 @@ pub use client::Problem;
 use live::Live;
 use news::Mistake;
 use plain::Moment;
+pub(crate) use text::{shown_json, shown_lines};
 use view::Palette;
 
 /// What is asked of it.

@@ -62,9 +62,16 @@ pub(super) fn is_shown(character: char) -> bool {
         )
 }
 
+/// Text of many lines that no terminal obeys: controls but line feeds and tabs replaced. All else stays, since joiners and marks of
+/// direction belong to what people write in many scripts.
+pub(crate) fn shown_lines(text: &str) -> String {
+    let is_obeyed = |it: char| it.is_control() && !matches!(it, '\n' | '\t');
+    text.replace(is_obeyed, REPLACED.encode_utf8(&mut [0; 4]))
+}
+
 /// JSON of which no character is obeyed by a terminal, and whose values are the same: what [`is_shown`] refuses is
 /// written as `\u….`. Only strings can have such a character in them.
-pub(super) fn shown_json(json: &str) -> String {
+pub(crate) fn shown_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for character in json.chars() {
         if is_shown(character) {
@@ -148,6 +155,15 @@ mod tests {
         assert_eq!(text.replace('\u{fffd}', ""), "a]0;titleb[2Jc31mdefg");
         let read: Text = serde_json::from_str("\"\\u001b[31mred\"").unwrap();
         assert_eq!(&*read, "\u{fffd}[31mred");
+    }
+
+    #[test]
+    fn lines_keep_their_ends_and_tabs_and_lose_what_a_terminal_obeys() {
+        let shown = shown_lines("a\tb\x1b[2J\r\nc\u{80}\u{9b}31m\u{7f}\0 عربي 👩\u{200d}👧\n");
+        assert_eq!(
+            shown,
+            "a\tb\u{fffd}[2J\u{fffd}\nc\u{fffd}\u{fffd}31m\u{fffd}\u{fffd} عربي 👩\u{200d}👧\n"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::app::prompts;
 use crate::cli::PromptArgs;
 use crate::config::{self, Environment, Flags, Loaded};
 use crate::store::StoreReader;
+use crate::top::{shown_json, shown_lines};
 
 pub(super) fn prompt(args: &PromptArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
@@ -26,8 +27,8 @@ pub(super) fn prompt(args: &PromptArgs) -> anyhow::Result<()> {
     };
     let mut out = io::stdout().lock();
     match args.json {
-        true => writeln!(out, "{}", found.to_json())?,
-        false => write!(out, "{found}")?,
+        true => writeln!(out, "{}", shown_json(&found.to_json().to_string()))?,
+        false => write!(out, "{}", shown_lines(&found.to_string()))?,
     }
     out.flush()?;
     if let [first, others @ ..] = found.lost.as_slice() {

@@ -117,6 +117,25 @@ fn assert_whole(objects: &[(String, Vec<u8>)]) {
     }
 }
 
+#[test]
+fn what_is_printed_has_nothing_that_a_terminal_obeys() {
+    let folder = Folder::new("store-wicked");
+    let object = r#"{"role":"us\u001b[2Jer","parts":[{"type":"text","content":"a\tb\u001b]0;title\u0007\nc\u009b31m"}]}"#;
+    let hash = hash_of(object.as_bytes());
+    let below = folder.path().join(&hash[..2]);
+    std::fs::create_dir_all(&below).unwrap();
+    std::fs::write(below.join(format!("{hash}.json")), object).unwrap();
+    let shown = folder.prompt(&hash, &[]);
+    assert_eq!(
+        shown,
+        "us\u{fffd}[2Jer\n  a\tb\u{fffd}]0;title\u{fffd}\n  c\u{fffd}31m\n\n"
+    );
+    let json = folder.prompt(&hash, &["--json"]);
+    assert!(!json.trim_end().contains(char::is_control), "{json:?}");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["message"]["role"], "us\u{1b}[2Jer");
+}
+
 #[tokio::test]
 async fn a_span_has_the_hashes_by_which_a_call_is_read_back() {
     let folder = Folder::new("store-span");
