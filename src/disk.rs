@@ -56,6 +56,30 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// A lock on a file, until it is dropped or the process ends.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// Locks a file, which is made if it is not there; `None`: another holds it. Never waits. Where the system or the disk has no such locks,
+/// everybody gets one.
+///
+/// # Errors
+/// When the file cannot be made.
+pub(crate) fn lock(path: &Path) -> io::Result<Option<Lock>> {
+    let file = open(OpenOptions::new().append(true).create(true), path)?;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{FlockOperation, flock};
+        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        if locked == Err(rustix::io::Errno::WOULDBLOCK) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Lock { _file: file }))
+}
+
 /// So many files are handed to the disk one by one; more of them together with whatever else it is owed, which takes two waits for
 /// all of them and not two for each.
 const FEW: usize = 16;
@@ -212,6 +236,17 @@ mod tests {
         }
         assert!(replace(&folder.join("none/a.json"), b"x").is_err());
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_lock_is_held_by_one_until_it_is_dropped() {
+        let path = std::env::temp_dir().join(format!("streamgauge-lock-{}", std::process::id()));
+        let held = lock(&path).unwrap();
+        assert!(held.is_some() && lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(lock(&path).unwrap().is_some());
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -2,40 +2,61 @@
 //! folder in which that and the sums of costs outlive the process.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use crate::config::Config;
-use crate::disk;
+use crate::disk::{self, Lock};
 use crate::observe::key::KeySecret;
 use crate::sink::costs::CostsConfig;
 
 /// The name of the file with the secret.
 const SECRET: &str = "key-secret";
 
-/// What the sums of costs are told; makes the folder.
-///
-/// # Errors
-/// When the folder cannot be made, or nothing can be written there.
-pub(super) fn costs(config: &Config) -> anyhow::Result<CostsConfig> {
-    if let Some(folder) = &config.folder {
-        let what = || {
-            format!(
-                "state.folder = {}: cannot keep anything there",
-                folder.display()
-            )
+/// The name of the file that says whose the folder is, while it is locked.
+const LOCK: &str = "lock";
+
+/// The folder, as long as this is held: another process keeps neither sums nor a history there.
+#[derive(Debug)]
+pub(super) struct OwnFolder {
+    pub(super) path: PathBuf,
+    _lock: Lock,
+}
+
+impl OwnFolder {
+    /// Makes the folder and tries to write there. `None` where there is to be none, or where it is another process's, which is logged.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or nothing can be written there.
+    pub(super) fn take(config: &Config) -> anyhow::Result<Option<Self>> {
+        let Some(path) = config.folder.clone() else {
+            return Ok(None);
         };
-        fs::create_dir_all(folder).with_context(what)?;
-        let probe = folder.join("probe");
+        let folder = path.display();
+        let what = || format!("state.folder = {folder}: cannot keep anything there");
+        fs::create_dir_all(&path).with_context(what)?;
+        let Some(lock) = disk::lock(&path.join(LOCK)).with_context(what)? else {
+            tracing::warn!(
+                %folder,
+                "another process uses state.folder: this one keeps neither costs nor the history there"
+            );
+            return Ok(None);
+        };
+        let probe = path.join("probe");
         disk::replace(&probe, b"").with_context(what)?;
         fs::remove_file(&probe).with_context(what)?;
+        Ok(Some(Self { path, _lock: lock }))
     }
-    Ok(CostsConfig {
+}
+
+/// What the sums of costs are told.
+pub(super) fn costs(config: &Config, folder: Option<&OwnFolder>) -> CostsConfig {
+    CostsConfig {
         labels: labels(config),
         label_values: config.telemetry.label_values,
-        folder: config.folder.clone(),
-    })
+        folder: folder.map(|folder| folder.path.clone()),
+    }
 }
 
 /// The labels that the user has named. Those of metrics live as long as the process; there are few, and a configuration is read once.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::attribution::OwnFolder;
 use super::facts::{Settled, Watched};
 use super::telemetry::{self, Telemetry};
 use super::{attribution, process, prompts};
@@ -48,6 +49,8 @@ pub struct Gauge {
     /// What calls are priced by; its [`renew`](PriceConfig::renew) reads the user's own prices again.
     pub prices: PriceConfig,
     observe: Arc<Observe>,
+    /// Given up last: until then something may be written there.
+    _folder: Option<OwnFolder>,
 }
 
 impl Gauge {
@@ -73,7 +76,8 @@ impl Gauge {
             );
         }
         config.pipeline.sampling.after_share = settings.samples_share;
-        let costs = attribution::costs(&config)?;
+        let folder = OwnFolder::take(&config)?;
+        let costs = attribution::costs(&config, folder.as_ref());
         config.observe.key_secret = attribution::key_secret(&config)?;
         let (settled, choices) = (Settled::of(&config, settings), choices(&config));
         let upstreams = config.proxy.upstreams.iter();
@@ -85,7 +89,7 @@ impl Gauge {
         let mut telemetry =
             Telemetry::build(&config.telemetry, settings, upstreams, labels, has_events)?;
         let costs = Arc::new(Costs::new(&costs));
-        let live = Arc::new(live(&config, &choices));
+        let live = Arc::new(live(&config, folder.as_ref(), &choices));
         let pipeline = Arc::new(Pipeline::new(
             &config.pipeline,
             sinks(&telemetry, &live, &costs, store.as_ref(), config.log),
@@ -126,6 +130,7 @@ impl Gauge {
             proxy: Arc::new(proxy.context("cannot set up the upstreams")?),
             prices: config.pipeline.prices,
             observe,
+            _folder: folder,
         })
     }
 
@@ -178,12 +183,12 @@ fn choices(config: &Config) -> Arc<Choices> {
 }
 
 /// The history, which outlives the process where there is a folder and nobody has turned it off.
-fn live(config: &Config, choices: &Arc<Choices>) -> Live {
+fn live(config: &Config, folder: Option<&OwnFolder>, choices: &Arc<Choices>) -> Live {
     let AdminConfig { history, kept, .. } = &config.admin_config;
-    match (&config.folder, kept.age) {
+    match (folder, kept.age) {
         (Some(folder), Some(age)) => {
             let store = KeptHistory {
-                folder: folder.clone(),
+                folder: folder.path.clone(),
                 age,
                 bytes: kept.bytes,
                 choices: Arc::clone(choices),

@@ -189,6 +189,6 @@ async fn sums_are_told_as_json_and_csv_and_survive_a_restart() {
     let says = error["error"]["message"].as_str().unwrap();
     assert!(says.starts_with("by: expected some of hour, upstream, model, team"));
     let kept = std::fs::read_dir(&folder).unwrap().count();
-    assert_eq!(kept, 3, "the sums, the secret and the history");
+    assert_eq!(kept, 4, "the sums, the secret, the history and the lock");
     std::fs::remove_dir_all(&folder).unwrap();
 }

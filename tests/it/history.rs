@@ -79,26 +79,34 @@ async fn a_restart_keeps_lists_details_conversations_and_sums() {
     stop(again.server).await;
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_second_process_on_one_folder_says_so_and_goes_on_without() {
+async fn a_second_process_on_one_folder_says_so_and_keeps_nothing_there() {
     let folder = Folder::new("second");
+    let answer = stream([&delta(r#"{"content":"Hello"}"#), FINISH, USAGE, DONE]);
     let first = Gauge::with(|program| with_folder(program, &folder)).await;
     let second = Gauge::with(|program| with_folder(program, &folder)).await;
-    second
-        .call(
-            chat(),
-            stream([&delta(r#"{"content":"Hello"}"#), FINISH, USAGE, DONE]),
-        )
-        .await;
+    for _ in 0..2 {
+        first.call(chat(), &answer).await;
+    }
+    second.call(chat(), &answer).await;
+    first.server.finished(2).await;
     second.server.finished(1).await;
-    let log = stop(second.server).await;
-    assert!(
-        log.contains("the history is not kept over a restart")
-            && log.contains("another process uses it"),
-        "{log}"
-    );
     let log = stop(first.server).await;
     assert!(!log.contains("history"), "{log}");
+    // Now it would write over what the first one has kept.
+    let log = stop(second.server).await;
+    assert!(
+        log.contains("another process uses state.folder")
+            && log.contains(folder.0.to_str().unwrap()),
+        "{log}"
+    );
+    let third = Gauge::with(|program| with_folder(program, &folder)).await;
+    let costs = third.server.api("costs?by=model").await;
+    assert_eq!(costs["total"]["calls"], 2);
+    assert_eq!(third.server.exchanges().await["total"], 2);
+    let log = stop(third.server).await;
+    assert!(!log.contains("another process"), "{log}");
 }
 
 #[tokio::test]
