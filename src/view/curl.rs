@@ -10,7 +10,8 @@ use crate::exchange::{Content, ContentMessage, ContentPart, Exchange, Operation,
 const NO_BODY: &str = "@request.json";
 
 /// The command that sends the same request through the proxy at this base URL (`http://HOST:PORT/v1`). A key comes from the shell's
-/// environment. The body is that of a chat whose content is shown, put together from its texts; else a file of the user's.
+/// environment. The body is that of a chat whose content is shown (the policy `attributes`), put together from its texts; else a file
+/// of the user's.
 #[must_use]
 pub(super) fn curl(exchange: &Exchange, base_url: &str) -> String {
     let http = &exchange.http;
@@ -55,7 +56,8 @@ fn quoted(text: &str) -> String {
 /// The body of a chat of texts; `None` where its content is not shown, or not all of it is text.
 fn chat(exchange: &Exchange) -> Option<Value> {
     let content = exchange.content.as_deref()?;
-    let is_shown = content.policy.is_on() && content.missing.is_empty() && content.tools.is_empty();
+    let is_shown =
+        content.policy.attributes && content.missing.is_empty() && content.tools.is_empty();
     if exchange.operation != Some(Operation::ChatCompletions) || !is_shown {
         return None;
     }
@@ -116,15 +118,11 @@ mod tests {
         );
     }
 
-    #[test]
-    fn shown_content_is_the_body() {
+    fn with_content(policy: ContentPolicy) -> Exchange {
         let mut exchange = post("/v1/chat/completions");
         exchange.request.model = Some("m".into());
         exchange.content = Some(Box::new(Content {
-            policy: ContentPolicy {
-                attributes: true,
-                ..ContentPolicy::default()
-            },
+            policy,
             input: vec![ContentMessage {
                 speaker: Speaker::User,
                 name: None,
@@ -133,8 +131,33 @@ mod tests {
             }],
             ..Content::default()
         }));
-        let command = curl(&exchange, "http://h/v1");
+        exchange
+    }
+
+    #[test]
+    fn shown_content_is_the_body() {
+        let policy = ContentPolicy {
+            attributes: true,
+            ..ContentPolicy::default()
+        };
+        let command = curl(&with_content(policy), "http://h/v1");
         assert!(command.contains(r#""content":"It'\''s high""#), "{command}");
         assert!(!command.contains(NO_BODY));
+    }
+
+    #[test]
+    fn content_for_events_or_for_the_store_alone_is_not_shown() {
+        let events = ContentPolicy {
+            events: true,
+            ..ContentPolicy::default()
+        };
+        let store = ContentPolicy {
+            store: true,
+            ..ContentPolicy::default()
+        };
+        for policy in [events, store] {
+            let command = curl(&with_content(policy), "http://h/v1");
+            assert!(command.ends_with("--data '@request.json'"), "{command}");
+        }
     }
 }
