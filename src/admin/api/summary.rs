@@ -63,8 +63,8 @@ shown! {
         pub(super) input_tokens: u64,
         /// Output tokens of calls to models.
         pub(super) output_tokens: u64,
-        /// What they cost, as far as prices are known.
-        pub(super) cost_usd: Usd,
+        /// What they cost, as far as prices are known; `null` where no call has one.
+        pub(super) cost_usd: Option<Usd>,
         /// Calls whose price is not known.
         pub(super) unpriced: u64,
     }
@@ -143,7 +143,7 @@ fn today(state: &AdminState, now_ms: u64) -> Today {
         errors: counts.errors,
         input_tokens: sums.input_tokens + sums.estimated_input_tokens,
         output_tokens: sums.output_tokens + sums.estimated_output_tokens,
-        cost_usd: Usd(sums.usd + sums.estimated_usd),
+        cost_usd: sums.cost().map(Usd),
         unpriced: sums.unpriced_calls,
     }
 }

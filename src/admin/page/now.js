@@ -123,9 +123,8 @@ function figures(signal) {
       say(all.errors.unit, sign ? ` ${sign}` : "");
       say(all.errors.note, requests ? `${count(errors)} of ${count(requests)}` : "no exchange in this range");
       all.errors.element.classList.toggle("raised", errors > 0);
-      const free = Number(today.cost_usd ?? 0) === 0;
-      say(all.cost.value, free && today.unpriced ? DASH : usd(today.cost_usd));
-      say(all.cost.note, today.unpriced ? `${count(today.unpriced)} without a price` : "every call has a price");
+      say(all.cost.value, today.cost_usd === null ? DASH : usd(today.cost_usd));
+      say(all.cost.note, today.unpriced ? `${count(today.unpriced)} without a price` : today.cost_usd === null ? "no call today" : "every call has a price");
       const cut = whole.length;
       const known = isKnown(facts);
       const line = (of) => [at.slice(0, cut), whole.map((step) => (known(step) ? Number(step[of] ?? 0) : null))];
@@ -177,7 +176,7 @@ function chartsOf(signal) {
       const whole = wholeSteps(facts);
       for (const one of made) {
         // Without any price nothing is known of a cost, which is not the same as none.
-        const isUnpriced = one.spec.unit === "$/h" && Number(facts.today.cost_usd ?? 0) === 0 && facts.today.unpriced > 0;
+        const isUnpriced = one.spec.unit === "$/h" && facts.today.cost_usd === null && facts.today.unpriced > 0;
         const values = whole.map((step) => (isKnown(facts)(step) && !isUnpriced ? one.spec.of(step, size) : one.spec.lines.map(() => null)));
         one.columns = [whole.map((step) => step.at_ms / 1000), ...one.spec.lines.map((_, n) => values.map((value) => value[n]))];
         one.plot.put(one.columns);

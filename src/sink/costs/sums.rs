@@ -58,6 +58,12 @@ impl Sums {
         })
     }
 
+    /// What they cost in USD, as far as prices are known; `None` where no call has one.
+    #[must_use]
+    pub fn cost(&self) -> Option<Decimal> {
+        (self.calls > self.unpriced_calls).then(|| self.usd.saturating_add(self.estimated_usd))
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         for (sum, more) in [
             (&mut self.calls, other.calls),

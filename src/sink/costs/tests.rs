@@ -129,6 +129,20 @@ fn what_was_counted_here_and_what_has_no_price_stand_apart() {
         ..Sums::default()
     };
     assert_eq!(total, expected);
+    assert_eq!(total.cost(), Some(Decimal::new(5, 3)));
+}
+
+#[test]
+fn without_any_price_the_cost_is_unknown_and_not_zero() {
+    let costs = Costs::new(&config(&[], None));
+    let total = || costs.table(&[], SystemTime::UNIX_EPOCH).total;
+    assert_eq!(total().cost(), None);
+    let mut unpriced = call("m", None, 0);
+    unpriced.price = Some(Price::Unknown(crate::exchange::Unpriced::Model));
+    give(&costs, [unpriced]);
+    assert_eq!((total().calls, total().cost()), (1, None));
+    give(&costs, [call("m", None, 0)]);
+    assert_eq!(total().cost(), Some(Decimal::ZERO), "a call that is free");
 }
 
 #[test]
