@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::AdminState;
@@ -111,11 +111,21 @@ fn as_json(shown: &impl Serialize) -> Response {
     ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
+/// So many answers are worked out at once; others wait, so that however many ask, most cores are left to the proxy.
+const WORKERS: usize = 2;
+static TURNS: Semaphore = Semaphore::const_new(WORKERS);
+
 /// Works out an answer on a thread of its own: thousands of exchanges take milliseconds, and the proxy's listener accepts on this one.
 async fn worked_out<A>(work: impl FnOnce() -> A + Send + 'static) -> Result<A, Wrong>
 where
     A: Send + 'static,
 {
+    let turn = TURNS.acquire().await.expect("it is never closed");
+    let work = move || {
+        // Held to the end of the work, which goes on where the client has left.
+        let _turn = turn;
+        work()
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(answer) => Ok(answer),
         Err(failed) => match failed.try_into_panic() {
@@ -123,5 +133,28 @@ where
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Err(Wrong::new(StatusCode::SERVICE_UNAVAILABLE, "stopping")),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_waits_for_its_turn_and_holds_it_while_it_is_worked_out() {
+        let others = TURNS.acquire_many(WORKERS as u32).await.unwrap();
+        let (began, begun) = watch::channel(false);
+        let mut answer = pin!(worked_out(move || {
+            began.send_replace(true);
+            TURNS.available_permits()
+        }));
+        // Polled once, which has it begun where nothing holds it up.
+        let polled = tokio::time::timeout(Duration::ZERO, &mut answer).await;
+        assert!(polled.is_err() && !*begun.borrow());
+        drop(others);
+        assert_eq!(answer.await.unwrap(), WORKERS - 1);
     }
 }
