@@ -21,7 +21,7 @@ const HELP = [
 ];
 
 const FIELDS =
-  "model upstream route provider operation path method status end error finish stream ttft tpot duration chunks in out cached cost tools stalls conversation turn trace key";
+  "model upstream route provider operation path method status end error finish stream ttft tpot duration chunks in out cached cost tools stalls conversation turn trace key ended";
 
 let made = 0;
 

@@ -90,7 +90,7 @@ macro_rules! number {
 }
 
 /// Every field.
-pub(super) static FIELDS: [Field; 26] = [
+pub(super) static FIELDS: [Field; 27] = [
     text!("model", row => row.model.as_deref()),
     text!("upstream", row => row.upstream.as_deref()),
     text!("route", row => row.route.as_deref()),
@@ -128,6 +128,8 @@ pub(super) static FIELDS: [Field; 26] = [
         values: Values::Text(|row, show| row.trace_id.iter().for_each(|id| show(&id.to_string()))),
     },
     text!("key", row => row.key_fingerprint.as_deref()),
+    // An instant, in ms since 1970: no duration, so that no unit of one may stand behind it.
+    number!("ended", Count, row => Some(row.ended_at_ms() as f64)),
 ];
 
 /// Where a word is looked for.

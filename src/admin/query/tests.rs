@@ -8,7 +8,7 @@ use crate::exchange::{Exchange, Failure};
 use crate::view::{Id, Usd};
 
 fn row() -> Row<'static> {
-    let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
+    let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600));
     exchange.times.end = Duration::from_millis(2_500);
     exchange.failure = Some(Failure {
         kind: "upstream_cut".into(),
@@ -71,6 +71,9 @@ fn every_kind_of_term_takes_what_it_says() {
         "conversation:*abc",
         "path:*/chat/*",
         "duration>2s model:*",
+        "ended>=1767225602500",
+        "ended=1767225602500",
+        "ended>1767225600000 ended<1767225602501",
     ] {
         assert!(takes(query), "{query}");
     }
@@ -87,6 +90,8 @@ fn every_kind_of_term_takes_what_it_says() {
         "finish:length",
         "nothing",
         "conversation:abc",
+        "ended>1767225602500",
+        "ended<1767225602500",
     ] {
         assert!(!takes(query), "{query}");
     }
