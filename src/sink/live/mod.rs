@@ -82,6 +82,9 @@ impl Live {
         let mut live = Self::new(bounds);
         if let Some((store, restored)) = Store::open(store, bounds.exchanges) {
             let mut state = live.state();
+            for ended in restored.earlier {
+                state.ring.count_only(ended.at_ms, ended.failed);
+            }
             for stored in restored.entries {
                 let entry = Entry::stored(stored);
                 let weight = entry.weight();

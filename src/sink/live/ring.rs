@@ -102,6 +102,12 @@ impl Ring {
         self.entries.push_back((entry, weight));
     }
 
+    /// Counts one that ended earlier and is not there.
+    pub(super) fn count_only(&mut self, ended_at_ms: u64, failed: bool) {
+        self.count(ended_at_ms / HOUR_MS, failed);
+        self.complete_since_ms = self.complete_since_ms.max(Some(ended_at_ms));
+    }
+
     /// Ids go on after this one.
     pub(super) fn continue_after(&mut self, id: u64) {
         self.last_id = self.last_id.max(id);

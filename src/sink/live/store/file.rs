@@ -76,6 +76,25 @@ fn fault(error: impl Into<redb::Error>) -> Fault {
     error.into().into()
 }
 
+/// That an exchange ended, and no more of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sink::live) struct Ended {
+    /// When, in ms since 1970.
+    pub(in crate::sink::live) at_ms: u64,
+    pub(in crate::sink::live) failed: bool,
+}
+
+/// What of a [`Stored`] says whether it failed.
+#[derive(serde::Deserialize)]
+struct Brief {
+    row: BriefRow,
+}
+
+#[derive(serde::Deserialize)]
+struct BriefRow {
+    error: Option<serde::de::IgnoredAny>,
+}
+
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
@@ -185,6 +204,33 @@ impl Kept {
         }
         stored.reverse();
         Ok((stored, unread))
+    }
+
+    /// Those older than the newest so many that ended since an instant, oldest first.
+    pub(super) fn ended_before_newest(
+        &self,
+        newest: usize,
+        since_ms: u64,
+    ) -> Result<Vec<Ended>, Fault> {
+        let transaction = self.0.begin_read().map_err(fault)?;
+        let rows = transaction.open_table(ROWS).map_err(fault)?;
+        let mut ended = Vec::new();
+        for row in rows.iter().map_err(fault)?.rev().skip(newest) {
+            let (_, row) = row.map_err(fault)?;
+            let (at_ms, json) = row.value();
+            if at_ms < since_ms {
+                break;
+            }
+            // What is of another version counts as little as among the newest.
+            if let Ok(Brief { row }) = serde_json::from_slice(json) {
+                ended.push(Ended {
+                    at_ms,
+                    failed: row.error.is_some(),
+                });
+            }
+        }
+        ended.reverse();
+        Ok(ended)
     }
 
     /// The details of an exchange; `None` where they are not kept.

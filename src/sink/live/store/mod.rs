@@ -18,6 +18,7 @@ use crate::log::LogLimit;
 use crate::view::{Choices, Detail, Entry, Stored, clock_ms};
 
 use file::{Bounds, Fault, Kept, Written};
+pub(super) use file::Ended;
 
 /// The name of the file in the folder.
 const FILE: &str = "history.redb";
@@ -31,6 +32,8 @@ const PLAN: Plan = Plan {
     idle: None,
 };
 const UNIT: usize = 1 << 10;
+/// How far back exchanges are counted that are no longer in memory: a day, in ms.
+const COUNTED_MS: u64 = 24 * 3_600_000;
 
 /// What is kept over a restart.
 #[derive(Debug, Clone)]
@@ -69,6 +72,8 @@ pub(super) struct Restored {
     /// The newest, oldest first.
     pub(super) entries: Vec<Stored<'static>>,
     /// The last id that was given.
+    /// Those before them that are only counted, oldest first.
+    pub(super) earlier: Vec<Ended>,
     pub(super) last_id: u64,
 }
 
@@ -153,8 +158,13 @@ fn opened(path: &Path, config: &KeptHistory, most: usize) -> Result<(Kept, Resto
         if unread > 0 {
             tracing::warn!(file = %path.display(), unread, "exchanges of the kept history are of another version, and are not shown");
         }
-        let last_id = file.last_id()?;
-        Ok((file, Restored { entries, last_id }))
+        let day_ms = clock_ms(SystemTime::now()).saturating_sub(COUNTED_MS);
+        let restored = Restored {
+            entries,
+            earlier: file.ended_before_newest(most, since_ms.max(day_ms))?,
+            last_id: file.last_id()?,
+        };
+        Ok((file, restored))
     })
 }
 

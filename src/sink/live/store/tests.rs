@@ -5,6 +5,7 @@ use super::*;
 use crate::exchange::Exchange;
 use crate::otel::{Spans, ToolSpans};
 use crate::semconv::sample;
+use crate::sink::live::{HistoryConfig, Live};
 use crate::view::SpanChoice;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -40,7 +41,11 @@ impl Folder {
     }
 
     fn open_with(&self, age: Duration, bytes: u64) -> Option<(Store, Restored)> {
-        let config = KeptHistory {
+        Store::open(self.config(age, bytes), 100)
+    }
+
+    fn config(&self, age: Duration, bytes: u64) -> KeptHistory {
+        KeptHistory {
             folder: self.0.clone(),
             age,
             bytes,
@@ -53,8 +58,7 @@ impl Folder {
                 trace_url: None,
                 base_url: OnceLock::new(),
             }),
-        };
-        Store::open(config, 100)
+        }
     }
 }
 
@@ -134,6 +138,33 @@ fn what_is_too_old_or_too_much_is_let_go_with_its_details() {
     drop(store);
     let (_, restored) = folder.open().unwrap();
     assert_eq!((ids(&restored), restored.last_id), (vec![], 4));
+}
+
+#[test]
+fn what_is_not_read_into_memory_again_still_counts_for_the_day() {
+    let folder = Folder::new("counts");
+    let (store, _) = folder.open().unwrap();
+    let now = SystemTime::now();
+    for id in 1..=20 {
+        let mut exchange = sample::streamed();
+        exchange.started_at = now - exchange.times.end;
+        exchange.failure = (id <= 4).then(|| crate::exchange::Failure {
+            kind: "timeout".into(),
+            message: String::new(),
+        });
+        store.keep(Entry::new(id, Arc::new(exchange)), 1_000);
+    }
+    close(store);
+    let bounds = HistoryConfig {
+        exchanges: 5,
+        ..HistoryConfig::default()
+    };
+    let live = Live::keeping(bounds, folder.config(DAY, 1 << 20));
+    let since_ms = clock_ms(now) - 3_600_000;
+    let counts = live.counts_since(since_ms);
+    assert_eq!((counts.requests, counts.errors), (20, 4));
+    assert_eq!((live.kept().entries, live.kept().total), (5, 20));
+    assert_eq!(live.kept().complete_since_ms, Some(clock_ms(now)));
 }
 
 #[test]
