@@ -64,6 +64,8 @@ pub struct AdminState {
     pub look: Arc<Look>,
     /// How many those are, without a look.
     pub in_flight: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Until when exchanges are missing that were lost before they came to `live`, in ms since 1970; 0 where none was.
+    pub lost_until_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// The process itself.

@@ -14,7 +14,7 @@ use crate::config::{Config, Environment};
 use crate::log::LogConfig;
 use crate::observe::{Observe, Undrained};
 use crate::otel::{self, Settings};
-use crate::pipeline::{Pipeline, PriceConfig};
+use crate::pipeline::{Books, Pipeline, PriceConfig};
 use crate::proxy::Proxy;
 use crate::semconv;
 use crate::serve::ProxyService;
@@ -49,6 +49,8 @@ pub struct Gauge {
     /// What calls are priced by; its [`renew`](PriceConfig::renew) reads the user's own prices again.
     pub prices: PriceConfig,
     observe: Arc<Observe>,
+    /// What was lost before it came to `live`.
+    pub(super) books: Arc<Books>,
     /// Given up last: until then something may be written there.
     _folder: Option<OwnFolder>,
 }
@@ -130,6 +132,7 @@ impl Gauge {
             proxy: Arc::new(proxy.context("cannot set up the upstreams")?),
             prices: config.pipeline.prices,
             observe,
+            books: pipeline.books(),
             _folder: folder,
         })
     }

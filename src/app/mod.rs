@@ -105,11 +105,13 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         );
     }
     let (metrics, counters) = (Arc::clone(&gauge.metrics), Arc::clone(&gauge.counters));
+    let books = Arc::clone(&gauge.books);
     let state = admin::AdminState {
         live: Arc::clone(&gauge.live),
         costs: Arc::clone(&gauge.costs),
         look: gauge.look(),
         in_flight: Arc::new(move || counters.in_flight()),
+        lost_until_ms: Arc::new(move || books.dropped_until_ms.load(Ordering::Relaxed)),
         metrics: Arc::new(move |accept| metrics.render(accept)),
         about: Arc::clone(&gauge.about),
         ready: Arc::clone(&ready),

@@ -22,7 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::background::{Background, Plan, Work};
 use crate::exchange::Exchange;
@@ -207,6 +207,8 @@ pub struct Books {
     pub delivered: AtomicU64,
     /// Exchanges that no sink was given: too many waited.
     pub dropped: AtomicU64,
+    /// Just after the last of them ended, in ms since 1970; 0 where there is none.
+    pub dropped_until_ms: AtomicU64,
     /// Stages that failed on an exchange, which went on without what they add.
     pub failed_stages: AtomicU64,
     /// Sinks that failed on an exchange, which went on to the others.
@@ -344,6 +346,9 @@ impl Pipeline {
         if lost.uncounted.is_some() {
             flow.texts.fetch_sub(1, Ordering::Relaxed);
         }
+        flow.books
+            .dropped_until_ms
+            .fetch_max(just_after(&lost.exchange), Ordering::Relaxed);
         let dropped = 1 + flow.books.dropped.fetch_add(1, Ordering::Relaxed);
         if let Some(held_back) = self.full.pass() {
             tracing::warn!(
@@ -394,6 +399,13 @@ impl Pipeline {
         );
         sink_failures.end("a telemetry sink failed on an exchange");
     }
+}
+
+/// The first whole millisecond since 1970 after the end of an exchange.
+fn just_after(exchange: &Exchange) -> u64 {
+    let ended_at = exchange.started_at + exchange.times.end;
+    let since = ended_at.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_millis() as u64 + 1
 }
 
 /// What the worker does.

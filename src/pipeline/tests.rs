@@ -215,6 +215,13 @@ fn what_does_not_fit_is_counted_and_nothing_else_is_lost() {
     }
     (1..=bound + 7).for_each(|id| pipeline.finish(quick(id)));
     assert_eq!(count(&pipeline.books().dropped), 7);
+    let mut late = quick(bound + 8);
+    late.exchange.times.end = Duration::from_micros(5_700);
+    pipeline.finish(late);
+    pipeline.finish(quick(bound + 9));
+    assert_eq!(count(&pipeline.books().dropped), 9);
+    // After the one that ended last, whichever was dropped last.
+    assert_eq!(count(&pipeline.books().dropped_until_ms), 6);
     drop(leave);
     assert!(pipeline.drained(LONG));
     assert_eq!(ids(&given), (0..=bound).collect::<Vec<_>>());

@@ -92,6 +92,19 @@ fn broken() -> Exchange {
 }
 
 #[tokio::test]
+async fn nothing_is_missing_only_after_the_last_exchange_that_was_lost() {
+    let admin = admin().await;
+    admin.live.finished(ExchangeId(1), &Arc::new(broken()));
+    let since = async || {
+        let sums = client::get(admin.address, "/api/summary").await.json();
+        sums["complete_since_ms"].clone()
+    };
+    assert_eq!(since().await, 1_002_000);
+    admin.lost_until_ms.store(1_003_001, Ordering::Relaxed);
+    assert_eq!(since().await, 1_003_001);
+}
+
+#[tokio::test]
 async fn exchanges_are_shown_in_flight_and_when_they_have_ended() {
     let admin = admin().await;
     *admin.in_flight.lock().unwrap() = vec![2];

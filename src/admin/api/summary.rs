@@ -112,6 +112,7 @@ fn summary(state: &AdminState, query: &Query, window: Window, now_ms: u64) -> Su
     let kept_from_ms = entries
         .first()
         .map_or(began_ms, |oldest| oldest.ended_at_ms().min(began_ms));
+    let complete_since_ms = state.live.kept().complete_since_ms.unwrap_or(kept_from_ms);
     Summary {
         now_ms,
         uptime_ms: now_ms.saturating_sub(began_ms),
@@ -119,7 +120,7 @@ fn summary(state: &AdminState, query: &Query, window: Window, now_ms: u64) -> Su
         ready: state.ready.load(Ordering::Relaxed),
         version: VERSION.to_owned(),
         in_flight_count: (state.in_flight)(),
-        complete_since_ms: state.live.kept().complete_since_ms.unwrap_or(kept_from_ms),
+        complete_since_ms: complete_since_ms.max((state.lost_until_ms)()),
         models: sums.models,
         upstreams: sums.upstreams,
         routes: sums.routes,

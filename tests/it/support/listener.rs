@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,6 +30,8 @@ pub(crate) struct Admin {
     pub(crate) in_flight: Arc<Mutex<Vec<u64>>>,
     /// Whether it says that it is ready.
     pub(crate) ready: Arc<AtomicBool>,
+    /// Until when it is said that exchanges were lost, in ms since 1970.
+    pub(crate) lost_until_ms: Arc<AtomicU64>,
     /// Stops it.
     pub(crate) stop: oneshot::Sender<()>,
     /// Resolves when it has stopped.
@@ -99,11 +101,14 @@ async fn start(
         };
         Box::pin(look) as Pin<Box<dyn Future<Output = ()> + Send>>
     };
+    let lost_until_ms = Arc::<AtomicU64>::default();
+    let lost = Arc::clone(&lost_until_ms);
     let state = admin::AdminState {
         live: Arc::clone(&live),
         costs: Arc::new(Costs::new(&CostsConfig::default())),
         look: Arc::new(look),
         in_flight: Arc::new(move || counted.lock().unwrap().len() as u64),
+        lost_until_ms: Arc::new(move || lost.load(Ordering::Relaxed)),
         metrics,
         about: Arc::new(Facts::default),
         ready: Arc::clone(&ready),
@@ -132,6 +137,7 @@ async fn start(
         live,
         in_flight,
         ready,
+        lost_until_ms,
         stop,
         served,
     }
