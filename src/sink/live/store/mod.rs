@@ -10,6 +10,7 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::background::{Background, Plan, Work};
@@ -17,8 +18,8 @@ use crate::disk;
 use crate::log::LogLimit;
 use crate::view::{Choices, Detail, Entry, Stored, clock_ms};
 
-use file::{Bounds, Fault, Kept, Written};
 pub(super) use file::Ended;
+use file::{Bounds, Fault, Kept, Written};
 
 /// The name of the file in the folder.
 const FILE: &str = "history.redb";
@@ -31,9 +32,9 @@ const PLAN: Plan = Plan {
     enough: 8 << 10,
     idle: None,
 };
-const UNIT: usize = 1 << 10;
 /// How far back exchanges are counted that are no longer in memory: a day, in ms.
 const COUNTED_MS: u64 = 24 * 3_600_000;
+const UNIT: usize = 1 << 10;
 
 /// What is kept over a restart.
 #[derive(Debug, Clone)]
@@ -55,13 +56,13 @@ pub struct StoreQueue {
     pub waiting: u64,
     /// The most, in KiB.
     pub bound: u64,
-    /// What did not fit, in KiB.
+    /// What did not fit or could not be written, in KiB.
     pub dropped: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Store {
-    file: Arc<Kept>,
+    file: Arc<Open>,
     worker: Background<Entry>,
     full: LogLimit,
 }
@@ -71,9 +72,9 @@ pub(super) struct Store {
 pub(super) struct Restored {
     /// The newest, oldest first.
     pub(super) entries: Vec<Stored<'static>>,
-    /// The last id that was given.
     /// Those before them that are only counted, oldest first.
     pub(super) earlier: Vec<Ended>,
+    /// The last id that was given.
     pub(super) last_id: u64,
 }
 
@@ -94,13 +95,17 @@ impl Store {
                 return None;
             }
         };
-        let file = Arc::new(file);
+        let file = Arc::new(Open {
+            file: Some(file),
+            path,
+            is_broken: AtomicBool::new(false),
+            unwritten: AtomicU64::new(0),
+        });
         let keeper = Keeper {
             file: Arc::clone(&file),
-            path,
             config,
             batch: Vec::new(),
-            is_broken: false,
+            batch_weight: 0,
             failures: LogLimit::per_minute(),
         };
         let store = Self {
@@ -128,7 +133,7 @@ impl Store {
 
     /// The details of an exchange; `None` where they are not kept or cannot be read.
     pub(super) fn detail(&self, id: u64) -> Option<Detail<'static>> {
-        let read = guarded(|| self.file.detail(id));
+        let read = guarded(|| self.file.kept()?.detail(id));
         read.inspect_err(|error| tracing::debug!(id, %error, "a kept exchange cannot be read"))
             .ok()?
     }
@@ -137,7 +142,7 @@ impl Store {
         StoreQueue {
             waiting: self.worker.waiting() as u64,
             bound: PLAN.bound as u64,
-            dropped: self.worker.dropped(),
+            dropped: self.worker.dropped() + self.file.unwritten.load(Ordering::Relaxed),
         }
     }
 
@@ -171,7 +176,11 @@ fn opened(path: &Path, config: &KeptHistory, most: usize) -> Result<(Kept, Resto
 /// What of a broken file makes redb panic is its content.
 fn guarded<T>(read: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     let read = catch_unwind(AssertUnwindSafe(read));
-    read.unwrap_or_else(|_| Err(Fault::Unreadable("the database is broken".to_owned())))
+    read.unwrap_or_else(|_| Err(broken()))
+}
+
+fn broken() -> Fault {
+    Fault::Unreadable("the database is broken".to_owned())
 }
 
 fn bounds(config: &KeptHistory) -> Bounds {
@@ -199,14 +208,53 @@ fn put_aside(path: &Path, fault: &Fault) -> Option<()> {
     }
 }
 
+/// The file while it is in use.
+#[derive(Debug)]
+struct Open {
+    /// `None` once it is being closed.
+    file: Option<Kept>,
+    path: PathBuf,
+    /// It has shown itself to be broken: nothing more is written.
+    is_broken: AtomicBool,
+    /// Memory of exchanges that could not be written, in KiB.
+    unwritten: AtomicU64,
+}
+
+impl Open {
+    fn kept(&self) -> Result<&Kept, Fault> {
+        self.file.as_ref().ok_or_else(broken)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Relaxed)
+    }
+
+    fn lose(&self, weight: u64) {
+        self.unwritten.fetch_add(weight, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Open {
+    /// Closes it. What of a broken file makes redb panic must not end the process, and the next one begins anew.
+    fn drop(&mut self) {
+        let file = self.file.take();
+        let closed = guarded(|| {
+            drop(file);
+            Ok(())
+        });
+        if self.is_broken() || closed.is_err() {
+            put_aside(&self.path, &broken());
+        }
+    }
+}
+
 /// Makes rows and details, and writes them.
 struct Keeper {
-    file: Arc<Kept>,
-    path: PathBuf,
+    file: Arc<Open>,
     config: KeptHistory,
     batch: Vec<Written>,
-    /// The file has shown itself to be broken: nothing more is written.
-    is_broken: bool,
+    /// Memory of the exchanges in it, in KiB.
+    batch_weight: u64,
     failures: LogLimit,
 }
 
@@ -214,28 +262,44 @@ impl Work for Keeper {
     type Job = Entry;
 
     fn run(&mut self, entry: Entry) {
-        let Some(exchange) = entry.exchange().filter(|_| !self.is_broken) else {
+        let Some(exchange) = entry.exchange() else {
             return;
         };
+        let weight = entry.weight().div_ceil(UNIT) as u64;
+        if self.file.is_broken() {
+            self.file.lose(weight);
+            return;
+        }
         let stored = Stored {
             row: entry.row(),
             turn: entry.turn(),
         };
         let detail = Detail::of(entry.id, exchange, &self.config.choices);
-        self.batch.extend(Written::of(&stored, &detail));
+        match Written::of(&stored, &detail) {
+            Ok(written) => {
+                self.batch.push(written);
+                self.batch_weight += weight;
+            }
+            Err(_) => self.file.lose(weight),
+        }
     }
 
     fn end_round(&mut self) {
         let batch = std::mem::take(&mut self.batch);
-        if batch.is_empty() || self.is_broken {
+        let weight = std::mem::take(&mut self.batch_weight);
+        if batch.is_empty() {
             return;
         }
-        let Err(error) = guarded(|| self.file.write(&batch, bounds(&self.config))) else {
+        let written = guarded(|| self.file.kept()?.write(&batch, bounds(&self.config)));
+        let Err(error) = written else {
             return;
         };
-        self.is_broken = error.is_of_content();
+        self.file.lose(weight);
+        if error.is_of_content() {
+            self.file.is_broken.store(true, Ordering::Relaxed);
+        }
         if let Some(held_back) = self.failures.pass() {
-            let (file, exchanges) = (self.path.display(), batch.len());
+            let (file, exchanges) = (self.file.path.display(), batch.len());
             tracing::warn!(%file, %error, exchanges, held_back, "exchanges of the history could not be written");
         }
     }

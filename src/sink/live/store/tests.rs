@@ -88,6 +88,13 @@ fn close(store: Store) {
     drop(store);
 }
 
+/// Lets the file go after something could not be written.
+fn close_with_loss(store: Store) {
+    assert!(store.end(LONG));
+    assert!(store.queue().dropped > 0);
+    drop(store);
+}
+
 fn ids(restored: &Restored) -> Vec<u64> {
     restored
         .entries
@@ -165,6 +172,26 @@ fn what_is_not_read_into_memory_again_still_counts_for_the_day() {
     assert_eq!((counts.requests, counts.errors), (20, 4));
     assert_eq!((live.kept().entries, live.kept().total), (5, 20));
     assert_eq!(live.kept().complete_since_ms, Some(clock_ms(now)));
+}
+
+#[test]
+fn a_file_that_breaks_while_it_is_in_use_ends_no_process_and_is_put_aside() {
+    let folder = Folder::new("breaks");
+    let (store, _) = folder.open().unwrap();
+    keep(&store, (1..=50).map(|id| (id, Duration::ZERO)));
+    drop(store);
+    let (store, _) = folder.open().unwrap();
+    let mut bytes = fs::read(folder.file()).unwrap();
+    bytes.iter_mut().skip(4_096).for_each(|byte| *byte ^= 0x5a);
+    fs::write(folder.file(), &bytes).unwrap();
+    store.keep(Entry::new(51, exchange(Duration::ZERO)), 1_000);
+    close_with_loss(store);
+    assert_eq!(folder.names(), ["history.unread"]);
+    let (store, restored) = folder.open().unwrap();
+    assert_eq!(ids(&restored), [0; 0]);
+    keep(&store, [(1, Duration::ZERO)]);
+    drop(store);
+    assert_eq!(ids(&folder.open().unwrap().1), [1]);
 }
 
 #[test]
