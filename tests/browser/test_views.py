@@ -1,8 +1,10 @@
 """What the page shows while a demo runs, against what the API says."""
 
 import json
+import re
 import threading
 import urllib.request
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import expect
 
@@ -139,6 +141,19 @@ def test_latency_shows_percentiles_and_a_model_alone(view, demo):
     canvas.focus()
     view.press("ArrowLeft")
     expect(view(".heatmap .readout").first).to_contain_text("p50")
+
+
+def test_a_cell_of_a_heat_map_shows_the_exchanges_of_its_step(view, demo):
+    eventually("a duration", lambda: demo.api.newest("has:duration"))
+    view.go("latency?since=2m")
+    expect(view(".heatmap").last.locator(".p50 b")).not_to_have_text("–")
+    view("canvas.heat").last.click()
+    expect(view(".view.exchanges")).to_be_visible()
+    q = parse_qs(urlsplit(urlsplit(view.page.url).fragment).query)["q"][0]
+    began, over = (int(re.search(pattern, q).group(1)) for pattern in [r"ended>=(\d+)", r"ended<(\d+)"])
+    assert over - began == 2000 and "duration<=" in q
+    expect(view(".under .beside")).to_contain_text("match")
+    expect(view(".wrong")).to_be_hidden()
 
 
 def test_the_gauge_shows_version_configuration_and_upstreams(view, demo):

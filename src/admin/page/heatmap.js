@@ -2,12 +2,16 @@
 // percentiles lie over it as lines.
 import { colour, h, paint, say } from "./dom.js";
 import { clock, count, DASH, duration, short } from "./format.js";
+import { stepSize } from "./parts.js";
 
 const LEFT = 52;
 const BOTTOM = 20;
 const LINES = [["p50", "p50_ms", []], ["p95", "p95_ms", [5, 3]], ["p99", "p99_ms", [2, 2.5]]];
 
-/** The map. `chosen(from, to)` is called with the bounds in ms of a bucket that is clicked. */
+/**
+ * The map. `chosen(value, time)` is called for a cell that is clicked: with the bounds of its bucket in ms, `to` nothing for the
+ * last one, and with those of its step, in ms since the epoch.
+ */
 export function heatmap({ name, meaning, chosen, shared, signal }) {
   const canvas = h("canvas", { class: "heat", tabindex: "0", role: "img" });
   const readout = h("p", { class: "readout" });
@@ -49,7 +53,9 @@ export function heatmap({ name, meaning, chosen, shared, signal }) {
   });
   canvas.addEventListener("click", (event) => {
     const place = at(event);
-    if (place) chosen(facts.bounds[place.bucket - 1] ?? 0, facts.bounds[place.bucket]);
+    if (!place) return;
+    const began = facts.steps[place.step].at_ms;
+    chosen({ from: facts.bounds[place.bucket - 1] ?? 0, to: facts.bounds[place.bucket] }, { from: began, to: began + stepSize(facts) });
   });
   canvas.addEventListener("keydown", (event) => {
     if (!facts || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;

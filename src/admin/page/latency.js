@@ -23,8 +23,9 @@ export function show(root, { params, signal, keep, go }) {
   const many = h("span", { class: "beside" });
   const none = h("div", { hidden: true });
 
-  const ask = (field) => (from, to) => {
-    const terms = [box.value, from > 0 ? `${field}>${from}ms` : null, to ? `${field}<=${to}ms` : null].filter(Boolean);
+  const ask = (field) => (value, time) => {
+    const bounds = [value.from > 0 ? `${field}>${value.from}ms` : null, value.to ? `${field}<=${value.to}ms` : null];
+    const terms = [box.value, ...bounds, `ended>=${time.from}`, `ended<${time.to}`].filter(Boolean);
     go(`#/exchanges?q=${encodeURIComponent(terms.join(" "))}`);
   };
   const maps = MAPS.map(([key, name, meaning, field]) => [key, heatmap({ name, meaning, chosen: ask(field), shared, signal })]);

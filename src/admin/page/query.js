@@ -15,13 +15,14 @@ const HELP = [
   ["model:gpt*", "a field and a pattern; case does not matter"],
   ["end:cut|timeout", "one of several"],
   ["ttft>2s", "a number: > >= < <= = with us ms s m h, or k M"],
+  ["ended>=1700000000000", "when it ended, in ms since 1970"],
   ["has:cost", "where it is known at all"],
   ["-status:200", "the opposite of a term"],
   ['error:"two words"', "quotes where there are blanks"],
 ];
 
 const FIELDS =
-  "model upstream route provider operation path method status end error finish stream ttft tpot duration chunks in out cached cost tools stalls conversation turn trace key ended";
+  "model upstream route provider operation path method status end error finish stream ttft tpot duration ended chunks in out cached cost tools stalls conversation turn trace key";
 
 let made = 0;
 
