@@ -91,6 +91,20 @@ def test_marks_of_an_exchange_stand_in_order_and_to_scale(view, demo):
         assert abs(x / box["width"] - marks[name] / marks["end"]) < 0.005, name
 
 
+def test_the_bar_of_streamgauge_ends_where_an_attempt_begins(view, demo):
+    row = eventually("a slow stream", lambda: demo.api.newest("end:done stream:true ttft>100ms"))[0]
+    found = demo.api.get(f"exchanges/{row['id']}")
+    marks = {mark["name"]: mark["at_ms"] for mark in found["timeline"]["marks"]}
+    issued = found["attempts"][0]["issued_ms"]
+    view.go(f"exchange/{row['id']}")
+    view("[aria-label=Scale] button", has_text="streamgauge's share").click()
+    lane = view(".tracks .bars-of").first.bounding_box()
+    ours, connect = (view(f".seg.{kind}").bounding_box() for kind in ["ours", "connect"])
+    scale = lane["width"] / max(0.02, marks["sent"] * 1.6)
+    assert abs(ours["width"] - (issued - marks["request_end"]) * scale) < 3
+    assert abs(connect["width"] - (marks["sent"] - issued) * scale) < 3
+
+
 def test_a_conversation_shows_its_turns_and_waits_for_tools(view, demo):
     def with_tools():
         return next((one for one in demo.api.get("conversations")["conversations"] if one["turns"] > 1 and one["tool_calls"]), None)

@@ -1,7 +1,7 @@
 // One conversation: its turns and what lay between them on one scale of time, and how its context grew.
 import { get } from "./api.js";
 import { fit, h } from "./dom.js";
-import { brief, count, DASH, dated, duration, percent, usd, verdict, story } from "./format.js";
+import { brief, count, DASH, dated, duration, percent, unpriced, usd, verdict, story } from "./format.js";
 import { every, report } from "./live.js";
 import { empty, facts, json } from "./parts.js";
 import { axis } from "./folded.js";
@@ -77,7 +77,7 @@ function summary(totals, turns) {
     ["Tool calls", count(totals.tool_calls)],
     ["Repeated calls", totals.repeated_calls ? count(totals.repeated_calls) : null],
     ["Errors", totals.errors ? count(totals.errors) : null],
-    ["Cost", totals.cost_usd === null ? "no price" : usd(totals.cost_usd)],
+    ["Cost", totals.cost_usd === null ? unpriced(totals) : usd(totals.cost_usd)],
   ]));
 }
 
@@ -103,7 +103,7 @@ function turnRow(turn, earlier, scale, most, cost) {
     h("span", { class: "when", role: "cell" }, scale.rules(), waits(turn, scale), bars(row, scale), beside),
     h("span", { class: "context", role: "cell" }, context, h("span", { class: "n" }, brief(row.input_tokens) || DASH)),
     h("span", { class: `n cached ${broke(turn) ? "odd" : ""}`, role: "cell" }, share),
-    h("span", { class: "n cost", role: "cell", title: row.cost_usd === null ? "no price" : `this turn ${usd(row.cost_usd)}` }, cost === null ? DASH : usd(String(cost))));
+    h("span", { class: "n cost", role: "cell", title: row.cost_usd === null ? unpriced(row) : `this turn ${usd(row.cost_usd)}` }, cost === null ? DASH : usd(String(cost))));
 }
 
 /** The wait for the first token, then the rest. */

@@ -1,7 +1,7 @@
 // One exchange: its time to scale, and every fact of it.
 import { get } from "./api.js";
 import { copy, h } from "./dom.js";
-import { bytes, count, DASH, dated, duration, percent, short, story, term, title, usd, verdict } from "./format.js";
+import { bytes, count, DASH, dated, duration, percent, short, story, term, title, unpriced, usd, verdict } from "./format.js";
 import { listed } from "./exchanges.js";
 import { failed, report } from "./live.js";
 import { copier, empty, facts, heading, json, RESULTS } from "./parts.js";
@@ -20,7 +20,7 @@ export function show(root, { id, signal, go, swap }) {
       if (signal.aborted) return;
       if (error.status === 404) {
         report("live", "live");
-        return root.replaceChildren(h("h1", { class: "away" }, "Exchange"), empty("The details of this exchange are not kept any more.", h("a", { href: "#/exchanges" }, "See those that are"), "."));
+        return root.replaceChildren(h("h1", { class: "away" }, "Exchange"), empty("No exchange has this number, or its details are no longer kept.", h("a", { href: "#/exchanges" }, "See those that are"), "."));
       }
       failed(error);
       setTimeout(() => !signal.aborted && load(), 2000);
@@ -90,8 +90,8 @@ function times({ exchange: row, timeline: line }) {
     ["Time per output token", duration(row.time_per_output_token_ms)],
     ["Output tokens/s", row.time_per_output_token_ms ? (1000 / row.time_per_output_token_ms).toFixed(1) : null],
     ["Duration", duration(row.duration_ms)],
-    ["streamgauge's own share", duration(line.overhead_ms), "From the last byte of the request until it was sent, and what frames spent inside"],
-    ["Held here", duration(line.held_ms), "How long bytes of the answer were held, most of it waiting for the client to read"],
+    ["streamgauge's own share", duration(line.overhead_ms), "The request here without an attempt under way, and what the answer spent inside; connecting is not among it"],
+    ["waited for the client to read", duration(line.held_ms), "Part of that share: how long bytes of the answer were held here"],
     ["Largest gap", duration(line.largest_gap_ms)],
     ["Stalls", line.stalls.length ? count(line.stalls.length) : null],
     ["Chunks", count(row.chunks)],
@@ -108,7 +108,7 @@ function tokens({ exchange: row, cost }) {
     ["of them reasoning", count(row.reasoning_tokens)],
     ["Cost of input", cost ? usd(cost.input_usd) : null],
     ["Cost of output", cost ? usd(cost.output_usd) : null],
-    ["Cost", cost ? `${usd(cost.total_usd)}${cost.estimated ? " estimated" : ""}` : "no price"],
+    ["Cost", cost ? `${usd(cost.total_usd)}${cost.estimated ? " estimated" : ""}` : unpriced(row)],
     ["Exactly", cost?.total_usd ? `${cost.total_usd} USD` : null],
     ["Price of", cost?.entry],
     ["in force since", cost?.since],

@@ -55,6 +55,9 @@ export function usd(text) {
   return `$${n.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
 }
 
+/** Why there is no cost: without usage there is nothing that a price could be of. */
+export const unpriced = ({ input_tokens: read, output_tokens: made }) => ((read ?? null) === null && (made ?? null) === null ? "no usage" : "no price");
+
 /** Bytes, by 1,024. */
 export function bytes(n) {
   if (n === null || n === undefined) return "";

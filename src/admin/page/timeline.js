@@ -10,7 +10,7 @@ const NAMES = {
 
 /** The part of the page; the scale can be the whole, or the beginning. */
 export function timeline(found, signal) {
-  const { marks, stalls, overhead_ms: overhead } = found.timeline;
+  const { marks, stalls } = found.timeline;
   const at = Object.fromEntries(marks.map(({ name, at_ms: ms }) => [name, ms]));
   const end = at.end ?? found.exchange.duration_ms ?? 0;
   const scales = [["whole", "Whole", end]];
@@ -27,16 +27,44 @@ export function timeline(found, signal) {
   signal.addEventListener("abort", () => observer.disconnect());
   const choice = scales.length > 1 ? choices("Scale", scales.map(([key, text]) => [key, text]), "whole", put).element : null;
   requestAnimationFrame(() => put("whole"));
-  return h("div", { class: "timeline" }, heading("Timeline", shares(found, at, end, overhead), choice), plot, list(marks, stalls));
+  return h("div", { class: "timeline" }, heading("Timeline", shares(found, at, end), choice), plot, list(marks, stalls));
 }
 
-/** Whose time it was. */
-function shares(found, at, end, overhead) {
-  const upstream = at.sent === undefined ? null : (at.last_token ?? end) - at.sent;
+/**
+ * Where the request was here and no attempt under way, or one waited for a connection that others had: `from` and `to` in ms. What
+ * frames spent inside on the way back is not among them; it has no place of its own.
+ */
+function ours(found, at) {
+  let since = at.request_end ?? 0;
+  const spans = [];
+  for (const { issued_ms: issued, waited_ms: waited, head_ms: head, end_ms: over } of found.attempts) {
+    const to = issued + (waited ?? 0);
+    if (to > since) spans.push({ from: since, to });
+    since = Math.max(since, to, head ?? over ?? 0);
+  }
+  return spans;
+}
+
+/** From when on the attempt whose request was sent then was under way. */
+function underWay(found, sent) {
+  const one = found.attempts.findLast((attempt) => attempt.issued_ms <= sent);
+  return one ? one.issued_ms + (one.waited_ms ?? 0) : sent;
+}
+
+/**
+ * Whose time it was. Of our own, what frames waited for the client stands apart, as the bars do not have it. What is neither the
+ * client's, nor ours, nor spent on connecting is the upstream's, so that all sum up.
+ */
+function shares(found, at, end) {
+  const { overhead_ms: overhead, held_ms: held } = found.timeline;
+  const connecting = at.sent === undefined ? null : Math.max(0, at.sent - underWay(found, at.sent));
+  const upstream = at.sent === undefined ? null : Math.max(0, end - (at.request_end ?? 0) - (overhead ?? 0) - connecting);
   const entry = (kind, name, ms) => (ms === null || ms === undefined ? null : h("span", { class: `key ${kind}` }, name, " ", h("b", {}, duration(ms)), end > 0 && ms / end >= 0.0005 ? ` ${percent(ms / end)}` : ""));
   return h("span", { class: "legend" },
     entry("client", "client", at.request_end),
-    entry("ours", "streamgauge", overhead),
+    entry("ours", "streamgauge", overhead === null ? null : Math.max(0, overhead - held)),
+    entry("held", "waited for the client to read", overhead !== null && held ? held : null),
+    entry("connect", "connecting", connecting),
     entry("flow", "upstream", upstream));
 }
 
@@ -52,6 +80,7 @@ function drawn(found, at, end, span) {
   const lane = (name, ...bars) => h("div", { class: "track" }, h("span", { class: "name" }, name), h("div", { class: "bars-of" }, bars));
   const waiting = at.response_head ?? out ?? end;
   const upstream = [
+    at.sent === undefined ? null : bar("connect", underWay(found, at.sent), at.sent, "connects, sends"),
     at.sent === undefined ? null : bar("wait", at.sent, waiting, "waiting for the head"),
     at.response_head === undefined ? null : bar("head", at.response_head, out ?? end, out === undefined ? "answer" : "until the first token"),
     out === undefined ? null : bar("flow", out, last, "generating"),
@@ -69,7 +98,7 @@ function drawn(found, at, end, span) {
     h("div", { class: "tracks", "aria-hidden": "true" },
       h("div", { class: "ticks" }, rules),
       lane("client", bar("client", 0, at.request_end, "sends the request")),
-      lane("streamgauge", bar("ours", at.request_end ?? 0, at.sent, "routes")),
+      lane("streamgauge", ...ours(found, at).map(({ from, to }) => bar("ours", from, to, "routes, waits for a connection"))),
       lane("upstream", ...upstream),
       ...tries),
   ];
