@@ -72,7 +72,9 @@ export function bytes(n) {
 export function percent(share) {
   if (share === null || share === undefined || Number.isNaN(share)) return "";
   const p = share * 100;
-  return `${p === 0 || p >= 9.95 ? Math.round(p) : p.toFixed(1)} %`;
+  // Nearly all is not all.
+  const isNearlyAll = p > 99 && p < 99.95;
+  return `${p === 0 || (p >= 9.95 && !isNearlyAll) ? Math.round(p) : p.toFixed(1)} %`;
 }
 
 /** Hours, minutes and seconds of a wall clock. */
