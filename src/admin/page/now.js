@@ -35,7 +35,7 @@ export function show(root, { params, signal, keep }) {
     let facts = await get("summary", range.asked, stop);
     if (range.fits(facts)) facts = await get("summary", range.asked, stop);
     report(facts.ready ? "live" : "odd", facts.ready ? "live" : "draining");
-    strip.put(facts, await get("summary", { since: "2m", step: "30s" }, stop));
+    strip.put(facts, await get("summary", { since: "2m", step: "30s" }, stop), range.name);
     charts.put(facts);
     const isNew = facts.today.requests === 0 && newest.isEmpty();
     if (isNew !== wasNew) hint.replaceChildren(isNew ? pointHere(facts.base_url) : "Nothing in flight.");
@@ -82,7 +82,7 @@ function figures(signal) {
     requests: figure("Requests", "Exchanges that ended, each second, over the last minute"),
     tokens: figure("Output tokens", "Output tokens as reported, each second, over the last minute"),
     ttft: figure("First token", "Median time to first token of the last half minute; beneath it the 95th percentile"),
-    errors: figure("Errors", "Share of exchanges in this range that failed"),
+    errors: figure("Errors", "Share of exchanges that failed, in the range of time that the charts have"),
     cost: figure("Cost today", "What the calls of today cost, as far as prices are known"),
   };
   say(all.requests.unit, "/s");
@@ -101,7 +101,7 @@ function figures(signal) {
       if (flights.length > 1) flight.put([flights.map(([at]) => at), flights.map(([, n]) => n)]);
       say(all.flying.note, `most ${count(Math.max(...flights.map(([, n]) => n)))} since you look`);
     },
-    put(facts, minute) {
+    put(facts, minute, window) {
       const { steps, today } = facts;
       const at = steps.map((step) => step.at_ms / 1000);
       const whole = wholeSteps(facts);
@@ -121,10 +121,10 @@ function figures(signal) {
       const [share, sign] = requests ? percent(errors / requests).split(" ") : [DASH, ""];
       say(all.errors.value, share);
       say(all.errors.unit, sign ? ` ${sign}` : "");
-      say(all.errors.note, requests ? `${count(errors)} of ${count(requests)}` : "no exchange in this range");
+      say(all.errors.note, requests ? `${count(errors)} of ${count(requests)} in ${window}` : `no exchange in ${window}`);
       all.errors.element.classList.toggle("raised", errors > 0);
-      say(all.cost.value, today.cost_usd === null ? DASH : usd(today.cost_usd));
-      say(all.cost.note, today.unpriced ? `${count(today.unpriced)} without a price` : today.cost_usd === null ? "no call today" : "every call has a price");
+      say(all.cost.value, isUnpriced(today) ? DASH : usd(today.cost_usd ?? 0));
+      say(all.cost.note, costNote(today));
       const cut = whole.length;
       const known = isKnown(facts);
       const line = (of) => [at.slice(0, cut), whole.map((step) => (known(step) ? Number(step[of] ?? 0) : null))];
@@ -135,6 +135,14 @@ function figures(signal) {
       lines.cost.put(line("cost_usd"));
     },
   };
+}
+
+/** Without any price nothing is known of a cost, which is not the same as none. */
+const isUnpriced = ({ cost_usd: cost, unpriced, requests }) => (Number(cost ?? 0) === 0 && unpriced > 0) || (cost === null && requests > 0);
+
+function costNote(today) {
+  if (today.unpriced) return `${count(today.unpriced)} without a price`;
+  return isUnpriced(today) ? "no call with usage" : "every call with usage has a price";
 }
 
 /** The last minute's steps and how many seconds they are: those that are over, else all there are. */
@@ -152,7 +160,7 @@ function chartsOf(signal) {
   const made = [
     { name: "Requests", lines: [["all", "flow", "flow-wash"], ["failed", "bad", "bad-wash"]], unit: "/s", of: (step, s) => [step.requests / s, step.errors / s] },
     { name: "Tokens", lines: [["in", "quiet", null], ["out", "flow", "flow-wash"]], unit: "/s", of: (step, s) => [step.input_tokens / s, step.output_tokens / s] },
-    { name: "Cost", lines: [["USD", "flow", "flow-wash"]], unit: "$/h", of: (step, s) => [(Number(step.cost_usd ?? 0) / s) * 3600] },
+    { name: "Cost", lines: [["", "flow", "flow-wash"]], unit: "$/h", of: (step, s) => [(Number(step.cost_usd ?? 0) / s) * 3600] },
   ].map((spec) => {
     const readout = h("span", { class: "readout" });
     const box = h("div", { class: "plot", role: "img", "aria-label": `${spec.name}, ${spec.unit}, over time` });
@@ -161,7 +169,7 @@ function chartsOf(signal) {
     const told = (index) => {
       const at = index ?? (one.columns ? one.columns[0].length - 1 : -1);
       if (!one.columns || at < 0 || at >= one.columns[0].length) return say(readout, "");
-      const values = spec.lines.map(([name], n) => `${name} ${one.columns[n + 1][at] === null ? DASH : format(one.columns[n + 1][at])}`);
+      const values = spec.lines.map(([name], n) => [name, one.columns[n + 1][at] === null ? DASH : format(one.columns[n + 1][at])].filter(Boolean).join(" "));
       say(readout, `${clock(one.columns[0][at] * 1000)}  ${values.join("  ")}`);
     };
     one.told = told;
@@ -175,9 +183,8 @@ function chartsOf(signal) {
       const size = stepSize(facts) / 1000;
       const whole = wholeSteps(facts);
       for (const one of made) {
-        // Without any price nothing is known of a cost, which is not the same as none.
-        const isUnpriced = one.spec.unit === "$/h" && facts.today.cost_usd === null && facts.today.unpriced > 0;
-        const values = whole.map((step) => (isKnown(facts)(step) && !isUnpriced ? one.spec.of(step, size) : one.spec.lines.map(() => null)));
+        const isUnknown = one.spec.unit === "$/h" && isUnpriced(facts.today);
+        const values = whole.map((step) => (isKnown(facts)(step) && !isUnknown ? one.spec.of(step, size) : one.spec.lines.map(() => null)));
         one.columns = [whole.map((step) => step.at_ms / 1000), ...one.spec.lines.map((_, n) => values.map((value) => value[n]))];
         one.plot.put(one.columns);
         one.told(null);

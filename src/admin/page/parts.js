@@ -24,6 +24,10 @@ export function rangeChoice(params, keep, changed) {
     get asked() {
       return { since: chosen ?? known, step: RANGES[chosen ?? known][1] };
     },
+    /** What it is called. */
+    get name() {
+      return RANGES[chosen ?? known][0];
+    },
     isOf: (to) => (to.get("since") ?? null) === chosen,
     /** Takes a range that what is known fills, or nearly; true where that is another than was asked for. */
     fits({ now_ms: now, complete_since_ms: since }) {
