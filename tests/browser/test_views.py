@@ -121,6 +121,31 @@ def test_a_conversation_shows_its_turns_and_waits_for_tools(view, demo):
     expect(view.page).to_have_url(f"{view.admin}/#/exchange/{found['turns'][-1]['exchange']['id']}")
 
 
+def test_keys_and_a_click_lead_from_a_row_to_its_conversation(view, demo):
+    eventually("two conversations", lambda: len(demo.api.get("conversations")["conversations"]) > 1)
+    view.go("conversations")
+    rows = view(".conversations tbody tr")
+    expect(rows.nth(1)).to_be_visible()
+    view.press("j")
+    place = view("tbody a:focus").get_attribute("href")
+    view.press("Enter")
+    expect(view.page).to_have_url(f"{view.admin}/{place}")
+    view.press("Escape")
+    expect(rows.nth(1)).to_be_visible()
+    rows.nth(1).locator("td.n").first.click()
+    expect(view(".view.conversation .waterfall")).to_be_visible()
+
+
+def test_keys_lead_from_a_row_of_now_to_its_exchange(view, demo):
+    eventually("exchanges", lambda: demo.api.newest(limit=3))
+    view.go("now")
+    expect(view(".newest .row:not(.head)").nth(1)).to_be_visible()
+    view.press("j", "j", "k")
+    place = view(".newest a:focus").get_attribute("href")
+    view.press("Enter")
+    expect(view.page).to_have_url(f"{view.admin}/{place}")
+
+
 def test_a_stream_is_followed_while_it_flows_and_then_among_those_that_ended(view, demo):
     view.go("now")
     reader = stream(demo.base_url, "sim-slow", "Is this one seen?")

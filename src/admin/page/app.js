@@ -121,7 +121,8 @@ function togglePause() {
 const KEYS = [
   ["1 – 5", "Now, Latency, Exchanges, Conversations, Gauge"],
   ["/", "Go to the query"],
-  ["j  k  ↓  ↑", "Next and previous row or exchange"],
+  ["j  k", "Next and previous row of a table on Now, Exchanges and Conversations; next and previous exchange"],
+  ["↓  ↑", "The same, in the table"],
   ["Enter", "Open the row"],
   ["Esc", "Leave the query; back to the list"],
   ["y", "Copy the exchange as a curl command"],

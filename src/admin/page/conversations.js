@@ -4,12 +4,14 @@ import { h, say } from "./dom.js";
 import { ago, brief, clock, count, dated, duration, usd } from "./format.js";
 import { every, report } from "./live.js";
 import { empty } from "./parts.js";
+import { leading } from "./rows.js";
 
 export const TITLE = "Conversations";
 const LIMIT = 100;
 
 export function show(root, { params, signal, keep }) {
   const body = h("tbody");
+  const lead = leading(body);
   const many = h("span", { class: "beside" });
   const more = h("button", { type: "button", hidden: true, onclick: () => older() }, "Older");
   const table = h("table", { class: "plain roomy" },
@@ -28,7 +30,7 @@ export function show(root, { params, signal, keep }) {
     const known = new Set(newest.map(({ id }) => id));
     const all = [...newest, ...rest.filter(({ id }) => !known.has(id))];
     const shown = several.checked ? all.filter(({ turns }) => turns > 1) : all;
-    body.replaceChildren(...shown.map(row));
+    lead.keep(() => body.replaceChildren(...shown.map(row)));
     say(many, all.length ? `${count(shown.length)}${next === null ? "" : "+"}` : "");
     sheet.hidden = all.length === 0;
     none.hidden = all.length > 0;
@@ -48,7 +50,7 @@ export function show(root, { params, signal, keep }) {
     none.replaceChildren(empty("No conversation yet.", "Exchanges that repeat what was said before appear here as one conversation, with their tool calls and what the prompt cache served."));
     draw();
   }, signal);
-  return {};
+  return { key: lead.key };
 }
 
 function row(one) {

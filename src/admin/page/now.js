@@ -67,7 +67,7 @@ export function show(root, { params, signal, keep }) {
   };
   begin();
   frames(inFlight.draw, signal);
-  return {};
+  return { key: newest.key };
 }
 
 function legend() {

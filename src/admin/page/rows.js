@@ -83,13 +83,44 @@ export function scaleOf(rows) {
   return Math.max(1000, durations[Math.floor(durations.length * 0.98)] ?? 0);
 }
 
+/**
+ * Rows of which each leads to the place of its first link: by a click, and by the focus, which `j` and `k` move, the arrows too once
+ * it is there. `keep(draw)` has the focus stay with its row while rows are drawn anew.
+ */
+export function leading(body) {
+  const links = () => [...body.children].map((row) => row.querySelector("a")).filter(Boolean);
+  body.addEventListener("click", (event) => {
+    if (event.target.closest("a") || getSelection().toString()) return;
+    const row = [...body.children].find((one) => one.contains(event.target));
+    const link = row?.querySelector("a");
+    if (link) location.hash = link.hash;
+  });
+  return {
+    key(event) {
+      const isHere = body.contains(document.activeElement);
+      const step = { j: 1, k: -1, ...(isHere ? { ArrowDown: 1, ArrowUp: -1 } : {}) }[event.key];
+      if (!step) return false;
+      const all = links();
+      const from = isHere ? all.findIndex((link) => link.closest("tr, .row, .step").contains(document.activeElement)) : -1;
+      all[Math.max(0, Math.min(all.length - 1, from + step))]?.focus();
+      return true;
+    },
+    keep(draw) {
+      const href = body.contains(document.activeElement) ? document.activeElement.href : null;
+      draw();
+      if (href !== null) links().find((link) => link.href === href)?.focus({ preventScroll: true });
+    },
+  };
+}
+
 /** The newest exchanges, without scrolling. */
 export function shortList() {
   const body = h("div", { role: "rowgroup" });
   const element = h("div", { class: "table short", role: "table", "aria-label": "Ended just now" }, h("div", { role: "rowgroup" }, headings()), body);
+  const lead = leading(body);
   let rows = [];
   let timer = 0;
-  const draw = () => {
+  const fill = () => {
     const scale = scaleOf(rows);
     while (body.childElementCount < rows.length) {
       const one = rowElement("row", "cell");
@@ -100,8 +131,10 @@ export function shortList() {
     while (body.childElementCount > rows.length) body.lastElementChild.remove();
     rows.forEach((row, at) => body.children[at].own.fill(row, scale));
   };
+  const draw = () => lead.keep(fill);
   return {
     element,
+    key: lead.key,
     isEmpty: () => rows.length === 0,
     put(next) {
       rows = next;
