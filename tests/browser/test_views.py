@@ -6,6 +6,7 @@ import threading
 import urllib.request
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from playwright.sync_api import expect
 
 from page import cells, count, id_of
@@ -144,6 +145,17 @@ def test_keys_lead_from_a_row_of_now_to_its_exchange(view, demo):
     place = view(".newest a:focus").get_attribute("href")
     view.press("Enter")
     expect(view.page).to_have_url(f"{view.admin}/{place}")
+
+
+@pytest.mark.parametrize("width", [390, 768, 1100, 1280, 1440])
+def test_rows_of_now_end_within_their_table(open_page, demo, width):
+    eventually("an exchange", lambda: demo.api.newest())
+    view = open_page(demo.admin, width=width).go("now")
+    row = view(".newest .row:not(.head)").first
+    expect(row).to_be_visible()
+    outer, end = row.bounding_box(), row.locator(".end").bounding_box()
+    assert end["x"] + end["width"] <= outer["x"] + outer["width"]
+    assert end["y"] + end["height"] <= outer["y"] + outer["height"]
 
 
 def test_a_stream_is_followed_while_it_flows_and_then_among_those_that_ended(view, demo):
