@@ -15,10 +15,11 @@ const LINES = [["p50", "p50_ms", []], ["p95", "p95_ms", [5, 3]], ["p99", "p99_ms
 export function heatmap({ name, meaning, chosen, shared, signal }) {
   const canvas = h("canvas", { class: "heat", tabindex: "0", role: "img" });
   const readout = h("p", { class: "readout" });
+  const when = h("span", { class: "beside" });
   const spoken = h("span", { class: "away", "aria-live": "polite" });
   const newest = Object.fromEntries(LINES.map(([key]) => [key, h("b", {}, DASH)]));
   const element = h("figure", { class: "heatmap" },
-    h("figcaption", {}, h("b", { title: meaning }, name), LINES.map(([key]) => h("span", { class: `percentile ${key}` }, key, " ", newest[key])), readout),
+    h("figcaption", {}, h("b", { title: meaning }, name), when, LINES.map(([key]) => h("span", { class: `percentile ${key}` }, key, " ", newest[key])), readout),
     canvas, spoken);
   let facts = null;
   let pointer = null;
@@ -75,8 +76,9 @@ export function heatmap({ name, meaning, chosen, shared, signal }) {
     put(steps, latency, whole) {
       facts = { steps, latency, bounds: latency.bounds_ms, ...extent(latency) };
       const last = newestOf(latency, whole);
+      say(when, last < 0 ? "" : `last step, ${short(stepSize({ steps }))} from ${clock(steps[last].at_ms)}:`);
       for (const [key, of] of LINES) say(newest[key], last < 0 ? DASH : duration(latency[of][last]));
-      canvas.setAttribute("aria-label", last < 0 ? `${name}: nothing in this range` : `${name} over time as a heat map; newest ${LINES.map(([key, of]) => `${key} ${duration(latency[of][last])}`).join(", ")}`);
+      canvas.setAttribute("aria-label", last < 0 ? `${name}: nothing in this range` : `${name} over time as a heat map; of the last step ${LINES.map(([key, of]) => `${key} ${duration(latency[of][last])}`).join(", ")}`);
       element.classList.toggle("bare", last < 0);
       draw();
       told();
