@@ -31,3 +31,16 @@ def test_the_page_asks_for_the_token_and_keeps_it(open_page, admin):
     view.go("now")
     expect(view("#state")).to_have_text("live")
     expect(view(".command code")).to_contain_text("OPENAI_BASE_URL=http://")
+
+
+def test_a_page_that_nobody_may_see_says_what_to_set_and_shows_no_empty_view(open_page, demo):
+    view = open_page(demo.admin)
+    # As from another machine where no token is set.
+    view.page.route("**/api/**", lambda route: route.fulfill(status=403, json={"error": {"message": "closed"}}))
+    view.go("now")
+    expect(view("#notice")).to_contain_text("admin.token")
+    expect(view("#notice")).to_contain_text("admin.open")
+    expect(view("main")).to_be_hidden()
+    view.page.unroute("**/api/**")
+    expect(view("main")).to_be_visible()
+    expect(view("#notice")).to_be_hidden()

@@ -177,10 +177,13 @@ const ACTS = {
 
 const stateElement = document.getElementById("state");
 onState(({ kind, text }) => {
-  say(stateElement, kind === "refused" ? "refused" : text);
+  const isRefusal = kind === "refused" || kind === "closed";
+  say(stateElement, isRefusal ? kind : text);
   const notice = document.getElementById("notice");
-  notice.hidden = kind !== "refused";
-  say(notice, kind === "refused" ? text : "");
+  notice.hidden = !isRefusal;
+  say(notice, isRefusal ? text : "");
+  // Empty views would look as if there was nothing to see.
+  if (kind !== "paused") main.hidden = kind === "closed";
   stateElement.className = `state ${kind}`;
 });
 

@@ -48,10 +48,15 @@ export function report(kind, text) {
   stateTold(state);
 }
 
+const CLOSED = "This page is closed: other machines can reach its port, and no token is set. Whoever runs streamgauge sets admin.token (or \
+STREAMGAUGE_ADMIN_TOKEN); the page then asks for that token. With admin.open = true everybody who reaches this address sees what \
+it shows.";
+
 /** Says what an error means for the connection. */
 export function failed(error) {
   if (error.name === "AbortError") return;
-  if (error instanceof Refusal) report("refused", error.message);
+  if (error instanceof Refusal && error.status === 403) report("closed", CLOSED);
+  else if (error instanceof Refusal) report("refused", error.message);
   else report("lost", "no connection; trying again");
 }
 
