@@ -148,5 +148,5 @@ function notes(turn, scale) {
 
 function legend() {
   const entry = (kind, text) => h("span", { class: `key ${kind}` }, text);
-  return h("p", { class: "legend below" }, entry("wait", "until the first token"), entry("flow", "generating"), entry("tool", "waiting for a tool, at most"), entry("served", "served by cache"), entry("read", "read anew"), entry("made", "generated"));
+  return h("p", { class: "legend below" }, entry("wait", "until the first token"), entry("flow", "generating"), entry("whole", "not streamed"), entry("tool", "waiting for a tool, at most"), entry("served", "served by cache"), entry("read", "read anew"), entry("made", "generated"));
 }
