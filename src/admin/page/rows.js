@@ -131,7 +131,9 @@ export function shortList() {
     while (body.childElementCount > rows.length) body.lastElementChild.remove();
     rows.forEach((row, at) => body.children[at].own.fill(row, scale));
   };
-  const draw = () => lead.keep(fill);
+  // Rows stand still under the focus: a new one each moment would carry away what is about to be opened.
+  const draw = () => body.contains(document.activeElement) || fill();
+  body.addEventListener("focusout", (event) => body.contains(event.relatedTarget) || fill());
   return {
     element,
     key: lead.key,
