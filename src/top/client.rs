@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client as Http, Response};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -94,6 +94,8 @@ pub enum Problem {
 pub(super) struct Client {
     http: Http,
     base: Url,
+    /// When the last answer must be there; `None`: each has its own time.
+    until: Option<Instant>,
 }
 
 impl Client {
@@ -116,7 +118,6 @@ impl Client {
             .user_agent(format!("streamgauge-top/{VERSION}"))
             .default_headers(headers)
             .connect_timeout(CONNECT)
-            .timeout(ANSWER)
             // The token is for this port alone.
             .redirect(redirect::Policy::none());
         if is_loopback(&base) {
@@ -124,7 +125,22 @@ impl Client {
         }
         let http = http.build();
         let http = http.map_err(|error| Problem::Client(cause(&error)))?;
-        Ok(Self { http, base })
+        Ok(Self {
+            http,
+            base,
+            until: None,
+        })
+    }
+
+    /// One whose answers must all be there after the longest time for one.
+    pub(super) fn once(self) -> Self {
+        self.within(ANSWER)
+    }
+
+    /// One whose answers must all be there after so long.
+    pub(super) fn within(self, time: Duration) -> Self {
+        let until = Some(Instant::now() + time);
+        Self { until, ..self }
     }
 
     /// Where it asks, without what may be a credential.
@@ -163,12 +179,15 @@ impl Client {
             at: self.shown(),
             why,
         };
-        let response = self.http.get(url).send();
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        // Of the request, it is of all of the body; of the client, it would be of each piece.
+        let time = self.until.map_or(ANSWER, left);
+        let response = self.http.get(url).timeout(time).send();
         let response = response.map_err(|error| unreachable(cause(&error)))?;
         let (status, version) = (response.status(), version(&response));
         let mut body = Vec::new();
         let read = response.take(MOST_BYTES).read_to_end(&mut body);
-        read.map_err(|error| unreachable(error.to_string()))?;
+        read.map_err(|error| unreachable(cause_of_read(&error)))?;
         if status != StatusCode::OK {
             return Err(self.refusal(status, &body));
         }
@@ -264,6 +283,12 @@ fn cause(error: &reqwest::Error) -> String {
         cause = inner;
     }
     Text::new(&cause.to_string()).to_string()
+}
+
+/// The same of a body that does not come.
+fn cause_of_read(error: &std::io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    inner.map_or_else(|| Text::new(&error.to_string()).to_string(), cause)
 }
 
 #[cfg(test)]

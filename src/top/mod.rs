@@ -89,11 +89,11 @@ pub fn run(
     let shown = |problem| of_filter(problem, filter);
     match (options.json, options.once || !is_live()) {
         (true, _) if options.once => {
-            written(plain::write_json(&client, *limit, filter, &mut out).map_err(shown)?)
+            written(plain::write_json(&client.once(), *limit, filter, &mut out).map_err(shown)?)
         }
         (true, _) => follow::follow(&client, filter, &mut out, lost).map_err(shown),
         (false, true) => {
-            let moment = Moment::now(&client, *limit, filter).map_err(shown)?;
+            let moment = Moment::now(&client.once(), *limit, filter).map_err(shown)?;
             written(moment.write(&mut out).and_then(|()| out.flush()))
         }
         (false, false) => Live {

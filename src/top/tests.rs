@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -100,6 +101,40 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Asked>>, answer: &dyn Fn(&str) -> O
             return;
         }
     }
+}
+
+/// Answers with a body of which a byte comes every so often, for much longer than anybody waits.
+fn trickling() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let asked = BufReader::new(stream.try_clone().unwrap()).lines();
+        let asked = asked.map_while(Result::ok).find(String::is_empty);
+        assert!(asked.is_some());
+        let head = "HTTP/1.1 200 x\r\nstreamgauge-api-version: 1\r\ncontent-length: 100000\r\n\r\n";
+        let mut sent = stream.write_all(head.as_bytes());
+        for _ in 0..1000 {
+            if sent.is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+            sent = stream.write_all(b" ");
+        }
+    });
+    address
+}
+
+#[test]
+fn an_answer_that_trickles_is_not_waited_for_longer_than_for_another() {
+    let client = Client::new(&trickling().to_string(), None).unwrap();
+    let client = client.within(Duration::from_millis(300));
+    let answer = client.facts::<InFlight>("in-flight", &[]);
+    let problem = answer.unwrap_err();
+    assert!(
+        matches!(&problem, Problem::Unreachable { why, .. } if why == "it took too long"),
+        "{problem}"
+    );
 }
 
 fn page(ids: &[u64]) -> Value {
