@@ -54,11 +54,17 @@ const BY_WORTH: [Column; 14] = [
     Column::Input,
     Column::Cost,
     Column::Speed,
-    Column::Upstream,
     Column::Cached,
     Column::Chunks,
     Column::Turn,
+    Column::Upstream,
 ];
+
+/// So many of them are shown wherever there is room for their least width.
+const ALWAYS: usize = 9;
+
+/// The others leave so much to those that grow: the name of a model and an error say more than they do.
+const LEFT_TO_GROW: u16 = 16;
 
 /// A figure to order by, or a text.
 #[derive(Debug, PartialEq, PartialOrd)]
@@ -193,10 +199,11 @@ pub(super) fn fitting(width: u16, ordered_by: Column) -> Vec<Column> {
     if let Some(at @ 1..) = at.filter(|_| ordered_by != Column::Time) {
         by_worth[1..=at].rotate_right(1);
     }
-    for column in by_worth {
+    for (at, column) in by_worth.into_iter().enumerate() {
+        let least = if at < ALWAYS { 0 } else { LEFT_TO_GROW };
         match left.checked_sub(column.width() + 1) {
-            Some(rest) => left = rest,
-            None => break,
+            Some(rest) if rest >= least => left = rest,
+            _ => break,
         }
         chosen.push(column);
     }
@@ -256,6 +263,10 @@ mod tests {
         let narrow = [Column::Model, Column::Status, Column::FirstToken];
         assert_eq!(by_model(30), narrow);
         assert_eq!(by_model(500), COLUMNS);
+        // With room for all but the upstream, that is what is missing.
+        let all_but_one = by_model(131);
+        assert_eq!(all_but_one.len(), COLUMNS.len() - 1);
+        assert!(!all_but_one.contains(&Column::Upstream));
         for ordered_by in COLUMNS {
             for width in 12..300 {
                 let columns = fitting(width, ordered_by);

@@ -167,6 +167,15 @@ mod tests {
     }
 
     #[test]
+    fn at_a_usual_width_models_and_ends_have_room() {
+        let columns = widths(120, Column::Time);
+        let width = |column| columns.iter().find(|(it, _)| *it == column).unwrap().1;
+        assert!(width(Column::Model) >= 20, "{columns:?}");
+        assert!(width(Column::End) >= 16, "{columns:?}");
+        assert!(!columns.iter().any(|(it, _)| *it == Column::Upstream));
+    }
+
+    #[test]
     fn columns_take_the_whole_width_and_no_more() {
         for width in 13..300_u16 {
             let columns = widths(width, Column::Time);
