@@ -59,9 +59,13 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("← →", "in one: the one above, the one below"),
     (
         "Esc  Backspace",
-        "back; in the table: select nothing, follow the newest",
+        "back; dismiss a message; in the table: follow the newest",
     ),
     ("/", "filter, such as model:gpt* ttft>2s -end:done"),
+    (
+        "Ctrl-U",
+        "in the filter, which begins as it was: empty the line",
+    ),
     ("s S", "order by the next column, by the one before"),
     ("r", "order the other way"),
     ("p  Space", "stand still, go on"),

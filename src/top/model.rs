@@ -238,7 +238,11 @@ impl Model {
         }
     }
 
+    /// Leaves what is in front: what was wrong with a filter, the exchange that is looked at, the selection.
     fn back(&mut self) {
+        if self.filter.mistake.take().is_some() {
+            return;
+        }
         if self.opened.take().is_some() {
             return;
         }

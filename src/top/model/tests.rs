@@ -174,6 +174,19 @@ fn a_mistake_in_a_filter_is_shown_until_another_is_accepted() {
 }
 
 #[test]
+fn a_mistake_is_left_first_and_the_filter_in_use_is_written_on_then() {
+    let mut model = model();
+    hear(&mut model, "a", &[9, 8]);
+    model.act(Action::Move(1));
+    model.hear(News::Mistake("ttft>x".to_owned(), mistake()));
+    model.act(Action::Back);
+    assert_eq!(model.filter.mistake, None);
+    assert!(model.selected().is_some());
+    model.act(Action::Filter);
+    assert_eq!(model.filter.prompt.as_ref().unwrap().text(), "a");
+}
+
+#[test]
 fn a_filter_that_is_given_up_changes_nothing() {
     let mut model = model();
     hear(&mut model, "a", &[7]);
