@@ -47,6 +47,7 @@ EXCEPTIONS = {
     "GenAI CLIENT span of 2024: its name is retrieval *": "the conventions of 2024 knew no search; its span has the name of today",
     "GenAI CLIENT span of 2024: no gen_ai.data_source.id": "the same: what was searched had no name then",
     "attribute openai.response.system_fingerprint: unknown": "a label of streamgauge.model.info, a metric of ours that does not change with the vocabulary",
+    "attribute gen_ai.usage.cost: unknown": "of a call that has a price: the conventions have no cost, and this is how other tools name it",
     "attribute deployment.environment: unknown": "the older name of deployment.environment.name, beside it: many stores still read this one",
     "metric gen_ai.tool.calls: unknown": "of the `llm` vocabulary, which has one metric under gen_ai",
     "metric process.*: unknown": "so that Prometheus has the names that its own client libraries give these: process_cpu_seconds_total, process_open_fds",
