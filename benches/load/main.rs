@@ -21,6 +21,7 @@ mod run;
 mod series;
 #[path = "../support/mod.rs"]
 mod support;
+mod watch;
 mod work;
 
 use std::cell::Cell;

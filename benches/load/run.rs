@@ -19,6 +19,7 @@ use crate::support::figure;
 use crate::support::pacer::{Command, Pace};
 use crate::support::process::Process;
 use crate::support::wire::bad;
+use crate::watch::Watcher;
 use crate::work::{self, Case, Extent, Figures, Work};
 
 const BURSTS: Pace = Pace {
@@ -111,6 +112,7 @@ impl Run<'_> {
             Work::Start => self.start().await,
             Work::Scale => self.scale(case).await,
             Work::Series => self.series(case.streams).await,
+            Work::Watched => self.watched(case.streams).await,
         }
     }
 
@@ -256,17 +258,43 @@ impl Run<'_> {
         if !self.peer.manner.has_metrics {
             return Ok(Vec::new());
         }
-        let mut figures = self.series_figures("few series", streams).await?;
+        let mut figures = self.paced_figures("few series", streams).await?;
         let found = series::make(self.peer.address, self.peer.admin).await?;
         let scraper = Scraper::start(self.peer.admin)?;
-        figures.extend(self.series_figures("many series, scraped", streams).await?);
+        figures.extend(self.paced_figures("many series, scraped", streams).await?);
         let scrape = scraper.stop()?;
         figures.push(("series on /metrics".to_owned(), found as f64));
         figures.push(("one scrape of them, ms".to_owned(), millis(scrape)));
         Ok(figures)
     }
 
-    async fn series_figures(&self, of: &str, streams: usize) -> io::Result<Figures> {
+    /// The same streams while nobody looks, and then while the live page is open.
+    async fn watched(&self, streams: usize) -> io::Result<Figures> {
+        if !self.peer.manner.has_metrics {
+            return Ok(Vec::new());
+        }
+        let mut figures = self.paced_figures("page closed", streams).await?;
+        let watcher = Watcher::start(self.peer.admin)?;
+        let open = self.paced_figures("page open", streams).await?;
+        let bytes = watcher.stop()?;
+        let times = open
+            .iter()
+            .zip(&figures)
+            .map(|((name, open), (_, closed))| {
+                (
+                    name.replace("page open", "page open, × closed")
+                        .replace(", µs", ""),
+                    open / closed,
+                )
+            });
+        let times: Figures = times.collect();
+        figures.extend(open);
+        figures.extend(times);
+        figures.push(("events to the page, KiB".to_owned(), bytes as f64 / 1024.0));
+        Ok(figures)
+    }
+
+    async fn paced_figures(&self, of: &str, streams: usize) -> io::Result<Figures> {
         let paced = self.paced(Pace::EVEN, streams).await?;
         let cpu = paced.seen.cpu_micros(paced.seen.chunks).unwrap_or_default();
         Ok(vec![

@@ -33,6 +33,8 @@ pub(crate) enum Work {
     Scale,
     /// Paced streams while thousands of series are exported and scraped.
     Series,
+    /// Paced streams while the live page is open.
+    Watched,
 }
 
 /// How much of it.
