@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::exchange::Exchange;
 use crate::otel::{Batch, Spans, ToolSpans};
+use crate::otlp::as_json;
 use crate::semconv::{
     self, Attribute, Facets, Kind, Label, Labels, Metric, Number, PICODOLLARS, Record, Vocabulary,
 };
@@ -117,22 +118,8 @@ impl ShownSpan {
 fn shown_all(attributes: Vec<KeyValue>) -> Vec<Shown> {
     let attributes = attributes.into_iter();
     attributes
-        .map(|attribute| (attribute.key, shown(attribute.value)))
+        .map(|attribute| (attribute.key, as_json(attribute.value)))
         .collect()
-}
-
-fn shown(value: Option<AnyValue>) -> Value {
-    match value.and_then(|value| value.value) {
-        Some(any_value::Value::StringValue(text)) => text.into(),
-        Some(any_value::Value::IntValue(number)) => number.into(),
-        Some(any_value::Value::DoubleValue(number)) => number.into(),
-        Some(any_value::Value::BoolValue(flag)) => flag.into(),
-        Some(any_value::Value::ArrayValue(list)) => {
-            let values = list.values.into_iter();
-            values.map(|value| shown(Some(value))).collect()
-        }
-        _ => Value::Null,
-    }
 }
 
 /// Those of `one` that are among `other`.

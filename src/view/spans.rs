@@ -1,6 +1,5 @@
 //! The spans of an exchange as they are exported: by the exporter's own code, read back.
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_sdk::trace::RandomIdGenerator;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use super::shown;
 use crate::exchange::{Exchange, Trace};
 use crate::otel::{Spans, ToolSpans};
-use crate::otlp::span;
+use crate::otlp::{as_json, span};
 use crate::semconv::Vocabulary;
 
 /// Which spans an exchange has, and by which names.
@@ -89,26 +88,12 @@ fn shown(span: v1::Span) -> Span {
     };
     let attributes = span.attributes.into_iter().map(|attribute| Attribute {
         name: attribute.key,
-        value: value(attribute.value),
+        value: as_json(attribute.value),
     });
     Span {
         name: span.name,
         kind: kind.to_owned(),
         attributes: attributes.collect(),
-    }
-}
-
-fn value(any: Option<AnyValue>) -> Value {
-    match any.and_then(|any| any.value) {
-        Some(any_value::Value::StringValue(text)) => text.into(),
-        Some(any_value::Value::IntValue(number)) => number.into(),
-        Some(any_value::Value::DoubleValue(number)) => number.into(),
-        Some(any_value::Value::BoolValue(flag)) => flag.into(),
-        Some(any_value::Value::ArrayValue(list)) => {
-            let values = list.values.into_iter();
-            values.map(|one| value(Some(one))).collect()
-        }
-        _ => Value::Null,
     }
 }
 

@@ -145,6 +145,7 @@ const EXPLAIN: &[&str] = &[
     "message",
     "observe",
     "otel",
+    "otlp",
     "parse",
     "pipeline",
     "prices",
