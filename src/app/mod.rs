@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::admin;
+use crate::allow::Hosts;
 use crate::config::{Config, Environment};
 use crate::otel::{NotPushed, Otlp};
 use crate::outbound::ForwardProxy;
@@ -104,24 +105,15 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
             "the live page and the API are closed: set admin.token, or admin.open = true"
         );
     }
-    let (metrics, counters) = (Arc::clone(&gauge.metrics), Arc::clone(&gauge.counters));
-    let books = Arc::clone(&gauge.books);
-    let state = admin::AdminState {
-        live: Arc::clone(&gauge.live),
-        costs: Arc::clone(&gauge.costs),
-        look: gauge.look(),
-        in_flight: Arc::new(move || counters.in_flight()),
-        lost_until_ms: Arc::new(move || books.dropped_until_ms.load(Ordering::Relaxed)),
-        metrics: Arc::new(move |accept| metrics.render(accept)),
-        about: Arc::clone(&gauge.about),
+    let shown = ShownByAdmin {
         ready: Arc::clone(&ready),
         hosts: Arc::new(admin_hosts),
         access,
         open_metrics: admin_config.open_metrics,
-        choices: Arc::clone(&gauge.choices),
         stall,
         started_at,
     };
+    let state = shown.with(&gauge);
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
     let admin_stopped = async {
         let _ = admin_stopped.await;
@@ -159,6 +151,39 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
         proxy_task,
         admin_task,
     })
+}
+
+/// What the admin port shows beside the gauge.
+struct ShownByAdmin {
+    ready: Arc<AtomicBool>,
+    hosts: Arc<Hosts>,
+    access: admin::Access,
+    open_metrics: bool,
+    stall: Duration,
+    started_at: SystemTime,
+}
+
+impl ShownByAdmin {
+    fn with(self, gauge: &Gauge) -> admin::AdminState {
+        let (metrics, counters) = (Arc::clone(&gauge.metrics), Arc::clone(&gauge.counters));
+        let books = Arc::clone(&gauge.books);
+        admin::AdminState {
+            live: Arc::clone(&gauge.live),
+            costs: Arc::clone(&gauge.costs),
+            look: gauge.look(),
+            in_flight: Arc::new(move || counters.in_flight()),
+            lost_until_ms: Arc::new(move || books.dropped_until_ms.load(Ordering::Relaxed)),
+            metrics: Arc::new(move |accept| metrics.render(accept)),
+            about: Arc::clone(&gauge.about),
+            choices: Arc::clone(&gauge.choices),
+            ready: self.ready,
+            hosts: self.hosts,
+            access: self.access,
+            open_metrics: self.open_metrics,
+            stall: self.stall,
+            started_at: self.started_at,
+        }
+    }
 }
 
 async fn serve_proxy(
