@@ -23,8 +23,8 @@ shown! {
         pub input_tokens: u64,
         /// Output tokens.
         pub output_tokens: u64,
-        /// What they cost, as far as prices are known.
-        pub cost_usd: Usd,
+        /// What they cost, as far as prices are known; null where none of them has a price.
+        pub cost_usd: Option<Usd>,
     }
 }
 
@@ -109,7 +109,7 @@ impl Sums {
                 errors: 0,
                 input_tokens: 0,
                 output_tokens: 0,
-                cost_usd: Usd::default(),
+                cost_usd: None,
             })
             .collect();
         let [mut first, mut per_token, mut duration] = [0; 3].map(|_| Times::of_steps(count));
@@ -130,7 +130,9 @@ impl Sums {
             step.errors += u64::from(row.error.is_some());
             step.input_tokens += row.input_tokens.unwrap_or_default();
             step.output_tokens += row.output_tokens.unwrap_or_default();
-            step.cost_usd.0 += row.cost_usd.unwrap_or_default().0;
+            if let Some(Usd(cost)) = row.cost_usd {
+                step.cost_usd.get_or_insert_default().0 += cost;
+            }
             first.push(at, row.time_to_first_token_ms);
             per_token.push(at, row.time_per_output_token_ms);
             duration.push(at, Some(row.duration_ms));
@@ -167,13 +169,37 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::exchange::{Exchange, Failure};
+    use crate::exchange::{Cost, Exchange, Failure, Price};
 
     fn entry(id: u64, ended_ms: u64, model: &str) -> Entry {
         let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
         exchange.times.end = Duration::from_millis(ended_ms);
         exchange.request.model = Some(model.into());
         Entry::new(id, Arc::new(exchange))
+    }
+
+    #[test]
+    fn the_cost_of_a_step_is_unknown_where_none_of_its_calls_has_a_price() {
+        let window = Window::ending(20_500, 20_000, 10_000).unwrap();
+        let mut priced = Exchange::begin(SystemTime::UNIX_EPOCH);
+        priced.times.end = Duration::from_millis(20_001);
+        priced.price = Some(Price::Known(Cost {
+            input: 1.into(),
+            output: 2.into(),
+            total: 3.into(),
+            entry: "x".into(),
+            since: None,
+            estimated: false,
+        }));
+        let entries = [entry(1, 19_000, "a"), Entry::new(2, Arc::new(priced))];
+        let sums = Sums::over(&entries, window, |_| true);
+        let known: Vec<_> = sums
+            .steps
+            .iter()
+            .map(|step| step.cost_usd.is_some())
+            .collect();
+        assert_eq!(known.last(), Some(&true));
+        assert!(!known[known.len() - 2]);
     }
 
     #[test]
