@@ -16,8 +16,8 @@ const DISMISSED: u64 = 1 << 62;
 
 /// Shared by a connection and its listener. At first it is in use, by whoever accepts it.
 ///
-/// A request costs two atomic changes and one look at the clock. That an idle connection is dismissed and that a request
-/// begins on it cannot both happen.
+/// A request costs two atomic changes and one look at the clock. One that has come on a connection that was dismissed, but
+/// had not ended yet, takes that back.
 #[derive(Debug)]
 pub struct Occupancy {
     state: AtomicU64,
@@ -34,33 +34,31 @@ impl Default for Occupancy {
 }
 
 impl Occupancy {
-    /// A use begins; false where the connection has been dismissed.
-    pub fn enter(&self) -> bool {
-        let before = self.change(|state| match state & IN_USE {
-            0 => (state & DISMISSED) | IN_USE | 1,
+    /// A use begins.
+    pub fn enter(&self) {
+        self.change(|state| match state & IN_USE {
+            0 => IN_USE | 1,
             _ => state + 1,
         });
-        before & DISMISSED == 0
     }
 
     /// A use is over. After the last one the connection is idle.
     pub fn leave(&self) {
         self.change(|state| {
-            if state & !DISMISSED == IN_USE + 1 {
-                (state & DISMISSED) | now()
+            if state == IN_USE + 1 {
+                now()
             } else {
                 state - 1
             }
         });
     }
 
-    fn change(&self, change: impl Fn(u64) -> u64) -> u64 {
-        let changed = self
+    fn change(&self, change: impl Fn(u64) -> u64) {
+        let change = |state| Some(change(state));
+        // It always changes.
+        let _ = self
             .state
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
-                Some(change(state))
-            });
-        changed.unwrap_or_else(|state| state)
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
     }
 
     /// Since when it has been idle; `None` where it is in use, or dismissed already.
@@ -92,9 +90,14 @@ impl Occupancy {
     /// # Cancel safety
     /// It can be asked for again.
     pub async fn dismissed(&self) {
-        while self.state.load(Ordering::Acquire) & DISMISSED == 0 {
+        while !self.is_dismissed() {
             self.dismissal.notified().await;
         }
+    }
+
+    /// Whether it is to end, and no request has taken that back.
+    pub fn is_dismissed(&self) -> bool {
+        self.state.load(Ordering::Acquire) & DISMISSED != 0
     }
 }
 
@@ -121,14 +124,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_idle_after_the_last_use() {
         let occupancy = Occupancy::default();
-        assert!(occupancy.enter());
+        occupancy.enter();
         occupancy.leave();
         assert_eq!(occupancy.idle_since(), None);
         occupancy.leave();
         let since = occupancy.idle_since().unwrap();
         tokio::time::advance(Duration::from_secs(75)).await;
         assert_eq!(since.elapsed(), Duration::from_secs(75));
-        assert!(occupancy.enter());
+        occupancy.enter();
         assert!(occupancy.idle_since().is_none() && !occupancy.is_idle());
     }
 
@@ -140,22 +143,25 @@ mod tests {
         occupancy.enter();
         tokio::time::advance(Duration::from_secs(1)).await;
         occupancy.dismiss(since);
-        assert!(occupancy.enter());
-        occupancy.leave();
         occupancy.leave();
         occupancy.dismiss(since);
-        assert!(occupancy.enter(), "it was idle since another time");
+        assert!(
+            occupancy.idle_since().is_some(),
+            "it was idle since another time"
+        );
     }
 
     #[tokio::test]
-    async fn what_is_dismissed_learns_of_it_and_takes_no_request() {
+    async fn what_is_dismissed_learns_of_it_and_a_request_takes_it_back() {
         let occupancy = Occupancy::default();
         occupancy.leave();
         let dismiss = async { occupancy.dismiss(occupancy.idle_since().unwrap()) };
         tokio::join!(occupancy.dismissed(), dismiss);
         occupancy.dismissed().await;
-        assert!(!occupancy.enter() && !occupancy.is_idle());
-        occupancy.leave();
         assert!(occupancy.is_idle() && occupancy.idle_since().is_none());
+        occupancy.enter();
+        assert!(!occupancy.is_idle());
+        occupancy.leave();
+        assert!(occupancy.idle_since().is_some());
     }
 }

@@ -76,9 +76,10 @@ where
     let mut stopped = pin!(stopped(stop.clone(), occupancy));
     loop {
         occupancy.leave();
-        if !poll_fn(|cx| poll_input(shared, stopped.as_mut(), cx)).await || !occupancy.enter() {
+        if !poll_fn(|cx| poll_input(shared, stopped.as_mut(), cx)).await {
             return None;
         }
+        occupancy.enter();
         // Boxed, what leads to the response is gone when that begins; inline it would stay for as long as the connection.
         let (mut sending, upgrade) = match Box::pin(begin(shared, service, &stop)).await {
             Begun::Response(sending, upgrade) => (sending, upgrade),
@@ -115,9 +116,16 @@ impl<T> Drop for Serving<T> {
 
 /// Resolves when the connection is to end: with the server, of which a sender that is gone says the same, or by itself.
 async fn stopped(mut stop: watch::Receiver<bool>, occupancy: &Occupancy) {
-    tokio::select! {
-        _ = stop.wait_for(|stop| *stop) => {}
-        () = occupancy.dismissed() => {}
+    loop {
+        let stops = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => true,
+            () = occupancy.dismissed() => false,
+        };
+        // What its socket has got is looked for once more: a request that has come by now is answered.
+        tokio::task::yield_now().await;
+        if stops || occupancy.is_dismissed() {
+            return;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) struct OpenStream(Arc<Occupancy>);
 impl OpenStream {
     pub(super) fn begin(connection: &Arc<Occupancy>) -> Self {
         // Of one that has been dismissed the client has been told, or will be, which requests are still answered.
-        let _ = connection.enter();
+        connection.enter();
         Self(Arc::clone(connection))
     }
 
