@@ -37,13 +37,15 @@ def test_five_thousand_rows_are_scrolled_with_few_in_the_document(open_page, bin
         table, rows = view(".long"), view(".long .rows .row")
         expect(rows.first).to_be_visible()
         most = 0
-        # Further pages come as the end of those before comes near.
-        for _ in range(200):
+
+        def all_there():
+            # Further pages come as the end of those before comes near.
+            nonlocal most
             table.evaluate("table => { table.scrollTop = table.scrollHeight; }")
             most = max(most, rows.count())
-            if view(".under").inner_text().startswith("5,000 "):
-                break
-            view.page.evaluate("() => new Promise(requestAnimationFrame)")
+            return view(".under").inner_text().startswith("5,000 ")
+
+        eventually("all rows", all_there)
         expect(view(".under")).to_contain_text("5,000 exchanges")
         expect(table).to_have_attribute("aria-rowcount", str(MANY + 1))
         table.focus()

@@ -3,7 +3,6 @@
 import http.client
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -11,66 +10,30 @@ from playwright.sync_api import expect
 
 from page import Api
 from processes import Proxy, eventually
+from upstream import Upstream
 
 IN_PATH = "<u>planted</u>"
 PLANTED = f"\"'>{IN_PATH}"
 
 
-class Upstream:
+class Planted:
     """Answers every call with markup wherever an answer has room for it; a model that holds on is not answered to the end."""
 
     def __init__(self):
         self.hold = threading.Event()
-        upstream = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                if asked["model"].startswith("fails"):
-                    error = {"error": {"message": PLANTED, "type": PLANTED, "code": PLANTED}}
-                    return self.answer(400, "application/json", json.dumps(error).encode())
-                events = upstream.events(len(asked["messages"]) == 1)
-                if asked["model"].startswith("holds"):
-                    self.begin(200, "text/event-stream")
-                    self.piece(events[0])
-                    upstream.hold.wait()
-                    events = events[1:]
-                    for event in events:
-                        self.piece(event)
-                    return self.piece(b"")
-                return self.answer(200, "text/event-stream", b"".join(events))
-
-            def begin(self, status, kind):
-                self.send_response(status)
-                self.send_header("content-type", kind)
-                self.send_header("transfer-encoding", "chunked")
-                self.end_headers()
-
-            def piece(self, data):
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-                self.wfile.flush()
-
-            def answer(self, status, kind, body):
-                self.begin(status, kind)
-                self.piece(body)
-                self.piece(b"")
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.hold.set()
-        self._server.shutdown()
-        self._server.server_close()
+    def __call__(self, call, asked):
+        if asked["model"].startswith("fails"):
+            error = {"error": {"message": PLANTED, "type": PLANTED, "code": PLANTED}}
+            return call.whole(400, "application/json", json.dumps(error).encode())
+        first, *rest = self.events(len(asked["messages"]) == 1)
+        call.begin(200, "text/event-stream")
+        call.piece(first)
+        if asked["model"].startswith("holds"):
+            self.hold.wait()
+        for event in rest:
+            call.piece(event)
+        call.piece(b"")
 
     @staticmethod
     def events(calls_tool):
@@ -85,7 +48,8 @@ class Upstream:
 @pytest.fixture(scope="module")
 def site(binary):
     """A proxy through which calls full of markup went, and one that goes on."""
-    with Upstream() as upstream, Proxy(binary, upstream.url) as proxy:
+    planted = Planted()
+    with Upstream(planted) as upstream, Proxy(binary, upstream.url) as proxy:
         question = {"role": "user", "content": PLANTED}
         call = {"id": f"call_{PLANTED}", "type": "function", "function": {"name": PLANTED, "arguments": "{}"}}
         history = [question, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": call["id"], "content": PLANTED}]
@@ -99,7 +63,7 @@ def site(binary):
         eventually("what ended", lambda: api.get("exchanges")["total"] >= 4)
         eventually("what has not", lambda: any("holds" in (one["model"] or "") for one in api.get("in-flight")["exchanges"]))
         yield f"http://{proxy.admin}", api
-        upstream.hold.set()
+        planted.hold.set()
         held.join()
 
 
@@ -137,8 +101,16 @@ def test_markup_is_text_in_every_view(open_page, site):
 def test_what_the_url_holds_is_text(open_page, site):
     admin, _ = site
     view = open_page(admin)
-    for place in ["exchange/{}", "conversation/{}", "{}", "latency?since={}", "exchanges?q={}", "gauge/{}"]:
+    places = {
+        "exchange/{}": ".empty",
+        "conversation/{}": ".empty",
+        "{}": ".newest .row .time a",
+        "latency?since={}": ".models .chip",
+        "exchanges?q={}": ".wrong",
+        "gauge/{}": ".config tbody tr",
+    }
+    for place, there in places.items():
         place = place.format(quote(PLANTED))
         view.go(place)
-        expect(view("#state")).to_have_text("live")
+        expect(view(there).first).to_be_visible()
         assert view("main u").count() == 0, place
