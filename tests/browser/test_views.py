@@ -155,6 +155,27 @@ def test_keys_lead_from_a_row_of_now_to_its_exchange(view, demo):
     expect(view.page).to_have_url(f"{view.admin}/{place}")
 
 
+@pytest.mark.parametrize(
+    ("place", "row"),
+    [("now", ".newest .row:not(.head)"), ("exchanges", ".long .rows .row:visible"), ("conversations", ".conversations tbody tr")],
+)
+def test_a_row_stays_under_a_pointer_that_is_pressed_until_it_is_released(view, demo, place, row):
+    eventually("some conversations", lambda: len(demo.api.get("conversations")["conversations"]) > 3)
+    view.go(place)
+    expect(view(row).nth(2)).to_be_visible()
+    for above in view(".in-flight").all():
+        above.evaluate("above => { above.style.blockSize = '420px'; }")
+    box = view(row).nth(2).bounding_box()
+    view.page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2)
+    view.page.mouse.down()
+    pressed = view(f"{row}:active a").first.get_attribute("href")
+    # More than one look of each view, and more rows than Now has.
+    before = demo.api.newest()[0]["id"]
+    eventually("further exchanges", lambda: demo.api.newest()[0]["id"] > before + 30)
+    view.page.mouse.up()
+    expect(view.page).to_have_url(f"{view.admin}/{pressed}")
+
+
 @pytest.mark.parametrize("width", [390, 768, 1100, 1280, 1440])
 def test_rows_of_now_end_within_their_table(open_page, demo, width):
     eventually("an exchange", lambda: demo.api.newest())

@@ -105,13 +105,15 @@ export function show(root, { params, signal, keep, go }) {
     if ((fresh[0] ?? grid.rows[0])?.id >= row.id) return begin();
     fresh.unshift(row);
     if (fresh.length > MOST) fresh.length = MOST;
-    // One change of the table for all that come at once.
-    timer ||= setTimeout(() => {
-      timer = 0;
-      if (signal.aborted) return;
-      if (grid.isAtTop()) flush();
-      else tally();
-    }, 120);
+    timer ||= setTimeout(come, 120);
+  };
+  /** One change of the table for all that come at once; none under a pointer that is pressed, whose click would be lost. */
+  const come = () => {
+    timer = 0;
+    if (signal.aborted) return;
+    if (grid.isPressed()) timer = setTimeout(come, 120);
+    else if (grid.isAtTop()) flush();
+    else tally();
   };
   const flush = () => {
     kept += fresh.length;

@@ -85,7 +85,8 @@ export function scaleOf(rows) {
 
 /**
  * Rows of which each leads to the place of its first link: by a click, and by the focus, which `j` and `k` move, the arrows too once
- * it is there. `keep(draw)` has the focus stay with its row while rows are drawn anew.
+ * it is there. `keep(draw)` has the focus stay with its row while rows are drawn anew, which they are not under a pointer that is
+ * pressed: the click would be lost, or lead elsewhere.
  */
 export function leading(body) {
   const links = () => [...body.children].map((row) => row.querySelector("a")).filter(Boolean);
@@ -95,7 +96,16 @@ export function leading(body) {
     const link = row?.querySelector("a");
     if (link) location.hash = link.hash;
   });
+  let held = 0;
+  const keep = (draw) => {
+    clearTimeout(held);
+    if (body.matches(":active")) return (held = setTimeout(() => keep(draw), 50));
+    const href = body.contains(document.activeElement) ? document.activeElement.href : null;
+    draw();
+    if (href !== null) links().find((link) => link.href === href)?.focus({ preventScroll: true });
+  };
   return {
+    keep,
     key(event) {
       const isHere = body.contains(document.activeElement);
       const step = { j: 1, k: -1, ...(isHere ? { ArrowDown: 1, ArrowUp: -1 } : {}) }[event.key];
@@ -104,11 +114,6 @@ export function leading(body) {
       const from = isHere ? all.findIndex((link) => link.closest("tr, .row, .step").contains(document.activeElement)) : -1;
       all[Math.max(0, Math.min(all.length - 1, from + step))]?.focus();
       return true;
-    },
-    keep(draw) {
-      const href = body.contains(document.activeElement) ? document.activeElement.href : null;
-      draw();
-      if (href !== null) links().find((link) => link.href === href)?.focus({ preventScroll: true });
     },
   };
 }
@@ -132,7 +137,7 @@ export function shortList() {
     rows.forEach((row, at) => body.children[at].own.fill(row, scale));
   };
   // Rows stand still under the focus: a new one each moment would carry away what is about to be opened.
-  const draw = () => body.contains(document.activeElement) || fill();
+  const draw = () => body.contains(document.activeElement) || lead.keep(fill);
   body.addEventListener("focusout", (event) => body.contains(event.relatedTarget) || fill());
   return {
     element,

@@ -114,6 +114,8 @@ export function table({ label, more, open, signal }) {
     },
     /** Whether the newest rows are in view. */
     isAtTop: () => element.scrollTop < height,
+    /** Whether a pointer is pressed on a row. */
+    isPressed: () => body.matches(":active"),
     toTop: () => (element.scrollTop = 0),
     put(next) {
       rows = next;
