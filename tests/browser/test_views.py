@@ -266,6 +266,16 @@ def test_the_gauge_shows_version_configuration_and_upstreams(view, demo):
     assert view(".config tbody th").all_inner_texts() == wanted
 
 
+@pytest.mark.parametrize("region", ["Upstreams", "Exporters"])
+def test_a_table_of_the_gauge_keeps_the_focus_while_its_numbers_change(view, region):
+    view.go("gauge")
+    view(f"[aria-label={region}]").focus()
+    # The second is asked for when the first is drawn.
+    for _ in range(2):
+        view.page.wait_for_event("response", lambda response: response.url.endswith("/api/gauge"))
+    expect(view(f"[aria-label={region}]")).to_be_focused()
+
+
 def test_the_theme_is_switched_and_kept(view):
     view.go("now")
     html = view("html")

@@ -9,12 +9,14 @@ export const TITLE = "Gauge";
 
 export function show(root, { signal }) {
   const top = h("div", { class: "totals" });
-  const parts = Object.fromEntries(["upstreams", "exporters", "queues", "integrity"].map((name) => [name, h("div")]));
+  // What can be scrolled and have the focus stays, and its table is another at each look.
+  const parts = { upstreams: scroll("Upstreams"), exporters: scroll("Exporters"), queues: h("div"), integrity: h("div") };
+  const hint = h("p", { class: "hint", hidden: true }, "Nothing is pushed. ", h("code", {}, "OTEL_EXPORTER_OTLP_ENDPOINT"), " says where to; ", h("a", { href: "metrics" }, "metrics"), " has the metrics for a scraper.");
   const config = configuration();
   root.append(h("h1", {}, "The gauge itself"), top,
     h("div", { class: "sheets" },
       h("section", { class: "wide" }, heading("Upstreams"), parts.upstreams),
-      h("section", { class: "wide" }, heading("Exporters"), parts.exporters),
+      h("section", { class: "wide" }, heading("Exporters"), parts.exporters, hint),
       h("section", {}, heading("Queues"), parts.queues),
       h("section", {}, heading("Bytes passed on, against bytes received"), parts.integrity)),
     h("section", {}, config.head, config.element));
@@ -32,6 +34,7 @@ export function show(root, { signal }) {
     ]));
     parts.upstreams.replaceChildren(upstreams(found.upstreams));
     parts.exporters.replaceChildren(exporters(found.exporters));
+    hint.hidden = found.exporters.some(({ state }) => state !== "off");
     parts.queues.replaceChildren(queues(found.queues));
     parts.integrity.replaceChildren(integrity(found.integrity));
     config.put(found.config);
@@ -39,17 +42,17 @@ export function show(root, { signal }) {
   return {};
 }
 
-const scroll = (label, content) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, content);
+const scroll = (label, ...content) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, content);
 const heads = (names) => h("thead", {}, h("tr", {}, names.map(([name, kind]) => h("th", { scope: "col", class: kind }, name))));
 
 function upstreams(all) {
   if (!all.length) return empty("No upstream is configured.");
-  return scroll("Upstreams", h("table", { class: "plain" },
+  return h("table", { class: "plain" },
     heads([["Name"], ["URL"], ["Provider"], ["In flight", "n"], ["Requests", "n"], ["Errors", "n"], ["Share", "n"], ["Last error"]]),
     h("tbody", {}, all.map((one) => h("tr", {},
       h("td", {}, light(share(one) > 0.5 ? "bad" : share(one) > 0.05 ? "odd" : "good"), one.name), h("td", {}, h("code", {}, one.url)), h("td", { class: "quiet" }, one.provider ?? ""),
       h("td", { class: "n" }, count(one.in_flight)), h("td", { class: "n" }, count(one.requests)), h("td", { class: `n ${share(one) > 0.05 ? "bad" : ""}` }, count(one.errors)),
-      h("td", { class: "n quiet" }, one.requests ? percent(share(one)) : ""), h("td", { class: "quiet" }, one.last_error ?? ""))))));
+      h("td", { class: "n quiet" }, one.requests ? percent(share(one)) : ""), h("td", { class: "quiet" }, one.last_error ?? "")))));
 }
 
 /** Which share of its calls failed. */
@@ -57,13 +60,11 @@ const share = ({ requests, errors }) => (requests ? errors / requests : 0);
 const light = (kind) => h("span", { class: `light ${kind}`, "aria-hidden": "true" });
 
 function exporters(all) {
-  const none = all.every(({ state }) => state === "off");
-  const hint = none ? h("p", { class: "hint" }, "Nothing is pushed. ", h("code", {}, "OTEL_EXPORTER_OTLP_ENDPOINT"), " says where to; ", h("a", { href: "metrics" }, "metrics"), " has the metrics for a scraper.") : null;
-  return h("div", {}, scroll("Exporters", h("table", { class: "plain" },
+  return h("table", { class: "plain" },
     heads([["Signal"], ["State"], ["URL"], ["Exported", "n"], ["Failed", "n"], ["Dropped", "n"], ["Last error"]]),
     h("tbody", {}, all.map((one) => h("tr", { class: one.state === "off" ? "off" : "" },
       h("td", {}, one.signal), h("td", {}, light({ ok: "good", failing: "bad" }[one.state] ?? "none"), one.state), h("td", {}, one.url ? h("code", {}, one.url) : DASH),
-      h("td", { class: "n" }, count(one.exported)), h("td", { class: `n ${one.failed ? "bad" : ""}` }, count(one.failed)), h("td", { class: `n ${one.dropped ? "bad" : ""}` }, count(one.dropped)), h("td", { class: "bad" }, one.last_error ?? "")))))), hint);
+      h("td", { class: "n" }, count(one.exported)), h("td", { class: `n ${one.failed ? "bad" : ""}` }, count(one.failed)), h("td", { class: `n ${one.dropped ? "bad" : ""}` }, count(one.dropped)), h("td", { class: "bad" }, one.last_error ?? "")))));
 }
 
 function queues(all) {
