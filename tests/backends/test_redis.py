@@ -36,15 +36,15 @@ class Pair:
 
     def __init__(self, binary, simulator, port, url="redis://:{password}@127.0.0.1:{port}/3", **env):
         self.collector = Collector()
-        env |= {
+        own = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.endpoint,
             "OTEL_METRICS_EXPORTER": "none",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
             "STREAMGAUGE_STATE_REDIS": url.format(password=PASSWORD, port=port),
             # The machine may be busy with other tests.
-            "STREAMGAUGE_STATE_TIMEOUT": "500ms",
+            "STREAMGAUGE_STATE_TIMEOUT": "10s",
         }
-        self.proxies = [Proxy(binary, simulator, env) for _ in range(2)]
+        self.proxies = [Proxy(binary, simulator, own | env) for _ in range(2)]
 
     def __enter__(self):
         self.collector.__enter__()
@@ -147,7 +147,7 @@ def test_a_redis_that_is_gone_costs_the_sharing_only_and_comes_back(binary, simu
 
 def test_a_redis_that_is_slow_holds_nobody_up(binary, simulator, redis):
     delay = Delay(redis.port)
-    with Pair(binary, simulator, delay.port) as pair:
+    with Pair(binary, simulator, delay.port, STREAMGAUGE_STATE_TIMEOUT="500ms") as pair:
         pair.connected()
         delay.seconds = 1.0
         pair.connected(0, lambda: pair.talk("How slow is the river?"))
