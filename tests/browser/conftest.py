@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from page import Demo, View
+from processes import DEADLINE
 
 EXPECTED = "Failed to load resource"
 """What the browser itself writes of an answer that is no success; tests look at the page for that."""
@@ -34,6 +35,7 @@ def open_page(browser):
     def open_(admin, theme="light", width=1280, height=800):
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
         contexts.append(context)
+        context.set_default_timeout(DEADLINE * 1000)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from processes import DEADLINE, Process
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=DEADLINE * 1000)
 
 
 class Api:
