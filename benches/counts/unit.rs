@@ -92,7 +92,7 @@ impl Scene {
         let mut command = streamgauge::command(
             listen,
             process::free_address()?,
-            self.upstream.address,
+            &format!("http://{}", self.upstream.address),
             self.collector.address,
         );
         if unit == Unit::UnaryHistoryUnread {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::link::Link;
 use crate::peers::{DIRECT, MEASURED, REFERENCE};
 use crate::report::Report;
 use crate::support::figure::{self, Samples};
@@ -18,8 +19,9 @@ enum Measure {
 
 /// One goal.
 struct Goal {
+    link: Link,
     /// As the tables and the picture call it.
-    name: &'static str,
+    name: String,
     figure: String,
     measure: Measure,
     at_most: f64,
@@ -27,11 +29,20 @@ struct Goal {
     moonshot: Option<f64>,
 }
 
-/// All of them.
-fn goals() -> [Goal; 13] {
+/// Those over the links that a run was for.
+fn goals(report: &Report) -> Vec<Goal> {
+    let goals = plain_goals().into_iter().chain(link_goals());
+    goals
+        .filter(|goal| report.links().contains(&goal.link))
+        .collect()
+}
+
+/// Those of HTTP/1.1 without TLS.
+fn plain_goals() -> [Goal; 13] {
     use Measure::{TimesNginx, Unit};
-    let goal = |name, figure: &str, measure, at_most, moonshot| Goal {
-        name,
+    let goal = |name: &str, figure: &str, measure, at_most, moonshot| Goal {
+        link: Link::Plain,
+        name: name.to_owned(),
         figure: figure.to_owned(),
         measure,
         at_most,
@@ -135,6 +146,45 @@ fn goals() -> [Goal; 13] {
     ]
 }
 
+/// Those of TLS and HTTP/2. Beside HTTP/2 to the upstream stands nginx's HTTP/1.1 by TLS, as it speaks no other.
+fn link_goals() -> Vec<Goal> {
+    const WORKS: [(&str, &str); 4] = [
+        ("CPU per unary request", work::CPU_UNARY),
+        ("CPU per paced chunk, 200 streams", work::CPU_PACED),
+        ("CPU per unpaced chunk", work::CPU_UNPACED),
+        ("CPU per 1 MB prompt", work::CPU_PROMPT),
+    ];
+    let limits: [(Link, &'static [(f64, f64)]); 3] = [
+        (
+            Link::Tls,
+            &[(1.0, 0.8), (0.95, 0.8), (1.0, 0.8), (0.9, 0.7)],
+        ),
+        (Link::H2, &[(1.1, 0.9), (0.85, 0.7), (1.0, 0.8), (0.9, 0.7)]),
+        (Link::ClientH2, &[(1.5, 1.0), (1.2, 1.0)]),
+    ];
+    let of_link = |(link, limits): (Link, &'static [(f64, f64)])| {
+        let goals = WORKS.into_iter().zip(limits);
+        goals.map(move |((name, figure), (at_most, moonshot))| Goal {
+            link,
+            name: link.named(name),
+            figure: link.named(figure),
+            measure: Measure::TimesNginx,
+            at_most: *at_most,
+            moonshot: Some(*moonshot),
+        })
+    };
+    let mut goals: Vec<Goal> = limits.into_iter().flat_map(of_link).collect();
+    goals.push(Goal {
+        link: Link::BothH2,
+        name: Link::BothH2.named("memory per stream, 1,000 open"),
+        figure: Link::BothH2.named(&work::memory_per_stream(1000)),
+        measure: Measure::Unit("KiB"),
+        at_most: 24.0,
+        moonshot: Some(12.0),
+    });
+    goals
+}
+
 /// The works that the goals are about.
 pub(crate) const WORKS: [Work; 8] = [
     Work::Unary,
@@ -191,7 +241,7 @@ pub(crate) fn markdown(report: &Report) -> String {
         .to_vec();
     names.extend(columns(report).into_iter().map(str::to_owned));
     let mut lines = vec![figure::head(&names)];
-    for goal in goals() {
+    for goal in goals(report) {
         let mut cells = vec![
             match goal.measure {
                 Measure::TimesNginx => format!("{}, × nginx", goal.name),
@@ -237,5 +287,5 @@ pub(crate) fn json(report: &Report) -> Value {
             "peers": peers,
         })
     };
-    goals().into_iter().map(row).collect()
+    goals(report).into_iter().map(row).collect()
 }

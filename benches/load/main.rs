@@ -12,6 +12,7 @@
 
 mod document;
 mod goals;
+mod link;
 mod open_loop;
 mod peers;
 mod picture;
@@ -32,17 +33,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{self, ExitCode};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use peers::{MEASURED, PEERS, Peer, Running, Site};
+use link::{Link, UpstreamSide};
+use peers::{DIRECT, Links, MEASURED, PEERS, Peer, Running, Site};
 use report::Report;
 use run::Run;
 use support::otlp::Receiver;
 use support::pacer::Command;
 use support::process::free_address;
-use support::upstream::{CHUNKS_PER_WRITE, Upstream};
+use support::secure::{self, Certificate};
+use support::upstream::{CHUNKS_PER_WRITE, Came, Upstream};
 use work::{Case, Extent, Figures, Work};
 
 /// Compares what peers cost for the same work.
@@ -60,6 +64,9 @@ struct Options {
     /// Only these peers; else all that are installed.
     #[arg(long, value_delimiter = ',')]
     peers: Vec<String>,
+    /// What is spoken on either side of a peer.
+    #[arg(long, value_delimiter = ',', default_value = "plain")]
+    link: Vec<Link>,
     /// Rounds; each does every work once with every peer.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -118,7 +125,12 @@ impl Options {
             only => only,
         };
         let extent = self.extent();
-        works.iter().flat_map(|work| work.cases(&extent)).collect()
+        let over = |work: &Work| {
+            let (work, extent) = (*work, &extent);
+            let links = self.link.iter().filter(move |link| link.does(work));
+            links.flat_map(move |link| work.cases(*link, extent))
+        };
+        works.iter().flat_map(over).collect()
     }
 
     fn peers(&self) -> Result<Vec<&'static dyn Peer>, String> {
@@ -152,7 +164,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let peers = options.peers()?;
     let rounds = if options.quick { 1 } else { options.rounds };
     let bench = Bench::new(options.extent(), options.chunks_per_write)?;
-    let (report, failed) = bench.rounds(&peers, &options.cases(), rounds);
+    let report = Report::new(
+        peers.iter().map(|peer| peer.name()).collect(),
+        options.link.clone(),
+    );
+    let (report, failed) = bench.rounds(report, &peers, &options.cases(), rounds);
     println!("{}\n\n{}", goals::markdown(&report), report.markdown());
     let (spans, metric_exports) = bench.collector.received();
     println!("\nThe OTLP receiver got {spans} spans and {metric_exports} exports of metrics.");
@@ -181,7 +197,9 @@ type Failed = BTreeMap<(&'static str, Case), String>;
 /// What all runs have in common.
 struct Bench {
     runtime: tokio::runtime::Runtime,
-    upstream: Upstream,
+    /// Without TLS, with it, and with HTTP/2 on top.
+    upstreams: [Upstream; 3],
+    certificate: Certificate,
     collector: Receiver,
     folder: PathBuf,
     extent: Extent,
@@ -190,25 +208,49 @@ struct Bench {
 impl Bench {
     fn new(extent: Extent, chunks_per_write: u64) -> io::Result<Self> {
         raise_file_limit();
-        Ok(Self {
+        let certificate = Certificate::new()?;
+        let http1 = certificate.server(&[secure::HTTP1])?;
+        let http2 = certificate.server(&[secure::HTTP2, secure::HTTP1])?;
+        let bench = Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?,
-            upstream: Upstream::start(chunks_per_write)?,
+            upstreams: [
+                Upstream::start(chunks_per_write)?,
+                Upstream::start_secure(chunks_per_write, http1)?,
+                Upstream::start_secure(chunks_per_write, http2)?,
+            ],
+            certificate,
             collector: Receiver::start()?,
             folder: std::env::temp_dir().join(format!("streamgauge-load-{}", process::id())),
             extent,
-        })
+        };
+        fs::create_dir_all(&bench.folder)?;
+        fs::write(
+            bench.folder.join(CERTIFICATE),
+            &bench.certificate.certificate_pem,
+        )?;
+        fs::write(bench.folder.join(KEY), &bench.certificate.key_pem)?;
+        Ok(bench)
+    }
+
+    fn upstream(&self, side: UpstreamSide) -> &Upstream {
+        let [plain, tls, http2] = &self.upstreams;
+        match side {
+            UpstreamSide::Plain => plain,
+            UpstreamSide::Tls => tls,
+            UpstreamSide::Http2 => http2,
+        }
     }
 
     /// Every case with every peer, round by round; a peer that fails a case is left out of it from there on.
     fn rounds(
         &self,
+        mut report: Report,
         peers: &[&'static dyn Peer],
         cases: &[Case],
         rounds: usize,
     ) -> (Report, Failed) {
-        let mut report = Report::new(peers.iter().map(|peer| peer.name()).collect());
         let mut failed = Failed::new();
         for round in 0..rounds {
             for case in cases {
@@ -217,7 +259,7 @@ impl Bench {
                 for turn in 0..peers.len() {
                     let place = (round + turn) % peers.len();
                     let peer = peers[place];
-                    if failed.contains_key(&(peer.name(), *case)) {
+                    if failed.contains_key(&(peer.name(), *case)) || !takes_part(peer, case.link) {
                         continue;
                     }
                     match self.run(peer, *case) {
@@ -237,8 +279,18 @@ impl Bench {
 
     /// One case with a freshly started peer.
     fn run(&self, peer: &dyn Peer, case: Case) -> io::Result<Figures> {
+        // What nobody stands between has no link but the plain one.
+        let link = if peer.name() == DIRECT {
+            Link::Plain
+        } else {
+            case.link
+        };
+        let upstream = self.upstream(link.upstream());
         let site = Site {
-            upstream: self.upstream.address,
+            link,
+            upstream: upstream.address,
+            certificate: self.folder.join(CERTIFICATE),
+            key: self.folder.join(KEY),
             collector: self.collector.address,
             admin: free_address()?,
             folder: self.folder.join(peer.name()),
@@ -246,36 +298,73 @@ impl Bench {
             many_series: case.work == Work::Series,
         };
         let running = Running::start(peer, &site)?;
-        let before = self.collector.received().0;
+        let before = (self.collector.received().0, upstream.counts.came());
         let run = Run {
             peer: &running,
-            pacer: &self.upstream.pacer,
+            link,
+            tls: Arc::new(self.certificate.client(secure::HTTP2)?),
+            pacer: &upstream.pacer,
             extent: &self.extent,
             calls: Cell::new(0),
         };
         let figures = self.runtime.block_on(run.figures(case));
         // Streams of a run that has failed are no concern of the next one.
-        drop(self.upstream.pacer.send(Command::End));
+        drop(upstream.pacer.send(Command::End));
         let mut figures = figures?;
         let calls = run.calls.get();
+        let came = upstream.counts.came().since(before.1);
+        spoke(peer, link, came)?;
         // An exporter pushes what it still has when its process ends.
         drop(running);
-        let spans = self.collector.received().0 - before;
-        if case.work == Work::Unary && spans > 0 {
+        let spans = self.collector.received().0 - before.0;
+        if case.work == Work::Unary {
+            let per_call = |count: u64| count as f64 / calls as f64;
             figures.push((
-                "spans received per unary request".to_owned(),
-                spans as f64 / calls as f64,
+                work::CONNECTIONS.to_owned(),
+                1000.0 * per_call(came.connections),
             ));
+            if spans > 0 {
+                figures.push((
+                    "spans received per unary request".to_owned(),
+                    per_call(spans),
+                ));
+            }
         }
-        Ok(figures)
+        let named = |(name, value): (String, f64)| (case.link.named(&name), value);
+        Ok(figures.into_iter().map(named).collect())
     }
 }
 
-impl Drop for Bench {
-    fn drop(&mut self) {
-        // What is left of it is in the system's folder for such things.
-        drop(fs::remove_dir_all(&self.folder));
+/// Names of files that all peers share.
+const CERTIFICATE: &str = "tls.crt";
+/// See [`CERTIFICATE`].
+const KEY: &str = "tls.key";
+
+/// Whether a peer is measured over a link; what there is without a peer stands beside each.
+fn takes_part(peer: &dyn Peer, link: Link) -> bool {
+    link == Link::Plain || peer.name() == DIRECT || peer.manner().links != Links::None
+}
+
+/// A figure of HTTP/2 is of nothing else, nor is one of HTTP/1.1.
+///
+/// # Errors
+///
+/// The peer has asked by the other.
+fn spoke(peer: &dyn Peer, link: Link, came: Came) -> io::Result<()> {
+    let http2 =
+        link.upstream() == UpstreamSide::Http2 && peer.manner().links == Links::Http2Upstream;
+    let (wrong, version) = if http2 {
+        (came.http1, "HTTP/1.1")
+    } else {
+        (came.http2, "HTTP/2")
+    };
+    if wrong == 0 {
+        return Ok(());
     }
+    Err(io::Error::other(format!(
+        "the upstream was asked {wrong} times by {version}, which is not what {} is about",
+        link.name()
+    )))
 }
 
 /// Both ends of 5,000 streams are open files of this process, and those of a proxy inherit its limit. Where it cannot be

@@ -5,17 +5,24 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::cpu;
+use crate::link::{ClientSide, Link, UpstreamSide};
 use crate::support::process::{self, Process};
 use crate::support::streamgauge;
+use crate::support::{cpu, secure};
 
 /// What a peer is told.
 pub(crate) struct Site {
+    /// What is spoken on either side of it.
+    pub(crate) link: Link,
     /// Where it shall send requests.
     pub(crate) upstream: SocketAddr,
+    /// The upstream's certificate, which is also its own, in PEM.
+    pub(crate) certificate: PathBuf,
+    /// The certificate's key.
+    pub(crate) key: PathBuf,
     /// Where it may push telemetry by OTLP over HTTP.
     pub(crate) collector: SocketAddr,
     /// Where it may serve metrics.
@@ -26,6 +33,20 @@ pub(crate) struct Site {
     pub(crate) cores: usize,
     /// Whether it shall keep as many series of metrics as it is given, and push them every second.
     pub(crate) many_series: bool,
+}
+
+impl Site {
+    fn scheme(&self) -> &'static str {
+        match self.link.upstream() {
+            UpstreamSide::Plain => "http",
+            UpstreamSide::Tls | UpstreamSide::Http2 => "https",
+        }
+    }
+
+    /// The certificate for clients, and its key; `None` where they come without TLS.
+    fn for_clients(&self) -> Option<[&Path; 2]> {
+        (self.link.client() == ClientSide::Http2Tls).then_some([&self.certificate, &self.key])
+    }
 }
 
 /// One way from client to upstream.
@@ -65,6 +86,19 @@ pub(crate) struct Manner {
     pub(crate) slowed: u32,
     /// Its metrics can be scraped.
     pub(crate) has_metrics: bool,
+    /// What it does beside HTTP/1.1 without TLS.
+    pub(crate) links: Links,
+}
+
+/// What a peer does beside HTTP/1.1 without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// Nothing, or nobody has tried.
+    None,
+    /// TLS on either side, and HTTP/2 from clients.
+    Http1Upstream,
+    /// The same, and HTTP/2 to an upstream that offers it.
+    Http2Upstream,
 }
 
 impl Default for Manner {
@@ -73,6 +107,7 @@ impl Default for Manner {
             restates: false,
             slowed: 1,
             has_metrics: false,
+            links: Links::None,
         }
     }
 }
@@ -134,10 +169,20 @@ impl Peer for Nginx {
 
     fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
         let file = site.folder.join("nginx.conf");
+        let listen_as = match site.link.client() {
+            ClientSide::Http1 => "",
+            ClientSide::Http2 => " http2",
+            ClientSide::Http2Tls => " ssl http2",
+        };
         let conf = include_str!("nginx.conf")
             .replace("@folder@", &site.folder.to_string_lossy())
             .replace("@upstream@", &site.upstream.to_string())
             .replace("@listen@", &listen.to_string())
+            .replace("@listen_as@", listen_as)
+            .replace("@scheme@", site.scheme())
+            .replace("@name@", secure::NAME)
+            .replace("@certificate@", &site.certificate.to_string_lossy())
+            .replace("@key@", &site.key.to_string_lossy())
             .replace("@cores@", &site.cores.to_string());
         fs::write(&file, conf)?;
         let mut command = Command::new("nginx");
@@ -154,6 +199,13 @@ impl Peer for Nginx {
         command.arg("-v");
         Some(command)
     }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            links: Links::Http1Upstream,
+            ..Manner::default()
+        }
+    }
 }
 
 struct Streamgauge;
@@ -164,7 +216,16 @@ impl Peer for Streamgauge {
     }
 
     fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
-        let mut command = streamgauge::command(listen, site.admin, site.upstream, site.collector);
+        let upstream = format!("{}://{}", site.scheme(), site.upstream);
+        let mut command = streamgauge::command(listen, site.admin, &upstream, site.collector);
+        if site.link.upstream() != UpstreamSide::Plain {
+            command.env("STREAMGAUGE_UPSTREAM_TLS_CA", &site.certificate);
+        }
+        if let Some([certificate, key]) = site.for_clients() {
+            command
+                .env("STREAMGAUGE_TLS_CERTIFICATE", certificate)
+                .env("STREAMGAUGE_TLS_KEY", key);
+        }
         if site.many_series {
             command
                 .env("STREAMGAUGE_LIMITS_LABEL_VALUES", "100000")
@@ -182,6 +243,7 @@ impl Peer for Streamgauge {
     fn manner(&self) -> Manner {
         Manner {
             has_metrics: true,
+            links: Links::Http2Upstream,
             ..Manner::default()
         }
     }
@@ -280,7 +342,7 @@ impl Peer for LiteLlm {
         Manner {
             restates: true,
             slowed: 40,
-            has_metrics: false,
+            ..Manner::default()
         }
     }
 }

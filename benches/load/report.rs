@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::link::Link;
 use crate::peers;
 use crate::support::figure::{self, Samples};
 use crate::work::{self, Figures};
@@ -9,6 +10,7 @@ use crate::work::{self, Figures};
 /// All figures so far.
 pub(crate) struct Report {
     peers: Vec<&'static str>,
+    links: Vec<Link>,
     rows: Vec<Row>,
 }
 
@@ -20,9 +22,10 @@ struct Row {
 
 impl Report {
     /// An empty one.
-    pub(crate) fn new(peers: Vec<&'static str>) -> Self {
+    pub(crate) fn new(peers: Vec<&'static str>, links: Vec<Link>) -> Self {
         Self {
             peers,
+            links,
             rows: Vec::new(),
         }
     }
@@ -50,15 +53,18 @@ impl Report {
         let Some(direct) = self.place(peers::DIRECT) else {
             return;
         };
-        for time in [
+        let times = [
             work::DELAY_P50,
             work::DELAY_P99,
             work::TTFT_P50,
             work::TTFT_P99,
             work::RARE_P50,
             work::RARE_P99,
-        ] {
-            let Some(row) = self.rows.iter().find(|row| row.figure == time) else {
+        ];
+        let links = self.links.clone().into_iter();
+        for (link, time) in links.flat_map(|link| times.map(|time| (link, time))) {
+            let figure = link.named(time);
+            let Some(row) = self.rows.iter().find(|row| row.figure == figure) else {
                 continue;
             };
             let added = |(peer, samples): (usize, &Samples)| {
@@ -70,7 +76,7 @@ impl Report {
             };
             let samples = row.samples.iter().enumerate().map(added).collect();
             self.rows.push(Row {
-                figure: work::added(time),
+                figure: link.named(&work::added(time)),
                 samples,
             });
         }
@@ -121,6 +127,11 @@ impl Report {
         row.zip(self.place(peer))
             .map(|(row, place)| row.samples[place].clone())
             .unwrap_or_default()
+    }
+
+    /// The links that were chosen.
+    pub(crate) fn links(&self) -> &[Link] {
+        &self.links
     }
 
     /// The peers, in the order of the tables.

@@ -2,13 +2,16 @@
 
 use std::cell::Cell;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::link::{ClientSide, Link};
 use crate::open_loop::{self, Rate};
 use crate::peers::Running;
 use crate::series::{self, Scraper};
@@ -39,6 +42,10 @@ const MOST_CHUNKS: u32 = 10_000;
 pub(crate) struct Run<'a> {
     /// The peer.
     pub(crate) peer: &'a Running,
+    /// What is spoken on either side of it.
+    pub(crate) link: Link,
+    /// How clients speak TLS with it, where they do.
+    pub(crate) tls: Arc<ClientConfig>,
     /// The upstream's pacer.
     pub(crate) pacer: &'a Sender<Command>,
     /// How much.
@@ -123,8 +130,19 @@ impl Run<'_> {
         }
     }
 
+    /// So many clients, speaking what the link says.
+    async fn clients(&self, request: Request, clients: usize) -> io::Result<Clients> {
+        let address = self.peer.address;
+        let tls = match self.link.client() {
+            ClientSide::Http1 => return Ok(Clients::start(address, request, clients).await),
+            ClientSide::Http2 => None,
+            ClientSide::Http2Tls => Some(&self.tls),
+        };
+        Clients::start_http2(address, tls, request, clients).await
+    }
+
     async fn closed_loop(&self, request: Request, clients: usize) -> io::Result<Seen> {
-        let clients = Clients::start(self.peer.address, request, clients).await;
+        let clients = self.clients(request, clients).await?;
         tokio::time::sleep(self.extent.warm_up).await;
         let seen = self.window(&clients).await;
         self.calls.set(self.calls.get() + clients.stop().await?);
@@ -325,7 +343,7 @@ impl Run<'_> {
             .send(Command::Pace(pace))
             .map_err(|_| bad("the pacer has ended"))?;
         let request = self.request(Answer::Paced);
-        let mut clients = Clients::start(self.peer.address, request, streams).await;
+        let mut clients = self.clients(request, streams).await?;
         clients.opened(streams as u64).await?;
         Ok(clients)
     }

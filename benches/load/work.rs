@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::link::Link;
 use crate::support::cpu;
 
 /// One kind of work.
@@ -57,6 +58,8 @@ pub(crate) struct Extent {
 pub(crate) struct Case {
     /// The work.
     pub(crate) work: Work,
+    /// What is spoken on either side of the peer.
+    pub(crate) link: Link,
     /// Streams at once, where the work has streams.
     pub(crate) streams: usize,
     /// CPUs that the peer may use.
@@ -64,11 +67,12 @@ pub(crate) struct Case {
 }
 
 impl Work {
-    /// All cases of this work.
-    pub(crate) fn cases(self, extent: &Extent) -> Vec<Case> {
+    /// All cases of this work over a link.
+    pub(crate) fn cases(self, link: Link, extent: &Extent) -> Vec<Case> {
         let all = cpu::allowed().len().max(1);
         let case = |streams: &usize, cores| Case {
             work: self,
+            link,
             streams: *streams,
             cores,
         };
@@ -116,6 +120,9 @@ pub(crate) const MEMORY_IDLE: &str = "memory when idle, MiB";
 pub(crate) const FIRST_BYTE: &str = "start until the first byte is served, ms";
 /// CPU time of a chunk in [`Work::Scale`]; see [`scaled`].
 pub(crate) const CPU_SCALED: &str = "CPU per chunk, µs";
+
+/// Connections that the upstream has got in [`Work::Unary`].
+pub(crate) const CONNECTIONS: &str = "upstream connections per 1,000 unary requests";
 
 /// What one run brought beyond a direct one of the same round.
 pub(crate) fn added(figure: &str) -> String {

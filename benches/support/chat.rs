@@ -265,13 +265,21 @@ pub(crate) fn http_chunk(event: &str) -> Vec<u8> {
     format!("{:x}\r\n{event}\r\n", event.len()).into_bytes()
 }
 
-/// All that follows the last chunk of a stream, to the end of the message.
-pub(crate) fn stream_end(usage: bool) -> Vec<u8> {
-    let mut end = http_chunk(FINISH);
+/// The events that follow the last chunk of a stream.
+pub(crate) fn end_events(usage: bool) -> Vec<&'static str> {
     if usage {
-        end.extend(http_chunk(USAGE));
+        vec![FINISH, USAGE, DONE]
+    } else {
+        vec![FINISH, DONE]
     }
-    end.extend(http_chunk(DONE));
+}
+
+/// The same, each in an HTTP chunk of its own, to the end of the message.
+pub(crate) fn stream_end(usage: bool) -> Vec<u8> {
+    let mut end = end_events(usage)
+        .into_iter()
+        .flat_map(http_chunk)
+        .collect::<Vec<u8>>();
     end.extend(b"0\r\n\r\n");
     end
 }

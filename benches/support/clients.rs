@@ -1,5 +1,7 @@
 //! The load: many clients at once, each reading what it gets to the last byte and comparing it with what was sent.
 
+mod http2;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -166,7 +168,7 @@ pub(crate) async fn answer(
     counts: &Counts,
     mut first_chunk: impl FnMut(),
 ) -> io::Result<bool> {
-    let mut seen = Seen::default();
+    let mut reading = Reading::new(request);
     let head = |head: &[u8]| {
         if head.starts_with(b"HTTP/1.1 200 ") {
             Ok(())
@@ -175,22 +177,13 @@ pub(crate) async fn answer(
         }
     };
     let data = |data: &[u8]| {
-        let chunks = seen.chunks;
-        match request.answer {
-            Answer::Unary => seen.text.extend_from_slice(data),
-            _ => seen.events(data, request, counts),
-        }
-        counts.chunks.fetch_add(seen.chunks - chunks, Relaxed);
-        if chunks == 0 && seen.chunks > 0 {
-            first_chunk();
-        }
+        reading.data(data, counts, &mut first_chunk);
         Ok(())
     };
     if !wire::read_message(stream, buffer, head, data).await? {
         return Ok(false);
     }
-    seen.check(request)?;
-    counts.calls.fetch_add(1, Relaxed);
+    reading.end(counts)?;
     Ok(true)
 }
 
@@ -199,9 +192,9 @@ fn refused(head: &[u8]) -> io::Error {
     io::Error::other(format!("answered with {}", String::from_utf8_lossy(line)))
 }
 
-/// What one answer has brought.
-#[derive(Default)]
-struct Seen {
+/// One answer as it is read, framing taken off.
+struct Reading {
+    request: Request,
     chunks: u64,
     /// All that is neither a chunk of text nor part of one.
     text: Vec<u8>,
@@ -209,9 +202,38 @@ struct Seen {
     partial: Vec<u8>,
 }
 
-impl Seen {
+impl Reading {
+    fn new(request: Request) -> Self {
+        Self {
+            request,
+            chunks: 0,
+            text: Vec::new(),
+            partial: Vec::new(),
+        }
+    }
+
+    /// Takes the next piece of it.
+    fn data(&mut self, data: &[u8], counts: &Counts, first_chunk: impl FnOnce()) {
+        let chunks = self.chunks;
+        match self.request.answer {
+            Answer::Unary => self.text.extend_from_slice(data),
+            _ => self.events(data, counts),
+        }
+        counts.chunks.fetch_add(self.chunks - chunks, Relaxed);
+        if chunks == 0 && self.chunks > 0 {
+            first_chunk();
+        }
+    }
+
+    /// Compares it with what was sent, and counts it.
+    fn end(self, counts: &Counts) -> io::Result<()> {
+        self.check()?;
+        counts.calls.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
     /// Takes the next piece of a stream.
-    fn events(&mut self, data: &[u8], request: Request, counts: &Counts) {
+    fn events(&mut self, data: &[u8], counts: &Counts) {
         let now = counts.noting.load(Relaxed).then(chat::now_ns);
         let mut delays = Vec::new();
         let joined;
@@ -224,7 +246,7 @@ impl Seen {
             let (event, after) = rest.split_at(end + 2);
             rest = after;
             let stamped = match chat::stamped(event) {
-                None if request.restated => chat::stamped_anywhere(event),
+                None if self.request.restated => chat::stamped_anywhere(event),
                 stamped => stamped,
             };
             match stamped {
@@ -246,7 +268,8 @@ impl Seen {
     }
 
     /// Whether these were, byte for byte, what the client would have seen without a proxy.
-    fn check(&self, request: Request) -> io::Result<()> {
+    fn check(&self) -> io::Result<()> {
+        let request = self.request;
         let usage = if request.asks_usage { chat::USAGE } else { "" };
         let expected = match request.answer {
             Answer::Unary => chat::COMPLETION.to_owned(),

@@ -4,12 +4,12 @@
 //! A thread with blocking sleeps, because tokio's timer has a resolution of 1 ms and would always send in bursts, which
 //! a proxy passes on more cheaply than chunks that come one by one.
 
-use std::io::{self, Write};
-use std::net::TcpStream;
+use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use super::chat;
+use super::paced::Paced;
 
 /// A longer wait than this can be ended by a command.
 const LONG_WAIT: Duration = Duration::from_millis(25);
@@ -18,8 +18,8 @@ const LONG_WAIT: Duration = Duration::from_millis(25);
 pub(crate) enum Command {
     /// One more stream, whose beginning was sent; whether it ends with a usage event.
     Add {
-        /// Not blocking.
-        stream: TcpStream,
+        /// Where its chunks go.
+        stream: Paced,
         /// Whether its client asked for usage.
         usage: bool,
     },
@@ -73,7 +73,7 @@ pub(crate) fn start() -> io::Result<Sender<Command>> {
 }
 
 struct Pacer {
-    streams: Vec<(TcpStream, bool)>,
+    streams: Vec<(Paced, bool)>,
     pace: Pace,
     chunk: Vec<u8>,
 }
@@ -129,9 +129,8 @@ impl Pacer {
             Command::Pace(pace) => self.pace = pace,
             Command::Chunk => (0..self.streams.len()).for_each(|turn| self.send(turn)),
             Command::End => {
-                for (mut stream, usage) in self.streams.drain(..) {
-                    // A client that has gone, or no longer reads, notices the missing end itself.
-                    drop(stream.write_all(&chat::stream_end(usage)));
+                for (stream, usage) in self.streams.drain(..) {
+                    stream.end(usage);
                 }
             }
         }
@@ -148,11 +147,8 @@ impl Pacer {
             &mut self.chunk[digits..digits + chat::STAMP_DIGITS],
             chat::now_ns(),
         );
-        match self.streams[turn].0.write(&self.chunk) {
-            Ok(written) if written == self.chunk.len() => {}
-            // The receiver is a whole socket buffer behind: it misses this chunk, as it would miss its time anyway.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            _ => drop(self.streams.swap_remove(turn)),
+        if self.streams[turn].0.send(&self.chunk).is_err() {
+            drop(self.streams.swap_remove(turn));
         }
     }
 }

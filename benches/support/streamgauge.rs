@@ -7,11 +7,11 @@ use std::process::Command;
 /// Its executable.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_streamgauge");
 
-/// The command that starts it between a listener and an upstream.
+/// The command that starts it between a listener and an upstream, whose URL is given without a path.
 pub(crate) fn command(
     listen: SocketAddr,
     admin: SocketAddr,
-    upstream: SocketAddr,
+    upstream: &str,
     collector: SocketAddr,
 ) -> Command {
     let mut command = Command::new(PROGRAM);
@@ -19,7 +19,7 @@ pub(crate) fn command(
         .arg("serve")
         .args(["--listen", &listen.to_string()])
         .args(["--admin", &admin.to_string()])
-        .args(["--upstream", &format!("http://{upstream}/v1")])
+        .args(["--upstream", &format!("{upstream}/v1")])
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"))
         .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
     command

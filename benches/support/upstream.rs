@@ -1,16 +1,24 @@
-//! A model server that costs next to nothing: it answers with prepared bytes, on a thread of its own.
+//! A model server that costs next to nothing: it answers with prepared bytes, on a thread of its own, with or without TLS.
+
+mod http2;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::Sender;
 
+use bytes::Bytes;
 use memchr::memmem;
+use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use super::chat::{self, Answer};
+use super::paced::Wire;
 use super::pacer::{self, Command};
+use super::secure;
 use super::wire::{self, bad};
 
 /// Chunks in one write of an unpaced stream, each in an HTTP chunk of its own, where nothing else is asked for.
@@ -30,6 +38,49 @@ pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     /// Where paced streams are told their pace and their end.
     pub(crate) pacer: Sender<Command>,
+    /// What has come so far.
+    pub(crate) counts: Arc<Counts>,
+}
+
+/// What has come to an upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    connections: AtomicU64,
+    http1: AtomicU64,
+    http2: AtomicU64,
+}
+
+/// The same at one instant, or between two.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Came {
+    /// Connections.
+    pub(crate) connections: u64,
+    /// Requests of HTTP/1.1.
+    pub(crate) http1: u64,
+    /// Requests of HTTP/2.
+    pub(crate) http2: u64,
+}
+
+impl Counts {
+    /// All until now.
+    pub(crate) fn came(&self) -> Came {
+        Came {
+            connections: self.connections.load(Relaxed),
+            http1: self.http1.load(Relaxed),
+            http2: self.http2.load(Relaxed),
+        }
+    }
+}
+
+impl Came {
+    /// What has come since an earlier instant.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            connections: self.connections - earlier.connections,
+            http1: self.http1 - earlier.http1,
+            http2: self.http2 - earlier.http2,
+        }
+    }
 }
 
 impl Upstream {
@@ -39,6 +90,19 @@ impl Upstream {
     ///
     /// Whatever keeps it from listening or from starting its threads.
     pub(crate) fn start(chunks_per_write: u64) -> io::Result<Self> {
+        Self::serving(chunks_per_write, None)
+    }
+
+    /// Starts one that speaks by TLS, and HTTP/2 with who agrees to it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Upstream::start`].
+    pub(crate) fn start_secure(chunks_per_write: u64, tls: ServerConfig) -> io::Result<Self> {
+        Self::serving(chunks_per_write, Some(TlsAcceptor::from(Arc::new(tls))))
+    }
+
+    fn serving(chunks_per_write: u64, tls: Option<TlsAcceptor>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -47,29 +111,55 @@ impl Upstream {
         let upstream = Self {
             address: listener.local_addr()?,
             pacer: pacer.clone(),
+            counts: Arc::default(),
         };
-        let serving = accept(listener, pacer, chunks_per_write);
+        let server = Arc::new(Server {
+            prepared: Prepared::new(chunks_per_write),
+            pacer,
+            counts: Arc::clone(&upstream.counts),
+            tls,
+        });
         std::thread::Builder::new()
             .name("upstream".to_owned())
-            .spawn(move || runtime.block_on(serving))?;
+            .spawn(move || runtime.block_on(server.accept(listener)))?;
         Ok(upstream)
     }
 }
 
-/// Serves every connection, for ever.
-async fn accept(listener: TcpListener, pacer: Sender<Command>, chunks_per_write: u64) {
-    let prepared = Arc::new(Prepared::new(chunks_per_write));
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            continue;
+/// What all connections have in common.
+struct Server {
+    prepared: Prepared,
+    pacer: Sender<Command>,
+    counts: Arc<Counts>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Server {
+    /// Serves every connection, for ever.
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
+            let server = Arc::clone(&self);
+            // A client that breaks its connection reports that itself.
+            tokio::spawn(async { drop(server.connection(stream).await) });
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream) -> io::Result<()> {
+        self.counts.connections.fetch_add(1, Relaxed);
+        stream.set_nodelay(true)?;
+        let Some(tls) = &self.tls else {
+            let server = self;
+            return Connection { stream, server }.serve().await;
         };
-        let connection = Connection {
-            stream,
-            prepared: Arc::clone(&prepared),
-            pacer: pacer.clone(),
-        };
-        // A client that breaks its connection reports that itself.
-        tokio::spawn(async { drop(connection.serve().await) });
+        let stream = tls.accept(stream).await?;
+        if stream.get_ref().1.alpn_protocol() == Some(secure::HTTP2) {
+            return http2::serve(stream, self).await;
+        }
+        let server = self;
+        Connection { stream, server }.serve().await
     }
 }
 
@@ -89,6 +179,8 @@ struct Prepared {
     block: Vec<u8>,
     /// One chunk's part of it.
     chunk_bytes: usize,
+    /// The same without the framing of HTTP/1.1.
+    events: Bytes,
 }
 
 impl Prepared {
@@ -105,6 +197,9 @@ impl Prepared {
                 .flat_map(|_| chat::http_chunk(chat::CHUNK))
                 .collect(),
             chunk_bytes: chat::http_chunk(chat::CHUNK).len(),
+            events: chat::CHUNK
+                .repeat(usize::try_from(chunks_per_write).unwrap_or(1).max(1))
+                .into(),
         }
     }
 }
@@ -116,15 +211,13 @@ fn stream_begin(more_headers: &str) -> Vec<u8> {
     begin
 }
 
-struct Connection {
-    stream: TcpStream,
-    prepared: Arc<Prepared>,
-    pacer: Sender<Command>,
+struct Connection<S> {
+    stream: S,
+    server: Arc<Server>,
 }
 
-impl Connection {
+impl<S: Wire> Connection<S> {
     async fn serve(mut self) -> io::Result<()> {
-        self.stream.set_nodelay(true)?;
         let mut buffer = vec![0; 16 * 1024];
         let mut body = Vec::new();
         loop {
@@ -141,20 +234,25 @@ impl Connection {
             if !wire::read_message(&mut self.stream, &mut buffer, head, data).await? {
                 return Ok(());
             }
-            let usage = memmem::find(&body, br#""include_usage""#).is_some();
+            self.server.counts.http1.fetch_add(1, Relaxed);
+            let usage = asks_usage(&body);
             match answer {
-                Answer::Unary => self.stream.write_all(&self.prepared.unary).await?,
+                Answer::Unary => self.stream.write_all(&self.server.prepared.unary).await?,
                 Answer::Unpaced(chunks) => self.unpaced(chunks, usage).await?,
                 Answer::Paced => return self.paced(usage).await,
             }
+            self.stream.flush().await?;
         }
     }
 
     async fn unpaced(&mut self, chunks: u64, usage: bool) -> io::Result<()> {
-        self.stream.write_all(&self.prepared.begin).await?;
         let Prepared {
-            chunk_bytes, block, ..
-        } = &*self.prepared;
+            begin,
+            chunk_bytes,
+            block,
+            ..
+        } = &self.server.prepared;
+        self.stream.write_all(begin).await?;
         let mut left = usize::try_from(chunks)
             .unwrap_or(usize::MAX)
             .saturating_mul(*chunk_bytes);
@@ -171,8 +269,10 @@ impl Connection {
         self.stream
             .write_all(&stream_begin("connection: close\r\n"))
             .await?;
-        let stream = self.stream.into_std()?;
-        self.pacer
+        self.stream.flush().await?;
+        let stream = self.stream.into_paced()?;
+        self.server
+            .pacer
             .send(Command::Add { stream, usage })
             .map_err(|_| bad("the pacer has ended"))
     }
@@ -184,7 +284,12 @@ fn asked(head: &[u8]) -> io::Result<Answer> {
     if head.starts_with(b"GET ") {
         return Ok(Answer::Unary);
     }
-    match wire::header(head, chat::WORK_HEADER) {
+    work(wire::header(head, chat::WORK_HEADER))
+}
+
+/// The answer that the value of [`chat::WORK_HEADER`] asks for.
+fn work(value: Option<&str>) -> io::Result<Answer> {
+    match value {
         Some("unary") => Ok(Answer::Unary),
         Some("paced") => Ok(Answer::Paced),
         Some(chunks) => chunks
@@ -193,4 +298,9 @@ fn asked(head: &[u8]) -> io::Result<Answer> {
             .map_err(|_| bad("an x-load header that is no work")),
         None => Err(bad("a request without the x-load header")),
     }
+}
+
+/// Whether a body asks for usage.
+fn asks_usage(body: &[u8]) -> bool {
+    memmem::find(body, br#""include_usage""#).is_some()
 }

@@ -4,8 +4,7 @@
 use std::io;
 
 use memchr::memmem;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Reads one message whole: `head` gets its head (start line to the blank line), `data` the pieces of its body, framing
 /// taken off. False where the connection closed before a first byte.
@@ -15,7 +14,7 @@ use tokio::net::TcpStream;
 /// The connection's, and `InvalidData` for a head larger than the buffer, a body that is not framed as it should be, or
 /// bytes after the message.
 pub(crate) async fn read_message(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut [u8],
     head: impl FnOnce(&[u8]) -> io::Result<()>,
     mut data: impl FnMut(&[u8]) -> io::Result<()>,
