@@ -28,6 +28,8 @@ pub struct Cost {
     pub since: Option<String>,
     /// The tokens were counted by us, for want of a report.
     pub estimated: bool,
+    /// Not all that was used is known, so that it cost this or more.
+    pub partial: bool,
 }
 
 /// Why an exchange with usage has no price.

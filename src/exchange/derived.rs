@@ -204,6 +204,20 @@ impl Exchange {
         })
     }
 
+    /// Whether more may have been used than the counts tell, whoever counted: one of two is not there, or is a running one.
+    #[must_use]
+    pub fn is_usage_partial(&self) -> bool {
+        let estimate = self.usage.estimate;
+        match self.usage_source() {
+            Some(UsageSource::ReportedPartial) => true,
+            Some(UsageSource::Estimated) => {
+                let has_output = self.operation.is_some_and(Operation::has_output_tokens);
+                estimate.input_tokens.is_none() || (has_output && estimate.output_tokens.is_none())
+            }
+            _ => false,
+        }
+    }
+
     /// The status of the answer: as the client got it, or, where it had left before, as the upstream gave it.
     #[must_use]
     pub fn upstream_status(&self) -> Option<u16> {

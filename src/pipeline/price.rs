@@ -229,6 +229,7 @@ impl PriceStage {
             entry: Arc::clone(entry.name()),
             since: entry.since(at),
             estimated: found.estimated,
+            partial: exchange.is_usage_partial(),
         }))
     }
 }

@@ -168,7 +168,7 @@ static QUIRKS: Metric = counter(
     "{exchange}",
     "Exchanges in which the upstream departed from the API reference, by quirk.",
 );
-static METRICS: [&Metric; 69] = [
+static METRICS: [&Metric; 70] = [
     &waste::INPUT,
     &waste::OUTPUT,
     &waste::COST,
@@ -180,6 +180,7 @@ static METRICS: [&Metric; 69] = [
     &waste::ESTIMATE_RATIO,
     &cost::ESTIMATED,
     &cost::UNPRICED,
+    &cost::PARTIAL,
     &EXCHANGES,
     &PARTIAL_EXCHANGES,
     &SAMPLING,

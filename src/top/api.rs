@@ -180,6 +180,7 @@ pub(super) struct Cost {
     pub(super) total_usd: Option<Text>,
     pub(super) entry: Option<Text>,
     pub(super) estimated: Option<bool>,
+    pub(super) partial: Option<bool>,
 }
 
 /// The exchange as HTTP.

@@ -75,6 +75,8 @@ shown! {
         pub since: Option<Cow<'e, str>>,
         /// Whether the tokens were counted here.
         pub estimated: bool,
+        /// Whether not all that was used is known, so that it cost this or more.
+        pub partial: bool,
     }
 }
 
@@ -229,6 +231,7 @@ fn amounts(cost: &exchange::Cost) -> Cost<'_> {
         entry: (&*cost.entry).into(),
         since: cost.since.as_deref().map(Into::into),
         estimated: cost.estimated,
+        partial: cost.partial,
     }
 }
 

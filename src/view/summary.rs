@@ -190,6 +190,7 @@ mod tests {
             entry: "x".into(),
             since: None,
             estimated: false,
+            partial: false,
         }));
         let entries = [entry(1, 19_000, "a"), Entry::new(2, Arc::new(priced))];
         let sums = Sums::over(&entries, window, |_| true);

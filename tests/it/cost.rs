@@ -254,3 +254,27 @@ fn the_command_says_what_has_no_price_and_why() {
         assert_eq!(String::from_utf8_lossy(&output.stderr).trim_end(), expected);
     }
 }
+
+#[tokio::test]
+async fn a_cost_of_usage_in_part_says_so_on_its_span_in_the_metrics_and_in_the_sums() {
+    let scene = Scene::configured(&format!("prices = '{OWN}'\n")).await;
+    let half = PRICED.replace(r#","completion_tokens":1000000,"total_tokens":3000000"#, "");
+    for (answer, partial) in [(PRICED, None), (&half, Some(true))] {
+        call(&scene, answer).await;
+        let spans = inference(&scene, if partial.is_some() { 2 } else { 1 }).await;
+        let span = spans.last().unwrap();
+        assert_eq!(span.boolean("streamgauge.cost.partial"), partial);
+        let usd = if partial.is_some() { 4.0 } else { 12.0 };
+        assert_eq!(span.double("streamgauge.cost.usd"), Some(usd));
+    }
+    let name = "streamgauge_cost_partial_total";
+    let counted = scene
+        .server
+        .metric_where(name, &[("model", "m")], |it| it > 0.0);
+    assert_eq!(counted.await, 1.0);
+    let total = &scene.server.api("costs").await["total"];
+    assert_eq!(
+        (&total["usd"], &total["partial_calls"]),
+        (&"16".into(), &1.into())
+    );
+}

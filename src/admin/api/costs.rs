@@ -26,7 +26,7 @@ struct Asked {
 }
 
 /// Columns behind those that were asked for.
-const SUMS: [&str; 8] = [
+const SUMS: [&str; 9] = [
     "calls",
     "input_tokens",
     "output_tokens",
@@ -35,6 +35,7 @@ const SUMS: [&str; 8] = [
     "usd",
     "estimated_usd",
     "unpriced_calls",
+    "partial_calls",
 ];
 
 pub(super) async fn show(
@@ -141,6 +142,7 @@ fn object(sums: &Sums) -> impl Iterator<Item = (String, Value)> {
         json!(sums.usd.normalize().to_string()),
         json!(sums.estimated_usd.normalize().to_string()),
         json!(sums.unpriced_calls),
+        json!(sums.partial_calls),
     ];
     SUMS.map(str::to_owned).into_iter().zip(cells)
 }

@@ -108,7 +108,7 @@ function tokens({ exchange: row, cost }) {
     ["of them reasoning", count(row.reasoning_tokens)],
     ["Cost of input", cost ? usd(cost.input_usd) : null],
     ["Cost of output", cost ? usd(cost.output_usd) : null],
-    ["Cost", cost ? `${usd(cost.total_usd)}${cost.estimated ? " estimated" : ""}` : unpriced(row)],
+    ["Cost", cost ? `${usd(cost.total_usd)}${cost.partial ? " or more" : ""}${cost.estimated ? " estimated" : ""}` : unpriced(row)],
     ["Exactly", cost?.total_usd ? `${cost.total_usd} USD` : null],
     ["Price of", cost?.entry],
     ["in force since", cost?.since],

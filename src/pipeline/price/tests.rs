@@ -1,5 +1,5 @@
 use super::*;
-use crate::exchange::{Endpoint, Estimate, Operation, Upstream};
+use crate::exchange::{End, Endpoint, Estimate, Operation, Upstream};
 use std::time::{Duration, SystemTime};
 
 /// A stage that knows OpenAI, Anthropic, and a server of the user's own with a price by time.
@@ -200,6 +200,36 @@ fn tokens_that_were_counted_here_cost_something_apart() {
     assert_eq!(price.known().unwrap().total, Decimal::new(25, 1));
     assert!(price.known().unwrap().estimated);
     assert_eq!(price.reported(), None);
+}
+
+#[test]
+fn a_cost_of_half_a_usage_is_marked_as_this_or_more() {
+    let known = Some(1_000_000);
+    let partial = |change: fn(&mut Exchange)| {
+        let mut exchange = call("openai", "gpt-4o");
+        exchange.end = End::Done;
+        change(&mut exchange);
+        let price = stage().price(&exchange).unwrap();
+        let cost = price.known().unwrap();
+        (cost.total.normalize().to_string(), cost.partial)
+    };
+    assert_eq!(partial(|_| {}), ("12.5".to_owned(), false));
+    let left = partial(|exchange| exchange.end = End::ClientLeft);
+    assert_eq!(left, ("12.5".to_owned(), true), "a running count");
+    let half = partial(|exchange| exchange.usage.output_tokens = None);
+    assert_eq!(half, ("2.5".to_owned(), true));
+    for (output_tokens, expected) in [(known, false), (None, true)] {
+        let mut counted = call("openai", "gpt-4o");
+        counted.usage = Usage {
+            estimate: Estimate {
+                input_tokens: known,
+                output_tokens,
+            },
+            ..Usage::default()
+        };
+        let price = stage().price(&counted).unwrap();
+        assert_eq!(price.known().unwrap().partial, expected);
+    }
 }
 
 #[test]

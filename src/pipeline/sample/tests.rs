@@ -114,6 +114,7 @@ fn what_is_of_interest_is_kept_whatever_the_share_and_stands_for_itself() {
         entry: "a/b".into(),
         since: None,
         estimated: true,
+        partial: false,
     }));
     let mut changed = call(FIRST + 7);
     let served = Served {

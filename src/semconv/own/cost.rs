@@ -25,6 +25,12 @@ pub(super) static UNPRICED: Metric = counter(
     "Calls with usage and without a price, by reason: no price for the model, or a usage that does not add up.",
 );
 
+pub(super) static PARTIAL: Metric = counter(
+    "streamgauge.cost.partial",
+    "{call}",
+    "Calls with a price of which not all that they used is known, so that they cost what is counted or more.",
+);
+
 /// An amount of money in whole picodollars; `None` for nothing.
 pub(in crate::semconv) fn picodollars(usd: Decimal) -> Option<u64> {
     let amount = usd.checked_mul(PICODOLLARS.into())?.round().to_u64()?;
@@ -41,6 +47,9 @@ pub(super) fn attributes(exchange: &Exchange, span: &mut Attributes<'_>) {
             } else {
                 span.put_some("streamgauge.cost.usd", usd);
             }
+            if cost.partial {
+                span.put("streamgauge.cost.partial", true);
+            }
             span.put("streamgauge.cost.price", &*cost.entry);
             span.put_some("streamgauge.cost.price.since", cost.since.as_deref());
         }
@@ -51,14 +60,19 @@ pub(super) fn attributes(exchange: &Exchange, span: &mut Attributes<'_>) {
 
 pub(super) fn record(exchange: &Exchange, record: &mut dyn Record) {
     match &exchange.price {
-        Some(Price::Known(cost)) if cost.estimated => {
-            let sample = picodollars(cost.total).map(|amount| ESTIMATED.sample(amount));
-            record.record(&ATTRIBUTED, None, &[sample]);
+        Some(Price::Known(cost)) => {
+            if cost.estimated {
+                let sample = picodollars(cost.total).map(|amount| ESTIMATED.sample(amount));
+                record.record(&ATTRIBUTED, None, &[sample]);
+            }
+            if cost.partial {
+                record.record(&CALL, None, &[Some(PARTIAL.sample(1_u64))]);
+            }
         }
         Some(Price::Unknown(why)) => {
             let by = (REASON, why.as_str());
             record.record(&CALL, Some(by), &[Some(UNPRICED.sample(1_u64))]);
         }
-        _ => {}
+        None => {}
     }
 }

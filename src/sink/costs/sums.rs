@@ -25,6 +25,8 @@ pub struct Sums {
     pub estimated_usd: Decimal,
     /// Calls with usage and without a price.
     pub unpriced_calls: u64,
+    /// Calls of which not all that they used is known, so that they cost what is summed up or more.
+    pub partial_calls: u64,
 }
 
 impl Sums {
@@ -46,6 +48,7 @@ impl Sums {
             Some(Price::Unknown(_)) => unpriced_calls = 1,
             None => {}
         }
+        let cost = exchange.price.as_ref().and_then(Price::known);
         Some(Self {
             calls: 1,
             input_tokens: input.unwrap_or_default(),
@@ -55,6 +58,7 @@ impl Sums {
             usd,
             estimated_usd,
             unpriced_calls,
+            partial_calls: u64::from(cost.is_some_and(|cost| cost.partial)),
         })
     }
 
@@ -78,6 +82,7 @@ impl Sums {
                 other.estimated_output_tokens,
             ),
             (&mut self.unpriced_calls, other.unpriced_calls),
+            (&mut self.partial_calls, other.partial_calls),
         ] {
             *sum = sum.saturating_add(more);
         }

@@ -31,6 +31,7 @@ fn call(model: &str, team: Option<&str>, mills: i64) -> Exchange {
         entry: "a/b".into(),
         since: None,
         estimated: false,
+        partial: false,
     }));
     exchange
 }

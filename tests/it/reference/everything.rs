@@ -408,6 +408,7 @@ fn price(estimated: bool) -> Price {
         entry: "openai/gpt-4o".into(),
         since: Some("2024-10-01".into()),
         estimated,
+        partial: estimated,
     })
 }
 

@@ -141,10 +141,11 @@ fn of_cost(row: &Row, cost: Option<&Cost>) -> Vec<(&'static str, Option<String>)
     };
     let amount = |amount: Option<&Text>| amount.map(|usd| format!("${usd}"));
     let total = amount(cost.total_usd.as_ref());
-    let mark = if cost.estimated == Some(true) {
-        " (estimated)"
-    } else {
-        ""
+    let mark = match (cost.estimated == Some(true), cost.partial == Some(true)) {
+        (true, true) => " or more (estimated)",
+        (true, false) => " (estimated)",
+        (false, true) => " or more",
+        (false, false) => "",
     };
     vec![
         ("cost", total.map(|total| total + mark)),
