@@ -169,9 +169,13 @@ fn csv(asked: &Asked, table: &Table) -> String {
     text
 }
 
+/// What a formula begins with. The wide forms, which some spreadsheets take for the narrow ones, are U+FF1D, U+FF0B, U+FF0D and
+/// U+FF20; a line feed is skipped as the other blanks are.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
 /// A cell. A client chooses what stands in it, and a spreadsheet would run what begins like a formula.
 fn cell(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let is_formula = text.starts_with(FORMULA);
     let text = if is_formula {
         format!("'{text}")
     } else {
@@ -246,6 +250,12 @@ mod tests {
             ("a\"b", "\"a\"\"b\""),
             ("=1+1", "'=1+1"),
             ("@a,b", "\"'@a,b\""),
+            ("＝1+1", "'＝1+1"),
+            ("＋1", "'＋1"),
+            ("－1", "'－1"),
+            ("＠a", "'＠a"),
+            ("\n=1", "\"'\n=1\""),
+            ("ａ＝1", "ａ＝1"),
         ] {
             assert_eq!(cell(text), expected);
         }
