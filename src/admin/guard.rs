@@ -1,7 +1,7 @@
 //! What holds for every answer of the admin port: allowed hosts, security headers, compression, limits, and words where
 //! something is wrong.
 //!
-//! None of it knows a path.
+//! Of paths it knows one: what is wrong is said as text, and below `/api` as the API says it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
 use tower_http::CompressionLevel;
@@ -22,6 +22,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use super::api::Wrong;
 use crate::allow::Hosts;
 
 /// Sent with every answer: no sniffing, no framing, nothing loaded from elsewhere.
@@ -69,9 +70,9 @@ pub(super) fn around(routes: Router, hosts: Arc<Hosts>) -> Router {
         .layer(RequestBodyLimitLayer::new(BODY_MAX))
         .layer(timeout)
         .layer(from_fn_with_state(hosts, allowed))
-        .layer(map_response(in_words))
-        .layer(compression)
-        .layer(CatchPanicLayer::custom(panicked));
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(in_words))
+        .layer(compression);
     // What is kept says so itself.
     let no_store = HeaderValue::from_static("no-store");
     let guarded = guarded.layer(SetResponseHeaderLayer::if_not_present(
@@ -88,8 +89,7 @@ async fn allowed(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) 
     if is_for_any_of(&hosts, &request) {
         return next.run(request).await;
     }
-    let words = "misdirected request: use localhost or the IP address, or add this name to allow.admin_hosts\n";
-    (StatusCode::MISDIRECTED_REQUEST, words).into_response()
+    StatusCode::MISDIRECTED_REQUEST.into_response()
 }
 
 /// A page of another site would be for that site's. What names no host is no browser's.
@@ -103,25 +103,50 @@ fn is_for_any_of(hosts: &Hosts, request: &Request) -> bool {
     host.is_none_or(|host| hosts.allow(host))
 }
 
-/// Says what is wrong where an answer only has a status.
-async fn in_words(mut response: Response) -> Response {
-    let words = match response.status() {
-        StatusCode::NOT_FOUND => {
-            "not found: the admin port serves /, /metrics, /healthz, /readyz and /api\n"
-        }
-        StatusCode::METHOD_NOT_ALLOWED => {
-            "method not allowed: the admin port supports GET and HEAD only\n"
-        }
-        StatusCode::SERVICE_UNAVAILABLE => "timed out: no response within 30 s\n",
+/// Says what is wrong where an answer only has a status, or, below `/api`, says it in another form than the API does.
+async fn in_words(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let of_api = path == "/api" || path.starts_with("/api/");
+    let response = next.run(request).await;
+    let Some(words) = words(response.status()) else {
+        return response;
+    };
+    let is_silent = response.body().size_hint().exact() == Some(0);
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| kind == "application/json");
+    let mut said = match of_api {
+        true if !is_json => Wrong::new(response.status(), words).into_response(),
+        false if is_silent => (response.status(), format!("{words}\n")).into_response(),
         _ => return response,
     };
-    if response.body().size_hint().exact() == Some(0) {
-        let text = HeaderValue::from_static("text/plain; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, text);
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-        *response.body_mut() = words.into();
+    // Such as `allow`.
+    for (name, value) in response.headers() {
+        if name != header::CONTENT_LENGTH && !said.headers().contains_key(name) {
+            said.headers_mut().append(name, value.clone());
+        }
     }
-    response
+    said
+}
+
+/// What a status means here; `None` where it says nothing wrong, or its own answers say what.
+const fn words(status: StatusCode) -> Option<&'static str> {
+    Some(match status {
+        StatusCode::NOT_FOUND => {
+            "not found: the admin port serves /, /metrics, /healthz, /readyz and /api"
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            "method not allowed: the admin port supports GET and HEAD only"
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => "payload too large: no request here has a body",
+        StatusCode::MISDIRECTED_REQUEST => {
+            "misdirected request: use localhost or the IP address, or add this name to allow.admin_hosts"
+        }
+        StatusCode::SERVICE_UNAVAILABLE => "timed out: no response within 30 s",
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            "internal error: the request failed; see the log for the reason"
+        }
+        _ => return None,
+    })
 }
 
 /// The answer where there would have been none.
@@ -132,8 +157,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
     tracing::error!(panic = message, "a request to the admin port failed");
-    let words = "internal error: the request failed; see the log for the reason\n";
-    (StatusCode::INTERNAL_SERVER_ERROR, words).into_response()
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
 #[cfg(test)]

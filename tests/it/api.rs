@@ -377,6 +377,56 @@ async fn nothing_is_kept_where_nothing_is_to_be_kept() {
     assert_eq!((&list["kept"], &list["exchanges"]), (&json!(0), &json!([])));
 }
 
+/// What is wrong is said as the API says it.
+fn says(answer: &Message, message: &str) {
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let wrong: Value = serde_json::from_str(answer.text()).unwrap();
+    let said = wrong["error"]["message"].as_str().unwrap();
+    assert!(said.starts_with(message) && !said.ends_with('\n'), "{said}");
+    assert_eq!(wrong["error"]["parameter"], Value::Null);
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_request_the_api_says_it_in_one_form() {
+    let admin = admin_with(AdminConfig::default(), None).await;
+    for (request, status, message) in [
+        (
+            "GET /api/costs HTTP/1.1\r\nhost: example.com\r\n",
+            421,
+            "misdirected request: ",
+        ),
+        (
+            "POST /api/costs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n",
+            413,
+            "payload too large: ",
+        ),
+        (
+            "GET /api/colour HTTP/1.1\r\nhost: localhost\r\n",
+            404,
+            "no such path: ",
+        ),
+        (
+            "GET /api HTTP/1.1\r\nhost: localhost\r\n",
+            404,
+            "no such path: ",
+        ),
+        (
+            "GET /api/ HTTP/1.1\r\nhost: localhost\r\n",
+            404,
+            "not found: ",
+        ),
+        (
+            "OPTIONS /api/gauge HTTP/1.1\r\nhost: localhost\r\n",
+            405,
+            "method not allowed: ",
+        ),
+    ] {
+        let answer = send(admin.address, format!("{request}\r\n")).await;
+        assert_eq!(answer.status(), status, "{request}");
+        says(&answer, message);
+    }
+}
+
 #[tokio::test]
 async fn the_api_reads_only() {
     let admin = admin_with(AdminConfig::default(), None).await;
@@ -389,6 +439,8 @@ async fn the_api_reads_only() {
             (answer.status(), answer.header("allow")),
             (405, Some("GET,HEAD"))
         );
+        assert_eq!(answer.header("streamgauge-api-version"), Some("1"));
+        says(&answer, "method not allowed: ");
     }
     let answer = client::get(admin.address, "/api/exchanges").await;
     assert_eq!(answer.status, 200);
