@@ -93,9 +93,9 @@ async fn read_on(call: Call, tap: Tap, limits: DrainLimits) {
             if unanswered.error != ProxyError::ClientLeft {
                 tap.show(Event::Unanswered(Instant::now(), unanswered.error.kind()));
             }
-            return parting.without_answer(Fate::Broken);
+            return parting.without_body(Fate::Broken);
         }
-        Err(_) => return parting.without_answer(Fate::LimitReached),
+        Err(_) => return parting.without_body(Fate::LimitReached),
     };
     let status = response.status;
     tap.show(Event::ResponseHead {
@@ -103,7 +103,9 @@ async fn read_on(call: Call, tap: Tap, limits: DrainLimits) {
         status,
         fields: std::mem::take(&mut response.fields),
     });
-    if status != StatusCode::SWITCHING_PROTOCOLS {
-        parting.read_on(&mut response.body, limits).await;
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        // Its answer is whole, and what would follow is a session that nobody is at.
+        return parting.without_body(Fate::Drained);
     }
 }
+    parting.read_on(&mut response.body, limits).await;

@@ -61,8 +61,8 @@ impl Parting {
         self.left().checked_add(limits.time)
     }
 
-    /// The upstream's answer did not come, for this reason.
-    pub const fn without_answer(&mut self, fate: Fate) {
+    /// Nothing of an answer is read on, for this reason.
+    pub const fn without_body(&mut self, fate: Fate) {
         self.fate = fate;
     }
 

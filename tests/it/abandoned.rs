@@ -126,6 +126,31 @@ async fn an_answer_that_has_not_begun_is_drained_too() {
 }
 
 #[tokio::test]
+async fn a_session_that_opens_behind_its_client_is_closed_and_was_not_stopped() {
+    let scene = Scene::configured(DRAIN).await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    let ask = format!(
+        "GET /v1/realtime?model=m HTTP/1.1\r\nHost: me\r\n{upgrade}Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
+    );
+    let (client, mut served) = scene.call(ask.as_bytes()).await;
+    leave(client).await;
+    served
+        .write(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk=\r\n\r\n",
+        )
+        .await;
+    served.closed().await;
+    let row = scene.server.finished(1).await.remove(0);
+    assert_eq!(row["end"], "client_left");
+    let spans = scene.collector.spans(1).await;
+    assert_eq!(
+        spans[0].text("streamgauge.abandoned.upstream"),
+        Some("drained")
+    );
+}
+
+#[tokio::test]
 async fn what_is_drained_before_it_has_begun_is_estimated_where_nobody_reports_it() {
     let config = format!("{DRAIN}[usage]\ninject = false\n");
     let scene = Scene::configured(&config).await;
