@@ -92,7 +92,7 @@ pub(super) const ROUTE: &[Setting<RouteDraft>] = &[
     },
     Setting {
         path: "drain.bytes",
-        read: |raw, draft| set(&mut draft.route.drain.bytes, raw.size()),
+        read: |raw, draft| set(&mut draft.route.drain.bytes, raw.positive_size()),
         write: |draft| Some(quote(write_size(draft.route.drain.bytes))),
     },
     Setting {

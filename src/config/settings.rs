@@ -146,7 +146,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         path: "admin.history_bytes",
-        read: |raw, config| set(&mut config.admin_config.history.bytes, raw.size()),
+        read: |raw, config| set(&mut config.admin_config.history.bytes, raw.positive_size()),
         write: |config| Some(quote(write_size(config.admin_config.history.bytes))),
     },
     Setting {
@@ -157,7 +157,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     Setting {
         path: "admin.keep_bytes",
         read: |raw, config| {
-            let bytes = raw.size()?;
+            let bytes = raw.positive_size()?;
             config.admin_config.kept.bytes = bytes as u64;
             Ok(())
         },
@@ -211,7 +211,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     Setting {
         path: "limits.inspect_bytes",
         read: |raw, config| {
-            config.proxy.inspect_bytes = raw.size()?;
+            config.proxy.inspect_bytes = raw.positive_size()?;
             config.observe.inspect_bytes = config.proxy.inspect_bytes;
             Ok(())
         },
@@ -220,7 +220,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     Setting {
         path: "limits.memory",
         read: |raw, config| {
-            let memory = Memory::new(raw.size()?);
+            let memory = Memory::new(raw.positive_size()?);
             config.observe.memory = memory.clone();
             config.proxy.memory = memory;
             Ok(())
@@ -238,6 +238,11 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         write: |config| Some(write_limit(config.proxy.client_body)),
     },
     Setting {
+    Setting {
+        path: "limits.drained_calls",
+        read: |raw, config| set(&mut config.proxy.drained_calls, raw.positive_count()),
+        write: |config| Some(config.proxy.drained_calls.to_string()),
+    },
         path: "limits.label_values",
         read: |raw, config| set(&mut config.telemetry.label_values, raw.count()),
         write: |config| Some(config.telemetry.label_values.to_string()),
@@ -355,7 +360,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "telemetry.content_bytes",
         read: |raw, config| {
             let content = Arc::make_mut(&mut config.observe.content);
-            set(&mut content.shown_bytes, raw.size())
+            set(&mut content.shown_bytes, raw.positive_size())
         },
         write: |config| Some(quote(write_size(config.observe.content.shown_bytes))),
     },
@@ -389,7 +394,12 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         path: "redact.max_bytes",
-        read: |raw, config| set(&mut config.pipeline.redact.policy.max_bytes, raw.size()),
+        read: |raw, config| {
+            set(
+                &mut config.pipeline.redact.policy.max_bytes,
+                raw.positive_size(),
+            )
+        },
         write: |config| Some(quote(write_size(config.pipeline.redact.policy.max_bytes))),
     },
     Setting {
@@ -419,19 +429,29 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         path: "conversations.turns",
-        read: |raw, config| set(&mut config.pipeline.correlate.bounds.turns, raw.count()),
+        read: |raw, config| {
+            set(
+                &mut config.pipeline.correlate.bounds.turns,
+                raw.positive_count(),
+            )
+        },
         write: |config| Some(config.pipeline.correlate.bounds.turns.to_string()),
     },
     Setting {
         path: "conversations.memory",
-        read: |raw, config| set(&mut config.pipeline.correlate.bounds.bytes, raw.size()),
+        read: |raw, config| {
+            set(
+                &mut config.pipeline.correlate.bounds.bytes,
+                raw.positive_size(),
+            )
+        },
         write: |config| Some(quote(write_size(config.pipeline.correlate.bounds.bytes))),
     },
     Setting {
         path: "conversations.repeated_calls",
         read: |raw, config| {
             let thresholds = &mut config.pipeline.correlate.thresholds;
-            set(&mut thresholds.repeated_calls, raw.count())
+            set(&mut thresholds.repeated_calls, raw.positive_count())
         },
         write: |config| {
             let thresholds = &config.pipeline.correlate.thresholds;
@@ -442,7 +462,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "conversations.without_progress",
         read: |raw, config| {
             let thresholds = &mut config.pipeline.correlate.thresholds;
-            set(&mut thresholds.without_progress, raw.count())
+            set(&mut thresholds.without_progress, raw.positive_count())
         },
         write: |config| {
             let thresholds = &config.pipeline.correlate.thresholds;
@@ -453,7 +473,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "conversations.history_bytes",
         read: |raw, config| {
             let thresholds = &mut config.pipeline.correlate.thresholds;
-            set(&mut thresholds.history_bytes, raw.size())
+            set(&mut thresholds.history_bytes, raw.positive_size())
         },
         write: |config| {
             let thresholds = &config.pipeline.correlate.thresholds;
@@ -504,7 +524,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         path: "store.queue_bytes",
-        read: |raw, config| set(&mut config.pipeline.store.queue_bytes, raw.size()),
+        read: |raw, config| set(&mut config.pipeline.store.queue_bytes, raw.positive_size()),
         write: |config| Some(quote(write_size(config.pipeline.store.queue_bytes))),
     },
     Setting {
@@ -561,7 +581,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         path: "observe.queue_bytes",
-        read: |raw, config| set(&mut config.observe.queue_bytes, raw.size()),
+        read: |raw, config| set(&mut config.observe.queue_bytes, raw.positive_size()),
         write: |config| Some(quote(write_size(config.observe.queue_bytes))),
     },
     Setting {

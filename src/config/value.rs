@@ -151,6 +151,12 @@ impl Raw<'_> {
         value.ok_or_else(|| Wrong::shown("expected a whole number, zero or above"))
     }
 
+    /// A whole number that is not zero.
+    pub(super) fn positive_count(&self) -> Read<usize> {
+        let value = self.count().ok().filter(|count| *count > 0);
+        value.ok_or_else(|| Wrong::shown("expected a whole number above zero"))
+    }
+
     /// A number as it is spelled.
     fn number<T: FromStr>(&self) -> Option<T> {
         match self.value {
@@ -187,13 +193,20 @@ impl Raw<'_> {
     }
 
     /// A number of bytes.
-    pub(super) fn size(&self) -> Read<usize> {
-        let value = match self.value {
+    fn size(&self) -> Option<usize> {
+        match self.value {
             Given::Toml(value @ DeValue::Integer(_)) => integer(value),
             _ => self.text().and_then(parse_size),
-        };
+        }
+    }
+
+    /// A number of bytes that is not zero.
+    pub(super) fn positive_size(&self) -> Read<usize> {
+        let value = self.size().filter(|bytes| *bytes > 0);
         value.ok_or_else(|| {
-            Wrong::shown("expected a number of bytes such as 8388608, \"512KiB\" or \"8MiB\"")
+            Wrong::shown(
+                "expected a number of bytes above zero, such as 8388608, \"512KiB\" or \"8MiB\"",
+            )
         })
     }
 

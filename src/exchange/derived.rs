@@ -52,7 +52,7 @@ impl Exchange {
     /// left.
     #[must_use]
     pub fn call_end(&self) -> Duration {
-        let read_on = self.aftermath.filter(|after| after.fate != Fate::Cancelled);
+        let read_on = self.aftermath.filter(|after| !after.fate.is_at_once());
         self.times.end + read_on.map_or(Duration::ZERO, |after| after.lasted)
     }
 

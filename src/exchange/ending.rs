@@ -130,6 +130,8 @@ pub struct Aftermath {
 pub enum Fate {
     /// At once, so that it stops.
     Cancelled,
+    /// At once too, where its answer would have been read on, if not as many were already.
+    NotDrained,
     /// Its answer was read to the end.
     Drained,
     /// Its answer was read up to a limit.
@@ -141,9 +143,16 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// Whether nothing of an answer was read on.
+    #[must_use]
+    pub const fn is_at_once(self) -> bool {
+        matches!(self, Self::Cancelled | Self::NotDrained)
+    }
+
     /// Every one.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Cancelled,
+        Self::NotDrained,
         Self::Drained,
         Self::LimitReached,
         Self::Broken,
@@ -155,6 +164,7 @@ impl Fate {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",
+            Self::NotDrained => "not_drained",
             Self::Drained => "drained",
             Self::LimitReached => "limit_reached",
             Self::Broken => "broken",

@@ -541,6 +541,7 @@ fn aftermath(closing: &Closing, after: tap::Aftermath) -> Aftermath {
         bytes: after.bytes,
         fate: match after.fate {
             tap::Fate::Cancelled => Fate::Cancelled,
+            tap::Fate::NotDrained => Fate::NotDrained,
             tap::Fate::Drained => Fate::Drained,
             tap::Fate::LimitReached => Fate::LimitReached,
             tap::Fate::Broken => Fate::Broken,

@@ -26,6 +26,8 @@ pub struct ProxyConfig {
     pub memory: Memory,
     /// Limit between two frames of a request body that the client sends; `None` for none. Default 60 s.
     pub client_body: Option<Duration>,
+    /// Most answers that are read on at once for clients that have left; beyond it the upstream is cancelled. Default 100.
+    pub drained_calls: usize,
     /// Whether streamed completions that did not ask for usage get `stream_options.include_usage`. Default true.
     pub inject_usage: bool,
     /// In which bodies the trace that a request belongs to is looked for. Default those that are read whole anyway.
@@ -49,6 +51,7 @@ impl Default for ProxyConfig {
             inspect_bytes: 8 << 20,
             memory: Memory::default(),
             client_body: Some(Duration::from_secs(60)),
+            drained_calls: 100,
             inject_usage: true,
             body_context: BodyContext::default(),
             allowed_origins: Patterns::default(),

@@ -383,7 +383,8 @@ impl Outbound<'_> {
             // It will not read the rest of the request, which the client then need not send.
             passing.append(CONNECTION, "close");
         }
-        let care = Care::of_route(self.route, status, self.call.head.version, &passing);
+        let drains = &self.target.drains;
+        let care = Care::of_route(self.route, drains, status, self.call.head.version, &passing);
         self.call.exchange.tap().show(Event::ResponseHead {
             at,
             status,

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use http::StatusCode;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::error::ProxyError;
 use super::request_body::Outgoing;
@@ -30,6 +31,7 @@ pub(super) struct Awaited<'a> {
     call: Option<Call>,
     exchange: &'a Pending,
     limits: DrainLimits,
+    places: Arc<Semaphore>,
 }
 
 impl<'a> Awaited<'a> {
@@ -42,12 +44,13 @@ impl<'a> Awaited<'a> {
         exchange: &'a Pending,
         limits: DrainLimits,
     ) -> Self {
-        let to = Arc::clone(to);
+        let (to, places) = (Arc::clone(to), Arc::clone(&to.drains));
         let call = async move { to.upstream.call(request, upload, fresh).await };
         Self {
             call: Some(Box::pin(call)),
             exchange,
             limits,
+            places,
         }
     }
 }
@@ -75,7 +78,18 @@ impl Drop for Awaited<'_> {
             return;
         }
         self.exchange.hand_over();
-        runtime.spawn(read_on(call, tap, self.limits));
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let left = closing(Close::Dropped, None);
+            let parting = Parting::at_once(tap, left, Fate::NotDrained, 0);
+            // The call before what ends its exchange.
+            drop(call);
+            return drop(parting);
+        };
+        let limits = self.limits;
+        runtime.spawn(async move {
+            read_on(call, tap, limits).await;
+            drop(place);
+        });
     }
 }
 
@@ -107,5 +121,5 @@ async fn read_on(call: Call, tap: Tap, limits: DrainLimits) {
         // Its answer is whole, and what would follow is a session that nobody is at.
         return parting.without_body(Fate::Drained);
     }
-}
     parting.read_on(&mut response.body, limits).await;
+}

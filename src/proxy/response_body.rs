@@ -1,5 +1,6 @@
 //! The response body as the client gets it.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use http::{StatusCode, Version};
 use http_body::SizeHint;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::config::Route;
 use super::headers;
@@ -31,10 +33,17 @@ pub enum ClientBody {
     Own(Option<Bytes>),
 }
 
+/// How far an answer is read on, and with how many others at once.
+#[derive(Debug)]
+struct Drain {
+    limits: DrainLimits,
+    places: Arc<Semaphore>,
+}
+
 /// What is done with an answer beside passing it on.
 #[derive(Debug, Default)]
 pub(super) struct Care {
-    drain: Option<DrainLimits>,
+    drain: Option<Drain>,
     keep_alive: Option<Duration>,
 }
 
@@ -42,13 +51,17 @@ impl Care {
     /// What a route wants of an answer that goes to a client of this version with these fields.
     pub(super) fn of_route(
         route: &Route,
+        drains: &Arc<Semaphore>,
         status: StatusCode,
         client: Version,
         fields: &Fields,
     ) -> Self {
         let fits = |_: &Duration| keep_alive::fits(status, client, fields);
         Self {
-            drain: route.drains(),
+            drain: route.drains().map(|limits| Drain {
+                limits,
+                places: Arc::clone(drains),
+            }),
             keep_alive: route.keep_alive.filter(fits),
         }
     }
@@ -69,8 +82,8 @@ impl Care {
 pub struct Attended {
     /// There until it is dropped.
     body: Option<Passed>,
-    /// How far it is read when the client leaves; `None` where the upstream is cancelled then.
-    drain: Option<DrainLimits>,
+    /// How it is read on when the client leaves; `None` where the upstream is cancelled then.
+    drain: Option<Drain>,
     keep_alive: Option<KeepAlive>,
 }
 
@@ -99,14 +112,21 @@ impl Attended {
 
 impl Drop for Attended {
     fn drop(&mut self) {
-        let (Some(limits), Some(mut body)) = (self.drain, self.body.take()) else {
+        let (Some(drain), Some(mut body)) = (self.drain.take(), self.body.take()) else {
             return;
         };
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
+        let Ok(place) = drain.places.try_acquire_owned() else {
+            return body.leave_undrained();
+        };
         if body.leave() {
-            runtime.spawn(async move { body.read_on(limits).await });
+            runtime.spawn(async move {
+                body.read_on(drain.limits).await;
+                // The place is free when the upstream is let go of.
+                drop((body, place));
+            });
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::config::{ProxyConfig, Route};
 use super::usage;
 use crate::message::{Fields, Target};
@@ -25,6 +27,8 @@ pub struct Destination {
     pub upstream: Upstream,
     /// Whether it is sent a credential of ours, which not every page may use that a browser shows.
     pub has_own_key: bool,
+    /// Places for answers that are read on for clients that have left, of all upstreams.
+    pub drains: Arc<Semaphore>,
     /// Whether streamed completions ask it for usage, and what is known of its answers.
     pub usage: Arc<usage::Asking>,
 }
@@ -36,6 +40,8 @@ impl Routes {
     /// When an upstream cannot be set up, or a route names none of them.
     pub fn new(config: ProxyConfig) -> io::Result<Self> {
         let mut targets = Vec::new();
+        let places = config.drained_calls.min(Semaphore::MAX_PERMITS);
+        let drains = Arc::new(Semaphore::new(places));
         for upstream in config.upstreams {
             let has_own_key = upstream.credentials().next().is_some();
             let wanted = upstream.inject_usage.unwrap_or(config.inject_usage);
@@ -44,6 +50,7 @@ impl Routes {
             targets.push(Arc::new(Destination {
                 upstream: Upstream::new(upstream)?,
                 usage: Arc::new(asking),
+                drains: Arc::clone(&drains),
                 has_own_key,
             }));
         }

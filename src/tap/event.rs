@@ -177,6 +177,8 @@ pub struct Aftermath {
 pub enum Fate {
     /// At once.
     Cancelled,
+    /// At once too, where its answer would have been read on, if not as many were already.
+    NotDrained,
     /// Its answer was read to the end.
     Drained,
     /// Its answer was read up to a limit.
@@ -185,6 +187,14 @@ pub enum Fate {
     Broken,
     /// Reading stopped with the process.
     Stopped,
+}
+
+impl Fate {
+    /// Whether nothing of an answer was read on.
+    #[must_use]
+    pub const fn is_at_once(self) -> bool {
+        matches!(self, Self::Cancelled | Self::NotDrained)
+    }
 }
 
 /// How an exchange closed.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::event::{Close, Closing, Event, Fate, Fault, FaultClass, Observer, Side};
+use super::event::{Close, Closing, Event, Fault, FaultClass, Observer, Side};
 use super::registry::{Place, Registry};
 use crate::background::{Background, Plan, Work};
 use crate::memory::Memory;
@@ -357,7 +357,7 @@ impl Tap {
         // A client whose answer was read on had left before.
         let was_there = closing
             .aftermath
-            .is_none_or(|after| after.fate == Fate::Cancelled);
+            .is_none_or(|after| after.fate.is_at_once());
         if closing.close == Close::Dropped
             && was_there
             && self.0.taps.counters.cutting_off.load(Ordering::Relaxed)

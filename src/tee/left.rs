@@ -29,13 +29,14 @@ pub struct Parting {
 }
 
 impl Parting {
-    /// The upstream is cancelled at once; so many bytes of its answer nobody has read.
-    pub(super) fn cancelled(tap: Tap, closing: Closing, unread: u64) -> Self {
+    /// The upstream is cancelled at once, in one of two ways; so many bytes of its answer nobody has read.
+    #[must_use]
+    pub const fn at_once(tap: Tap, closing: Closing, fate: Fate, unread: u64) -> Self {
         Self {
             tap,
             closing: Some(closing),
             bytes: unread,
-            fate: Fate::Cancelled,
+            fate,
         }
     }
 
@@ -43,9 +44,12 @@ impl Parting {
     #[must_use]
     pub fn reading_on(tap: Tap, closing: Closing) -> Self {
         tap.show(Event::Left(closing.at));
-        let mut parting = Self::cancelled(tap, closing, 0);
-        parting.fate = Fate::Stopped;
-        parting
+        Self {
+            tap,
+            closing: Some(closing),
+            bytes: 0,
+            fate: Fate::Stopped,
+        }
     }
 
     /// When the client left.
@@ -99,7 +103,7 @@ impl Drop for Parting {
         let Some(mut closing) = self.closing.take() else {
             return;
         };
-        if self.fate != Fate::Cancelled {
+        if !self.fate.is_at_once() {
             closing.response_bytes += self.bytes;
         }
         closing.aftermath = Some(Aftermath {

@@ -11,7 +11,7 @@ use http_body::SizeHint;
 use super::left::{DrainLimits, Parting};
 use super::proof::Proof;
 use crate::message::{Body, Fields, Frame, Polled};
-use crate::tap::{Close, Closing, Describe, Instant, Tap, Verdict};
+use crate::tap::{Close, Closing, Describe, Fate, Instant, Tap, Verdict};
 
 /// The one edit of a response's bytes, between what is observed and what the client gets.
 pub trait Edit: Send + 'static {
@@ -259,6 +259,22 @@ impl<B: Body, E: Edit> ResponseTee<B, E> {
         true
     }
 
+    /// Notes that the client has left, where the answer was to be read on and cannot be: the upstream is cancelled.
+    pub fn leave_undrained(&mut self) {
+        self.let_go(Fate::NotDrained);
+    }
+
+    /// Has the exchange end behind the body, where it has not ended.
+    fn let_go(&mut self, fate: Fate) {
+        if self.closed {
+            return;
+        }
+        let closing = self.closing(Instant::now(), Close::Dropped);
+        let unread = self.body.unread();
+        let parting = Parting::at_once(self.tap.clone(), closing, fate, unread);
+        self.parting = Some(Box::new(parting));
+    }
+
     /// Reads the answer on that a client has left.
     pub async fn read_on(&mut self, limits: DrainLimits) {
         if let Some(parting) = &mut self.parting {
@@ -269,13 +285,7 @@ impl<B: Body, E: Edit> ResponseTee<B, E> {
 
 impl<B: Body, E: Edit> Drop for ResponseTee<B, E> {
     fn drop(&mut self) {
-        if self.closed {
-            return;
-        }
-        let closing = self.closing(Instant::now(), Close::Dropped);
-        let unread = self.body.unread();
-        let parting = Parting::cancelled(self.tap.clone(), closing, unread);
-        self.parting = Some(Box::new(parting));
+        self.let_go(Fate::Cancelled);
     }
 }
 

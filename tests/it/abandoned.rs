@@ -217,6 +217,37 @@ async fn draining_ends_at_its_limits_and_then_cancels() {
 }
 
 #[tokio::test]
+async fn as_many_are_drained_as_may_be_and_a_further_one_is_cancelled() {
+    let scene = Scene::configured(&format!("{DRAIN}[limits]\ndrained_calls = 1\n")).await;
+    let mut drained = left(&scene, UNEDITED).await;
+    left(&scene, UNEDITED).await.closed().await;
+    // One that has not begun, too.
+    let (client, mut served) = scene.call(&chat(UNEDITED)).await;
+    leave(client).await;
+    served.closed().await;
+    let fate = |fate| [("streamgauge_abandoned_upstream", fate)];
+    let name = "streamgauge_abandoned_duration_seconds_count";
+    scene
+        .server
+        .metric_where(name, &fate("not_drained"), |count| count == 2.0)
+        .await;
+    drained
+        .write([chunk(END), b"0\r\n\r\n".to_vec()].concat())
+        .await;
+    assert_eq!(counted(&scene, name, &fate("drained")).await, 1.0);
+    // Its place is free again.
+    let mut next = left(&scene, UNEDITED).await;
+    next.write([chunk(END), b"0\r\n\r\n".to_vec()].concat())
+        .await;
+    scene
+        .server
+        .metric_where(name, &fate("drained"), |count| count == 2.0)
+        .await;
+    let rows = scene.server.finished(4).await;
+    assert!(rows.iter().all(|row| row["end"] == "client_left"));
+}
+
+#[tokio::test]
 async fn an_upstream_that_breaks_while_it_is_drained_is_no_error_of_the_call() {
     let scene = Scene::configured(DRAIN).await;
     let served = left(&scene, UNEDITED).await;

@@ -306,7 +306,7 @@ fn every_setting_can_be_given_by_its_variable() {
         [tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\n\
         [allow]\norigins = [\"https://a\", \"app://b\"]\nhosts = [\"a.example\", \"::1\"]\n\
         admin_hosts = [\"metrics\"]\n\n\
-        [limits]\ninspect_bytes = \"1MiB\"\nmemory = \"1GiB\"\nclient_idle = \"5m\"\nclient_body = \"off\"\nlabel_values = 7\n\n\
+        [limits]\ninspect_bytes = \"1MiB\"\nmemory = \"1GiB\"\nclient_idle = \"5m\"\nclient_body = \"off\"\ndrained_calls = 9\nlabel_values = 7\n\n\
         [usage]\ninject = false\nrecheck = \"off\"\n\n\
         [shutdown]\ndrain = \"1h30m\"\n\n\
         [telemetry]\nvocabulary = [\"llm\", \"gen_ai\"]\nmetrics = [\"gen_ai_2024\", \"llm\"]\nhistograms = \"exponential\"\nspans = \"client\"\npropagate = false\n\
@@ -533,7 +533,7 @@ fn routes() -> impl Strategy<Value = Route> {
     let glob = || "[a-z?*\"\\\\]{1,9}".prop_map(|pattern| wildmatch::WildMatch::new(&pattern));
     let header = proptest::option::of(glob().prop_map(|value| ("x-team".parse().unwrap(), value)));
     let limit = proptest::option::of((1_u64..1 << 40).prop_map(Duration::from_millis));
-    let care = (any::<bool>(), 1..u64::MAX, any::<usize>(), limit);
+    let care = (any::<bool>(), 1..u64::MAX, 1..usize::MAX, limit);
     (glob(), proptest::option::of("/[a-z/]{0,9}"), header, care).prop_map(
         |(model, path, header, (drains, time, bytes, keep_alive))| Route {
             path,
@@ -559,7 +559,7 @@ proptest! {
         upstream in upstreams(),
         routes in proptest::collection::vec(routes(), 0..3),
         drain in any::<u64>(),
-        inspect_bytes in 0..usize::MAX / 2,
+        inspect_bytes in 1..usize::MAX / 2,
         tls in proptest::option::of("[^\\pC]{1,9}"),
     ) {
         let mut config = Config {

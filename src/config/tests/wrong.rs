@@ -47,6 +47,42 @@ fn content_that_is_to_be_stored_needs_a_place() {
 }
 
 #[test]
+fn a_bound_of_nothing_is_no_bound() {
+    let route = "[[route]]\nupstream = 'default'\ndrain = { bytes = 0 }";
+    let wrong = problems_of(route);
+    assert!(
+        wrong[0].contains("drain.bytes = 0: expected a number of bytes above zero"),
+        "{wrong:?}"
+    );
+    for path in [
+        "admin.history_bytes",
+        "admin.keep_bytes",
+        "limits.inspect_bytes",
+        "limits.memory",
+        "telemetry.content_bytes",
+        "redact.max_bytes",
+        "conversations.memory",
+        "conversations.history_bytes",
+        "store.queue_bytes",
+        "observe.queue_bytes",
+    ] {
+        let wrong = problems_of(&format!("{path} = '0B'"));
+        let expected = format!("s.toml:1: {path} = '0B': expected a number of bytes above zero");
+        assert!(wrong[0].starts_with(&expected), "{wrong:?}");
+    }
+    for path in [
+        "limits.drained_calls",
+        "conversations.turns",
+        "conversations.repeated_calls",
+        "conversations.without_progress",
+    ] {
+        let wrong = problems_of(&format!("{path} = 0"));
+        let expected = format!("s.toml:1: {path} = 0: expected a whole number above zero");
+        assert!(wrong[0].starts_with(&expected), "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
     let cases = [
         (
