@@ -166,13 +166,17 @@ struct ShownByAdmin {
 impl ShownByAdmin {
     fn with(self, gauge: &Gauge) -> admin::AdminState {
         let (metrics, counters) = (Arc::clone(&gauge.metrics), Arc::clone(&gauge.counters));
-        let books = Arc::clone(&gauge.books);
+        let (books, taps) = (Arc::clone(&gauge.books), Arc::clone(&counters));
+        let lost_until_ms = move || {
+            let abandoned = taps.abandoned_until_ms.load(Ordering::Relaxed);
+            abandoned.max(books.dropped_until_ms.load(Ordering::Relaxed))
+        };
         admin::AdminState {
             live: Arc::clone(&gauge.live),
             costs: Arc::clone(&gauge.costs),
             look: gauge.look(),
             in_flight: Arc::new(move || counters.in_flight()),
-            lost_until_ms: Arc::new(move || books.dropped_until_ms.load(Ordering::Relaxed)),
+            lost_until_ms: Arc::new(lost_until_ms),
             metrics: Arc::new(move |accept| metrics.render(accept)),
             about: Arc::clone(&gauge.about),
             choices: Arc::clone(&gauge.choices),

@@ -12,7 +12,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use std::vec;
 
 use bytes::Bytes;
@@ -67,11 +67,21 @@ pub struct Counters {
     pub missed: AtomicU64,
     /// Exchanges whose observation was given up: their observer panicked, or too many waited for theirs.
     pub abandoned: AtomicU64,
+    /// Just after the last of these ended, in ms since 1970; 0 where there is none.
+    pub abandoned_until_ms: AtomicU64,
     /// Set when what is in flight is about to be cut off by us: from then on a dropped exchange is no client that left.
     pub cutting_off: AtomicBool,
 }
 
 impl Counters {
+    /// One whose observation was given up has ended by now.
+    fn note_abandoned_end(&self) {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let just_after = since.unwrap_or_default().as_millis() as u64 + 1;
+        self.abandoned_until_ms
+            .fetch_max(just_after, Ordering::Relaxed);
+    }
+
     /// Exchanges that have begun and are not over.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
@@ -372,6 +382,7 @@ impl Tap {
         self.0.taps.open.leave(self.0.place);
         self.0.taps.counters.closed.fetch_add(1, Ordering::Relaxed);
         if state.abandoned {
+            self.0.taps.counters.note_abandoned_end();
             self.0.taps.counters.settled.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -497,6 +508,9 @@ impl Shared {
     fn abandon(&self, state: &mut TapState) {
         self.taps.counters.abandoned.fetch_add(1, Ordering::Relaxed);
         state.abandoned = true;
+        if state.closed {
+            self.taps.counters.note_abandoned_end();
+        }
         state.batch = Vec::new();
         self.taps.memory.give_back(std::mem::take(&mut state.taken));
         state.looked_at = Vec::new();

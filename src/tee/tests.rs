@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -403,6 +403,11 @@ async fn a_panicking_observer_is_counted_and_leaves_the_stream_alone() {
         counters,
         done,
     } = open(1 << 20, Some(b"bad"));
+    let now = || {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.unwrap().as_millis() as u64
+    };
+    let begun = now();
     let script = std::iter::once(data("bad")).chain((0..40).map(|_| data("good")));
     let (text, _, broken) = read(tee(script, tap, false)).await;
     assert_eq!(text, format!("bad{}", "good".repeat(40)));
@@ -413,6 +418,9 @@ async fn a_panicking_observer_is_counted_and_leaves_the_stream_alone() {
     }
     assert_eq!(counters.abandoned.load(Ordering::Relaxed), 1);
     assert_eq!((counters.in_flight(), counters.unsettled()), (0, 0));
+    // Who lists what has ended knows until when one is missing.
+    let until = counters.abandoned_until_ms.load(Ordering::Relaxed);
+    assert!((begun + 1..=now() + 1).contains(&until), "{until}");
 }
 
 #[tokio::test]
