@@ -96,11 +96,14 @@ impl Default for Config {
                 memory: memory.clone(),
                 ..ProxyConfig::default()
             },
+            pipeline: PipelineConfig {
+                memory: memory.clone(),
+                ..PipelineConfig::default()
+            },
             observe: ObserveConfig {
                 memory,
                 ..ObserveConfig::default()
             },
-            pipeline: PipelineConfig::default(),
             telemetry: TelemetryConfig::default(),
             folder: None,
             drain: Duration::from_secs(600),

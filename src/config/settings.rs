@@ -222,6 +222,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         read: |raw, config| {
             let memory = Memory::new(raw.positive_size()?);
             config.observe.memory = memory.clone();
+            config.pipeline.memory = memory.clone();
             config.proxy.memory = memory;
             Ok(())
         },
@@ -238,11 +239,11 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         write: |config| Some(write_limit(config.proxy.client_body)),
     },
     Setting {
-    Setting {
         path: "limits.drained_calls",
         read: |raw, config| set(&mut config.proxy.drained_calls, raw.positive_count()),
         write: |config| Some(config.proxy.drained_calls.to_string()),
     },
+    Setting {
         path: "limits.label_values",
         read: |raw, config| set(&mut config.telemetry.label_values, raw.count()),
         write: |config| Some(config.telemetry.label_values.to_string()),

@@ -22,6 +22,15 @@ pub struct Uncounted {
     pub generated: Option<Vec<String>>,
 }
 
+impl Uncounted {
+    /// Bytes of the texts.
+    pub(super) fn weight(&self) -> usize {
+        let prompt = self.prompt.iter().flat_map(|prompt| &prompt.texts);
+        let texts = prompt.chain(self.generated.iter().flatten());
+        texts.map(String::len).sum()
+    }
+}
+
 /// A prompt, as far as tokens are concerned.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct PromptTexts {

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::background::{Background, Plan, Work};
 use crate::exchange::Exchange;
 use crate::log::LogLimit;
-use crate::memory::Share;
+use crate::memory::{Memory, Share};
 use crate::redact::Redactor;
 use crate::sink::{ExchangeId, Progress, Sink};
 use crate::state::{StateBooks, StateConfig};
@@ -63,6 +63,8 @@ pub struct PipelineConfig {
     pub store: StoreConfig,
     /// Whether sinks are given [`Exchange::history`], which the stages alone need. Default false.
     pub keeps_history: bool,
+    /// Bounds what the exchanges that wait for a stage take; one beyond it is dropped.
+    pub memory: Memory,
 }
 
 impl Default for PipelineConfig {
@@ -78,6 +80,7 @@ impl Default for PipelineConfig {
             redact: RedactConfig::default(),
             store: StoreConfig::default(),
             keeps_history: false,
+            memory: Memory::default(),
         }
     }
 }
@@ -148,8 +151,23 @@ pub struct Finished {
     pub exchange: Box<Exchange>,
     /// What its tokens are counted in, where nobody reported them and they are to be counted, or the counting is to be checked.
     pub uncounted: Option<Box<Uncounted>>,
-    /// What holds the memory for its content.
+    /// What holds the memory for its content, and for all of it where it waits.
     pub held: Option<Share>,
+}
+
+impl Finished {
+    /// What it takes, in bytes.
+    fn weight(&self) -> usize {
+        let uncounted = self.uncounted.as_deref();
+        self.exchange.weight() + uncounted.map_or(0, Uncounted::weight)
+    }
+
+    /// Counts it as held until it is through; false where that would be too much.
+    fn hold(&mut self, memory: &Memory) -> bool {
+        let weight = self.weight();
+        let held = self.held.get_or_insert_with(|| memory.share());
+        held.grow(weight.saturating_sub(held.bytes()))
+    }
 }
 
 /// A step over finished exchanges.
@@ -180,6 +198,8 @@ pub struct Pipeline {
     wants: Wants,
     /// What takes out of an exchange in flight what is not to be told; `None` where it is not looked through.
     redactor: Option<Arc<Redactor>>,
+    /// Bounds what waits.
+    memory: Memory,
     full: LogLimit,
 }
 
@@ -251,6 +271,7 @@ impl Pipeline {
         let stages = stages(config, &books, &redactor);
         Self {
             redactor: Some(redactor).filter(|_| config.redact.always),
+            memory: config.memory.clone(),
             ..Self::of(stages, books, wants, sinks)
         }
     }
@@ -275,6 +296,7 @@ impl Pipeline {
             flow,
             wants,
             redactor: None,
+            memory: Memory::default(),
             full: LogLimit::per_minute(),
         }
     }
@@ -335,6 +357,9 @@ impl Pipeline {
             flow.run(finished);
             return;
         }
+        if !finished.hold(&self.memory) {
+            return self.drop_counted(&finished);
+        }
         if flow.texts.load(Ordering::Relaxed) >= TEXTS_MAX {
             finished.uncounted = None;
         } else if finished.uncounted.is_some() {
@@ -346,10 +371,16 @@ impl Pipeline {
         if lost.uncounted.is_some() {
             flow.texts.fetch_sub(1, Ordering::Relaxed);
         }
-        flow.books
+        self.drop_counted(&lost);
+    }
+
+    /// Takes note of an exchange that no sink is given.
+    fn drop_counted(&self, lost: &Finished) {
+        let books = &self.flow.books;
+        books
             .dropped_until_ms
             .fetch_max(just_after(&lost.exchange), Ordering::Relaxed);
-        let dropped = 1 + flow.books.dropped.fetch_add(1, Ordering::Relaxed);
+        let dropped = 1 + books.dropped.fetch_add(1, Ordering::Relaxed);
         if let Some(held_back) = self.full.pass() {
             tracing::warn!(
                 dropped,

@@ -229,6 +229,38 @@ fn what_does_not_fit_is_counted_and_nothing_else_is_lost() {
 }
 
 #[test]
+fn what_waits_takes_memory_by_its_weight_and_gives_it_back() {
+    let (mut pipeline, given, leave) = held();
+    let memory = Memory::new(1 << 20);
+    pipeline.memory = memory.clone();
+    let large = |id, bytes| {
+        let mut large = slow(id);
+        large.exchange.request.model = Some("m".repeat(bytes));
+        large
+    };
+    pipeline.finish(large(1, 600_000));
+    pipeline.finish(large(2, 600_000));
+    assert_eq!(count(&pipeline.books().dropped), 1, "it would be too much");
+    let mut told = large(3, 0);
+    told.uncounted = Some(Box::new(Uncounted {
+        prompt: None,
+        generated: Some(vec!["x".repeat(600_000)]),
+    }));
+    pipeline.finish(told);
+    assert_eq!(count(&pipeline.books().dropped), 2, "texts weigh too");
+    pipeline.finish(large(4, 300_000));
+    assert!(
+        !memory.take(300_000),
+        "all of it is held for those that wait"
+    );
+    drop(leave);
+    assert!(pipeline.drained(LONG));
+    assert_eq!(ids(&given), [1, 4]);
+    assert!(memory.take(1 << 20), "none is held any more");
+    assert_balanced(&pipeline);
+}
+
+#[test]
 fn a_stage_that_panics_costs_only_what_it_adds() {
     let (sink, given) = sink(None);
     let held = Held {
