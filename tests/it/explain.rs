@@ -244,6 +244,46 @@ fn what_curl_says_itself_is_no_part_of_the_exchange() {
 }
 
 #[test]
+fn what_curl_writes_amid_the_body_is_taken_out_and_the_stream_is_whole() {
+    // As curl 7.88 writes both to one file: of a body in blocks without -N, with a meter without -s, over TLS with a note for each record.
+    let meter = "\r100  1438    0  1259  100   179   2294    326 --:--:-- --:--:-- --:--:--  2619";
+    let data = "{ [341 bytes data]\n";
+    let tls = "* TLSv1.2 (IN), TLS header, Supplemental data (23):\n{ [5 bytes data]\n";
+    let word = "* Connection #0 to host 127.0.0.1 left intact\n";
+    let closing = "* Closing connection 0\n";
+    let head = "> POST /v1/chat/completions HTTP/1.1\r\n> Host: a\r\n> \r\n< HTTP/1.1 200 OK\r\n< content-type: text/event-stream\r\n< \r\n";
+    let within = STREAM.find("\"choices\"").unwrap();
+    for said in [meter, data, tls, word, closing] {
+        // Within a line, where one begins, and at the end.
+        for at in [within, 0, STREAM.len()] {
+            let (before, after) = STREAM.split_at(at);
+            let capture = format!("  % Total    % Received\n{head}{before}{said}{after}");
+            let exchange = exchange(&capture);
+            assert_is_the_call(&exchange);
+            let malformed = attribute(&exchange, 1, "streamgauge.problems.malformed");
+            assert_eq!(malformed, &Value::Null, "{said:?} at {at}");
+            assert_eq!(
+                attribute(&exchange, 0, "streamgauge.response.bytes"),
+                STREAM.len(),
+                "{said:?} at {at}"
+            );
+        }
+    }
+    // What a model says of curl is its own.
+    let says = STREAM.replacen(
+        "\"content\":\"",
+        "\"content\":\"* Closing connection 0 { [5 bytes data] ",
+        1,
+    );
+    assert_ne!(says, STREAM);
+    let exchange = exchange(&format!("{head}{says}{word}"));
+    assert_eq!(
+        attribute(&exchange, 0, "streamgauge.response.bytes"),
+        says.len()
+    );
+}
+
+#[test]
 fn every_entry_of_a_har_is_explained_with_the_times_it_has() {
     let page = json!({
         "request": {"method": "GET", "url": "https://example.com/", "headers": []},

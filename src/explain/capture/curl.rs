@@ -1,12 +1,28 @@
 //! What `curl -v` prints: `>` before the lines of the request's head, `<` before those of the response's, `*` before what
 //! curl itself says, and the response's body as it is.
+//!
+//! Where both go to one file, what curl says stands anywhere in the body: it is written at once, and the body, unless curl was run with
+//! `-N`, in blocks that begin and end within a line. So does the progress meter.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::bytes::{NoExpand, Regex};
 
 use super::head::{self, Lines};
 use super::raw;
 use super::{Capture, CapturePlace, CapturedRequest, Unreadable};
 
-/// What curl says at the end, on the body's last line where that has no end of its own.
-const LAST_WORD: &[u8] = b"* Connection #";
+/// What curl writes amid a body's line, each such that no JSON has it: the progress meter, which has a fixed width, notes of how much data
+/// came, and what it says of TLS and of the connection's end.
+static AMID: LazyLock<Regex> = LazyLock::new(|| {
+    let meter = r"\r[ 0-9.kMGTP]{46}(?:[-0-9dh: ]{8} ){3}[ 0-9.kMGTP]{5}";
+    let data = r"[{}] \[\d+ bytes data\]\r?\n";
+    let tls = r#"\* TLSv1\.\d \((?:IN|OUT)\), [^"\n]{1,80} \(\d+\):\r?\n"#;
+    let end = r"\* (?:Connection #\d+ to host \S+ left intact|(?:[Cc]losing|shutting down) connection(?: #?-?\d+)?)(?:\r?\n|\z)";
+    let any = format!("(?-u:{meter}|{data}|{tls}|{end})");
+    Regex::new(&any).expect("it is a regular expression")
+});
 
 /// Whether a text is such output: a line of it begins a request or a response behind curl's mark.
 pub(super) fn is_verbose(bytes: &[u8]) -> bool {
@@ -68,6 +84,7 @@ struct Parts {
 impl Parts {
     fn of(bytes: &[u8]) -> Self {
         let mut parts = Self::default();
+        let bytes: Cow<'_, [u8]> = AMID.replace_all(bytes, NoExpand(b""));
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             match line {
                 [b'>', rest @ ..] => {
@@ -85,13 +102,6 @@ impl Parts {
                 line if !parts.response.is_empty() => parts.response.extend_from_slice(line),
                 _ => {}
             }
-        }
-        let last_word = parts
-            .response
-            .windows(LAST_WORD.len())
-            .rposition(|bytes| bytes == LAST_WORD);
-        if let Some(at) = last_word {
-            parts.response.truncate(at);
         }
         parts
     }
