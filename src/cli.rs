@@ -9,8 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
 use crate::config::{Flags, parse_address, parse_duration, vocabularies};
-use crate::exchange::ContentHash;
-use crate::store::{self, Location};
+use crate::store::{self, HashPrefix, Location};
 use crate::version::VERSION_AND_COMMIT;
 
 const UPSTREAM: &str =
@@ -86,7 +85,7 @@ Examples:
   # What a span names: streamgauge.prompt.hash for the prompt, streamgauge.answer.hash for the whole call
   streamgauge prompt --config streamgauge.toml 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
   # From a bucket, as JSON
-  AWS_REGION=eu-central-1 streamgauge prompt --store s3://bucket/prompts --json 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+  AWS_REGION=eu-central-1 streamgauge prompt --store s3://bucket/prompts --json 2c26b46b68ff";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -335,9 +334,9 @@ impl From<&RedactArgs> for Flags {
 /// Flags of `prompt`.
 #[derive(Debug, Args)]
 pub struct PromptArgs {
-    /// The hash: 64 hexadecimal digits
+    /// The hash: 64 hexadecimal digits, or the first 8 or more if no other begins with them
     #[arg(value_name = "HASH", value_parser = hash)]
-    pub hash: ContentHash,
+    pub hash: HashPrefix,
 
     /// The store [default: that of the configuration]
     ///
@@ -364,8 +363,8 @@ impl From<&PromptArgs> for Flags {
     }
 }
 
-fn hash(text: &str) -> Result<ContentHash, &'static str> {
-    ContentHash::parse(text).ok_or("expected 64 hexadecimal digits")
+fn hash(text: &str) -> Result<HashPrefix, &'static str> {
+    HashPrefix::parse(text).ok_or("expected 64 hexadecimal digits, or the first 8 or more of them")
 }
 
 fn location(text: &str) -> Result<Location, String> {

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use super::location::Cloud;
 use super::outcome::{Put, StoreError};
+use super::read::HashPrefix;
 use super::{CloudVariables, StoreConfig, key, renewed_after};
 use crate::exchange::{ContentHash, StoredObject};
 
@@ -132,20 +133,36 @@ impl Bucket {
     }
 
     pub(super) fn get(&mut self, hash: ContentHash) -> Result<Option<Vec<u8>>, StoreError> {
-        let (asker, timeout) = (self.asker.clone(), self.timeout);
-        let location = self.location.clone();
-        let failed = |error: String| StoreError::Bucket { location, error };
-        let runtime = match self.runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        let got = runtime.block_on(async { tokio::time::timeout(timeout, asker.get(hash)).await });
-        match got {
-            Err(_) => Err(failed(late(timeout))),
-            Ok(Ok(bytes)) => Ok(Some(bytes)),
-            Ok(Err(Error::NotFound { .. })) => Ok(None),
-            Ok(Err(error)) => Err(failed(told(&error))),
+        let asker = self.asker.clone();
+        match self.ask(asker.get(hash))? {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(told(&error))),
         }
+    }
+
+    pub(super) fn beginning_with(
+        &mut self,
+        prefix: &HashPrefix,
+    ) -> Result<Vec<ContentHash>, StoreError> {
+        let asker = self.asker.clone();
+        let names = self.ask(asker.beginning_with(prefix))?;
+        names.map_err(|error| self.failed(told(&error)))
+    }
+
+    /// Waits for an answer, for as long as one may take.
+    fn ask<A>(&mut self, asking: impl Future<Output = A>) -> Result<A, StoreError> {
+        let timeout = self.timeout;
+        let answer = self
+            .runtime()
+            .map(|runtime| runtime.block_on(async { tokio::time::timeout(timeout, asking).await }));
+        let answer = answer.map_err(|error| self.failed(error.to_string()))?;
+        answer.map_err(|_| self.failed(late(timeout)))
+    }
+
+    fn failed(&self, error: String) -> StoreError {
+        let location = self.location.clone();
+        StoreError::Bucket { location, error }
     }
 }
 
@@ -187,6 +204,16 @@ impl Asker {
         }
         self.store.put(&path, object.bytes.into()).await?;
         Ok(Put::Written)
+    }
+
+    async fn beginning_with(&self, prefix: &HashPrefix) -> object_store::Result<Vec<ContentHash>> {
+        let folder = Path::from(format!("{}/{}", self.prefix, prefix.folder()));
+        let listed = self.store.list_with_delimiter(Some(&folder)).await?;
+        let names = listed
+            .objects
+            .iter()
+            .filter_map(|it| it.location.filename());
+        Ok(names.filter_map(|name| prefix.hash_of_file(name)).collect())
     }
 
     async fn get(&self, hash: ContentHash) -> object_store::Result<Vec<u8>> {

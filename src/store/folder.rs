@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::outcome::{Put, StoreError};
+use super::read::HashPrefix;
 use super::{key, renewed_after};
 use crate::disk;
 use crate::exchange::{ContentHash, StoredObject};
@@ -124,6 +125,20 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    pub(super) fn beginning_with(&self, prefix: &HashPrefix) -> io::Result<Vec<ContentHash>> {
+        let files = match fs::read_dir(self.root.join(prefix.folder())) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut found = Vec::new();
+        for file in files {
+            let name = file?.file_name();
+            found.extend(name.to_str().and_then(|name| prefix.hash_of_file(name)));
+        }
+        Ok(found)
     }
 
     /// Takes out what was not said for as long as it is kept, and what was left unfinished. Nothing else that lies there.

@@ -38,7 +38,7 @@ use crate::exchange::{ContentHash, StoredObject};
 pub use location::{EXPECTED, Location};
 pub use object::store_objects;
 pub use outcome::StoreError;
-pub use read::{Found, StoreReader};
+pub use read::{Found, HashPrefix, StoreReader};
 
 use known::Known;
 use place::Place;

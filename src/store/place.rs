@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::bucket::Bucket;
 use super::folder::Folder;
 use super::outcome::{Put, StoreError};
+use super::read::HashPrefix;
 use super::{Location, StoreConfig};
 use crate::exchange::{ContentHash, StoredObject};
 
@@ -56,6 +57,20 @@ impl Place {
         match self {
             Self::Folder(folder) => folder.get(hash).map_err(|error| folder.error(error)),
             Self::Bucket(bucket) => bucket.get(hash),
+        }
+    }
+
+    /// Hashes of objects that begin with these digits, in any order.
+    pub(super) fn beginning_with(
+        &mut self,
+        prefix: &HashPrefix,
+    ) -> Result<Vec<ContentHash>, StoreError> {
+        match self {
+            Self::Folder(folder) => {
+                let found = folder.beginning_with(prefix);
+                found.map_err(|error| folder.error(error))
+            }
+            Self::Bucket(bucket) => bucket.beginning_with(prefix),
         }
     }
 }

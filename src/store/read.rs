@@ -46,6 +46,46 @@ struct Prompt {
     messages: Vec<Json>,
 }
 
+/// The first digits of a hash, or all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashPrefix(String);
+
+/// Fewer digits would be those of many hashes, where a store is large.
+const PREFIX_MIN: usize = 8;
+
+impl HashPrefix {
+    /// Reads 8 to 64 hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_long_enough = (PREFIX_MIN..=64).contains(&text.len());
+        let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_long_enough && is_hex).then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    /// The hash, where all digits are there.
+    #[must_use]
+    pub fn whole(&self) -> Option<ContentHash> {
+        ContentHash::parse(&self.0)
+    }
+
+    /// The part of a key that all hashes have in common that begin like this.
+    pub(super) fn folder(&self) -> &str {
+        &self.0[..2]
+    }
+
+    /// The hash of an object whose file has this name, if it begins like this.
+    pub(super) fn hash_of_file(&self, name: &str) -> Option<ContentHash> {
+        let digits = name.strip_suffix(".json")?;
+        ContentHash::parse(digits).filter(|_| digits.starts_with(&self.0))
+    }
+}
+
+impl fmt::Display for HashPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl StoreReader {
     /// Opens a store. Connects to nothing, makes no folder.
     ///
@@ -73,6 +113,16 @@ impl StoreReader {
             _ => Said::Object(object),
         };
         Ok(Some(Found { hash, said, lost }))
+    }
+
+    /// The hashes of all objects that begin with these digits, in order. In a bucket all names are read of one of the 256 folders.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn beginning_with(&mut self, prefix: &HashPrefix) -> Result<Vec<ContentHash>, StoreError> {
+        let mut found = self.place.beginning_with(prefix)?;
+        found.sort_unstable_by_key(|hash| hash.0);
+        Ok(found)
     }
 
     /// An object, if it is there and says what its name is of.

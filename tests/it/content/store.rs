@@ -329,6 +329,51 @@ async fn a_server_of_objects_can_send_them_nowhere_else() {
 
 const WARNING: &str = "prompts could not be stored; what waits is tried again for a minute";
 
+#[test]
+fn the_first_digits_of_a_hash_do_where_no_other_begins_with_them() {
+    let folder = Folder::new("store-prefix");
+    let put = |digits: &str| {
+        let below = folder.path().join(&digits[..2]);
+        std::fs::create_dir_all(&below).unwrap();
+        let file = below.join(format!("{digits}.json"));
+        std::fs::write(file, "{}").unwrap();
+    };
+    let object = r#"{"role":"user","parts":[{"type":"text","content":"hi"}]}"#;
+    let hash = hash_of(object.as_bytes());
+    put(&hash);
+    std::fs::write(
+        folder.path().join(&hash[..2]).join(format!("{hash}.json")),
+        object,
+    )
+    .unwrap();
+    assert_eq!(folder.prompt(&hash[..8], &[]), "user\n  hi\n\n");
+    assert_eq!(
+        folder.prompt(&hash[..12].to_uppercase(), &[]),
+        "user\n  hi\n\n"
+    );
+    let fails = |digits: &str| {
+        let output = prompt(&[digits, "--store", folder.path().to_str().unwrap()]);
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let one = format!("{}{}", &hash[..8], "0".repeat(56));
+    put(&one);
+    let said = fails(&hash[..8]);
+    let expected = format!("2 hashes begin with {}, expected more digits", &hash[..8]);
+    assert!(said.contains(&expected), "{said}");
+    assert!(said.contains(&hash) && said.contains(&one), "{said}");
+    let said = fails("ffffffff00");
+    assert!(
+        said.contains("no object whose hash begins with ffffffff00"),
+        "{said}"
+    );
+    let said = fails(&hash[..7]);
+    assert!(
+        said.contains("expected 64 hexadecimal digits, or the first 8 or more"),
+        "{said}"
+    );
+}
+
 #[tokio::test]
 async fn what_is_not_there_is_said() {
     let folder = Folder::new("store-none");
