@@ -120,9 +120,9 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(keep: Option<Duration>) -> Self {
+    fn new(renewed_after: Option<Duration>) -> Self {
         Self {
-            known: Mutex::new(Known::new(keep.map(renewed_after))),
+            known: Mutex::new(Known::new(renewed_after)),
             books: Arc::default(),
             closing: Mutex::new(None),
             closes: Condvar::new(),
@@ -135,6 +135,19 @@ impl Shared {
 
     fn closing(&self) -> MutexGuard<'_, Option<Instant>> {
         self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of what is said again so long after it was stored, it is looked whether it is still in a folder: a person may have deleted it. That
+/// costs a call of the system. In a bucket it would cost a request with all of it.
+const LOOKED_AFTER: Duration = Duration::from_secs(3_600);
+
+/// How long an object is known to be in a place; `None`: from then on.
+fn stored_again_after(place: &Place, keep: Option<Duration>) -> Option<Duration> {
+    let renewed = keep.map(renewed_after);
+    match place {
+        Place::Folder(_) => Some(renewed.map_or(LOOKED_AFTER, |after| after.min(LOOKED_AFTER))),
+        Place::Bucket(_) => renewed,
     }
 }
 
@@ -162,7 +175,7 @@ impl Store {
             Place::Folder(folder) => Some(Sweeper::start(folder.clone(), config.keep)),
             Place::Bucket(_) => None,
         };
-        let shared = Arc::new(Shared::new(config.keep));
+        let shared = Arc::new(Shared::new(stored_again_after(&place, config.keep)));
         let plan = Plan {
             name: "store",
             bound: config.queue_bytes,
@@ -180,7 +193,10 @@ impl Store {
 
     /// Takes objects to be stored, all but those that are known to be there. Never waits. Says whether there was room.
     pub fn put(&self, objects: &[StoredObject]) -> bool {
-        let now = Instant::now();
+        self.put_at(objects, Instant::now())
+    }
+
+    fn put_at(&self, objects: &[StoredObject], now: Instant) -> bool {
         let mut known = self.shared.known();
         let fresh = objects.iter().filter(|it| known.claim(it.hash, now));
         let fresh: Vec<StoredObject> = fresh.cloned().collect();

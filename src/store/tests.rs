@@ -9,6 +9,8 @@ use super::*;
 use crate::disk;
 use crate::exchange::{Content, ContentMessage, ContentPart, Speaker};
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
 /// A folder of its own, gone at the end of its test.
 struct Scratch(PathBuf);
 
@@ -220,7 +222,6 @@ fn what_finds_no_room_is_counted_and_not_taken_for_stored() {
 
 #[test]
 fn what_was_not_said_for_long_is_deleted_and_what_was_said_again_stays() {
-    const HOUR: Duration = Duration::from_secs(3_600);
     let scratch = Scratch::new("store-sweep");
     let folder = Folder::new(&scratch.0, Some(HOUR));
     folder.probe().unwrap();
@@ -253,6 +254,27 @@ fn what_was_not_said_for_long_is_deleted_and_what_was_said_again_stays() {
     assert_eq!((there, is_there(again[0].hash)), (1, true));
     folder.sweep(now + 2 * HOUR).unwrap();
     assert!(!is_there(again[0].hash) && !left.exists());
+}
+
+#[test]
+fn what_a_person_deletes_is_written_again_when_it_is_said_an_hour_later() {
+    let folder = Scratch::new("store-deleted");
+    let stored = store_objects(&content(1), None);
+    let store = folder.open(&StoreConfig::default());
+    let begun = Instant::now();
+    store.put_at(&stored.objects, begun);
+    let books = store.books();
+    while books.stored.load(Ordering::Relaxed) < stored.objects.len() as u64 {
+        std::thread::yield_now();
+    }
+    let deleted = folder.path(stored.prompt);
+    fs::remove_dir_all(deleted.parent().unwrap()).unwrap();
+    store.put_at(&stored.objects, begun + HOUR - Duration::from_secs(1));
+    let known = books.known.load(Ordering::Relaxed);
+    assert_eq!(known, stored.objects.len() as u64, "none was looked for");
+    store.put_at(&stored.objects, begun + HOUR);
+    assert!(store.end(WITHIN));
+    assert!(deleted.exists());
 }
 
 #[cfg(unix)]
