@@ -56,6 +56,37 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Tries whether a folder is there or can be made, and be written to. Leaves nothing behind.
+///
+/// # Errors
+/// When that fails.
+pub(crate) fn try_folder(path: &Path) -> io::Result<()> {
+    let missing = path
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let missing: Vec<&Path> = missing.collect();
+    let mut made = Vec::new();
+    let tried = missing.into_iter().rev().try_for_each(|folder| {
+        make_folder(folder)?;
+        made.push(folder);
+        Ok(())
+    });
+    let tried = tried.and_then(|()| Scratch::write(path, b"").map(drop));
+    for folder in made.into_iter().rev() {
+        // Somebody else may have put something there since.
+        let _ = fs::remove_dir(folder);
+    }
+    tried
+}
+
+/// Whether another process has locked a file; nobody has one that is not there. Where nobody has, it is locked for a moment.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(crate) fn is_locked(path: &Path) -> io::Result<bool> {
+    Ok(path.try_exists()? && lock(path)?.is_none())
+}
+
 /// A lock on a file, until it is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -247,6 +278,22 @@ mod tests {
         drop(held);
         assert!(lock(&path).unwrap().is_some());
         fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_tried_without_a_trace() {
+        let folder = std::env::temp_dir().join(format!("streamgauge-try-{}", std::process::id()));
+        try_folder(&folder.join("a/b")).unwrap();
+        assert!(!folder.exists());
+        fs::create_dir_all(&folder).unwrap();
+        try_folder(&folder).unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        let lock = folder.join("lock");
+        assert!(!is_locked(&lock).unwrap() && !lock.exists());
+        fs::write(&lock, "").unwrap();
+        assert!(try_folder(&lock).is_err(), "it is a file");
+        assert!(try_folder(&lock.join("a")).is_err(), "it is in a file");
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl OwnFolder {
             return Ok(None);
         };
         let folder = path.display();
-        let what = || format!("state.folder = {folder}: cannot keep anything there");
+        let what = || cannot_keep(&path);
         fs::create_dir_all(&path).with_context(what)?;
         let Some(lock) = disk::lock(&path.join(LOCK)).with_context(what)? else {
             tracing::warn!(
@@ -48,6 +48,25 @@ impl OwnFolder {
         fs::remove_file(&probe).with_context(what)?;
         Ok(Some(Self { path, _lock: lock }))
     }
+
+    /// Whether another process has the folder that would be taken. Tries all that [`take`](Self::take) does, and leaves nothing behind.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or nothing can be written there.
+    pub(super) fn is_taken(config: &Config) -> anyhow::Result<bool> {
+        let Some(path) = &config.folder else {
+            return Ok(false);
+        };
+        let tried = disk::try_folder(path).and_then(|()| disk::is_locked(&path.join(LOCK)));
+        tried.with_context(|| cannot_keep(path))
+    }
+}
+
+fn cannot_keep(path: &Path) -> String {
+    format!(
+        "state.folder = {}: cannot keep anything there",
+        path.display()
+    )
 }
 
 /// What the sums of costs are told.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::config::Config;
+use crate::disk;
 use crate::store::{Location, Store};
 
 /// The folder of prompts in that of the state.
@@ -28,7 +29,25 @@ pub(super) fn store(config: &Config) -> anyhow::Result<Option<Arc<Store>>> {
         return Ok(None);
     }
     let location = location(config).context("store.url: missing, and there is no state.folder")?;
-    let store = Store::open(&location, &config.pipeline.store)
-        .with_context(|| format!("store.url = {location}: prompts cannot be stored there"))?;
+    let store =
+        Store::open(&location, &config.pipeline.store).with_context(|| cannot_store(&location))?;
     Ok(Some(Arc::new(store)))
+}
+
+/// Tries whether a folder for prompts can be made and written to, where the content of any call goes to one. Leaves nothing behind.
+///
+/// # Errors
+/// When it cannot.
+pub(super) fn try_folder(config: &Config) -> anyhow::Result<()> {
+    match location(config).filter(|_| config.observe.content.has_store()) {
+        Some(Location::Folder(path)) => {
+            let tried = disk::try_folder(&path);
+            tried.with_context(|| cannot_store(&Location::Folder(path)))
+        }
+        Some(Location::Bucket { .. }) | None => Ok(()),
+    }
+}
+
+fn cannot_store(location: &Location) -> String {
+    format!("store.url = {location}: prompts cannot be stored there")
 }

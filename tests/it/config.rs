@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use crate::support::file::File;
+use crate::support::scene::Scene;
 
 fn streamgauge() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
@@ -263,4 +264,73 @@ fn an_address_that_is_taken_is_named_with_what_chooses_another() {
         );
         assert!(stderr(&output).contains(&told), "{}", stderr(&output));
     }
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_reported_and_one_that_can_is_left_as_it_was() {
+    let file = File::new("no-folder", "");
+    let below = file.path().join("state");
+    let check = |folder: &std::path::Path, more: &str| {
+        let config = File::new("folder.toml", more);
+        let output = streamgauge()
+            .args(["check", "-c", config.name()])
+            .env("STREAMGAUGE_STATE_FOLDER", folder)
+            .output();
+        output.unwrap()
+    };
+    let output = check(&below, "");
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    let expected = format!(
+        "state.folder = {}: cannot keep anything there: ",
+        below.display()
+    );
+    assert!(told.contains(&expected), "{told}");
+    assert!(
+        told.contains("expected a folder that this user may make and write to"),
+        "{told}"
+    );
+
+    let folder = file
+        .path()
+        .with_file_name(format!("folder-{}", std::process::id()));
+    let output = check(&folder.join("state"), "");
+    assert_eq!(stderr(&output).lines().last(), Some("ok"));
+    assert!(!folder.exists(), "nothing is left");
+    let store = format!("content = 'store'\nstore.url = '{}'\n", below.display());
+    let output = check(&folder, &store);
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    let expected = format!(
+        "store.url = {}: prompts cannot be stored there: ",
+        below.display()
+    );
+    assert!(told.contains(&expected), "{told}");
+    assert!(!folder.exists());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_folder_that_a_running_process_has_is_told_of_and_stays_its_own() {
+    let path = std::env::temp_dir().join(format!("streamgauge-taken-{}", std::process::id()));
+    let mut scene = Scene::with("", |program| program.env("STREAMGAUGE_STATE_FOLDER", &path)).await;
+    let before = std::fs::read_dir(&path).unwrap().count();
+    let check = || {
+        let output = streamgauge()
+            .arg("check")
+            .env("STREAMGAUGE_STATE_FOLDER", &path)
+            .output();
+        output.unwrap()
+    };
+    let output = check();
+    assert_eq!(output.status.code(), Some(0));
+    let told = stderr(&output);
+    assert!(told.contains("another process uses it: "), "{told}");
+    assert_eq!(told.lines().last(), Some("ok, but for the warning above"));
+    assert_eq!(std::fs::read_dir(&path).unwrap().count(), before);
+    scene.server.process.terminate().await;
+    scene.server.process.wait().await;
+    let output = check();
+    assert_eq!(stderr(&output).lines().last(), Some("ok"));
+    std::fs::remove_dir_all(&path).unwrap();
 }

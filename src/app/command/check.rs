@@ -1,11 +1,15 @@
 //! `check`: whether a configuration is right, what it comes to, and whither telemetry goes.
 
 use std::io::{self, Write as _};
+use std::path::Path;
+
+use anyhow::bail;
 
 use super::probe::probe;
-use crate::app::gauge;
+use crate::app::attribution::OwnFolder;
+use crate::app::{gauge, prompts};
 use crate::cli::CheckArgs;
-use crate::config::{self, Environment, Flags, Loaded};
+use crate::config::{self, Config, Environment, Flags, Loaded};
 use crate::otel::{NotPushed, Otlp};
 use crate::otlp::{Signal, hint_of_endpoint};
 
@@ -36,10 +40,10 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     if has_events {
         writeln!(told, "logs: {}", whither(&settings.logs))?;
     }
-    let mut odd = 0;
+    let mut odd = try_folders(&config, &mut told)?;
     if args.probe {
         // What is wrong with an endpoint is then told with what answers there.
-        odd = probe(config.proxy.upstreams, &settings, has_events)?;
+        odd += probe(config.proxy.upstreams, &settings, has_events)?;
     } else {
         let signals = [
             (Signal::Traces, traces),
@@ -60,6 +64,35 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         odd => writeln!(told, "ok, but for the {odd} warnings above")?,
     }
     Ok(())
+}
+
+/// Tries the folders in which something is to be kept, and leaves nothing there. Warns of one that another process has, and says how many
+/// warnings that were.
+///
+/// # Errors
+/// Each that cannot be made or written to: the proxy would not start.
+fn try_folders(config: &Config, told: &mut impl io::Write) -> anyhow::Result<usize> {
+    let taken = OwnFolder::is_taken(config);
+    let stored = prompts::try_folder(config);
+    let wrong = [taken.as_ref().err(), stored.as_ref().err()];
+    let wrong: Vec<String> = wrong
+        .into_iter()
+        .flatten()
+        .map(|error| format!("{error:#}; expected a folder that this user may make and write to"))
+        .collect();
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    let is_taken = taken?;
+    if is_taken {
+        let folder = config.folder.as_deref().unwrap_or(Path::new("")).display();
+        writeln!(
+            told,
+            "warning: state.folder = {folder}: another process uses it: a second one keeps neither costs nor the history there; stop \
+             that one first, or give each its own folder"
+        )?;
+    }
+    Ok(is_taken.into())
 }
 
 /// Where a signal goes and how, or why nowhere.
