@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use super::location::Cloud;
 use super::outcome::{Put, StoreError};
-use super::read::HashPrefix;
+use super::prefix::HashPrefix;
 use super::{CloudVariables, StoreConfig, key, renewed_after};
 use crate::exchange::{ContentHash, StoredObject};
 

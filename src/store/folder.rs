@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::outcome::{Put, StoreError};
-use super::read::HashPrefix;
+use super::prefix::HashPrefix;
 use super::{key, renewed_after};
 use crate::disk;
 use crate::exchange::{ContentHash, StoredObject};

@@ -21,6 +21,7 @@ mod location;
 mod object;
 mod outcome;
 mod place;
+mod prefix;
 mod read;
 mod sweeper;
 #[cfg(test)]
@@ -38,7 +39,8 @@ use crate::exchange::{ContentHash, StoredObject};
 pub use location::{EXPECTED, Location};
 pub use object::store_objects;
 pub use outcome::StoreError;
-pub use read::{Found, HashPrefix, StoreReader};
+pub use prefix::HashPrefix;
+pub use read::{Found, StoreReader};
 
 use known::Known;
 use place::Place;

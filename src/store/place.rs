@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::bucket::Bucket;
 use super::folder::Folder;
 use super::outcome::{Put, StoreError};
-use super::read::HashPrefix;
+use super::prefix::HashPrefix;
 use super::{Location, StoreConfig};
 use crate::exchange::{ContentHash, StoredObject};
 

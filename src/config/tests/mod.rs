@@ -232,6 +232,7 @@ fn every_setting_can_be_given_by_its_variable() {
         ("STREAMGAUGE_LIMITS_MEMORY", "1GiB"),
         ("STREAMGAUGE_LIMITS_CLIENT_IDLE", "5m"),
         ("STREAMGAUGE_LIMITS_CLIENT_BODY", "off"),
+        ("STREAMGAUGE_LIMITS_DRAINED_CALLS", "9"),
         ("STREAMGAUGE_LIMITS_LABEL_VALUES", "7"),
         ("STREAMGAUGE_USAGE_INJECT", "false"),
         ("STREAMGAUGE_USAGE_RECHECK", "off"),

@@ -339,7 +339,7 @@ fn an_unknown_key_is_named_with_the_nearest_known_one() {
         ),
         (
             "limits.zzz = 1",
-            "s.toml:1: limits.zzz: unknown key, expected one of client_body, client_idle, inspect_bytes, label_values, memory",
+            "s.toml:1: limits.zzz: unknown key, expected one of client_body, client_idle, drained_calls, inspect_bytes, label_values, memory",
         ),
         (
             "'limits.inspect_bytes' = 1",
