@@ -88,6 +88,17 @@ impl Share {
         taken
     }
 
+    /// Takes more or gives back, so that it has so many bytes; false, and nothing is changed, where that would be too many.
+    #[must_use]
+    pub fn resize(&mut self, bytes: usize) -> bool {
+        if bytes > self.bytes {
+            return self.grow(bytes - self.bytes);
+        }
+        self.memory.give_back(self.bytes - bytes);
+        self.bytes = bytes;
+        true
+    }
+
     /// How much it has taken.
     #[must_use]
     pub const fn bytes(&self) -> usize {
@@ -136,6 +147,16 @@ mod tests {
         assert!(one.grow(6) && !memory.take(1));
         drop(one);
         assert!(memory.take(10));
+    }
+
+    #[test]
+    fn a_share_becomes_smaller_and_stays_as_it_is_where_it_may_not_grow() {
+        let memory = Memory::new(10);
+        let mut share = memory.share();
+        assert!(share.resize(8) && !share.resize(11) && share.bytes() == 8);
+        assert!(share.resize(3) && memory.take(7) && !memory.take(1));
+        drop(share);
+        assert!(memory.take(3));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::dialect::contract::{Facts, Output};
+use crate::dialect::fold::Said;
 use crate::exchange::{Operation, Problems, RateLimit, Request};
 
 /// A wire API whose responses come by one long connection.
@@ -37,6 +38,19 @@ pub trait Session: Send {
         problems: &mut Problems,
         each: &mut dyn FnMut(Step),
     );
+
+    /// What is said is to be shown: at most so many bytes of texts for each answer, and for each prompt. Called before the
+    /// first message, if at all.
+    fn show_content(&mut self, bytes: usize);
+
+    /// How many bytes of texts are held to be shown.
+    fn content_bytes(&self) -> usize;
+
+    /// Lets go what is held to be shown. What is in progress says so at its end, and what comes after it.
+    fn lose_content(&mut self);
+
+    /// A message was passed over unread, so that something that was said may not be known.
+    fn passed_over(&mut self);
 
     /// Nothing more is read: ends every response that is in progress or was asked for. What has happened to them is for
     /// the caller to say.
@@ -74,6 +88,8 @@ pub enum Step {
 pub struct Turn {
     /// What was asked, by the session and for this response.
     pub request: Request,
+    /// What it was given to read, where that is to be shown and was seen.
+    pub said: Option<Said>,
     /// What came.
     pub facts: Facts,
     /// What was left of the upstream's limits, as it was told while this response was the newest.

@@ -2,11 +2,11 @@
 //! in, and what its ending means is settled; after that nobody changes a fact that was observed.
 
 use super::clock::OutputClock;
-use super::content::ContentReading;
+use super::content::{ContentReading, Prompt};
 use super::conversation;
 use super::quirks;
 use super::secrets::Secrets;
-use crate::dialect::{AnswerContent, Dialect, Facts, Texts};
+use crate::dialect::{AnswerContent, Facts, Texts};
 use crate::exchange::{ApiError, Digest, End, Exchange, Failure, Integrity, Operation};
 use crate::memory::Share;
 use crate::tap::{Close, Fault, FaultClass, Verdict};
@@ -32,15 +32,11 @@ pub(super) struct Entries<'a> {
     /// The hash of the client's credentials, where its conversations are told apart.
     pub(super) credential: Option<Digest>,
     /// What is to be shown of what was said.
-    pub(super) content: Option<Shown>,
+    pub(super) content: Option<Shown<'a>>,
 }
 
-/// What puts the content of an exchange together, what was gathered of its answer, and the dialect of its request.
-pub(super) type Shown = (
-    Box<ContentReading>,
-    Option<Box<AnswerContent>>,
-    Option<&'static dyn Dialect>,
-);
+/// What puts the content of an exchange together, where its prompt is, and what was gathered of its answer.
+pub(super) type Shown<'a> = (&'a ContentReading, Prompt, Option<Box<AnswerContent>>);
 
 /// Closes the books of an exchange whose times, sizes and status are in. Gives what holds the memory for its content.
 pub(super) fn close_books(exchange: &mut Exchange, mut entries: Entries<'_>) -> Option<Share> {
@@ -72,7 +68,7 @@ pub(super) fn close_books(exchange: &mut Exchange, mut entries: Entries<'_>) -> 
     exchange.quirks |= quirks::of_whole(exchange);
     let held = entries
         .content
-        .and_then(|(content, answer, dialect)| content.finish(exchange, dialect, answer));
+        .and_then(|(content, prompt, answer)| content.finish(exchange, prompt, answer));
     entries.secrets.hide_in(exchange);
     held
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::dialect::{AnswerContent, Dialect, PromptContent};
+use crate::dialect::{AnswerContent, Dialect, PromptContent, Said};
 use crate::exchange::{Content, ContentPolicy, Exchange, Missing, Operation, Problems, Request};
 use crate::memory::{Memory, Share};
 
@@ -110,17 +110,31 @@ impl ContentReading {
         self.policy.is_on().then(content)
     }
 
+    /// Whether it is to be shown.
+    pub(super) const fn is_on(&self) -> bool {
+        self.policy.is_on()
+    }
+
+    /// A share of what may be held, empty as yet.
+    pub(super) fn share(&self) -> Share {
+        self.memory.share()
+    }
+
     /// Puts it together, where it is to be shown; gives what holds the memory for it. `exchange` is over.
     pub(super) fn finish(
-        self,
+        &self,
         exchange: &mut Exchange,
-        dialect: Option<&dyn Dialect>,
+        prompt: Prompt,
         answer: Option<Box<AnswerContent>>,
     ) -> Option<Share> {
-        let operation = exchange.operation;
         let says = |it: Operation| it.generates_text() || it.is_embeddings();
-        let says = operation.is_some_and(says);
-        let dialect = dialect.filter(|_| says && self.policy.is_on())?;
+        if !self.policy.is_on() || !exchange.operation.is_some_and(says) {
+            return None;
+        }
+        let said = match prompt {
+            Prompt::Said(said) => said,
+            Prompt::InBody(dialect) => self.read(dialect?),
+        };
         let mut content = Content {
             policy: self.policy,
             shown_bytes: self.rules.shown_bytes,
@@ -128,11 +142,12 @@ impl ContentReading {
         };
         let mut share = self.memory.share();
         let mut lost = self.full;
-        if let Some(body) = &self.prompt {
-            let mut fold = PromptContent::within(self.limit);
-            let (mut request, mut problems) = (Request::default(), Problems::default());
-            dialect.request(body, &mut request, &mut problems, &mut fold);
-            let said = fold.finish();
+        if said.is_none() && !self.full {
+            content.missing.push(Missing::Request);
+        } else if exchange.problems.is_partial() {
+            content.missing.push(Missing::Response);
+        }
+        if let Some(said) = said {
             lost |= said.lost;
             if share.grow(said.bytes) {
                 (content.system, content.input, content.tools) =
@@ -140,11 +155,6 @@ impl ContentReading {
             } else {
                 lost = true;
             }
-        }
-        if self.prompt.is_none() && !self.full {
-            content.missing.push(Missing::Request);
-        } else if exchange.problems.is_partial() {
-            content.missing.push(Missing::Response);
         }
         if let Some(answer) = answer {
             lost |= answer.is_lost();
@@ -160,6 +170,23 @@ impl ContentReading {
         exchange.content = Some(Box::new(content));
         Some(share)
     }
+
+    /// What the request says; `None` where it was not seen.
+    fn read(&self, dialect: &dyn Dialect) -> Option<Said> {
+        let body = self.prompt.as_ref()?;
+        let mut fold = PromptContent::within(self.limit);
+        let (mut request, mut problems) = (Request::default(), Problems::default());
+        dialect.request(body, &mut request, &mut problems, &mut fold);
+        Some(fold.finish())
+    }
+}
+
+/// Where the prompt of an exchange is.
+pub(super) enum Prompt {
+    /// In the body of its request, which this dialect reads.
+    InBody(Option<&'static dyn Dialect>),
+    /// In the messages of its session, which were read; `None` where they were not seen.
+    Said(Option<Said>),
 }
 
 #[cfg(test)]
@@ -203,7 +230,8 @@ mod tests {
         let mut exchange = Exchange::begin(std::time::SystemTime::UNIX_EPOCH);
         exchange.operation = Some(Operation::ChatCompletions);
         let dialect = crate::dialect::for_request("POST", "/v1/chat/completions");
-        let held = reading.finish(&mut exchange, dialect, None).unwrap();
+        let prompt = Prompt::InBody(dialect);
+        let held = reading.finish(&mut exchange, prompt, None).unwrap();
         (*exchange.content.unwrap(), held.bytes())
     }
 

@@ -13,7 +13,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use super::ObserveConfig;
 use super::books::{Entries, close_books};
 use super::clock::OutputClock;
-use super::content::ContentReading;
+use super::content::{ContentReading, Prompt};
 use super::conversation::credential;
 use super::in_body::InBody;
 use super::page::PageReading;
@@ -151,6 +151,7 @@ impl ExchangeObserver {
         self.exchange.http.route = Some(dialect.route());
         let session = SessionReading::new(dialect, head.target.query().as_deref(), config, ids);
         self.session = Some(Box::new(session));
+        self.content = config.content();
         self
     }
 
@@ -360,6 +361,7 @@ impl ExchangeObserver {
         let usage_left = exchange.request.usage_injected
             && facts.response.streamed
             && (self.coded || (self.untold && reported.is_some()));
+        let content = self.content.as_deref();
         let entries = Entries {
             facts,
             clock: self.clock,
@@ -370,7 +372,7 @@ impl ExchangeObserver {
             left_early: self.left_early,
             texts: generated.as_ref(),
             credential: self.credential,
-            content: self.content.map(|content| (content, said, self.dialect)),
+            content: content.map(|content| (content, Prompt::InBody(self.dialect), said)),
         };
         let held = close_books(exchange, entries);
         if exchange.template_name().is_none() {
@@ -410,12 +412,12 @@ impl ExchangeObserver {
         let Some(session) = &mut self.session else {
             return;
         };
-        for (id, response) in session.take_over(&self.exchange, &self.secrets) {
+        for over in session.take_over(&self.exchange, &self.secrets) {
             self.pipeline.finish(Finished {
-                id,
-                exchange: Box::new(response),
+                id: over.id,
+                exchange: Box::new(over.exchange),
                 uncounted: None,
-                held: None,
+                held: over.held,
             });
         }
     }
@@ -488,7 +490,7 @@ impl Observer for ExchangeObserver {
             Event::Left(_) => self.left_early = Some(!self.response.said_all()),
             Event::Switched(fields) => {
                 if let Some(session) = &mut self.session {
-                    session.switch(&fields);
+                    session.switch(&fields, self.content.take());
                 }
             }
             Event::TunnelFrame(side, at, bytes) => self.tunnel_frame(side, at, &bytes),

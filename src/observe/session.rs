@@ -1,7 +1,8 @@
 //! Sessions: the messages of both sides of a tunnel on their way to a dialect, and the responses that come of them.
 //!
 //! The tunnel is an exchange of its own; each response by it becomes another, with times of its own, as soon as it is over.
-//! Held are what a message of each side may come to, and the responses in progress, of which the dialect bounds the number.
+//! Held are what a message of each side may come to, and the responses in progress, of which the dialect bounds the number;
+//! and, where what is said is to be shown, that of the session, within the bound on memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +13,12 @@ use http::header::{SEC_WEBSOCKET_EXTENSIONS, UPGRADE};
 use super::ObserveConfig;
 use super::books::{Entries, close_books};
 use super::clock::OutputClock;
+use super::content::{ContentReading, Prompt};
 use super::reading::Heard;
 use super::secrets::Secrets;
 use crate::dialect::{Output, Session, SessionDialect, Step, Turn};
 use crate::exchange::{Exchange, Flow, Http, Operation, Problems, Times};
+use crate::memory::Share;
 use crate::message::Fields;
 use crate::parse::websocket::{End, Extensions, Message, Reader};
 use crate::sink::ExchangeId;
@@ -34,6 +37,22 @@ pub(super) struct SessionReading {
     left: Option<Side>,
     /// What was not read of the session, apart from its responses.
     problems: Problems,
+    /// Where what is said is to be shown.
+    content: Option<HeldContent>,
+}
+
+/// What puts the content of responses together, and the share of memory for what is held of the session.
+struct HeldContent {
+    reading: Box<ContentReading>,
+    share: Share,
+}
+
+/// A response as an exchange that is over.
+pub(super) struct Reported {
+    pub(super) id: ExchangeId,
+    pub(super) exchange: Exchange,
+    /// What holds the memory for its content.
+    pub(super) held: Option<Share>,
 }
 
 struct Readers {
@@ -61,11 +80,13 @@ impl SessionReading {
             },
             left: None,
             problems: Problems::default(),
+            content: None,
         }
     }
 
-    /// The connection changes its protocol by an answer with these fields.
-    pub(super) fn switch(&mut self, fields: &Fields) {
+    /// The connection changes its protocol by an answer with these fields. What is said may be shown, by what puts it
+    /// together.
+    pub(super) fn switch(&mut self, fields: &Fields, content: Option<Box<ContentReading>>) {
         let protocol = fields.text(UPGRADE).unwrap_or_default();
         if !protocol.trim().eq_ignore_ascii_case("websocket") {
             return;
@@ -77,6 +98,11 @@ impl SessionReading {
             client: reader(End::Client),
             upstream: reader(End::Server),
         });
+        if let Some(reading) = content.filter(|content| content.is_on()) {
+            self.session.show_content(self.limit);
+            let share = reading.share();
+            self.content = Some(HeldContent { reading, share });
+        }
     }
 
     /// Takes what one side sent.
@@ -92,7 +118,10 @@ impl SessionReading {
         reader.push(bytes, |message| match message {
             Message::Text(text) => self.read(side, at, text),
             Message::Binary => {}
-            Message::Oversized => self.problems.oversized += 1,
+            Message::Oversized => {
+                self.problems.oversized += 1;
+                self.session.passed_over();
+            }
             Message::Close(_) => self.end(side),
             Message::Lost => lost = true,
         });
@@ -100,6 +129,19 @@ impl SessionReading {
             self.give_up(at, |problems| problems.undecodable += 1);
         } else {
             self.readers = Some(readers);
+        }
+        self.hold();
+    }
+
+    /// Has what is held to be shown counted, or nothing of it held any more.
+    fn hold(&mut self) {
+        let Some(content) = &mut self.content else {
+            return;
+        };
+        if !content.share.resize(self.session.content_bytes()) {
+            self.session.lose_content();
+            let less = content.share.resize(self.session.content_bytes());
+            debug_assert!(less, "what was let go is given back");
         }
     }
 
@@ -163,15 +205,16 @@ impl SessionReading {
     }
 
     /// The responses that are over and were not reported yet, as exchanges. `session` is the session's own.
-    pub(super) fn take_over(
-        &mut self,
-        session: &Exchange,
-        secrets: &Secrets,
-    ) -> Vec<(ExchangeId, Exchange)> {
+    pub(super) fn take_over(&mut self, session: &Exchange, secrets: &Secrets) -> Vec<Reported> {
         let over = std::mem::take(&mut self.responses.over).into_iter();
+        let content = self.content.as_ref().map(|content| &*content.reading);
         over.map(|over| {
-            let id = ExchangeId(self.ids.fetch_add(1, Ordering::Relaxed));
-            (id, over.exchange(self.operation, session, secrets))
+            let (exchange, held) = over.exchange(self.operation, session, secrets, content);
+            Reported {
+                id: ExchangeId(self.ids.fetch_add(1, Ordering::Relaxed)),
+                exchange,
+                held,
+            }
         })
         .collect()
     }
@@ -239,8 +282,14 @@ impl Open {
 }
 
 impl Over {
-    /// The exchange that this response is.
-    fn exchange(self, operation: Operation, session: &Exchange, secrets: &Secrets) -> Exchange {
+    /// The exchange that this response is, and what holds the memory for its content.
+    fn exchange(
+        self,
+        operation: Operation,
+        session: &Exchange,
+        secrets: &Secrets,
+        content: Option<&ContentReading>,
+    ) -> (Exchange, Option<Share>) {
         let mut open = self.open;
         // What is asked over an open connection is at the upstream as soon as it is asked.
         let asked = Some(Duration::ZERO);
@@ -274,6 +323,8 @@ impl Over {
         };
         let mut facts = self.turn.facts;
         let texts = facts.folds.texts.take();
+        let answer = facts.folds.content.take();
+        let prompt = Prompt::Said(self.turn.said);
         let entries = Entries {
             left_early: None,
             facts,
@@ -284,10 +335,10 @@ impl Over {
             usage_left: false,
             texts: texts.as_ref(),
             credential: None,
-            content: None,
+            content: content.map(|content| (content, prompt, answer)),
         };
-        close_books(&mut exchange, entries);
-        exchange
+        let held = close_books(&mut exchange, entries);
+        (exchange, held)
     }
 }
 
@@ -300,17 +351,23 @@ mod tests {
 
     use super::*;
     use crate::dialect::for_session;
-    use crate::exchange::End as Ending;
+    use crate::exchange::{ContentPolicy, End as Ending, Missing};
+    use crate::memory::Memory;
     use crate::message::Target;
+    use crate::observe::ContentRules;
     use crate::tap::{Instant, RequestHead};
 
     const AT: Duration = Duration::from_secs(1);
 
     fn session() -> SessionReading {
+        session_showing(None)
+    }
+
+    fn session_showing(content: Option<Box<ContentReading>>) -> SessionReading {
         let dialect = for_session("GET", "/v1/realtime").unwrap();
         let mut session =
             SessionReading::new(dialect, None, &ObserveConfig::default(), Arc::default());
-        session.switch(&Fields::from_iter([(UPGRADE, "WebSocket")]));
+        session.switch(&Fields::from_iter([(UPGRADE, "WebSocket")]), content);
         session
     }
 
@@ -336,7 +393,7 @@ mod tests {
         let secrets = Secrets::of(&head, Arc::default(), |_| false);
         let own = Exchange::begin(SystemTime::UNIX_EPOCH);
         let over = session.take_over(&own, &secrets).into_iter();
-        over.map(|(_, exchange)| exchange).collect()
+        over.map(|over| over.exchange).collect()
     }
 
     const CREATED: &str = r#"{"type":"response.created","response":{"id":"r"}}"#;
@@ -370,6 +427,55 @@ mod tests {
         server(&mut session, &failed);
         let failure = over(&mut session).remove(0).failure.unwrap();
         assert_eq!((&*failure.kind, &*failure.message), ("c", "no REDACTED"));
+    }
+
+    /// A reading of content that may hold so many bytes.
+    fn content(bytes: usize) -> (Option<Box<ContentReading>>, Memory) {
+        let attributes = ContentPolicy {
+            attributes: true,
+            ..ContentPolicy::default()
+        };
+        let rules = ContentRules {
+            default: attributes,
+            ..ContentRules::default()
+        };
+        let memory = Memory::new(bytes);
+        let reading = ContentReading::new(&Arc::new(rules), &memory, 1 << 20);
+        (Some(Box::new(reading)), memory)
+    }
+
+    const SAID: &str = r#"{"type":"conversation.item.created","item":{"id":"i","role":"user","content":[{"type":"input_text","text":"0123456789"}]}}"#;
+
+    #[test]
+    fn what_is_said_takes_memory_and_is_let_go_where_there_is_none() {
+        for (bytes, missing) in [(1000, &[][..]), (15, &[Missing::Memory][..])] {
+            let (reading, memory) = content(bytes);
+            let mut session = session_showing(reading);
+            server(&mut session, SAID);
+            assert!(!memory.take(bytes - 9), "ten bytes are held");
+            server(&mut session, CREATED);
+            server(
+                &mut session,
+                r#"{"type":"response.output_text.delta","response_id":"r","delta":"0123456789"}"#,
+            );
+            server(&mut session, DONE);
+            let content = over(&mut session).remove(0).content.unwrap();
+            assert_eq!(content.missing, missing);
+            let kept = usize::from(missing.is_empty());
+            assert_eq!((content.input.len(), content.output.len()), (kept, kept));
+            drop(session);
+            assert!(memory.take(bytes), "all of it is given back");
+        }
+    }
+
+    #[test]
+    fn a_session_without_content_holds_none() {
+        let mut session = session();
+        for event in [SAID, CREATED, DONE] {
+            server(&mut session, event);
+        }
+        assert_eq!(session.session.content_bytes(), 0);
+        assert!(over(&mut session)[0].content.is_none());
     }
 
     #[test]

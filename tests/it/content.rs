@@ -2,6 +2,7 @@
 
 mod figures;
 mod leaks;
+mod realtime;
 mod store;
 
 use std::io::Write as _;

@@ -1,15 +1,9 @@
 //! What was said, put together as messages: for those who are to see it.
 //!
-//! Fragments of a text are joined within their choice and kind, those of a call by its number. Of what is no text type, size
-//! and hash are kept; what is of a kind that is not known is named and not kept.
+//! Fragments of a text are joined within their choice and kind, pieces of a sound too, those of a call by its number. Of what
+//! is no text type, size and hash are kept; what is of a kind that is not known is named and not kept.
 
-use std::io::Read as _;
-
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use base64::read::DecoderReader;
-use ring::digest::{Context, SHA256};
-
+use super::binary::{Digesting, of_inline};
 use super::history::speaker;
 use crate::dialect::part::{
     Binary, CallPart, Medium, Message, Part, Place, PromptKind, Role, Source, Tools, Visitor, Words,
@@ -258,7 +252,44 @@ pub struct AnswerContent {
 struct AnswerPart {
     /// Which call it is, where it is one.
     call: Option<u64>,
+    /// The sound so far, where it is one that comes in pieces.
+    sound: Option<Digesting>,
     part: ContentPart,
+}
+
+impl AnswerPart {
+    fn into_part(self) -> ContentPart {
+        match (self.part, self.sound) {
+            (
+                ContentPart::Blob {
+                    modality,
+                    mime_type,
+                    ..
+                },
+                Some(sound),
+            ) => sound.into_blob(modality, mime_type),
+            (part, _) => part,
+        }
+    }
+
+    const fn is_text(&self) -> bool {
+        matches!(self.part, ContentPart::Text(_))
+    }
+}
+
+/// The part that a piece of its kind goes on with: the last one, or the one before it where the last one comes beside it, as
+/// sound does beside its transcript.
+fn going_on(
+    parts: &mut [AnswerPart],
+    is_same: impl Fn(&mut AnswerPart) -> bool,
+    is_beside: impl Fn(&AnswerPart) -> bool,
+) -> Option<usize> {
+    let last = parts.len().checked_sub(1)?;
+    if is_same(&mut parts[last]) {
+        return Some(last);
+    }
+    let before = last.checked_sub(1)?;
+    (is_beside(&parts[last]) && is_same(&mut parts[before])).then_some(before)
 }
 
 impl AnswerContent {
@@ -303,7 +334,7 @@ impl AnswerContent {
         let messages = self.choices.into_iter().map(|(choice, parts)| {
             let ended = known.iter().find(|known| known.index == choice);
             ContentMessage {
-                parts: parts.into_iter().map(|one| one.part).collect(),
+                parts: parts.into_iter().map(AnswerPart::into_part).collect(),
                 finish_reason: ended.and_then(|ended| ended.finish_reason.clone()),
                 ..message(Speaker::Assistant)
             }
@@ -322,7 +353,11 @@ impl AnswerContent {
 
     fn push(&mut self, choice: u64, call: Option<u64>, part: ContentPart) {
         if self.room.takes_part() {
-            self.parts(choice).push(AnswerPart { call, part });
+            self.parts(choice).push(AnswerPart {
+                call,
+                sound: None,
+                part,
+            });
         }
     }
 
@@ -337,11 +372,33 @@ impl AnswerContent {
         if text.is_empty() || !self.room.takes(text.bytes()) {
             return;
         }
-        let last = self.parts(choice).last_mut();
-        if let Some(known) = last.and_then(|last| same(&mut last.part)) {
+        let parts = self.parts(choice);
+        let is_same = |one: &mut AnswerPart| same(&mut one.part).is_some();
+        let at = going_on(parts, is_same, |last| last.sound.is_some());
+        if let Some(known) = at.and_then(|at| same(&mut parts[at].part)) {
             text.decode_into(known);
         } else {
             self.push(choice, None, new(text.decode().into_owned()));
+        }
+    }
+
+    /// Adds to the sound that the choice ended with so far, or to that beside its transcript.
+    fn sound(&mut self, choice: u64, format: Option<Words<'_>>, data: Words<'_>) {
+        let parts = self.parts(choice);
+        let at = going_on(parts, |one| one.sound.is_some(), AnswerPart::is_text);
+        if let Some(sound) = at.and_then(|at| parts[at].sound.as_mut()) {
+            return sound.add(&data.decode());
+        }
+        let mime_type = format.and_then(|format| self.room.text(format));
+        let mut sound = Digesting::default();
+        sound.add(&data.decode());
+        if self.room.takes_part() {
+            let part = Digesting::default().into_blob("audio", mime_type);
+            self.parts(choice).push(AnswerPart {
+                call: None,
+                sound: Some(sound),
+                part,
+            });
         }
     }
 
@@ -404,6 +461,11 @@ impl Visitor for AnswerContent {
                 });
             }
             Part::ToolCall(call) => self.call(choice, call),
+            Part::Binary(Binary {
+                medium: Medium::Audio,
+                source: Source::Inline(data),
+                format,
+            }) => self.sound(choice, *format, *data),
             Part::Binary(binary) => {
                 let part = of_binary(&mut self.room, *binary);
                 part.into_iter()
@@ -464,56 +526,6 @@ fn of_binary(room: &mut Room, binary: Binary<'_>) -> Option<ContentPart> {
         }),
         Source::Unknown => None,
     }
-}
-
-/// Base64 as APIs take it, with or without padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-fn of_inline(modality: &'static str, mime_type: Option<String>, data: &str) -> ContentPart {
-    let url = data
-        .strip_prefix("data:")
-        .and_then(|url| url.split_once(','));
-    let (kind, data) = url.unwrap_or(("", data));
-    let kind = kind.split(';').next().filter(|kind| !kind.is_empty());
-    let (bytes, sha256) = decoded_hash(data.as_bytes()).unwrap_or_else(|| hash(data.as_bytes()));
-    ContentPart::Blob {
-        modality,
-        mime_type: kind.map(str::to_owned).or(mime_type),
-        bytes,
-        sha256,
-    }
-}
-
-/// Size and hash of what Base64 stands for; `None` where it is none. Piece by piece: it may be large.
-fn decoded_hash(data: &[u8]) -> Option<(u64, [u8; 32])> {
-    let mut decoder = DecoderReader::new(data, &BASE64);
-    let (mut context, mut bytes) = (Context::new(&SHA256), 0);
-    let mut piece = [0; 3072];
-    loop {
-        match decoder.read(&mut piece).ok()? {
-            0 => return Some((bytes, digest(context))),
-            read => {
-                context.update(&piece[..read]);
-                bytes += read as u64;
-            }
-        }
-    }
-}
-
-fn hash(data: &[u8]) -> (u64, [u8; 32]) {
-    let mut context = Context::new(&SHA256);
-    context.update(data);
-    (data.len() as u64, digest(context))
-}
-
-fn digest(context: Context) -> [u8; 32] {
-    let digest = context.finish();
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
-    bytes
 }
 
 #[cfg(test)]

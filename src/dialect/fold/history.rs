@@ -258,7 +258,8 @@ fn chars(text: &str) -> u32 {
     text.chars().count().try_into().unwrap_or(u32::MAX)
 }
 
-pub(super) const fn speaker(role: Role) -> Speaker {
+/// Who that is in the record of an exchange.
+pub(in crate::dialect) const fn speaker(role: Role) -> Speaker {
     match role {
         Role::System => Speaker::System,
         Role::User => Speaker::User,

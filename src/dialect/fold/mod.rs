@@ -3,6 +3,7 @@
 //! A fold is a [`Visitor`] with something to say once all parts have been shown. It knows no API: a fold that is added here
 //! works for each of them.
 
+mod binary;
 mod canonical;
 mod content;
 pub mod history;
@@ -11,8 +12,10 @@ mod length;
 mod texts;
 mod tokens;
 
+pub(in crate::dialect) use binary::{Digesting, of_inline};
 pub use content::{AnswerContent, PromptContent, Said};
 pub use history::PromptHistory;
+pub(in crate::dialect) use history::speaker;
 pub use length::PromptLength;
 pub use texts::{TEXT_MAX, Texts};
 pub use tokens::PromptTokens;

@@ -13,6 +13,7 @@ mod reader;
 mod request;
 
 pub(super) use self::known::EVENTS;
+pub(super) use self::prompt::{item as show_item, show as show_prompt};
 use self::reader::ModelResponse;
 use crate::dialect::contract::{Dialect, Reader};
 use crate::dialect::kit::path;

@@ -10,7 +10,7 @@ const CLIENT_TOOLS: &[&str] = &["function", "custom"];
 
 /// Shows the instructions, the input, and the tools. `held` is what names an earlier turn or a template that the provider
 /// holds.
-pub(super) fn show(
+pub(in crate::dialect) fn show(
     [instructions, input, tools]: [Option<Value<'_>>; 3],
     held: [Option<Value<'_>>; 3],
     visitor: &mut dyn Visitor,
@@ -67,6 +67,11 @@ const ITEM: [&str; 9] = [
     "summary",
     "encrypted_content",
 ];
+
+/// Shows one item.
+pub(in crate::dialect) fn item(item: Value<'_>, visitor: &mut dyn Visitor) {
+    show_item(item, item.select(ITEM), visitor);
+}
 
 fn show_item<'a>(
     item: Value<'a>,

@@ -17,6 +17,8 @@ use crate::parse::json::{Text, Value};
 #[derive(Debug, Default)]
 pub(super) struct SessionResponse {
     calls: ItemCalls,
+    /// The format of its sound, where somebody is to see that.
+    pub(super) format: Option<String>,
 }
 
 impl SessionResponse {
@@ -33,7 +35,10 @@ impl SessionResponse {
             "response.output_audio.delta" | "response.audio.delta" => {
                 let sound = typed(event.get("delta"), &mut facts.problems, Value::as_text);
                 let sound = sound.filter(|sound| !sound.is_empty());
-                sound.into_iter().for_each(|sound| show_sound(sound, facts));
+                let format = self.format.as_deref().map(Words::Plain);
+                sound
+                    .into_iter()
+                    .for_each(|sound| show_sound(sound, format, facts));
                 output.audio = sound.is_some();
             }
             "response.reasoning_text.delta" => {
@@ -111,11 +116,11 @@ fn say<'a>(event: Value<'a>, kind: fn(Words<'a>) -> Part<'a>, facts: &mut Facts)
 }
 
 /// Shows a stretch of sound.
-fn show_sound(sound: Text<'_>, facts: &mut Facts) {
+fn show_sound(sound: Text<'_>, format: Option<Words<'_>>, facts: &mut Facts) {
     let part = Binary {
         medium: Medium::Audio,
         source: Source::Inline(sound.into()),
-        format: None,
+        format,
     };
     facts.show(0, &Part::Binary(part));
 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::content::AskedPrompt;
 use crate::exchange::Request;
 
 /// Most requests that wait for their response; the oldest is let go.
@@ -31,6 +32,8 @@ pub(super) struct Ask {
     pub(super) event_id: Option<String>,
     /// What was asked.
     pub(super) request: Request,
+    /// What it says of its prompt, where that is to be shown.
+    pub(super) prompt: Option<Box<AskedPrompt>>,
 }
 
 impl Asks {
@@ -56,6 +59,17 @@ impl Asks {
     /// The oldest request.
     pub(super) fn pop(&mut self) -> Option<Ask> {
         self.explicit.pop_front()
+    }
+
+    /// The prompts of all that waits.
+    pub(super) fn prompts(&self) -> impl Iterator<Item = &AskedPrompt> {
+        self.explicit.iter().filter_map(|ask| ask.prompt.as_deref())
+    }
+
+    /// The same, to be let go.
+    pub(super) fn prompts_mut(&mut self) -> impl Iterator<Item = &mut AskedPrompt> {
+        let asks = self.explicit.iter_mut();
+        asks.filter_map(|ask| ask.prompt.as_deref_mut())
     }
 
     /// An error names the event that caused it, or its code does; gives the request that it refuses. One that says

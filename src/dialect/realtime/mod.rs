@@ -10,8 +10,12 @@
 
 mod answer;
 mod asks;
+mod content;
+mod conversation;
+mod item;
 mod known;
 mod settings;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +23,7 @@ use std::time::Duration;
 
 use self::answer::SessionResponse;
 use self::asks::{Ask, Asks};
+use self::content::{AskedPrompt, Begun, SessionContent};
 use self::settings::SessionSettings;
 use crate::dialect::contract::{Facts, Output};
 use crate::dialect::fold::{AnswerFolds, Texts};
@@ -79,6 +84,7 @@ impl SessionDialect for SessionApi {
             asked_last: None,
             open: Vec::new(),
             last: 0,
+            content: None,
         })
     }
 }
@@ -96,6 +102,8 @@ struct ResponseSession {
     open: Vec<OpenResponse>,
     /// Number of the response that began last.
     last: u64,
+    /// What was said, where it is to be shown.
+    content: Option<Box<SessionContent>>,
 }
 
 /// A response in progress.
@@ -105,6 +113,8 @@ struct OpenResponse {
     asked: Duration,
     answer: SessionResponse,
     turn: Box<Turn>,
+    /// What it was given to read, where that is to be shown.
+    prompt: Option<Begun>,
 }
 
 impl Session for ResponseSession {
@@ -119,13 +129,19 @@ impl Session for ResponseSession {
                 let request = self.settings.request(event, problems);
                 let id = typed(event.get("event_id"), problems, Value::as_text);
                 self.asked_last = self.one_at_a_time.then(|| request.clone());
+                let content = self.content.as_ref();
                 self.asks.push(Ask {
                     at,
                     event_id: id.map(member::keep),
                     request,
+                    prompt: content.map(|content| Box::new(content.asked(event))),
                 });
             }
-            _ => {}
+            kind => {
+                if let Some(content) = &mut self.content {
+                    content.client(at, kind, event);
+                }
+            }
         }
     }
 
@@ -140,6 +156,9 @@ impl Session for ResponseSession {
         let Some((kind, event)) = event_of(&text, problems) else {
             return;
         };
+        if let Some(content) = &mut self.content {
+            content.server(&kind, event);
+        }
         match &*kind {
             "session.created" | "session.updated" => self.settings.told(event, problems),
             "input_audio_buffer.speech_stopped" | "input_audio_buffer.timeout_triggered" => {
@@ -153,12 +172,36 @@ impl Session for ResponseSession {
         }
     }
 
+    fn show_content(&mut self, bytes: usize) {
+        let content = SessionContent::within(bytes, !self.one_at_a_time);
+        self.content = Some(Box::new(content));
+    }
+
+    fn content_bytes(&self) -> usize {
+        let Some(content) = &self.content else {
+            return 0;
+        };
+        let asked: usize = self.asks.prompts().map(AskedPrompt::bytes).sum();
+        let open: usize = self.open.iter().map(OpenResponse::content_bytes).sum();
+        content.bytes() + asked + open
+    }
+
+    fn lose_content(&mut self) {
+        self.content.iter_mut().for_each(|content| content.lose());
+        self.asks.prompts_mut().for_each(AskedPrompt::lose);
+        self.open.iter_mut().for_each(OpenResponse::lose_content);
+    }
+
+    fn passed_over(&mut self) {
+        self.content.iter_mut().for_each(|content| content.miss());
+    }
+
     fn finish(&mut self, each: &mut dyn FnMut(Step)) {
         while let Some(ask) = self.asks.pop() {
             self.open(ask, each);
         }
         for open in std::mem::take(&mut self.open) {
-            open.end(each);
+            self.end(open, each);
         }
     }
 }
@@ -173,6 +216,7 @@ impl ResponseSession {
                 Some(asked) => asked.clone(),
                 None => self.settings.standing(),
             },
+            prompt: None,
         });
         let open = self.open(ask, each);
         let output = open
@@ -190,7 +234,7 @@ impl ResponseSession {
             // Its end must have been in a message that was passed over.
             let mut oldest = self.open.remove(0);
             oldest.turn.facts.problems.oversized += 1;
-            oldest.end(each);
+            self.end(oldest, each);
         }
         self.last += 1;
         let mut facts = Facts {
@@ -199,20 +243,28 @@ impl ResponseSession {
         };
         facts.response.streamed = true;
         facts.response.model.clone_from(&self.settings.model_told);
+        let mut answer = SessionResponse::default();
+        let prompt = self.content.as_mut().map(|content| {
+            facts.folds.content = Some(content.answer());
+            answer.format = content.format();
+            content.begin(ask.at, ask.prompt)
+        });
         each(Step::Began {
             number: self.last,
             asked: ask.at,
         });
         let turn = Turn {
             request: ask.request,
+            said: None,
             facts,
             rate_limits: Vec::new(),
         };
         self.open.push(OpenResponse {
             number: self.last,
             asked: ask.at,
-            answer: SessionResponse::default(),
+            answer,
             turn: Box::new(turn),
+            prompt,
         });
         self.open.last_mut().expect("one was pushed just now")
     }
@@ -235,9 +287,26 @@ impl ResponseSession {
             number: open.number,
             output,
         });
-        if open.turn.facts.response.done {
-            self.open.remove(place).end(each);
+        if kind == "response.output_item.done"
+            && let Some((content, prompt)) = self.content.as_mut().zip(open.prompt.as_ref())
+        {
+            content.answered(prompt, event);
         }
+        if open.turn.facts.response.done {
+            let open = self.open.remove(place);
+            self.end(open, each);
+        }
+    }
+
+    /// A response is over, or nothing more of it will be seen.
+    fn end(&self, mut open: OpenResponse, each: &mut dyn FnMut(Step)) {
+        if let Some((content, prompt)) = self.content.as_ref().zip(open.prompt) {
+            open.turn.said = content.said(prompt);
+        }
+        each(Step::Ended {
+            number: open.number,
+            turn: open.turn,
+        });
     }
 
     /// What is left of the limits. It is told when a response begins, so it is kept with the newest.
@@ -271,6 +340,9 @@ impl ResponseSession {
         };
         let cause = event.get("error").and_then(|error| error.get("event_id"));
         let cause = cause.and_then(Value::as_text).map(|id| id.decode());
+        if let Some(content) = &mut self.content {
+            content.refused(cause.as_deref(), said.code.as_deref());
+        }
         let refused = if self.one_at_a_time {
             self.asks.pop()
         } else {
@@ -293,17 +365,23 @@ impl ResponseSession {
                 number: open.number,
                 output,
             });
-            open.end(each);
+            self.end(open, each);
         }
     }
 }
 
 impl OpenResponse {
-    fn end(self, each: &mut dyn FnMut(Step)) {
-        each(Step::Ended {
-            number: self.number,
-            turn: self.turn,
-        });
+    /// How many bytes of texts are held of it to be shown.
+    fn content_bytes(&self) -> usize {
+        let answer = self.turn.facts.folds.content.as_ref();
+        answer.map_or(0, |answer| answer.bytes()) + self.prompt.as_ref().map_or(0, Begun::bytes)
+    }
+
+    /// Lets them go.
+    fn lose_content(&mut self) {
+        let answer = self.turn.facts.folds.content.as_mut();
+        answer.into_iter().for_each(|answer| answer.lose());
+        self.prompt.iter_mut().for_each(Begun::lose);
     }
 }
 

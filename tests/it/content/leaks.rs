@@ -197,6 +197,114 @@ async fn nothing_that_is_planted_shows_with_content_everywhere() {
     check("attributes+events+store").await;
 }
 
+/// A word of everything that is said in a session, which no redaction takes out.
+const WORD: &str = "zebrafish";
+
+/// Who sends an event of a session.
+enum By {
+    Client,
+    Server,
+}
+
+/// What goes before the answer in a session, with all that is planted wherever an event has room for a text.
+fn before_the_answer(said: &str) -> Vec<(By, serde_json::Value)> {
+    let tool = serde_json::json!({ "type": "function", "name": format!("f-{EMAIL}"), "description": said,
+        "parameters": { "description": said } });
+    let content = [
+        serde_json::json!({ "type": "input_text", "text": said }),
+        serde_json::json!({ "type": "input_audio", "audio": said, "transcript": said }),
+        serde_json::json!({ "type": said, "text": [said] }),
+    ];
+    let item =
+        serde_json::json!({ "id": "u1", "type": "message", "role": "user", "content": content });
+    let result = serde_json::json!({ "id": "o1", "type": "function_call_output", "call_id": EMAIL, "output": said });
+    let format = serde_json::json!({ "format": { "type": EMAIL } });
+    let settings = serde_json::json!({ "model": format!("m-{EMAIL}"), "instructions": said, "tools": [tool],
+        "audio": { "input": format, "output": format } });
+    let event = |kind: &str, name: &str, value: serde_json::Value| serde_json::json!({ "type": kind, name: value });
+    let heard = serde_json::json!({ "type": "conversation.item.input_audio_transcription.completed",
+        "item_id": "u1", "content_index": 1, "transcript": said });
+    vec![
+        (By::Server, event("session.created", "session", settings)),
+        (
+            By::Client,
+            event("conversation.item.create", "item", item.clone()),
+        ),
+        (By::Server, event("conversation.item.added", "item", item)),
+        (By::Server, event("conversation.item.added", "item", result)),
+        (By::Client, serde_json::json!({ "type": "response.create" })),
+        (
+            By::Server,
+            event(
+                "response.created",
+                "response",
+                serde_json::json!({ "id": "r1" }),
+            ),
+        ),
+        (By::Server, heard),
+    ]
+}
+
+/// A session with all that is planted, the answer in pieces of a few characters.
+async fn session_with_leaks(scene: &Scene) {
+    let said = format!("{WORD} {SAID}");
+    let mut session = super::realtime::open(scene).await;
+    for (by, event) in before_the_answer(&said) {
+        match by {
+            By::Client => session.client(&event.to_string()).await,
+            By::Server => session.server(&event.to_string()).await,
+        }
+    }
+    let arguments = serde_json::json!({ "text": said, "password": "LEAKed-pass1" }).to_string();
+    let call = serde_json::json!({ "id": "f1", "type": "function_call", "call_id": EMAIL,
+        "name": format!("f-{EMAIL}"), "arguments": arguments });
+    let event = serde_json::json!({ "type": "response.output_item.done", "response_id": "r1", "item": call });
+    session.server(&event.to_string()).await;
+    let letters: Vec<char> = said.chars().collect();
+    for kind in [
+        "output_text",
+        "output_audio_transcript",
+        "refusal",
+        "reasoning_text",
+    ] {
+        for piece in letters.chunks(7) {
+            let delta: String = piece.iter().collect();
+            let event = serde_json::json!({ "type": format!("response.{kind}.delta"), "response_id": "r1", "delta": delta });
+            session.server(&event.to_string()).await;
+        }
+    }
+    let error = serde_json::json!({ "type": EMAIL, "code": EMAIL, "message": said });
+    let failed = serde_json::json!({ "type": "response.done", "response": { "id": "r1", "status": "failed",
+        "status_details": { "error": error } } });
+    session.server(&failed.to_string()).await;
+    session.client_closes(1000).await;
+}
+
+#[tokio::test]
+async fn nothing_that_is_planted_in_a_session_shows_under_any_policy() {
+    for policy in ["off", "attributes+events", "store"] {
+        let folder = Folder::new(&format!("leaks-session-{policy}"));
+        let config = format!(
+            "content = '{policy}'\n[telemetry]\n{VOCABULARIES}\nerror_messages = 'off'\n[redact]\nalways = true\n\
+             [log]\naccess = 'all'\nlevel = 'trace'\n[store]\nurl = '{}'",
+            folder.path().display()
+        );
+        let scene = Scene::with(&config, |program| {
+            program.env("OTEL_BLRP_SCHEDULE_DELAY", "5")
+        })
+        .await;
+        session_with_leaks(&scene).await;
+        scene.server.finished(2).await;
+        let mut shown = everything(scene, 2).await;
+        for (_, object) in folder.objects() {
+            shown += &String::from_utf8(object).unwrap();
+        }
+        assert_clean(&shown, policy);
+        assert_eq!(shown.contains(WORD), policy != "off", "{policy}");
+        assert_eq!(shown.contains("[IBAN]"), policy != "off", "{policy}");
+    }
+}
+
 #[cfg(feature = "fault-injection")]
 #[tokio::test]
 async fn a_panic_of_a_stage_or_a_sink_quotes_nothing() {

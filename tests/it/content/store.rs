@@ -29,7 +29,8 @@ impl Folder {
         &self.0
     }
 
-    fn config(&self, more: &str) -> String {
+    /// A configuration that stores there.
+    pub(super) fn config(&self, more: &str) -> String {
         format!(
             "content = 'store'\n[store]\nurl = '{}'\n{more}",
             self.0.display()
@@ -56,7 +57,7 @@ impl Folder {
     }
 
     /// What `streamgauge prompt` prints.
-    fn prompt(&self, hash: &str, more: &[&str]) -> String {
+    pub(super) fn prompt(&self, hash: &str, more: &[&str]) -> String {
         let output = prompt(&[&[hash, "--store", self.0.to_str().unwrap()], more].concat());
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
@@ -82,7 +83,7 @@ async fn call(scene: &Scene, body: &str, answer: Vec<u8>) {
 }
 
 /// Waits until so many objects are stored.
-async fn stored(scene: &Scene, count: f64) {
+pub(super) async fn stored(scene: &Scene, count: f64) {
     let labels = [("result", "stored")];
     let name = "streamgauge_store_objects_total";
     until("objects to be stored", async || {

@@ -1,11 +1,14 @@
 //! Both ends of a WebSocket with the proxy between them: every frame that one end sends is read at the other and must be the
 //! same, byte for byte. It knows as much of RFC 6455 as it takes to write a frame.
 
+use std::net::SocketAddr;
+
 use flate2::{Compress, Compression, FlushCompress};
 
 use super::client;
 use super::gauge::Gauge;
 use super::http1::{Connection, Message};
+use super::upstream::Upstream;
 
 #[path = "../../fixtures/frame.rs"]
 mod frames;
@@ -38,14 +41,24 @@ pub(crate) struct Session {
 impl Session {
     /// Opens one on this target; `more` are header lines of both the request and the answer.
     pub(crate) async fn open(gauge: &Gauge, target: &str, more: &str) -> Self {
-        let mut caller = client::connect(gauge.server.proxy).await;
+        Self::between(gauge.server.proxy, &gauge.upstream, target, more).await
+    }
+
+    /// The same, by this proxy to its upstream.
+    pub(crate) async fn between(
+        proxy: SocketAddr,
+        upstream: &Upstream,
+        target: &str,
+        more: &str,
+    ) -> Self {
+        let mut caller = client::connect(proxy).await;
         caller
             .write(format!(
                 "GET {target} HTTP/1.1\r\nHost: me\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{more}\
                  Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n\r\n"
             ))
             .await;
-        let mut served = gauge.upstream.accept().await;
+        let mut served = upstream.accept().await;
         let asked = served.read_request().await;
         let switch = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{more}\

@@ -1,6 +1,12 @@
 use super::*;
 use crate::dialect::{Dialect, Facts, for_request};
 use crate::exchange::{Problems, Request};
+use ring::digest::{SHA256, digest};
+
+/// The SHA-256 of some bytes.
+fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    digest(&SHA256, bytes).as_ref().try_into().unwrap()
+}
 
 fn dialect(path: &str) -> &'static dyn Dialect {
     for_request("POST", path).unwrap()
@@ -61,7 +67,7 @@ fn a_chat_keeps_its_messages_in_their_order() {
         {"role":"tool","tool_call_id":"c1","content":"2"}]}"#;
     let asked = asked(CHAT, body);
     assert!(asked.system.is_empty() && !asked.lost);
-    let sha256 = hash(&[0, 1, 2]).1;
+    let sha256 = sha256_of(&[0, 1, 2]);
     let blob = ContentPart::Blob {
         modality: "image",
         mime_type: Some("image/png".to_owned()),
@@ -195,7 +201,37 @@ fn what_is_no_base64_has_size_and_hash_all_the_same() {
         modality: "audio",
         mime_type: Some("wav".to_owned()),
         bytes: 11,
-        sha256: hash(b"not base64!").1,
+        sha256: sha256_of(b"not base64!"),
     };
     assert_eq!(part, expected);
+}
+
+#[test]
+fn sound_in_pieces_is_one_part_and_its_transcript_beside_it_another() {
+    let mut content = AnswerContent::within(1 << 20);
+    let sound = |data: &'static str| {
+        Part::Binary(Binary {
+            medium: Medium::Audio,
+            source: Source::Inline(data.into()),
+            format: Some("audio/pcm".into()),
+        })
+    };
+    let pieces = [
+        Part::Text("Hi ".into()),
+        sound("AAE="),
+        Part::Text("there".into()),
+        sound("Ag=="),
+        sound("%"),
+    ];
+    for part in &pieces {
+        content.part(Place::answer(0), part);
+    }
+    let messages = content.into_messages(&Response::default());
+    let blob = ContentPart::Blob {
+        modality: "audio",
+        mime_type: Some("audio/pcm".to_owned()),
+        bytes: 4,
+        sha256: sha256_of(b"\x00\x01\x02%"),
+    };
+    assert_eq!(messages[0].parts, [text("Hi there"), blob]);
 }
