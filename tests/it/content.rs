@@ -89,6 +89,7 @@ fn json_of(span: &Span, key: &str) -> Option<Value> {
 fn structured(value: &AnyValue) -> Value {
     match &value.value {
         Some(Any::StringValue(text)) => text.as_str().into(),
+        Some(Any::IntValue(number)) => (*number).into(),
         Some(Any::ArrayValue(list)) => list.values.iter().map(structured).collect(),
         Some(Any::KvlistValue(list)) => {
             let members = list.values.iter();
