@@ -16,13 +16,18 @@ const WHOLE: &str = r#"{"id":"a","object":"chat.completion","model":"m","choices
 
 /// A call whose stream has begun and whose client has left it.
 async fn left(scene: &Scene, request: &str) -> Connection {
-    let (mut client, mut served) = scene.call(&chat(request)).await;
+    let (client, mut served) = scene.call(&chat(request)).await;
+    leave_midway(client, &mut served).await;
+    served
+}
+
+/// A client gets the first token of its answer and leaves.
+async fn leave_midway(mut client: Connection, served: &mut Connection) {
     served
         .write([STREAM.as_bytes(), &chunk(TOKEN)].concat())
         .await;
     client.read_through(TOKEN.as_bytes()).await;
     leave(client).await;
-    served
 }
 
 /// A client leaves. It only closes its sending side, so that it sees when that was noticed: its connection is closed in turn.
@@ -235,9 +240,13 @@ async fn as_many_are_drained_as_may_be_and_a_further_one_is_cancelled() {
         .write([chunk(END), b"0\r\n\r\n".to_vec()].concat())
         .await;
     assert_eq!(counted(&scene, name, &fate("drained")).await, 1.0);
-    // Its place is free again.
-    let mut next = left(&scene, UNEDITED).await;
-    next.write([chunk(END), b"0\r\n\r\n".to_vec()].concat())
+    // Its place is free again, and its connection.
+    let mut client = scene.client().await;
+    client.write(chat(UNEDITED)).await;
+    drained.read_request().await;
+    leave_midway(client, &mut drained).await;
+    drained
+        .write([chunk(END), b"0\r\n\r\n".to_vec()].concat())
         .await;
     scene
         .server
