@@ -430,7 +430,7 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
     if config.observe.content.has_store() && has_no_store {
         push(
             "store.url",
-            "missing, expected where prompts are stored, since content goes to the store: a folder or a bucket; or a state.folder",
+            "missing: content = \"store\" needs it, a folder or a bucket, or else state.folder",
         );
     }
     if config.listen == config.admin && config.listen.port() != 0 {

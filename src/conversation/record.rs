@@ -23,20 +23,6 @@ pub(super) struct Owned {
     pub(super) conversation: u128,
 }
 
-const ENDS: [End; 11] = [
-    End::Done,
-    End::HttpError,
-    End::FinishWithoutDone,
-    End::DoneWithoutFinish,
-    End::ErrorEvent,
-    End::Cut,
-    End::Unfinished,
-    End::ClientLeft,
-    End::Timeout,
-    End::Refused,
-    End::Rejected,
-];
-
 const KINDS: [ToolKind; 4] = [
     ToolKind::Function,
     ToolKind::Custom,
@@ -193,7 +179,7 @@ impl Out {
         self.u32(turn.items);
         self.u64(turn.items_hash);
         self.option(turn.failed, |out, (end, status)| {
-            out.u8(place(&ENDS, end));
+            out.u8(place(&End::ALL, end));
             out.option(status, |out, status| out.u32(status.into()));
         });
         self.u32(turn.tries);
@@ -299,7 +285,7 @@ impl From<'_> {
             items: self.u32()?,
             items_hash: self.u64()?,
             failed: self.option(|from| {
-                let end = *ENDS.get(usize::from(from.u8()?))?;
+                let end = *End::ALL.get(usize::from(from.u8()?))?;
                 let status = from.option(|from| u16::try_from(from.u32()?).ok())?;
                 Some((end, status))
             })?,

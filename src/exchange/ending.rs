@@ -31,6 +31,32 @@ pub enum End {
 }
 
 impl End {
+    /// All of them, in the order by which replicas number them.
+    pub const ALL: [Self; 11] = [
+        Self::Done,
+        Self::HttpError,
+        Self::FinishWithoutDone,
+        Self::DoneWithoutFinish,
+        Self::ErrorEvent,
+        Self::Cut,
+        Self::Unfinished,
+        Self::ClientLeft,
+        Self::Timeout,
+        Self::Refused,
+        Self::Rejected,
+    ];
+
+    /// The values of `streamgauge.end`, one for each of [`End::ALL`].
+    pub const NAMES: [&str; Self::ALL.len()] = {
+        let mut names = [""; Self::ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::ALL[at].as_str();
+            at += 1;
+        }
+        names
+    };
+
     /// The value of `streamgauge.end`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 use rust_decimal::prelude::ToPrimitive as _;
 
+use crate::exchange::End;
 use crate::view::Row;
 
 /// A field: one row of [`FIELDS`].
@@ -19,6 +20,8 @@ type Texts = fn(&Row<'_>, &mut dyn FnMut(&str));
 pub(super) enum Values {
     /// Texts, each of which is shown.
     Text(Texts),
+    /// One text out of these.
+    Word(&'static [&'static str], Texts),
     /// A number; `None` where there is none.
     Number(Unit, fn(&Row<'_>) -> Option<f64>),
 }
@@ -42,7 +45,7 @@ impl Field {
     pub(super) fn any_text(&self, row: &Row<'_>, is: impl Fn(&str) -> bool) -> bool {
         let mut any = false;
         match self.values {
-            Values::Text(show) => show(row, &mut |text| any |= is(text)),
+            Values::Text(show) | Values::Word(_, show) => show(row, &mut |text| any |= is(text)),
             Values::Number(_, number) => {
                 any = number(row).is_some_and(|number| is(&number.to_string()));
             }
@@ -52,7 +55,7 @@ impl Field {
 
     pub(super) fn is_there(&self, row: &Row<'_>) -> bool {
         match self.values {
-            Values::Text(_) => self.any_text(row, |_| true),
+            Values::Text(_) | Values::Word(..) => self.any_text(row, |_| true),
             Values::Number(_, number) => number(row).is_some(),
         }
     }
@@ -99,13 +102,21 @@ pub(super) static FIELDS: [Field; 27] = [
     text!("path", row => Some(&*row.path)),
     text!("method", row => Some(&*row.method)),
     number!("status", Count, row => row.status.map(f64::from)),
-    text!("end", row => Some(&*row.end)),
+    Field {
+        name: "end",
+        values: Values::Word(&End::NAMES, |row, show| show(&row.end)),
+    },
     text!("error", row => row.error.as_deref()),
     Field {
         name: "finish",
         values: Values::Text(|row, show| row.finish_reasons.iter().for_each(|it| show(it))),
     },
-    text!("stream", row => Some(if row.streamed { "true" } else { "false" })),
+    Field {
+        name: "stream",
+        values: Values::Word(&["true", "false"], |row, show| {
+            show(if row.streamed { "true" } else { "false" });
+        }),
+    },
     number!("ttft", Time, row => row.time_to_first_token_ms),
     number!("tpot", Time, row => row.time_per_output_token_ms),
     number!("duration", Time, row => Some(row.duration_ms)),

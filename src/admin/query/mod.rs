@@ -88,7 +88,7 @@ impl Condition {
                 Values::Number(_, number) => {
                     number(row).is_some_and(|it| comparison.holds(it, *than))
                 }
-                Values::Text(_) => false,
+                Values::Text(_) | Values::Word(..) => false,
             },
             Self::Has(field) => field.is_there(row),
             Self::Word(word) => field::SEARCHED

@@ -145,7 +145,20 @@ fn is(field: &'static Field, chars: &[Char], at: usize) -> Result<Condition, Mis
                 "expected a text, in which * stands for anything",
             ));
         }
-        globs.push(Glob::new(&text(glob)));
+        let text = text(glob);
+        let glob = Glob::new(&text);
+        if let Values::Word(words, _) = field.values
+            && !words.iter().any(|word| glob.fits(word))
+        {
+            let mut words = words.to_vec();
+            words.dedup();
+            let (name, words) = (field.name, words.join(", "));
+            return Err(mistake(
+                at,
+                format!("expected one of {words} in place of {text:?}: no {name} is so"),
+            ));
+        }
+        globs.push(glob);
     }
     Ok(Condition::Is(field, globs))
 }

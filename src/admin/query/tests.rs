@@ -119,6 +119,17 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
         ("cost>1k", 5, "expected an amount in USD"),
         ("model>3", 5, "expected model:TEXT"),
         ("model:", 6, "expected a text"),
+        (
+            "end:gone",
+            4,
+            "expected one of done, http_error, finish_without_done, done_without_finish, error_event, cut, client_left, timeout,",
+        ),
+        ("end:cut|gone", 4, "expected one of done,"),
+        (
+            "stream:yes",
+            7,
+            "expected one of true, false in place of \"yes\"",
+        ),
         ("model:a|", 6, "expected a text"),
         ("é \"open", 2, "expected another \""),
         ("\"\"", 0, "expected a word"),
