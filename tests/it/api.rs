@@ -86,7 +86,7 @@ async fn what_is_wrong_with_a_request_is_said_with_its_parameter_and_place() {
         ("summary?since=25h", 400, json!("since"), Value::Null),
         ("summary?since=24h&step=1m", 400, json!("step"), Value::Null),
         ("stream?q=%22", 400, json!("q"), json!(0)),
-        ("costs?by=nobody", 400, Value::Null, Value::Null),
+        ("costs?by=nobody", 400, json!("by"), Value::Null),
         ("gauge?q=a", 400, Value::Null, Value::Null),
         ("nothing", 404, Value::Null, Value::Null),
     ] {

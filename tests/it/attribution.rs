@@ -187,6 +187,7 @@ async fn sums_are_told_as_json_and_csv_and_survive_a_restart() {
     let wrong = costs(&gauge, "by=colour").await;
     assert_eq!(wrong.status(), 400);
     let error: serde_json::Value = serde_json::from_str(wrong.text()).unwrap();
+    assert_eq!(error["error"]["parameter"], "by");
     let says = error["error"]["message"].as_str().unwrap();
     assert!(says.starts_with("by: expected some of hour, upstream, model, team"));
     let kept = std::fs::read_dir(&folder).unwrap().count();

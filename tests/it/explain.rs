@@ -276,7 +276,7 @@ fn what_curl_writes_amid_the_body_is_taken_out_and_the_stream_is_whole() {
         1,
     );
     assert_ne!(says, STREAM);
-    let exchange = exchange(&format!("{head}{says}{word}"));
+    let exchange = exchange(format!("{head}{says}{word}"));
     assert_eq!(
         attribute(&exchange, 0, "streamgauge.response.bytes"),
         says.len()

@@ -46,7 +46,7 @@ pub(super) async fn show(
     let costs = &state.costs;
     let asked = match asked(uri.query().unwrap_or_default(), &costs.dimensions()) {
         Ok(asked) => asked,
-        Err(wrong) => return Wrong::new(StatusCode::BAD_REQUEST, wrong).into_response(),
+        Err(wrong) => return wrong.into_response(),
     };
     let accept = headers
         .get(header::ACCEPT)
@@ -67,7 +67,7 @@ fn table(costs: &Costs, asked: &Asked) -> Table {
 }
 
 /// What a query asks for, or what is wrong with it.
-fn asked(query: &str, known: &[(&'static str, Dimension)]) -> Result<Asked, String> {
+fn asked(query: &str, known: &[(&'static str, Dimension)]) -> Result<Asked, Wrong> {
     let mut asked = Asked {
         by: Vec::new(),
         since: Duration::from_secs(24 * 3_600),
@@ -82,7 +82,8 @@ fn asked(query: &str, known: &[(&'static str, Dimension)]) -> Result<Asked, Stri
                     let found = known.iter().find(|(known, _)| *known == name);
                     let found = found.ok_or_else(|| {
                         let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-                        format!("by: expected some of {} with commas between them; telemetry.labels adds names", names.join(", "))
+                        let names = names.join(", ");
+                        Wrong::parameter("by", format!("by: expected some of {names} with commas between them; telemetry.labels adds names"))
                     })?;
                     if !asked.by.contains(found) {
                         asked.by.push(*found);
@@ -91,17 +92,22 @@ fn asked(query: &str, known: &[(&'static str, Dimension)]) -> Result<Asked, Stri
             }
             "since" => {
                 let since = since(&value);
-                asked.since =
-                    since.ok_or("since: expected how far back to go, such as 24h, 90m or 7d")?;
+                asked.since = since.ok_or_else(|| {
+                    let message = "since: expected how far back to go, such as 24h, 90m or 7d";
+                    Wrong::parameter("since", message)
+                })?;
             }
             "format" => {
                 asked.csv = Some(match &*value {
                     "csv" => true,
                     "json" => false,
-                    _ => return Err("format: expected json or csv".to_owned()),
+                    _ => return Err(Wrong::parameter("format", "format: expected json or csv")),
                 });
             }
-            _ => return Err("expected by, since and format, and no other parameter".to_owned()),
+            _ => {
+                let message = "expected by, since and format, and no other parameter";
+                return Err(Wrong::new(StatusCode::BAD_REQUEST, message));
+            }
         }
     }
     Ok(asked)
@@ -237,7 +243,7 @@ mod tests {
             ("format=xml", "format: expected"),
             ("until=1h", "expected by, since and format"),
         ] {
-            let told = asked(query, &KNOWN).unwrap_err();
+            let told = asked(query, &KNOWN).unwrap_err().message;
             assert!(told.starts_with(wrong), "{query}: {told}");
         }
     }

@@ -59,7 +59,7 @@ pub(super) fn routes(stopping: watch::Receiver<bool>) -> Router<AdminState> {
 }
 
 /// Why a request is not answered, said as JSON.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     status: StatusCode,
     message: String,

@@ -20,6 +20,11 @@ pub(super) fn prompt(args: &PromptArgs) -> anyhow::Result<()> {
             "expected a store: --store URL, or a configuration with store.url or state.folder",
         )?,
     };
+    if let Location::Folder(folder) = &location
+        && !folder.is_dir()
+    {
+        bail!("{location}: there is no such folder, expected that of a store of prompts");
+    }
     // The first TLS client of the process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut reader = StoreReader::open(&location, &config.pipeline.store)?;

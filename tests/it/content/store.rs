@@ -379,11 +379,17 @@ fn the_first_digits_of_a_hash_do_where_no_other_begins_with_them() {
 async fn what_is_not_there_is_said() {
     let folder = Folder::new("store-none");
     let hash = "0".repeat(64);
-    let output = prompt(&[&hash, "--store", folder.path().to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains(&format!("no object {hash}")), "{said}");
+    let says = || {
+        let output = prompt(&[&hash, "--store", folder.path().to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = says();
+    assert!(said.contains("there is no such folder"), "{said}");
     assert!(!folder.path().exists(), "reading makes no folder");
+    std::fs::create_dir(folder.path()).unwrap();
+    let said = says();
+    assert!(said.contains(&format!("no object {hash}")), "{said}");
     let output = prompt(&["abc", "--store", "s3://bucket"]);
     assert_eq!(output.status.code(), Some(2));
 }
