@@ -197,7 +197,7 @@ pub enum Command {
     /// Check a configuration and print the effective one
     ///
     /// Prints it as TOML to standard output, with secrets masked, and to standard error where traces and metrics are
-    /// exported to. Also checks the OTEL_* variables, and whether the folders of [state] and [store] can be made and written to, of
+    /// exported to. Also checks the OTEL_* variables, and whether the folders `state.folder` and `store.url` can be made and written to, of
     /// which nothing is left. Exit status: 0 if everything is valid, 1 after listing everything that is wrong, 2 for a wrong command
     /// line.
     #[command(after_long_help = CHECK_EXAMPLES)]

@@ -60,6 +60,7 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When that fails.
+#[cfg(feature = "cli")]
 pub(crate) fn try_folder(path: &Path) -> io::Result<()> {
     let missing = path
         .ancestors()
@@ -83,6 +84,7 @@ pub(crate) fn try_folder(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When the file cannot be opened.
+#[cfg(feature = "cli")]
 pub(crate) fn is_locked(path: &Path) -> io::Result<bool> {
     Ok(path.try_exists()? && lock(path)?.is_none())
 }

@@ -53,6 +53,7 @@ impl OwnFolder {
     ///
     /// # Errors
     /// When the folder cannot be made, or nothing can be written there.
+    #[cfg(feature = "cli")]
     pub(super) fn is_taken(config: &Config) -> anyhow::Result<bool> {
         let Some(path) = &config.folder else {
             return Ok(false);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::config::Config;
-use crate::disk;
 use crate::store::{Location, Store};
 
 /// The folder of prompts in that of the state.
@@ -38,10 +37,11 @@ pub(super) fn store(config: &Config) -> anyhow::Result<Option<Arc<Store>>> {
 ///
 /// # Errors
 /// When it cannot.
+#[cfg(feature = "cli")]
 pub(super) fn try_folder(config: &Config) -> anyhow::Result<()> {
     match location(config).filter(|_| config.observe.content.has_store()) {
         Some(Location::Folder(path)) => {
-            let tried = disk::try_folder(&path);
+            let tried = crate::disk::try_folder(&path);
             tried.with_context(|| cannot_store(&Location::Folder(path)))
         }
         Some(Location::Bucket { .. }) | None => Ok(()),
