@@ -291,6 +291,17 @@ impl Content {
 }
 
 impl ContentPart {
+    /// The media type or format of what is no text.
+    #[must_use]
+    pub fn mime_type(&self) -> Option<&str> {
+        match self {
+            Self::Blob { mime_type, .. }
+            | Self::Uri { mime_type, .. }
+            | Self::File { mime_type, .. } => mime_type.as_deref(),
+            _ => None,
+        }
+    }
+
     fn replace_texts(&mut self, by: &dyn Fn(&str) -> Option<String>) {
         match self {
             Self::Text(text) | Self::Reasoning(text) | Self::Refusal(text) => replace([text], by),

@@ -142,9 +142,11 @@ impl ContentReading {
         };
         let mut share = self.memory.share();
         let mut lost = self.full;
-        if said.is_none() && !self.full {
+        let unread = said.is_none() && !self.full;
+        if unread || said.as_ref().is_some_and(|said| said.unseen) {
             content.missing.push(Missing::Request);
-        } else if exchange.problems.is_partial() {
+        }
+        if !unread && exchange.problems.is_partial() {
             content.missing.push(Missing::Response);
         }
         if let Some(said) = said {
@@ -218,6 +220,11 @@ mod tests {
 
     /// The content of an exchange with this request, where so many bytes may be held.
     fn content(body: &'static [u8], bytes: usize) -> (Content, usize) {
+        let dialect = crate::dialect::for_request("POST", "/v1/chat/completions");
+        finished(body, Prompt::InBody(dialect), bytes)
+    }
+
+    fn finished(body: &'static [u8], prompt: Prompt, bytes: usize) -> (Content, usize) {
         let rules = Arc::new(ContentRules {
             default: ATTRIBUTES,
             ..ContentRules::default()
@@ -229,8 +236,6 @@ mod tests {
         }
         let mut exchange = Exchange::begin(std::time::SystemTime::UNIX_EPOCH);
         exchange.operation = Some(Operation::ChatCompletions);
-        let dialect = crate::dialect::for_request("POST", "/v1/chat/completions");
-        let prompt = Prompt::InBody(dialect);
         let held = reading.finish(&mut exchange, prompt, None).unwrap();
         (*exchange.content.unwrap(), held.bytes())
     }
@@ -251,6 +256,12 @@ mod tests {
             (0, &[Missing::Memory][..])
         );
         let (unseen, _) = content(b"", 1000);
+        assert_eq!(unseen.missing, [Missing::Request]);
+        let in_part = Said {
+            unseen: true,
+            ..Said::default()
+        };
+        let (unseen, _) = finished(b"", Prompt::Said(Some(in_part)), 1000);
         assert_eq!(unseen.missing, [Missing::Request]);
     }
 }

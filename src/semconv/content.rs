@@ -73,6 +73,12 @@ impl Room {
         format!("{}[cut: {end} of {} bytes]", &text[..end], text.len())
     }
 
+    /// A name, which is short and shown whole, and leaves less room for texts.
+    fn name<'t>(&mut self, name: &'t str) -> &'t str {
+        self.0 = self.0.saturating_sub(name.len());
+        name
+    }
+
     pub(super) const fn is_full(&self) -> bool {
         self.0 == 0
     }
@@ -105,7 +111,7 @@ fn message(message: &ContentMessage, room: &mut Room) -> Json {
     let mut object = Map::new();
     object.insert("role".to_owned(), role(message.speaker).into());
     if let Some(name) = &message.name {
-        object.insert("name".to_owned(), name.as_str().into());
+        object.insert("name".to_owned(), room.name(name).into());
     }
     object.insert("parts".to_owned(), parts(&message.parts, room));
     if let Some(reason) = &message.finish_reason {
@@ -152,13 +158,13 @@ fn part(part: &ContentPart, room: &mut Room) -> Json {
             arguments,
         } => object(json!({
             "type": "tool_call",
-            "id": id,
-            "name": name,
+            "id": id.as_deref().map(|id| room.name(id)),
+            "name": room.name(name),
             "arguments": parsed(room.cut(arguments)),
         })),
         ContentPart::ToolCallResponse { id, response } => object(json!({
             "type": "tool_call_response",
-            "id": id,
+            "id": id.as_deref().map(|id| room.name(id)),
             "response": room.cut(response),
         })),
         ContentPart::Blob {
@@ -169,7 +175,7 @@ fn part(part: &ContentPart, room: &mut Room) -> Json {
         } => object(json!({
             "type": "blob",
             "modality": modality,
-            "mime_type": mime_type,
+            "mime_type": mime_type.as_deref().map(|it| room.name(it)),
             "size": bytes,
             "sha256": hex(sha256),
         })),
@@ -180,7 +186,7 @@ fn part(part: &ContentPart, room: &mut Room) -> Json {
         } => object(json!({
             "type": "uri",
             "modality": modality,
-            "mime_type": mime_type,
+            "mime_type": mime_type.as_deref().map(|it| room.name(it)),
             "uri": room.cut(uri),
         })),
         ContentPart::File {
@@ -190,10 +196,12 @@ fn part(part: &ContentPart, room: &mut Room) -> Json {
         } => object(json!({
             "type": "file",
             "modality": modality,
-            "mime_type": mime_type,
-            "file_id": file_id,
+            "mime_type": mime_type.as_deref().map(|it| room.name(it)),
+            "file_id": room.name(file_id),
         })),
-        ContentPart::Other { kind, bytes } => json!({ "type": kind, "size": bytes }),
+        ContentPart::Other { kind, bytes } => {
+            json!({ "type": room.name(kind), "size": bytes })
+        }
     }
 }
 
@@ -209,8 +217,8 @@ fn tools(tools: &[ContentTool], bytes: usize) -> Json {
     let mut room = Room(bytes);
     let shown = tools.iter().map(|tool| {
         object(json!({
-            "type": tool.kind,
-            "name": tool.name,
+            "type": room.name(&tool.kind),
+            "name": room.name(&tool.name),
             "description": tool.description.as_deref().map(|text| room.cut(text)),
             "parameters": tool.parameters.as_deref().map(|text| parsed(room.cut(text))),
         }))
@@ -272,9 +280,20 @@ mod tests {
         assert_eq!(shown("print(1)", 100)["arguments"], "print(1)");
         assert_eq!(shown("", 100)["arguments"], json!({}));
         assert_eq!(
-            shown(r#"{"a":[1]}"#, 3)["arguments"],
+            shown(r#"{"a":[1]}"#, 6)["arguments"],
             r#"{"a[cut: 3 of 9 bytes]"#
         );
+    }
+
+    #[test]
+    fn names_leave_less_room_for_texts() {
+        let other = ContentPart::Other {
+            kind: "kind".to_owned(),
+            bytes: 7,
+        };
+        let shown = parts(&[other, ContentPart::Text("text".to_owned())], &mut Room(6));
+        assert_eq!(shown[0]["type"], "kind");
+        assert_eq!(shown[1]["content"], "te[cut: 2 of 4 bytes]");
     }
 
     #[test]

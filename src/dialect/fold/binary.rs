@@ -8,6 +8,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::read::DecoderReader;
 use ring::digest::{Context, SHA256};
 
+use super::name::name;
 use crate::exchange::ContentPart;
 
 /// Base64 as APIs take it, with or without padding.
@@ -100,5 +101,5 @@ pub(in crate::dialect) fn of_inline(
     let kind = kind.split(';').next().filter(|kind| !kind.is_empty());
     let mut digesting = Digesting::default();
     digesting.add(data);
-    digesting.into_blob(modality, kind.map(str::to_owned).or(mime_type))
+    digesting.into_blob(modality, kind.map(name).or(mime_type))
 }

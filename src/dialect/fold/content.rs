@@ -3,8 +3,11 @@
 //! Fragments of a text are joined within their choice and kind, pieces of a sound too, those of a call by its number. Of what
 //! is no text type, size and hash are kept; what is of a kind that is not known is named and not kept.
 
+use std::borrow::Cow;
+
 use super::binary::{Digesting, of_inline};
 use super::history::speaker;
+use super::name::name;
 use crate::dialect::part::{
     Binary, CallPart, Medium, Message, Part, Place, PromptKind, Role, Source, Tools, Visitor, Words,
 };
@@ -54,6 +57,12 @@ impl Room {
         self.takes(words.bytes())
             .then(|| words.decode().into_owned())
     }
+
+    /// What something calls itself, or is called.
+    fn name(&mut self, words: Words<'_>) -> Option<String> {
+        let name = name(&words.decode());
+        self.takes(name.len() as u64).then_some(name)
+    }
 }
 
 /// The messages of a request.
@@ -87,6 +96,8 @@ pub struct Said {
     pub bytes: usize,
     /// Whether there was more than may be kept.
     pub lost: bool,
+    /// Whether it names something that was not seen.
+    pub unseen: bool,
 }
 
 impl PromptContent {
@@ -111,6 +122,7 @@ impl PromptContent {
             tools: self.tools,
             bytes: self.room.held,
             lost: self.room.lost,
+            unseen: false,
         }
     }
 
@@ -155,18 +167,20 @@ impl PromptContent {
             let [kind, function, custom] = definition.select(["type", "function", "custom"]);
             let is_object = |value: &Value<'_>| value.kind() == Kind::Object;
             let holder = function.or(custom).filter(is_object).unwrap_or(definition);
-            let [name, description, parameters, schema] =
+            let [called, description, parameters, schema] =
                 holder.select(["name", "description", "parameters", "input_schema"]);
             let parameters = parameters.or(schema).filter(is_object);
             let written = definition.written().len() as u64;
             if !self.room.takes_part() || !self.room.takes(written) {
                 return;
             }
-            let text = |value: Option<Value<'_>>| Some(value?.as_text()?.decode().into_owned());
+            let name_of = |value| text_of(value).map(|text| name(&text));
             self.tools.push(ContentTool {
-                kind: text(kind).unwrap_or_else(|| "function".to_owned()),
-                name: text(name).or_else(|| text(kind)).unwrap_or_default(),
-                description: text(description),
+                kind: name_of(kind).unwrap_or_else(|| "function".to_owned()),
+                name: name_of(called)
+                    .or_else(|| name_of(kind))
+                    .unwrap_or_default(),
+                description: text_of(description).map(Cow::into_owned),
                 parameters: parameters.map(|schema| schema.written().to_owned()),
             });
         }
@@ -195,7 +209,7 @@ impl Visitor for PromptContent {
         }
         self.within = Within::Message;
         if self.room.takes_part() {
-            let name = shown.name.and_then(|name| self.room.text(name));
+            let name = shown.name.and_then(|name| self.room.name(name));
             self.input.push(ContentMessage {
                 name,
                 ..message(speaker(shown.role))
@@ -223,7 +237,7 @@ impl Visitor for PromptContent {
                 call.into_iter().for_each(|call| self.push(place, call));
             }
             Part::ToolResult(id) => {
-                let id = id.and_then(|id| self.room.text(id));
+                let id = id.and_then(|id| self.room.name(id));
                 let response = String::new();
                 self.push(place, ContentPart::ToolCallResponse { id, response });
             }
@@ -233,9 +247,13 @@ impl Visitor for PromptContent {
                 part.into_iter().for_each(|part| self.push(place, part));
             }
             Part::Tokens(list) | Part::Context(list) => {
-                self.push(place, other("tokens".to_owned(), *list));
+                let part = other(&mut self.room, Words::Plain("tokens"), *list);
+                part.into_iter().for_each(|part| self.push(place, part));
             }
-            Part::Other(value) => self.push(place, other(type_of(*value), *value)),
+            Part::Other(value) => {
+                let part = other(&mut self.room, type_of(*value), *value);
+                part.into_iter().for_each(|part| self.push(place, part));
+            }
             Part::Hidden => {}
         }
     }
@@ -389,7 +407,7 @@ impl AnswerContent {
         if let Some(sound) = at.and_then(|at| parts[at].sound.as_mut()) {
             return sound.add(&data.decode());
         }
-        let mime_type = format.and_then(|format| self.room.text(format));
+        let mime_type = format.and_then(|format| self.room.name(format));
         let mut sound = Digesting::default();
         sound.add(&data.decode());
         if self.room.takes_part() {
@@ -424,7 +442,7 @@ impl AnswerContent {
             return;
         };
         if let Some(new) = call.id.filter(|_| id.is_none()) {
-            *id = Some(new.decode().into_owned());
+            *id = Some(self::name(&new.decode()));
         }
         if let Some(new) = call.name {
             new.decode_into(name);
@@ -472,7 +490,9 @@ impl Visitor for AnswerContent {
                     .for_each(|part| self.push(choice, None, part));
             }
             Part::Other(value) if value.kind() == Kind::Object => {
-                self.push(choice, None, other(type_of(*value), *value));
+                let part = other(&mut self.room, type_of(*value), *value);
+                part.into_iter()
+                    .for_each(|part| self.push(choice, None, part));
             }
             // Fragments of what is not known, and what is not here.
             _ => {}
@@ -481,26 +501,32 @@ impl Visitor for AnswerContent {
 }
 
 fn begin_call(room: &mut Room, call: &CallPart<'_>) -> Option<ContentPart> {
-    let texts = [call.id, call.name, call.arguments].into_iter().flatten();
-    let text = |words: Option<Words<'_>>| words.map(|words| words.decode().into_owned());
-    let fits = room.takes(texts.map(Words::bytes).sum());
+    let name_of = |words: Option<Words<'_>>| words.map(|words| name(&words.decode()));
+    let (id, called) = (name_of(call.id), name_of(call.name).unwrap_or_default());
+    let arguments = call.arguments.unwrap_or(Words::NONE);
+    let names = called.len() + id.as_ref().map_or(0, String::len);
+    let fits = room.takes(names as u64 + arguments.bytes());
     fits.then(|| ContentPart::ToolCall {
-        id: text(call.id),
-        name: text(call.name).unwrap_or_default(),
-        arguments: text(call.arguments).unwrap_or_default(),
+        id,
+        name: called,
+        arguments: arguments.decode().into_owned(),
     })
 }
 
-fn type_of(value: Value<'_>) -> String {
-    let kind = value.get("type").and_then(Value::as_text);
-    kind.map_or_else(|| "unknown".to_owned(), |kind| kind.decode().into_owned())
+fn text_of(value: Option<Value<'_>>) -> Option<Cow<'_, str>> {
+    Some(value?.as_text()?.decode())
 }
 
-fn other(kind: String, value: Value<'_>) -> ContentPart {
-    ContentPart::Other {
+fn type_of(value: Value<'_>) -> Words<'_> {
+    let kind = value.get("type").and_then(Value::as_text);
+    kind.map_or(Words::Plain("unknown"), Words::Json)
+}
+
+fn other(room: &mut Room, kind: Words<'_>, value: Value<'_>) -> Option<ContentPart> {
+    room.name(kind).map(|kind| ContentPart::Other {
         kind,
         bytes: value.written().len() as u64,
-    }
+    })
 }
 
 /// An image, a sound or a file, without its bytes.
@@ -511,21 +537,23 @@ fn of_binary(room: &mut Room, binary: Binary<'_>) -> Option<ContentPart> {
         Medium::Video => "video",
         Medium::File => "document",
     };
-    let mime_type = binary.format.and_then(|format| room.text(format));
-    match binary.source {
-        Source::Inline(data) => Some(of_inline(modality, mime_type, &data.decode())),
-        Source::Url(uri) => room.text(uri).map(|uri| ContentPart::Uri {
+    let mime_type = binary.format.map(|format| name(&format.decode()));
+    let part = match binary.source {
+        Source::Inline(data) => of_inline(modality, mime_type, &data.decode()),
+        Source::Url(uri) => ContentPart::Uri {
             modality,
             mime_type,
-            uri,
-        }),
-        Source::Id(id) => room.text(id).map(|file_id| ContentPart::File {
+            uri: room.text(uri)?,
+        },
+        Source::Id(id) => ContentPart::File {
             modality,
             mime_type,
-            file_id,
-        }),
-        Source::Unknown => None,
-    }
+            file_id: room.name(id)?,
+        },
+        Source::Unknown => return None,
+    };
+    let format = part.mime_type().map_or(0, str::len);
+    room.takes(format as u64).then_some(part)
 }
 
 #[cfg(test)]

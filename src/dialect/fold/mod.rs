@@ -9,6 +9,7 @@ mod content;
 pub mod history;
 mod known;
 mod length;
+mod name;
 mod texts;
 mod tokens;
 
@@ -17,6 +18,7 @@ pub use content::{AnswerContent, PromptContent, Said};
 pub use history::PromptHistory;
 pub(in crate::dialect) use history::speaker;
 pub use length::PromptLength;
+pub(in crate::dialect) use name::name;
 pub use texts::{TEXT_MAX, Texts};
 pub use tokens::PromptTokens;
 

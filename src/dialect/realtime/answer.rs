@@ -1,13 +1,14 @@
 //! One response of a session: its events, from `response.created` to the one that ends it.
 //!
 //! Deltas are what counts as output. The `done` events repeat their text, and the last one repeats everything but the sound,
-//! so of those only what did not come before is taken over.
+//! so of those only what did not come before is taken over: where no delta came at all, the texts.
 
 use crate::dialect::contract::{Facts, Output};
 use crate::dialect::kit::error::{self, note_error};
 use crate::dialect::kit::item_calls::ItemCalls;
 use crate::dialect::kit::items::{self, Item};
 use crate::dialect::kit::member::{self, keep, typed};
+use crate::dialect::kit::typed::type_of;
 use crate::dialect::kit::usage;
 use crate::dialect::part::{Binary, Medium, Part, Source, Words};
 use crate::exchange::Choice;
@@ -17,6 +18,12 @@ use crate::parse::json::{Text, Value};
 #[derive(Debug, Default)]
 pub(super) struct SessionResponse {
     calls: ItemCalls,
+    /// Texts or sound came in deltas.
+    in_deltas: bool,
+    /// Texts came in items that stood there whole.
+    in_items: bool,
+    /// Texts came in the last event alone.
+    pub(super) at_end: bool,
     /// The format of its sound, where somebody is to see that.
     pub(super) format: Option<String>,
 }
@@ -24,6 +31,13 @@ pub(super) struct SessionResponse {
 impl SessionResponse {
     /// Reads an event of this type; says what output it carried.
     pub(super) fn read(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
+        let output = self.read_event(kind, event, facts);
+        let is_delta = kind.ends_with(".delta");
+        self.in_deltas |= is_delta && (output.content || output.audio || output.other);
+        output
+    }
+
+    fn read_event(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
         let mut output = Output::default();
         match kind {
             "response.output_text.delta"
@@ -61,8 +75,8 @@ impl SessionResponse {
                 }
                 output.other = show_other(event, facts);
             }
-            "response.output_item.added" => output.tool_call = self.item(event, false, facts),
-            "response.output_item.done" => output.tool_call = self.item(event, true, facts),
+            "response.output_item.added" => output = self.item(event, false, facts),
+            "response.output_item.done" => output = self.item(event, true, facts),
             "response.created" => read_response(event, facts),
             "response.done"
             | "response.completed"
@@ -70,7 +84,7 @@ impl SessionResponse {
             | "response.failed"
             | "response.cancelled" => {
                 read_response(event, facts);
-                self.whole(event, facts);
+                output = self.whole(event, facts);
                 facts.response.done = true;
             }
             // A kind of output that is new to us.
@@ -89,24 +103,63 @@ impl SessionResponse {
         !delta.is_empty()
     }
 
-    /// An item that is announced, or that is `done`; says whether it is a call that was not known.
-    fn item(&mut self, event: Value<'_>, done: bool, facts: &mut Facts) -> bool {
+    /// An item that is announced, or that is `done`.
+    fn item(&mut self, event: Value<'_>, done: bool, facts: &mut Facts) -> Output {
         let [item, index] = event.select(["item", "output_index"]);
         let index = typed(index, &mut facts.problems, member::count);
-        let item = typed(item, &mut facts.problems, member::object);
-        item.is_some_and(|item| Item::read(item, index).note_call(done, &mut self.calls, facts))
+        let Some(item) = typed(item, &mut facts.problems, member::object) else {
+            return Output::default();
+        };
+        let mut output = Output::default();
+        if done && !self.in_deltas {
+            output = show_whole(item, facts);
+            self.in_items |= output.any();
+        }
+        output.tool_call = Item::read(item, index).note_call(done, &mut self.calls, facts);
+        output
     }
 
-    /// The last event has everything again: takes over the calls of which no other event spoke.
-    fn whole(&mut self, event: Value<'_>, facts: &mut Facts) {
-        let output = event
-            .get("response")
-            .and_then(|response| response.get("output"));
-        let items = output.into_iter().flat_map(Value::elements);
-        for (index, item) in items.enumerate() {
+    /// The last event has everything again: takes over the calls of which no other event spoke, and the texts where none had
+    /// any.
+    fn whole(&mut self, event: Value<'_>, facts: &mut Facts) -> Output {
+        let mut output = Output::default();
+        for (index, item) in output_of(event).enumerate() {
+            if !self.in_deltas && !self.in_items {
+                output |= show_whole(item, facts);
+            }
             Item::read(item, Some(index as u64)).note_call(true, &mut self.calls, facts);
         }
+        self.at_end = output.any();
+        output
     }
+}
+
+/// The items that a response has at its end.
+pub(super) fn output_of(event: Value<'_>) -> impl Iterator<Item = Value<'_>> {
+    let response = event.get("response");
+    let output = response.and_then(|response| response.get("output"));
+    output.into_iter().flat_map(Value::elements)
+}
+
+/// Shows the texts of a message that stands there whole.
+fn show_whole(item: Value<'_>, facts: &mut Facts) -> Output {
+    let mut output = Output::default();
+    let content = item.get("content").into_iter();
+    for part in content.flat_map(Value::elements) {
+        let [text, transcript, refusal] = part.select(["text", "transcript", "refusal"]);
+        let said = match &*type_of(part) {
+            "output_text" | "text" => text,
+            "output_audio" | "audio" => transcript,
+            _ => None,
+        };
+        if let Some(said) = said.and_then(Value::as_text) {
+            output.content |= facts.say(0, Part::Text, said);
+        }
+        if let Some(refusal) = refusal.and_then(Value::as_text) {
+            output.other |= facts.say(0, Part::Refusal, refusal);
+        }
+    }
+    output
 }
 
 /// Shows an event's delta; says whether it had any.

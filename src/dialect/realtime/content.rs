@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use super::conversation::{Conversation, OwnPrompt};
+use super::conversation::Conversation;
+use super::own::OwnPrompt;
+use super::standing::Standing;
 use crate::dialect::fold::{AnswerContent, PromptContent, Said};
 use crate::dialect::openai_responses::show_prompt;
 use crate::parse::json::Value;
@@ -36,6 +38,8 @@ pub(super) struct Begun {
     asked: Option<Box<AskedPrompt>>,
     /// Where the conversation was.
     mark: u64,
+    /// What stood for the session.
+    standing: Standing,
 }
 
 impl SessionContent {
@@ -111,32 +115,37 @@ impl SessionContent {
     /// A response begins; the client asked for it where there is an `asked`, at that instant.
     pub(super) fn begin(&mut self, at: Duration, asked: Option<Box<AskedPrompt>>) -> Begun {
         let conversation = self.conversation.as_mut();
-        let mark = conversation.map_or(0, |conversation| {
+        let (mark, standing) = conversation.map_or_else(Default::default, |conversation| {
             if asked.is_some() {
                 conversation.answers(at);
             }
-            conversation.mark()
+            conversation.begin()
         });
-        Begun { asked, mark }
+        Begun {
+            asked,
+            mark,
+            standing,
+        }
     }
 
     /// An item of a response is whole: a part of the conversation, unless that response stands apart from it.
-    pub(super) fn answered(&mut self, begun: &Begun, event: Value<'_>) {
+    pub(super) fn answered(&mut self, begun: &Begun, item: Value<'_>) {
         if let Some(conversation) = self.conversation.as_mut().filter(|_| !begun.is_apart()) {
-            conversation.item(event);
+            conversation.item(item, None);
         }
     }
 
-    /// What a response was given to read; `None` where that was not seen.
-    pub(super) fn said(&self, begun: Begun) -> Option<Said> {
-        match (begun.asked.map(|asked| *asked), &self.conversation) {
-            (Some(AskedPrompt::Whole(said)), _) => Some(said),
-            (Some(AskedPrompt::Own(own)), Some(conversation)) => {
-                Some(conversation.said(Some(own), begun.mark))
-            }
-            (None, Some(conversation)) => Some(conversation.said(None, begun.mark)),
-            (_, None) => None,
-        }
+    /// A response is over: what it was given to read; `None` where that was not seen.
+    pub(super) fn end(&mut self, begun: Begun) -> Option<Said> {
+        let own = match begun.asked.map(|asked| *asked) {
+            Some(AskedPrompt::Whole(said)) => return Some(said),
+            Some(AskedPrompt::Own(own)) => Some(own),
+            None => None,
+        };
+        let conversation = self.conversation.as_mut()?;
+        let said = conversation.said(own, (begun.mark, begun.standing));
+        conversation.end();
+        Some(said)
     }
 }
 
@@ -166,12 +175,18 @@ impl AskedPrompt {
 impl Begun {
     /// How many bytes of texts it has of its own.
     pub(super) fn bytes(&self) -> usize {
-        self.asked.as_ref().map_or(0, |asked| asked.bytes())
+        self.asked.as_ref().map_or(0, |asked| asked.bytes()) + self.standing.bytes()
     }
 
     /// Lets them go.
     pub(super) fn lose(&mut self) {
         self.asked.iter_mut().for_each(|asked| asked.lose());
+        self.standing = Standing::default();
+    }
+
+    /// It is no answer to what the client asked: gives what that says of its prompt.
+    pub(super) fn take_asked(&mut self) -> Option<Box<AskedPrompt>> {
+        self.asked.take()
     }
 
     fn is_apart(&self) -> bool {

@@ -7,14 +7,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::item::{HeldItem, SoundBuffer, text};
+use super::item::{HeldItem, ITEMS_MAX, SoundBuffer, named, text};
+use super::own::OwnPrompt;
 use super::standing::Standing;
-use crate::dialect::fold::Said;
-use crate::dialect::kit::member::keep;
-use crate::parse::json::{Kind, Value};
-
-/// Most items that are held; the oldest is let go.
-const ITEMS_MAX: usize = 512;
+use crate::dialect::fold::{Said, name};
+use crate::parse::json::Value;
 
 /// Most bytes of texts of them. More than any such model can read.
 const BYTES_MAX: usize = 1 << 20;
@@ -35,8 +32,12 @@ pub(super) struct Conversation {
     unconfirmed: VecDeque<Unconfirmed>,
     sound: SoundBuffer,
     format: Option<String>,
-    /// How many items were added.
-    added: u64,
+    /// How many changes there were to what is in it.
+    changes: u64,
+    /// How many responses are in progress, which read what was in it when they began.
+    reading: usize,
+    /// The server says which of the items that the client sends are in it.
+    confirms: bool,
     /// Something that was said is not here.
     is_lost: bool,
 }
@@ -47,18 +48,17 @@ struct Unconfirmed {
     at: Duration,
     event_id: Option<String>,
     item: HeldItem,
+    /// Where it is to be.
+    previous: Option<Previous>,
 }
 
-/// What a request for a response says of its prompt.
-#[derive(Debug, Default)]
-pub(super) struct OwnPrompt {
-    standing: Standing,
-    /// What it is to read in place of the conversation.
-    input: Option<Vec<HeldItem>>,
-    /// It leaves the conversation as it is.
-    pub(super) is_apart: bool,
-    /// Something of it is not here.
-    is_lost: bool,
+/// The place of an item.
+#[derive(Debug)]
+enum Previous {
+    /// Before all others.
+    Root,
+    /// Behind the item of this id.
+    Item(String),
 }
 
 impl Conversation {
@@ -84,7 +84,7 @@ impl Conversation {
     pub(super) fn format_of(session: Value<'_>, side: &str) -> Option<String> {
         let old = format!("{side}_audio_format");
         let format = || session.get("audio")?.get(side)?.get("format")?.get("type");
-        text(format().or_else(|| session.get(&old))).map(keep)
+        named(format().or_else(|| session.get(&old)))
     }
 
     /// The server says how the session stands.
@@ -118,8 +118,9 @@ impl Conversation {
         self.bytes += item.bytes();
         self.unconfirmed.push_back(Unconfirmed {
             at,
-            event_id: text(event.get("event_id")).map(keep),
+            event_id: named(event.get("event_id")),
             item,
+            previous: Previous::read(event.get("previous_item_id")),
         });
         self.shrink();
     }
@@ -131,28 +132,29 @@ impl Conversation {
             "conversation.item.created"
             | "conversation.item.added"
             | "conversation.item.done"
-            | "conversation.item.retrieved" => self.item(event),
+            | "conversation.item.retrieved" => {
+                let [item, previous] = event.select(["item", "previous_item_id"]);
+                item.into_iter().for_each(|item| self.item(item, previous));
+            }
             "conversation.item.deleted" => {
-                if let Some(at) = self.place_named(event.get("item_id")) {
-                    self.bytes -= self.items.remove(at).bytes();
-                }
+                let at = self.place_named(event.get("item_id"));
+                at.into_iter().for_each(|at| self.remove(at));
             }
-            // The server drops the transcript of what nobody has heard.
-            "conversation.item.truncated" => self.transcribed(event, false),
-            "conversation.item.input_audio_transcription.completed" => {
-                self.transcribed(event, true);
-            }
+            "conversation.item.truncated" => self.truncated(event),
+            "conversation.item.input_audio_transcription.completed" => self.transcribed(event),
             "input_audio_buffer.committed" => self.committed(event),
             _ => {}
         }
     }
 
-    /// An item of a response is whole, or the server speaks of one in the conversation.
-    pub(super) fn item(&mut self, event: Value<'_>) {
-        if let Some(item) = event.get("item") {
-            let item = HeldItem::read(item, self.most, self.format.as_deref());
-            self.put(item, event.get("previous_item_id"));
-        }
+    /// An item of a response is whole, or the server speaks of one in the conversation, behind the `previous` one.
+    pub(super) fn item(&mut self, item: Value<'_>, previous: Option<Value<'_>>) {
+        let item = HeldItem::read(item, self.most, self.format.as_deref());
+        let (item, asked) = match self.confirm(&item) {
+            Some(sent) => (sent.item.updated_by(item), sent.previous),
+            None => (item, None),
+        };
+        self.put(item, Previous::read(previous).or(asked));
     }
 
     /// An error of this code refuses what the client calls so.
@@ -160,7 +162,8 @@ impl Conversation {
         if code == Some(COMMIT_REFUSED) {
             self.sound.refused();
         }
-        let by_id = |it: &Unconfirmed| it.event_id.is_some() && it.event_id.as_deref() == cause;
+        let cause = cause.map(name);
+        let by_id = |it: &Unconfirmed| it.event_id.is_some() && it.event_id == cause;
         if let Some(at) = self.unconfirmed.iter().position(by_id) {
             let refused = self.unconfirmed.remove(at);
             self.bytes -= refused.map_or(0, |refused| refused.item.bytes());
@@ -169,68 +172,99 @@ impl Conversation {
 
     fn committed(&mut self, event: Value<'_>) {
         let sound = self.sound.take(self.format.as_deref());
-        if let Some(id) = text(event.get("item_id")) {
-            let item = HeldItem::of_sound(keep(id), sound);
-            self.put(item, event.get("previous_item_id"));
+        if let Some(id) = named(event.get("item_id")) {
+            self.put(
+                HeldItem::of_sound(id, sound),
+                Previous::read(event.get("previous_item_id")),
+            );
         }
     }
 
-    fn transcribed(&mut self, event: Value<'_>, is_known: bool) {
-        let Some(at) = self.place_named(event.get("item_id")) else {
+    fn transcribed(&mut self, event: Value<'_>) {
+        let [item, place, transcript] = event.select(["item_id", "content_index", "transcript"]);
+        if let Some((at, said)) = self.place_named(item).zip(text(transcript)) {
+            let said = said.decode().into_owned();
+            self.change(at, |item| item.set_transcript(place, said));
+        }
+    }
+
+    /// What an item says is cut off. Responses in progress have read all of it.
+    fn truncated(&mut self, event: Value<'_>) {
+        let Some(mut at) = self.place_named(event.get("item_id")) else {
             return;
         };
-        let transcript = text(event.get("transcript")).filter(|_| is_known);
-        let transcript = transcript.map(|said| said.decode().into_owned());
+        let mut after = self.items[at].clone();
+        after.cut(event.get("content_index"));
+        if self.reading > 0 && after.bytes() < self.items[at].bytes() {
+            self.bytes += after.bytes();
+            self.remove(at);
+            at += 1;
+            after.number = self.changes;
+            self.items.insert(at, after);
+        } else {
+            self.change(at, |item| *item = after);
+        }
+        self.shrink();
+    }
+
+    fn change(&mut self, at: usize, change: impl FnOnce(&mut HeldItem)) {
         let item = &mut self.items[at];
         self.bytes -= item.bytes();
-        item.set_transcript(event.get("content_index"), transcript);
+        change(item);
         self.bytes += item.bytes();
         self.shrink();
     }
 
+    /// Takes an item away. Responses in progress have read it.
+    fn remove(&mut self, at: usize) {
+        if self.reading > 0 {
+            self.changes += 1;
+            self.items[at].gone = Some(self.changes);
+        } else {
+            self.bytes -= self.items.remove(at).bytes();
+        }
+    }
+
     /// Puts an item into the conversation, behind the `previous` one; where it is there already, what is new of it.
-    fn put(&mut self, item: HeldItem, previous: Option<Value<'_>>) {
-        let mut item = match self.confirm(&item) {
-            Some(sent) => sent.updated_by(item),
-            None => item,
-        };
-        self.bytes += item.bytes();
+    fn put(&mut self, mut item: HeldItem, previous: Option<Previous>) {
         let known = item.id.as_deref().and_then(|id| self.place(id));
         if let Some(at) = known {
             let before = self.items.remove(at);
-            self.bytes -= before.bytes() + item.bytes();
+            self.bytes -= before.bytes();
             let item = before.updated_by(item);
             self.bytes += item.bytes();
             self.items.insert(at, item);
         } else {
-            let is_first = text(previous).is_some_and(|id| id.is("root"));
-            let behind = self.place_named(previous).map(|at| at + 1);
-            let at = behind.unwrap_or(if is_first { 0 } else { self.items.len() });
-            self.added += 1;
-            item.number = self.added;
-            self.items.insert(at, item);
+            let at = match previous {
+                Some(Previous::Root) => Some(0),
+                Some(Previous::Item(id)) => self.place(&id).map(|at| at + 1),
+                None => None,
+            };
+            self.bytes += item.bytes();
+            self.changes += 1;
+            item.number = self.changes;
+            self.items.insert(at.unwrap_or(self.items.len()), item);
         }
         self.shrink();
     }
 
-    /// The item that the client has sent, of which the server speaks: it has its id, or it had none.
-    fn confirm(&mut self, item: &HeldItem) -> Option<HeldItem> {
-        let id = |sent: &Unconfirmed| sent.item.id.is_some() && sent.item.id == item.id;
-        let may_be = |sent: &Unconfirmed| {
-            sent.item.id.is_none() && sent.item.speaker == item.speaker && self.is_new(item)
-        };
-        let by_id = self.unconfirmed.iter().position(id);
-        let at = by_id.or_else(|| self.unconfirmed.iter().position(may_be))?;
-        let sent = self.unconfirmed.remove(at)?.item;
-        self.bytes -= sent.bytes();
+    /// What the client has sent of which the server speaks: an item of its id, or one that had none.
+    fn confirm(&mut self, item: &HeldItem) -> Option<Unconfirmed> {
+        let mut unconfirmed = self.unconfirmed.iter();
+        let is_it = |sent: &Unconfirmed| sent.item.id.is_some() && sent.item.id == item.id;
+        let at = unconfirmed.position(is_it).or_else(|| {
+            let is_new = item.id.as_deref().and_then(|id| self.place(id)).is_none();
+            let mut unconfirmed = self.unconfirmed.iter().filter(|_| is_new);
+            unconfirmed.position(|sent| item.may_be(&sent.item))
+        })?;
+        let sent = self.unconfirmed.remove(at)?;
+        self.bytes -= sent.item.bytes();
+        self.confirms = true;
         Some(sent)
     }
 
-    fn is_new(&self, item: &HeldItem) -> bool {
-        item.id.as_deref().and_then(|id| self.place(id)).is_none()
-    }
-
-    /// The client's request of that instant is answered, and so it was read behind what the client had sent before.
+    /// The client's request of that instant is answered, and so it was read behind what the client had sent before; but for
+    /// what the server has not taken, where it says what it takes.
     pub(super) fn answers(&mut self, asked: Duration) {
         let is_behind = |sent: &Unconfirmed| sent.at > asked;
         let count = self.unconfirmed.iter().position(is_behind);
@@ -238,28 +272,44 @@ impl Conversation {
         let sent: Vec<_> = self.unconfirmed.drain(..count).collect();
         for sent in sent {
             self.bytes -= sent.item.bytes();
-            self.put(sent.item, None);
+            if !self.confirms {
+                self.put(sent.item, sent.previous);
+            }
         }
     }
 
-    /// Where the conversation is now.
-    pub(super) const fn mark(&self) -> u64 {
-        self.added
+    /// A response begins: where the conversation is, and what stands for it.
+    pub(super) fn begin(&mut self) -> (u64, Standing) {
+        self.reading += 1;
+        (self.changes, self.standing.clone())
     }
 
-    /// What a response is given to read that began at a mark.
-    pub(super) fn said(&self, own: Option<OwnPrompt>, mark: u64) -> Said {
+    /// A response is over that began there. What was held for it alone is let go.
+    pub(super) fn end(&mut self) {
+        self.reading = self.reading.saturating_sub(1);
+        if self.reading == 0 {
+            self.items.retain(|item| item.gone.is_none());
+            let items = self.items.iter().map(HeldItem::bytes);
+            let waiting = self.unconfirmed.iter().map(|sent| sent.item.bytes());
+            self.bytes = items.chain(waiting).sum();
+        }
+    }
+
+    /// What a response is given to read that began so.
+    pub(super) fn said(&self, own: Option<OwnPrompt>, (mark, standing): (u64, Standing)) -> Said {
         let own = own.unwrap_or_default();
-        let standing = own.standing.over(&self.standing);
-        let before = self.items.iter().filter(|item| item.number <= mark);
+        let standing = own.standing.over(&standing);
+        let is_read =
+            |item: &&HeldItem| item.number <= mark && item.gone.is_none_or(|gone| gone > mark);
         let items: Vec<&HeldItem> = match &own.input {
             Some(input) => input.iter().collect(),
-            None => before.collect(),
+            None => self.items.iter().filter(is_read).collect(),
         };
         let is_lost = own.is_lost || (self.is_lost && own.input.is_none());
         Said {
             bytes: items.iter().map(|it| it.bytes()).sum::<usize>() + standing.bytes(),
             lost: is_lost || standing.is_lost() || items.iter().any(|it| it.is_lost),
+            unseen: own.is_unseen,
             input: items.into_iter().map(HeldItem::message).collect(),
             system: standing.system(),
             tools: standing.tools(),
@@ -268,34 +318,24 @@ impl Conversation {
 
     /// What a `response.create` says of its prompt.
     pub(super) fn own(&self, event: Value<'_>) -> OwnPrompt {
-        let Some(response) = event.get("response") else {
-            return OwnPrompt::default();
-        };
-        let [input, conversation] = response.select(["input", "conversation"]);
-        let input = input.filter(|input| input.kind() == Kind::Array);
-        let item = |item: Value<'_>| {
-            let named = text(item.get("type")).is_some_and(|kind| kind.is("item_reference"));
-            let known = self.place_named(item.get("id")).filter(|_| named);
-            match known {
-                Some(at) => self.items[at].clone(),
-                None => HeldItem::read(item, self.most, self.format.as_deref()),
+        let known = |id: Option<Value<'_>>| {
+            if let Some(at) = self.place_named(id) {
+                return Some(self.items[at].clone());
             }
+            let id = named(id)?;
+            let mut sent = self.unconfirmed.iter().map(|sent| &sent.item);
+            sent.find(|item| item.id.as_ref() == Some(&id)).cloned()
         };
-        OwnPrompt {
-            standing: Standing::read(response, self.most),
-            input: input.map(|input| input.elements().take(ITEMS_MAX).map(item).collect()),
-            is_apart: text(conversation).is_some_and(|it| it.is("none")),
-            is_lost: false,
-        }
+        OwnPrompt::read(event, self.most, self.format.as_deref(), &known)
     }
 
     fn place(&self, id: &str) -> Option<usize> {
         let mut items = self.items.iter();
-        items.rposition(|item| item.id.as_deref() == Some(id))
+        items.rposition(|item| item.gone.is_none() && item.id.as_deref() == Some(id))
     }
 
     fn place_named(&self, id: Option<Value<'_>>) -> Option<usize> {
-        self.place(&text(id)?.decode())
+        self.place(&named(id)?)
     }
 
     /// Lets the oldest go as long as there is too much.
@@ -315,7 +355,9 @@ impl Conversation {
     pub(super) fn lose(&mut self) {
         *self = Self {
             most: self.most,
-            added: self.added,
+            changes: self.changes,
+            reading: self.reading,
+            confirms: self.confirms,
             format: self.format.take(),
             is_lost: true,
             ..Self::default()
@@ -323,17 +365,13 @@ impl Conversation {
     }
 }
 
-impl OwnPrompt {
-    /// How many bytes of texts it has.
-    pub(super) fn bytes(&self) -> usize {
-        let input = self.input.iter().flatten();
-        input.map(HeldItem::bytes).sum::<usize>() + self.standing.bytes()
-    }
-
-    /// Lets them go.
-    pub(super) fn lose(&mut self) {
-        self.input = self.input.take().map(|_| Vec::new());
-        self.standing = Standing::default();
-        self.is_lost = true;
+impl Previous {
+    /// What an event says of it. `null` says the same as nothing: servers send it for the first item, and some for each.
+    fn read(member: Option<Value<'_>>) -> Option<Self> {
+        let id = named(member)?;
+        Some(match &*id {
+            "root" => Self::Root,
+            _ => Self::Item(id),
+        })
     }
 }

@@ -5,14 +5,17 @@
 
 use std::collections::VecDeque;
 
-use crate::dialect::fold::{Digesting, PromptContent, Said, of_inline, speaker};
-use crate::dialect::kit::member::{count, keep};
+use crate::dialect::fold::{Digesting, PromptContent, Said, name, of_inline, speaker};
+use crate::dialect::kit::member::count;
 use crate::dialect::kit::prompt;
 use crate::dialect::kit::typed::type_of;
 use crate::dialect::openai_responses;
 use crate::dialect::part::Place;
 use crate::exchange::{ContentMessage, ContentPart, Speaker};
 use crate::parse::json::{Text, Value};
+
+/// Most items that are held, of a conversation or of one input; the oldest is let go.
+pub(super) const ITEMS_MAX: usize = 512;
 
 /// Most parts of one item that are held.
 const PARTS_MAX: usize = 64;
@@ -22,8 +25,10 @@ const PARTS_MAX: usize = 64;
 pub(super) struct HeldItem {
     /// Its id, once somebody gave it one.
     pub(super) id: Option<String>,
-    /// Its place in the order in which items were added.
+    /// Which change of the conversation brought it.
     pub(super) number: u64,
+    /// Which one took it away, while it is held for responses that began before.
+    pub(super) gone: Option<u64>,
     /// Who says it.
     pub(super) speaker: Speaker,
     /// There was more than is held.
@@ -40,6 +45,8 @@ struct HeldContent {
     sound: Option<ContentPart>,
     /// What the sound says.
     transcript: Option<String>,
+    /// The server has cut the sound off, and dropped what it says.
+    is_cut: bool,
     /// What there is to say of a sound that was not seen.
     unseen: Option<ContentPart>,
 }
@@ -49,8 +56,9 @@ impl HeldItem {
     pub(super) fn read(item: Value<'_>, bytes: usize, format: Option<&str>) -> Self {
         let [id, role, content] = item.select(["id", "role", "content"]);
         let mut held = Self {
-            id: text(id).map(keep),
+            id: named(id),
             number: 0,
+            gone: None,
             speaker: speaker(prompt::role_of(role)),
             is_lost: false,
             contents: Vec::new(),
@@ -90,6 +98,7 @@ impl HeldItem {
         Self {
             id: Some(id),
             number: 0,
+            gone: None,
             speaker: Speaker::User,
             is_lost: false,
             contents: vec![content],
@@ -119,9 +128,18 @@ impl HeldItem {
 
     /// How many bytes of texts it has.
     pub(super) fn bytes(&self) -> usize {
-        let transcript = |content: &HeldContent| content.transcript.as_ref().map_or(0, String::len);
-        let contents = self.contents.iter();
-        contents.map(|it| it.bytes + transcript(it)).sum()
+        self.contents.iter().map(HeldContent::bytes).sum()
+    }
+
+    /// Whether it may be what the client has `sent` without an id. Sound that was committed is none of what it sent as text.
+    pub(super) fn may_be(&self, sent: &Self) -> bool {
+        let is_alike = self.contents.is_empty() || self.has_sound() == sent.has_sound();
+        sent.id.is_none() && sent.speaker == self.speaker && is_alike
+    }
+
+    fn has_sound(&self) -> bool {
+        let mut contents = self.contents.iter();
+        contents.any(|it| it.sound.is_some() || it.unseen.is_some())
     }
 
     /// The same item as a later event has it, with what only the earlier one had.
@@ -138,24 +156,38 @@ impl HeldItem {
         Self {
             id: newer.id.or(self.id),
             number: self.number.max(newer.number),
+            gone: None,
             speaker: newer.speaker,
             is_lost: self.is_lost || newer.is_lost,
             contents,
         }
     }
 
-    /// Sets what a sound of it says; `None` where the server has dropped that.
-    pub(super) fn set_transcript(&mut self, place: Option<Value<'_>>, transcript: Option<String>) {
-        let at = usize::try_from(place.and_then(count).unwrap_or_default()).unwrap_or(usize::MAX);
-        if at >= PARTS_MAX {
-            return;
+    /// Sets what a sound of it says.
+    pub(super) fn set_transcript(&mut self, place: Option<Value<'_>>, transcript: String) {
+        let content = self.content_at(place).filter(|it| !it.is_cut);
+        if let Some(content) = content {
+            content.transcript = Some(transcript);
         }
-        if self.contents.len() <= at && transcript.is_some() {
+    }
+
+    /// The server has cut a sound of it off, and dropped its transcript: nobody has heard all of that.
+    pub(super) fn cut(&mut self, place: Option<Value<'_>>) {
+        if let Some(content) = self.content_at(place) {
+            content.transcript = None;
+            content.is_cut = true;
+        }
+    }
+
+    fn content_at(&mut self, place: Option<Value<'_>>) -> Option<&mut HeldContent> {
+        let at = usize::try_from(place.and_then(count).unwrap_or_default()).ok()?;
+        if at >= PARTS_MAX {
+            return None;
+        }
+        if self.contents.len() <= at {
             self.contents.resize_with(at + 1, HeldContent::default);
         }
-        if let Some(content) = self.contents.get_mut(at) {
-            content.transcript = transcript;
-        }
+        self.contents.get_mut(at)
     }
 
     /// As a message.
@@ -192,16 +224,25 @@ impl HeldContent {
         })
     }
 
+    fn bytes(&self) -> usize {
+        let sound = self.sound.as_ref().and_then(ContentPart::mime_type);
+        let transcript = self.transcript.as_ref().map_or(0, String::len);
+        self.bytes + sound.map_or(0, str::len) + transcript
+    }
+
     fn updated_by(self, newer: Self) -> Self {
         let (parts, bytes) = match newer.parts.is_empty() {
             true => (self.parts, self.bytes),
             false => (newer.parts, newer.bytes),
         };
+        let is_cut = self.is_cut || newer.is_cut;
+        let transcript = newer.transcript.or(self.transcript);
         Self {
             parts,
             bytes,
             sound: newer.sound.or(self.sound),
-            transcript: newer.transcript.or(self.transcript),
+            transcript: transcript.filter(|_| !is_cut),
+            is_cut,
             unseen: newer.unseen.or(self.unseen),
         }
     }
@@ -280,4 +321,9 @@ impl SoundBuffer {
 /// A text that is not empty.
 pub(super) fn text(member: Option<Value<'_>>) -> Option<Text<'_>> {
     member?.as_text().filter(|text| !text.is_empty())
+}
+
+/// A name or an id, as far as it is kept.
+pub(super) fn named(member: Option<Value<'_>>) -> Option<String> {
+    text(member).map(|text| name(&text.decode()))
 }

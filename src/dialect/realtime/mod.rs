@@ -14,6 +14,7 @@ mod content;
 mod conversation;
 mod item;
 mod known;
+mod own;
 mod settings;
 mod standing;
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod tests;
 
 use std::time::Duration;
 
-use self::answer::SessionResponse;
+use self::answer::{SessionResponse, output_of};
 use self::asks::{Ask, Asks};
 use self::content::{AskedPrompt, Begun, SessionContent};
 use self::settings::SessionSettings;
@@ -111,6 +112,8 @@ struct OpenResponse {
     number: u64,
     /// When it was asked for, from which its times count.
     asked: Duration,
+    /// What the client calls the request that it seems to answer.
+    event_id: Option<String>,
     answer: SessionResponse,
     turn: Box<Turn>,
     /// What it was given to read, where that is to be shown.
@@ -262,6 +265,7 @@ impl ResponseSession {
         self.open.push(OpenResponse {
             number: self.last,
             asked: ask.at,
+            event_id: ask.event_id,
             answer,
             turn: Box::new(turn),
             prompt,
@@ -287,10 +291,11 @@ impl ResponseSession {
             number: open.number,
             output,
         });
-        if kind == "response.output_item.done"
-            && let Some((content, prompt)) = self.content.as_mut().zip(open.prompt.as_ref())
-        {
-            content.answered(prompt, event);
+        if let Some((content, prompt)) = self.content.as_mut().zip(open.prompt.as_ref()) {
+            let item = (kind == "response.output_item.done").then(|| event.get("item"));
+            let told = open.answer.at_end.then(|| output_of(event));
+            let items = item.flatten().into_iter().chain(told.into_iter().flatten());
+            items.for_each(|item| content.answered(prompt, item));
         }
         if open.turn.facts.response.done {
             let open = self.open.remove(place);
@@ -299,9 +304,9 @@ impl ResponseSession {
     }
 
     /// A response is over, or nothing more of it will be seen.
-    fn end(&self, mut open: OpenResponse, each: &mut dyn FnMut(Step)) {
-        if let Some((content, prompt)) = self.content.as_ref().zip(open.prompt) {
-            open.turn.said = content.said(prompt);
+    fn end(&mut self, mut open: OpenResponse, each: &mut dyn FnMut(Step)) {
+        if let Some((content, prompt)) = self.content.as_mut().zip(open.prompt) {
+            open.turn.said = content.end(prompt);
         }
         each(Step::Ended {
             number: open.number,
@@ -346,7 +351,8 @@ impl ResponseSession {
         let refused = if self.one_at_a_time {
             self.asks.pop()
         } else {
-            self.asks.refused(cause.as_deref(), said.code.as_deref())
+            let unanswered = self.unanswered(cause.as_deref());
+            unanswered.or_else(|| self.asks.refused(cause.as_deref(), said.code.as_deref()))
         };
         if let Some(ask) = refused {
             self.open(ask, each);
@@ -354,6 +360,20 @@ impl ResponseSession {
         } else if self.one_at_a_time && !self.open.is_empty() {
             self.fail_last(said, each);
         }
+    }
+
+    /// The request of this name, where a response in progress seemed to answer it. As it is refused, the server began that
+    /// response of its own accord.
+    fn unanswered(&mut self, cause: Option<&str>) -> Option<Ask> {
+        let cause = cause?;
+        let mut open = self.open.iter_mut();
+        let open = open.find(|open| open.event_id.as_deref() == Some(cause))?;
+        Some(Ask {
+            at: open.asked,
+            event_id: open.event_id.take(),
+            request: std::mem::replace(&mut open.turn.request, self.settings.standing()),
+            prompt: open.prompt.as_mut().and_then(Begun::take_asked),
+        })
     }
 
     /// The response that began last ends with an error.

@@ -195,6 +195,32 @@ fn nothing_is_held_beyond_the_bound() {
 }
 
 #[test]
+fn what_a_part_calls_itself_is_cut_and_counts() {
+    let long = "y".repeat(1 << 20);
+    let kind = format!("{}[cut: 256 of {} bytes]", "y".repeat(256), 1 << 20);
+    let mime = format!(
+        "image/{}[cut: 256 of {} bytes]",
+        "y".repeat(250),
+        (1 << 20) + 6
+    );
+    let body = format!(
+        r#"{{"messages":[{{"role":"user","content":[{{"type":"{long}"}},{{"type":"image_url","image_url":{{"url":"data:image/{long};base64,AAEC"}}}}]}}]}}"#
+    );
+    let said = asked(CHAT, &body);
+    let parts = &said.input[0].parts;
+    assert!(matches!(&parts[0], ContentPart::Other { kind: shown, .. } if *shown == kind));
+    assert_eq!(parts[1].mime_type(), Some(&*mime));
+    assert_eq!((said.bytes, said.lost), (kind.len() + mime.len(), false));
+    let called = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"ID","function":{"name":"NAME"}}]}}]}"#;
+    let called = called.replace("ID", &long).replace("NAME", &long);
+    let (answer, lost) = answered(CHAT, &[&called], 1000);
+    assert_eq!(
+        (&answer[0].parts[0], lost),
+        (&call(&kind, &kind, ""), false)
+    );
+}
+
+#[test]
 fn what_is_no_base64_has_size_and_hash_all_the_same() {
     let part = of_inline("audio", Some("wav".to_owned()), "not base64!");
     let expected = ContentPart::Blob {
