@@ -32,8 +32,8 @@ impl SessionResponse {
     /// Reads an event of this type; says what output it carried.
     pub(super) fn read(&mut self, kind: &str, event: Value<'_>, facts: &mut Facts) -> Output {
         let output = self.read_event(kind, event, facts);
-        let is_delta = kind.ends_with(".delta");
-        self.in_deltas |= is_delta && (output.content || output.audio || output.other);
+        let is_said = output.content || output.audio || kind == "response.refusal.delta";
+        self.in_deltas |= is_said && kind.ends_with(".delta");
         output
     }
 

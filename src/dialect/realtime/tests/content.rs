@@ -160,8 +160,11 @@ fn an_answer_that_comes_whole_is_shown_once_and_read_by_the_next() {
     let item_done = json!({"type": "response.output_item.done", "response_id": "r", "item": item});
     let delta =
         json!({"type": "response.output_text.delta", "response_id": "r", "delta": "hello there"});
+    let other =
+        json!({"type": "response.mcp_call_arguments.delta", "response_id": "r", "delta": "{}"});
     for before in [
         vec![],
+        vec![&other],
         vec![&item_done],
         vec![&delta],
         vec![&delta, &item_done],
