@@ -1,5 +1,7 @@
 //! The command line: flags and their help. What values mean is the configuration's to know.
 
+mod examples;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -17,123 +19,12 @@ const UPSTREAM: &str =
 const UPSTREAM_MORE: &str = "The URL that a client would have in OPENAI_BASE_URL. If the configuration file has one \
     [[upstream]], this replaces its url; if it has several, this is an error.";
 
-const EXAMPLES: &str = "\
-Examples:
-  # Try it: no key, no network
-  streamgauge demo
-  # Measure calls to OpenAI; the client sets OPENAI_BASE_URL=http://127.0.0.1:8080/v1 and keeps its key
-  streamgauge serve
-  # Measure calls to another server
-  streamgauge serve --upstream http://vllm:8000/v1
-
-`streamgauge COMMAND --help` has examples for each command.";
-
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  # OpenAI; the client sets OPENAI_BASE_URL=http://127.0.0.1:8080/v1 and keeps its key
-  streamgauge serve
-  # Another server, and telemetry to a collector
-  OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 streamgauge serve --upstream http://vllm:8000/v1
-  # Several upstreams, and clients on other machines
-  streamgauge serve --config streamgauge.toml --listen :8080
-  # One line of JSON in the log for each call
-  STREAMGAUGE_LOG_ACCESS=all streamgauge serve --log-format json";
-
-const DEMO_EXAMPLES: &str = "\
-Examples:
-  # Until Ctrl-C
-  streamgauge demo
-  # For half a minute, with a summary at the end
-  streamgauge demo --for 30s";
-
-const SIMULATE_EXAMPLES: &str = "\
-Examples:
-  # An upstream at http://127.0.0.1:8000/v1, and the proxy in front of it
-  streamgauge simulate
-  streamgauge serve --upstream http://127.0.0.1:8000/v1
-  # On another port
-  streamgauge simulate --listen 9000";
-
-const EXPLAIN_EXAMPLES: &str = "\
-Examples:
-  # A recording of a browser or of an HTTP tool
-  streamgauge explain calls.har
-  # A response that curl prints with its head
-  curl -si http://127.0.0.1:8000/v1/chat/completions -d @request.json |
-    streamgauge explain --path /v1/chat/completions -
-  # As JSON, in the names that Phoenix reads
-  streamgauge explain --json --vocabulary openinference call.txt";
-
-const COST_EXAMPLES: &str = "\
-Examples:
-  # A usage as a response reports it
-  streamgauge cost --provider openai --model gpt-4o --usage '{\"prompt_tokens\":1000,\"completion_tokens\":100}'
-  # By an upstream's URL, for a tier of service, as JSON; the usage comes from standard input
-  streamgauge cost --url https://api.openai.com/v1 --model o3 --context service_tier=flex --usage - --json
-  # Many calls, an object a line: {\"provider\": …, \"model\": …, \"usage\": {…}, \"at\": \"2026-11-01\"}
-  streamgauge cost --each calls.jsonl";
-
-const REDACT_EXAMPLES: &str = "\
-Examples:
-  # A prompt from a file
-  streamgauge redact prompt.txt
-  # A request, by a policy of your own
-  streamgauge redact --config streamgauge.toml request.json";
-
-const PROMPT_EXAMPLES: &str = "\
-Examples:
-  # What a span names: streamgauge.prompt.hash for the prompt, streamgauge.answer.hash for the whole call
-  streamgauge prompt --config streamgauge.toml 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
-  # From a bucket, as JSON
-  AWS_REGION=eu-central-1 streamgauge prompt --store s3://bucket/prompts --json 2c26b46b68ff";
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  # What is wrong with a file, or what is in effect
-  streamgauge check --config streamgauge.toml
-  # The same of flags and variables
-  OTEL_EXPORTER_OTLP_PROTOCOL=grpc streamgauge check --upstream http://vllm:8000/v1";
-
-const HEALTHCHECK_EXAMPLES: &str = "\
-Examples:
-  # Whether it is alive, at the admin address of the environment
-  streamgauge healthcheck
-  # Whether it takes new calls, which it does not while it drains
-  streamgauge healthcheck --ready --config streamgauge.toml";
-
-const TOP_EXAMPLES: &str = "\
-Examples:
-  # The streamgauge of this machine
-  streamgauge top
-  # One elsewhere, whose admin port asks for a token: the variable is not seen in the list of processes
-  STREAMGAUGE_ADMIN_TOKEN=... streamgauge top http://gauge.example.com:9464
-  # Calls that were slow to begin, once, as a table
-  streamgauge top --once --filter 'ttft>2s'
-  # Failed calls as they end, as JSON lines
-  streamgauge top --json --filter has:error";
-
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  # bash, for one user
-  streamgauge completions bash > ~/.local/share/bash-completion/completions/streamgauge
-  # zsh, in a folder of $fpath
-  streamgauge completions zsh > /usr/local/share/zsh/site-functions/_streamgauge
-  # fish
-  streamgauge completions fish > ~/.config/fish/completions/streamgauge.fish";
-
-const MAN_EXAMPLES: &str = "\
-Examples:
-  # Read it
-  streamgauge man | man -l -
-  # Install it, with a page for each command
-  streamgauge man --dir /usr/local/share/man/man1";
-
 /// A transparent, OpenAI-compatible reverse proxy that measures every call.
 ///
 /// Set `OPENAI_BASE_URL` of a client to its address: each call is measured and exported by OpenTelemetry, and its bytes are not
 /// changed. The standard `OTEL_*` variables set the export.
 #[derive(Debug, Parser)]
-#[command(name = "streamgauge", version = VERSION_AND_COMMIT, after_long_help = EXAMPLES)]
+#[command(name = "streamgauge", version = VERSION_AND_COMMIT, after_long_help = examples::PROGRAM)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -147,19 +38,19 @@ pub enum Command {
     ///
     /// Accepts the requests of the API, sends them to the upstream, and measures each. After SIGTERM, streams in flight may
     /// finish; a second SIGTERM stops the process at once.
-    #[command(after_long_help = SERVE_EXAMPLES)]
+    #[command(after_long_help = examples::SERVE)]
     Serve(ServeArgs),
 
     /// Run a simulated upstream, sample traffic and the proxy, in one process
     ///
     /// Needs no key and no network. Prints its addresses and example requests.
-    #[command(after_long_help = DEMO_EXAMPLES)]
+    #[command(after_long_help = examples::DEMO)]
     Demo(DemoArgs),
 
     /// Run a simulated upstream
     ///
     /// Implements the OpenAI API without a model. GET /v1/models lists what each simulated model does.
-    #[command(after_long_help = SIMULATE_EXAMPLES)]
+    #[command(after_long_help = examples::SIMULATE)]
     Simulate(SimulateArgs),
 
     /// Show what would be exported for a captured request and response
@@ -168,14 +59,14 @@ pub enum Command {
     /// the spans and metric samples of each exchange, what is not readable, and what is assumed. Sends nothing. Leaves out
     /// what a capture does not contain, such as most times. Prints no header and no credential. Exit status: 0 if
     /// everything was explained, 1 if the capture cannot be read, 2 for a wrong command line.
-    #[command(after_long_help = EXPLAIN_EXAMPLES)]
+    #[command(after_long_help = examples::EXPLAIN)]
     Explain(ExplainArgs),
 
     /// Show what a call costs, and how that is worked out
     ///
     /// Prices come from the built-in catalogue, made from the package genai-prices, and from a file of your own. Amounts are
     /// exact. Exit status: 0 if there is a price, 1 if there is none, 2 for a wrong command line.
-    #[command(after_long_help = COST_EXAMPLES)]
+    #[command(after_long_help = examples::COST)]
     Cost(CostArgs),
 
     /// Show what the redaction takes out of a text
@@ -183,7 +74,7 @@ pub enum Command {
     /// Reads a text, or JSON, and prints it as it would be exported, by the `[redact]` settings of the configuration. Prints to
     /// standard error how often each detector found something. Sends nothing. Exit status: 0 if the text was read, 1 if it
     /// cannot be read, 2 for a wrong command line.
-    #[command(after_long_help = REDACT_EXAMPLES)]
+    #[command(after_long_help = examples::REDACT)]
     Redact(RedactArgs),
 
     /// Print a stored prompt, answer or message
@@ -191,7 +82,7 @@ pub enum Command {
     /// Reads the store that `content = "store"` writes to, by the hash that a span or a list in the store names, and checks that
     /// each object has that hash. Exit status: 0 if it was printed, 1 if it, or something that it names, is not there or cannot be
     /// read, 2 for a wrong command line.
-    #[command(after_long_help = PROMPT_EXAMPLES)]
+    #[command(after_long_help = examples::PROMPT)]
     Prompt(PromptArgs),
 
     /// Check a configuration and print the effective one
@@ -200,7 +91,7 @@ pub enum Command {
     /// exported to. Also checks the OTEL_* variables, and whether the folders `state.folder` and `store.url` can be made and written to, of
     /// which nothing is left. Exit status: 0 if everything is valid, 1 after listing everything that is wrong, 2 for a wrong command
     /// line.
-    #[command(after_long_help = CHECK_EXAMPLES)]
+    #[command(after_long_help = examples::CHECK)]
     Check(CheckArgs),
 
     /// Ask a running proxy whether it is alive
@@ -208,7 +99,7 @@ pub enum Command {
     /// For containers, whose image has no other program to ask with. Asks for /healthz at the admin address of the
     /// configuration, as serve has it; at this machine, if that is every address. Exit status: 0 if it is alive, 1 if it is
     /// not, with the reason, 2 for a wrong command line.
-    #[command(after_long_help = HEALTHCHECK_EXAMPLES)]
+    #[command(after_long_help = examples::HEALTHCHECK)]
     Healthcheck(HealthcheckArgs),
 
     /// Show at a terminal what is in flight and what ended lately
@@ -216,15 +107,15 @@ pub enum Command {
     /// Reads the API of an admin port, on this machine or another. If standard output is not a terminal, prints a table once.
     /// Press ? for the keys. NO_COLOR turns colors off. Exit status: 0 if it was shown, 1 if the admin port does not answer, asks for
     /// another token, or does not understand the filter, 2 for a wrong command line.
-    #[command(after_long_help = TOP_EXAMPLES)]
+    #[command(after_long_help = examples::TOP)]
     Top(TopArgs),
 
     /// Print a script that completes commands and flags in a shell
-    #[command(after_long_help = COMPLETIONS_EXAMPLES)]
+    #[command(after_long_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
 
     /// Print the manual page, or write one for each command
-    #[command(after_long_help = MAN_EXAMPLES)]
+    #[command(after_long_help = examples::MAN)]
     Man(ManArgs),
 }
 
