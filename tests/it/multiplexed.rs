@@ -1,9 +1,14 @@
 //! HTTP/2 towards an upstream: requests that share connections do not hold each other up, and none is lost that the
 //! upstream says it has not processed.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use h2::{Reason, server};
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode};
+use http_body_util::channel::Channel;
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -32,7 +37,7 @@ fn config(more: &str) -> String {
 /// A proxy, and a client of it all of whose requests are served by the same worker.
 struct Site {
     scene: Scene,
-    client: http2::SendRequest<Full<Bytes>>,
+    client: http2::SendRequest<BoxBody<Bytes, Infallible>>,
 }
 
 type Answered = JoinHandle<Response<Incoming>>;
@@ -72,16 +77,20 @@ impl Site {
         Request::builder().method(method).uri(uri)
     }
 
-    fn send(&self, request: Request<Full<Bytes>>) -> Answered {
+    fn send<B>(&self, request: Request<B>) -> Answered
+    where
+        B: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + Sync + 'static,
+    {
         let mut client = self.client.clone();
         tokio::spawn(async move {
-            let answer = client.send_request(request);
+            let answer = client.send_request(request.map(BoxBody::new));
             within("an answer", answer).await.unwrap()
         })
     }
 
     fn get(&self, path: &str) -> Answered {
-        self.send(self.request("GET", path).body(Full::default()).unwrap())
+        let request = self.request("GET", path);
+        self.send(request.body(Full::default()).unwrap())
     }
 
     fn post(&self, path: &str, body: impl Into<Bytes>) -> Answered {
@@ -352,6 +361,30 @@ async fn an_upload_that_the_upstream_does_not_take_holds_up_nobody_else() {
     upstream.stream().await.answer("ok");
     assert_eq!(text(bare).await, ok("ok"));
     untaken.abort();
+}
+
+#[tokio::test]
+async fn small_bodies_that_come_after_their_heads_share_a_connection() {
+    let upstream = Multiplexed::start(server::Builder::new()).await;
+    let site = Site::towards(&upstream).await;
+    let mut begun = Vec::new();
+    for _ in 0..5 {
+        let (body, later) = Channel::new(1);
+        let request = site
+            .request("POST", "/v1/audio/speech")
+            .header(CONTENT_LENGTH, HELLO.len());
+        let answer = site.send(request.body(later).unwrap());
+        begun.push((answer, body, upstream.stream().await));
+    }
+    let connection = begun[0].2.connection;
+    for (answer, mut body, mut stream) in begun {
+        assert_eq!(stream.connection, connection);
+        body.send_data(Bytes::from(HELLO)).await.unwrap();
+        drop(body);
+        assert_eq!(stream.body().await, HELLO.as_bytes());
+        stream.answer("ok");
+        assert_eq!(text(answer).await, ok("ok"));
+    }
 }
 
 #[tokio::test]
