@@ -109,32 +109,29 @@ impl Limits {
         format!("{:#}\n", self.0)
     }
 
-    /// Every count beside its limit.
-    pub(crate) fn rows(&self, counted: &[(Unit, Counts)]) -> Vec<Row> {
+    /// Every count of a unit beside its limit.
+    pub(crate) fn rows(&self, unit: Unit, counts: &Counts) -> Vec<Row> {
         let same_compiler = rustc_version().is_ok_and(|rustc| self.0["rustc"] == rustc);
-        let mut rows = Vec::new();
-        for (unit, counts) in counted {
-            for count in COUNTS {
-                let found = counts.get(count).copied().unwrap_or_default();
-                let written = self.written(*unit, count).unwrap_or_default();
-                let margin = margin(count, written);
-                let verdict = match found {
-                    _ if count == INSTRUCTIONS && !same_compiler => Verdict::OtherCompiler,
-                    found if found > written + margin => Verdict::Grown,
-                    found if found < written - margin => Verdict::Shrunk,
-                    _ => Verdict::Kept,
-                };
-                rows.push(Row {
-                    count,
-                    unit: unit.name(),
-                    found,
-                    written,
-                    allowed: written + margin,
-                    verdict,
-                });
+        let row = |count| {
+            let found = counts.get(count).copied().unwrap_or_default();
+            let written = self.written(unit, count).unwrap_or_default();
+            let margin = margin(count, written);
+            let verdict = match found {
+                _ if count == INSTRUCTIONS && !same_compiler => Verdict::OtherCompiler,
+                found if found > written + margin => Verdict::Grown,
+                found if found < written - margin => Verdict::Shrunk,
+                _ => Verdict::Kept,
+            };
+            Row {
+                count,
+                unit: unit.name(),
+                found,
+                written,
+                allowed: written + margin,
+                verdict,
             }
-        }
-        rows
+        };
+        COUNTS.map(row).into()
     }
 
     fn written(&self, unit: Unit, count: &str) -> Option<f64> {

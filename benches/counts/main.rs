@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use limits::{Limits, Verdict};
+use limits::{Limits, Row, Verdict};
 use support::figure;
 use support::otlp::Receiver;
 use support::upstream::{CHUNKS_PER_WRITE, Upstream};
@@ -56,35 +56,59 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         folder: std::env::temp_dir().join(format!("streamgauge-counts-{}", std::process::id())),
     };
     std::fs::create_dir_all(&scene.folder)?;
-    let counted = count_all(&scene, options.verbose);
+    let outcome = outcome(&options, &scene);
     // What is left of it is in the system's folder for such things.
     drop(std::fs::remove_dir_all(&scene.folder));
-    let counted = counted?;
+    outcome
+}
+
+/// Counts everything, and writes it down or compares it.
+fn outcome(options: &Options, scene: &Scene) -> Result<ExitCode, Box<dyn Error>> {
     if options.update {
+        let mut counted = Vec::new();
+        for unit in UNITS {
+            counted.push((unit, count_unit(scene, unit, options.verbose)?));
+        }
         std::fs::write(&options.limits, Limits::of(&counted)?.text())?;
         println!("wrote {}", options.limits.display());
         return Ok(ExitCode::SUCCESS);
     }
-    compare(&counted, &options.limits)
-}
-
-/// Every unit with every tool.
-fn count_all(scene: &Scene, verbose: bool) -> Result<Vec<(Unit, Counts)>, Box<dyn Error>> {
-    let mut counted = Vec::new();
+    let limits = Limits::read(&options.limits)?;
+    let mut rows = Vec::new();
     for unit in UNITS {
-        let mut counts = Counts::new();
-        for tool in TOOLS {
-            eprintln!("{} under {}", unit.name(), tool.program());
-            counts.extend(count(scene, unit, tool)?);
-        }
-        if verbose {
-            for (name, each) in &counts {
-                println!("{}: {each:.3} {name}", unit.name());
+        let mut counts = count_unit(scene, unit, options.verbose)?;
+        if has_grown(&limits.rows(unit, &counts)) {
+            eprintln!("more than is allowed: once more");
+            for (name, again) in count_unit(scene, unit, options.verbose)? {
+                // What other programs on a machine do to a run, it has more from, never less.
+                counts
+                    .entry(name)
+                    .and_modify(|each| *each = each.min(again))
+                    .or_insert(again);
             }
         }
-        counted.push((unit, counts));
+        rows.extend(limits.rows(unit, &counts));
     }
-    Ok(counted)
+    Ok(report(&rows, &options.limits))
+}
+
+fn has_grown(rows: &[Row]) -> bool {
+    rows.iter().any(|row| row.verdict == Verdict::Grown)
+}
+
+/// A unit with every tool.
+fn count_unit(scene: &Scene, unit: Unit, verbose: bool) -> Result<Counts, Box<dyn Error>> {
+    let mut counts = Counts::new();
+    for tool in TOOLS {
+        eprintln!("{} under {}", unit.name(), tool.program());
+        counts.extend(count(scene, unit, tool)?);
+    }
+    if verbose {
+        for (name, each) in &counts {
+            println!("{}: {each:.3} {name}", unit.name());
+        }
+    }
+    Ok(counts)
 }
 
 /// What one more unit takes: the difference between a long and a short run, so that start and end fall out.
@@ -100,49 +124,46 @@ fn count(scene: &Scene, unit: Unit, tool: Tool) -> Result<Counts, Box<dyn Error>
     Ok(each)
 }
 
-/// Prints what was counted beside its limits; whether all are kept.
-fn compare(counted: &[(Unit, Counts)], file: &Path) -> Result<ExitCode, Box<dyn Error>> {
-    let limits = Limits::read(file)?;
-    let rows = limits.rows(counted);
+/// Prints what was counted beside its limits, and then, in the words of `cargo test`, which ones have grown: `scripts/test` closes with
+/// those lines.
+fn report(rows: &[Row], file: &Path) -> ExitCode {
     println!(
         "{}",
         figure::head(&["counted", "each", "written down", "allowed", ""].map(str::to_owned))
     );
-    for row in &rows {
+    for row in rows {
         println!("{}", figure::row(&row.cells()));
     }
     println!();
-    let mut failed = 0;
-    for row in &rows {
-        match row.verdict {
-            Verdict::Grown => {
-                failed += 1;
-                println!(
-                    "{} of {} have grown: {:.2} each, at most {:.2} are allowed ({} says {:.2}). Mend it, or, where it is worth it, say why in the commit and run `{UPDATE}`.",
-                    row.count,
-                    row.unit,
-                    row.found,
-                    row.allowed,
-                    file.display(),
-                    row.written,
-                );
-            }
-            Verdict::Shrunk => println!(
-                "{} of {} have shrunk from {:.2} to {:.2}: run `{UPDATE}` to keep it so.",
-                row.count, row.unit, row.written, row.found,
-            ),
-            Verdict::Kept | Verdict::OtherCompiler => {}
-        }
+    for row in rows.iter().filter(|row| row.verdict == Verdict::Shrunk) {
+        println!(
+            "{} of {} have shrunk from {:.2} to {:.2}: run `{UPDATE}` to keep it so.",
+            row.count, row.unit, row.written, row.found,
+        );
     }
-    // In the words of `cargo test`, which scripts/test adds up.
+    let grown = rows.iter().filter(|row| row.verdict == Verdict::Grown);
+    let failed = grown.clone().count();
+    if failed > 0 {
+        println!("failures:");
+    }
+    for row in grown {
+        println!(
+            "    {} of {} have grown: {:.2} each, at most {:.2} are allowed ({} says {:.2}). Mend it, or, where it is worth it, say why in the commit and run `{UPDATE}`.",
+            row.count,
+            row.unit,
+            row.found,
+            row.allowed,
+            file.display(),
+            row.written,
+        );
+    }
     println!(
         "test result: {}. {} passed; {failed} failed",
         if failed == 0 { "ok" } else { "FAILED" },
         rows.len() - failed
     );
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    match failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }

@@ -330,7 +330,9 @@ async fn a_panic_of_a_stage_or_a_sink_quotes_nothing() {
     let shown = everything(scene, 4).await;
     assert_clean(&shown, "panics");
     // A backtrace, where one is asked for and there is debug information, names the place once more.
-    let panics = shown.lines().filter(|line| line.contains("a thread panicked"));
+    let panics = shown
+        .lines()
+        .filter(|line| line.contains("a thread panicked"));
     let places = panics.map(|line| line.contains("src/pipeline/fault.rs"));
     assert_eq!(places.collect::<Vec<_>>(), [true, false]);
 }
