@@ -20,6 +20,7 @@ SERVER_TIMES = "Only of upstreams that report it: vLLM with `--enable-per-reques
 LIMITS = "Only of upstreams that report it, as OpenAI and Anthropic do."
 HTTP2 = "Only where connections of HTTP/2 to an upstream are all full."
 REDIS = "Needs `state.redis`."
+STORE = "Needs `content = \"store\"`."
 
 
 @dataclass
@@ -452,6 +453,16 @@ def itself(histograms):
             description="Alert: StreamgaugeLosesTelemetry.",
         ),
         Panel("Failed exports", [Query(rate("streamgauge_export_failures_total", GAUGE, "signal"), "{{signal}}")], "cps"),
+        Panel(
+            "Objects for the store of prompts",
+            [
+                Query(rate("streamgauge_store_objects_total", GAUGE, "result"), "{{result}}"),
+                Query(rate("streamgauge_store_errors_total", GAUGE, "instance"), "attempts that failed, {{instance}}"),
+            ],
+            "cps",
+            description="`known`: the object was there. `failed` and `dropped` are lost.",
+            needs=STORE,
+        ),
         Panel("Rejected requests", [Query(rate("streamgauge_requests_rejected_total", GAUGE, "reason"), "{{reason}}")], "reqps"),
         Panel("Refused connections", [Query(rate("streamgauge_connections_refused_total", GAUGE, "reason"), "{{reason}}")], "cps"),
     ]

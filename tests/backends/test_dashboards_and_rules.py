@@ -65,9 +65,11 @@ class Demo(Process):
 
 
 @pytest.fixture(scope="module")
-def targets(binary):
+def targets(binary, tmp_path_factory):
     """The admin ports of a demo and of a proxy, both under traffic."""
     settings = {
+        "STREAMGAUGE_CONTENT": "store",
+        "STREAMGAUGE_STORE_URL": str(tmp_path_factory.mktemp("store")),
         "STREAMGAUGE_TELEMETRY_METRICS": "llm,gen_ai_2025,gen_ai",
         "STREAMGAUGE_TELEMETRY_HISTOGRAMS": "exponential",
     }
