@@ -366,13 +366,26 @@ pub struct TopArgs {
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
 
-    /// Print once what is in flight and what ended lately, and end
+    /// Show the conversation with this id, of 32 hexadecimal digits
+    #[arg(long, value_name = "ID", value_parser = conversation_id, conflicts_with_all = ["filter", "limit"])]
+    pub conversation: Option<String>,
+
+    /// Print once what is in flight and what ended lately, or a conversation, and end
     #[arg(long)]
     pub once: bool,
 
-    /// Print JSON: with --once one document, otherwise a line for each exchange that ends from now on
+    /// Print JSON: with --once or --conversation one document, otherwise a line for each exchange that ends from now on
     #[arg(long)]
     pub json: bool,
+}
+
+/// The id of a conversation as the API has it.
+fn conversation_id(text: &str) -> Result<String, &'static str> {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match text.len() == 32 && is_hex {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("expected 32 hexadecimal digits"),
+    }
 }
 
 /// Flags of `completions`.

@@ -1,7 +1,11 @@
 //! What the admin API answers, as far as it is shown here. Members that are missing are not known; others are ignored, so
 //! that a newer streamgauge can be looked at.
 
+mod conversation;
+
 use serde::Deserialize;
+
+pub(super) use conversation::{ConversationDetail, Conversations, Totals, Turn};
 
 use super::text::Text;
 

@@ -169,6 +169,14 @@ impl Client {
         self.facts(path, query)
     }
 
+    /// A conversation by its id.
+    ///
+    /// # Errors
+    /// As of [`Self::facts`].
+    pub(super) fn conversation<T: DeserializeOwned>(&self, id: &str) -> Result<T, Problem> {
+        self.facts(&format!("conversations/{id}"), &[])
+    }
+
     fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Problem> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}api/{path}", self.base.path()));

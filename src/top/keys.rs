@@ -15,8 +15,14 @@ pub(super) enum Action {
     First,
     /// To the last row.
     Last,
-    /// Look at the selected exchange.
+    /// Look at what is selected.
     Open,
+    /// Look at the conversation of what is selected, or looked at.
+    Conversation,
+    /// From the table of exchanges to that of conversations, and back.
+    Tables,
+    /// Leave conversations of one turn out, or show them again.
+    Several,
     /// From the exchange that is looked at to one beside it.
     Beside(isize),
     /// Leave what is shown.
@@ -52,14 +58,20 @@ pub(super) enum Edit {
 
 /// The keys as the help lists them.
 pub(super) const HELP: &[(&str, &str)] = &[
-    ("↑ ↓  k j", "select an exchange; in one, scroll"),
+    (
+        "↑ ↓  k j",
+        "select an exchange, a conversation or a turn; in an exchange, scroll",
+    ),
     ("PgUp PgDn", "by a screen"),
     ("Home End  g G", "the first, the last"),
-    ("Enter", "look at the selected exchange"),
-    ("← →", "in one: the one above, the one below"),
+    ("Enter", "look at what is selected"),
+    ("c", "look at the conversation of an exchange"),
+    ("Tab", "conversations, or back to exchanges"),
+    ("m", "conversations of more than one turn alone, or all"),
+    ("← →", "in an exchange: the one above, the one below"),
     (
         "Esc  Backspace",
-        "back; dismiss a message; in the table: follow the newest",
+        "back; dismiss a message; in a table: follow the newest",
     ),
     ("/", "filter, such as model:gpt* ttft>2s -end:done"),
     (
@@ -102,6 +114,9 @@ fn command(code: KeyCode) -> Option<Action> {
         KeyCode::Home | KeyCode::Char('g') => Action::First,
         KeyCode::End | KeyCode::Char('G') => Action::Last,
         KeyCode::Enter => Action::Open,
+        KeyCode::Char('c') => Action::Conversation,
+        KeyCode::Tab => Action::Tables,
+        KeyCode::Char('m') => Action::Several,
         KeyCode::Esc | KeyCode::Backspace => Action::Back,
         KeyCode::Char('?') | KeyCode::F(1) => Action::Help,
         KeyCode::Char('s') => Action::Sort(1),

@@ -34,6 +34,8 @@ pub(super) struct Live {
     pub(super) client: Client,
     pub(super) limit: usize,
     pub(super) filter: String,
+    /// The conversation that it begins with.
+    pub(super) conversation: Option<String>,
     pub(super) palette: Palette,
 }
 
@@ -44,6 +46,9 @@ impl Live {
     /// When there is no terminal, or it is gone.
     pub(super) fn run(self, listen: impl FnOnce() -> io::Result<Stopped>) -> io::Result<()> {
         let mut model = Model::new(self.client.shown());
+        if let Some(id) = &self.conversation {
+            model.show_conversation(id);
+        }
         // Before: a signal would leave the terminal as it is.
         let stopped = listen()?;
         let mut screen = Screen::take()?;
@@ -56,8 +61,10 @@ impl Live {
         })?;
         spawn(&inputs, "keys", read_keys)?;
         let (client, limit, filter) = (self.client, self.limit, self.filter);
+        let subject = model.subject();
         spawn(&inputs, "watch", move |inputs| {
             Watch::new(&client, limit, filter)
+                .beside(subject)
                 .run(&asked, |news| inputs.send(Input::News(news)).is_ok());
         })?;
         loop {

@@ -14,6 +14,7 @@
 mod api;
 mod client;
 mod column;
+mod folded;
 mod follow;
 mod keys;
 mod live;
@@ -47,6 +48,8 @@ pub struct Options {
     pub filter: String,
     /// Most exchanges that are shown, 1 to 1000.
     pub limit: usize,
+    /// The id of a conversation that is shown instead of all there is.
+    pub conversation: Option<String>,
     /// Print what is to be seen now, and end.
     pub once: bool,
     /// Print JSON.
@@ -87,19 +90,33 @@ pub fn run(
     let client = Client::new(&options.url, options.token.as_deref())?;
     let mut out = io::stdout();
     let shown = |problem| of_filter(problem, filter);
-    match (options.json, options.once || !is_live()) {
-        (true, _) if options.once => {
+    match (
+        &options.conversation,
+        options.json,
+        options.once || !is_live(),
+    ) {
+        (Some(id), true, _) => written(plain::write_conversation_json(
+            &client.once(),
+            id,
+            &mut out,
+        )?),
+        (Some(id), false, true) => {
+            let whole = client.once().conversation(id)?;
+            written(plain::write_conversation(&whole, &mut out).and_then(|()| out.flush()))
+        }
+        (None, true, _) if options.once => {
             written(plain::write_json(&client.once(), *limit, filter, &mut out).map_err(shown)?)
         }
-        (true, _) => follow::follow(&client, filter, &mut out, lost).map_err(shown),
-        (false, true) => {
+        (None, true, _) => follow::follow(&client, filter, &mut out, lost).map_err(shown),
+        (None, false, true) => {
             let moment = Moment::now(&client.once(), *limit, filter).map_err(shown)?;
             written(moment.write(&mut out).and_then(|()| out.flush()))
         }
-        (false, false) => Live {
+        (conversation, false, false) => Live {
             client,
             limit: *limit,
             filter: filter.clone(),
+            conversation: conversation.clone(),
             palette: Palette {
                 has_colors: has_colors(),
             },

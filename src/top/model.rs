@@ -1,11 +1,18 @@
 //! What is on the screen, as plain facts, and how keys and news change it. Draws nothing, asks nothing and has no clock.
 
-use super::api::{InFlight, One, Row, Summary};
+mod pages;
+mod picked;
+
+use super::api::{self, ConversationDetail, InFlight, Row, Summary};
 use super::client::Problem;
 use super::column::{COLUMNS, Column};
 use super::keys::{Action, Edit};
-use super::news::{Ask, Mistake, News};
+use super::news::{Ask, Mistake, News, Subject};
 use super::prompt::{Prompt, Written};
+use super::text::Text;
+
+pub(super) use pages::{Conversation, Conversations, Opened, Page};
+pub(super) use picked::Picked;
 
 /// Everything that is shown.
 #[derive(Debug)]
@@ -21,11 +28,12 @@ pub(super) struct Model {
     pub(super) total: u64,
     pub(super) sort: Sort,
     pub(super) filter: Filter,
-    /// The row that is selected, and where it was when it was last seen.
-    selected: Option<(u64, usize)>,
-    /// The row at the top of the table, and how many there is room for: the view says so.
-    pub(super) window: Window,
-    pub(super) opened: Option<Opened>,
+    /// The row that is selected.
+    pub(super) table: Picked<Row>,
+    /// What lies in front of the table, the last one before all.
+    pub(super) pages: Vec<Page>,
+    /// What the last key came to, where that is not seen.
+    pub(super) notice: Option<&'static str>,
     pub(super) shows_help: bool,
     pub(super) is_paused: bool,
 }
@@ -59,38 +67,6 @@ pub(super) struct Filter {
     pub(super) mistake: Option<(String, Mistake)>,
 }
 
-/// Which rows of something longer are visible.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) first: usize,
-    pub(super) height: usize,
-}
-
-impl Window {
-    /// Moves it as little as shows a row.
-    pub(super) fn show(&mut self, row: usize) {
-        let last_first = row.saturating_sub(self.height.saturating_sub(1));
-        self.first = self.first.clamp(last_first, row.max(last_first));
-    }
-
-    /// Moves it by rows, within so many.
-    fn scroll(&mut self, by: isize, rows: usize) {
-        let most = rows.saturating_sub(self.height);
-        self.first = self.first.saturating_add_signed(by).min(most);
-    }
-}
-
-/// The exchange that is looked at.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) id: u64,
-    /// `None` until it has come.
-    pub(super) facts: Option<Result<One, Problem>>,
-    pub(super) window: Window,
-    /// How many lines there are to scroll in: the view says so.
-    pub(super) lines: usize,
-}
-
 /// What is to be done after a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Then {
@@ -114,9 +90,9 @@ impl Model {
                 descending: true,
             },
             filter: Filter::default(),
-            selected: None,
-            window: Window::default(),
-            opened: None,
+            table: Picked::default(),
+            pages: Vec::new(),
+            notice: None,
             shows_help: false,
             is_paused: false,
         }
@@ -127,17 +103,28 @@ impl Model {
         self.filter.prompt.is_some()
     }
 
-    /// Where the selected row is.
-    pub(super) fn selected(&self) -> Option<usize> {
-        let (id, seen_at) = self.selected?;
-        let last = self.rows.len().checked_sub(1)?;
-        let at = self.rows.iter().position(|row| row.id == id);
-        Some(at.unwrap_or(seen_at).min(last))
+    /// Begins with a conversation in front.
+    pub(super) fn show_conversation(&mut self, id: &str) {
+        let conversation = Conversation::new(Text::new(id), None);
+        self.pages.push(Page::Conversation(conversation));
     }
 
-    fn select(&mut self, at: usize) {
-        let at = at.min(self.rows.len().saturating_sub(1));
-        self.selected = self.rows.get(at).map(|row| (row.id, at));
+    /// What is asked for again and again for what is shown.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        self.pages.iter().rev().find_map(Page::subject)
+    }
+
+    /// Where the selected row is.
+    pub(super) fn selected(&self) -> Option<usize> {
+        self.table.at(&self.rows)
+    }
+
+    /// The exchange that is looked at.
+    pub(super) fn opened(&self) -> Option<&Opened> {
+        match self.pages.last() {
+            Some(Page::Exchange(opened)) => Some(opened),
+            _ => None,
+        }
     }
 
     /// Takes what came. What comes while it stands still is not shown.
@@ -148,10 +135,16 @@ impl Model {
                 self.filter.mistake = Some((filter, mistake));
             }
             News::One(id, facts) => {
-                if let Some(opened) = self.opened.as_mut().filter(|opened| opened.id == id) {
-                    opened.facts = Some(*facts);
+                for page in &mut self.pages {
+                    if let Page::Exchange(opened) = page
+                        && opened.id == id
+                    {
+                        opened.facts = Some((*facts).clone());
+                    }
                 }
             }
+            News::Conversation(id, facts) => self.hear_conversation(&id, *facts),
+            News::Conversations(list) => self.hear_conversations(list),
             _ if self.is_paused => self.link = Link::Up,
             News::InFlight(in_flight) => {
                 self.link = Link::Up;
@@ -160,7 +153,7 @@ impl Model {
             News::Summary(summary) => self.summary = *summary,
             News::Exchanges(filter, exchanges) => {
                 if filter != self.filter.applied {
-                    self.selected = None;
+                    self.table.clear();
                 }
                 let is_answer = self
                     .filter
@@ -181,13 +174,46 @@ impl Model {
     fn put_in_order(&mut self) {
         let Sort { column, descending } = self.sort;
         self.rows.sort_by(|a, b| column.order(descending, a, b));
-        if let Some(at) = self.selected() {
-            self.select(at);
+        self.table.see(&self.rows);
+    }
+
+    /// What stands still is not moved, but what is not there yet is not waited for.
+    fn hear_conversation(&mut self, id: &str, facts: Result<ConversationDetail, Problem>) {
+        let is_paused = self.is_paused;
+        for page in &mut self.pages {
+            if let Page::Conversation(conversation) = page
+                && *conversation.id == *id
+                && !(is_paused && matches!(conversation.facts, Some(Ok(_))))
+            {
+                return conversation.hear(facts);
+            }
+        }
+    }
+
+    fn hear_conversations(&mut self, came: api::Conversations) {
+        let is_paused = self.is_paused;
+        for page in &mut self.pages {
+            if let Page::Conversations(list) = page
+                && !(is_paused && list.all.is_some())
+            {
+                return list.hear(came.conversations, came.next.is_some());
+            }
         }
     }
 
     /// Does what a key asks for.
     pub(super) fn act(&mut self, action: Action) -> Then {
+        self.notice = None;
+        let before = self.subject();
+        let then = self.follow(action);
+        let now = self.subject();
+        match then {
+            Then::Nothing if now != before => Then::Ask(Ask::Watch(now)),
+            then => then,
+        }
+    }
+
+    fn follow(&mut self, action: Action) -> Then {
         match action {
             Action::Quit => return Then::Quit,
             Action::Edit(edit) => return self.write(edit),
@@ -195,27 +221,27 @@ impl Model {
             Action::Help => self.shows_help = true,
             Action::Pause => self.is_paused = !self.is_paused,
             Action::Filter => self.begin_filter(),
+            // What lies in front has an order of its own.
+            Action::Sort(_) | Action::Reverse if !self.pages.is_empty() => {}
             Action::Sort(by) => self.sort_by_next(by),
             Action::Reverse => {
                 self.sort.descending = !self.sort.descending;
                 self.put_in_order();
             }
             Action::Back => self.back(),
-            Action::Open if self.opened.is_none() => {
-                return self.open(self.selected().unwrap_or(0));
+            Action::Open => return self.open(),
+            Action::Beside(by) => return self.open_beside(by),
+            Action::Conversation => self.open_conversation(),
+            Action::Tables => self.change_tables(),
+            Action::Several => {
+                if let Some(Page::Conversations(list)) = self.pages.last_mut() {
+                    list.toggle();
+                }
             }
-            Action::Beside(by) if self.opened.is_some() => {
-                let at = self.selected().unwrap_or(0);
-                return self.open(at.saturating_add_signed(by));
-            }
-            Action::Open | Action::Beside(_) => {}
             Action::Move(by) => self.go(by),
             Action::Page(by) => {
-                let height = self
-                    .opened
-                    .as_ref()
-                    .map_or(self.window, |it| it.window)
-                    .height;
+                let page = self.pages.last();
+                let height = page.map_or(self.table.window.height, Page::height);
                 self.go(by.saturating_mul(height.max(1).cast_signed()));
             }
             Action::First => self.go(isize::MIN),
@@ -226,45 +252,124 @@ impl Model {
 
     /// Moves in what is shown.
     fn go(&mut self, by: isize) {
-        if let Some(opened) = &mut self.opened {
-            opened.window.scroll(by, opened.lines);
-            return;
-        }
-        match self.selected() {
-            Some(at) => self.select(at.saturating_add_signed(by)),
-            // The first move selects what it can see.
-            None if by == isize::MAX => self.select(usize::MAX),
-            None => self.select(self.window.first),
+        match self.pages.last_mut() {
+            Some(page) => page.go(by),
+            None => self.table.step(by, self.table.window.first, &self.rows),
         }
     }
 
-    /// Leaves what is in front: what was wrong with a filter, the exchange that is looked at, the selection.
+    /// Leaves what is in front: what was wrong with a filter, a selection, what was opened.
     fn back(&mut self) {
         if self.filter.mistake.take().is_some() {
             return;
         }
-        if self.opened.take().is_some() {
-            return;
+        let is_dropped = match self.pages.last_mut() {
+            Some(Page::Conversations(list)) => list.rows.clear(),
+            Some(_) => false,
+            None => self.table.clear(),
+        };
+        if !is_dropped {
+            self.pages.pop();
         }
-        self.selected = None;
-        self.window.first = 0;
     }
 
-    fn open(&mut self, at: usize) -> Then {
-        self.select(at);
-        let Some((id, _)) = self.selected else {
+    /// Opens what is selected.
+    fn open(&mut self) -> Then {
+        match self.pages.last() {
+            None => self.open_row(self.selected().unwrap_or(0)),
+            Some(Page::Conversation(conversation)) => match conversation.exchange() {
+                Some(id) => self.push_exchange(id),
+                None => Then::Nothing,
+            },
+            Some(Page::Conversations(_)) => {
+                self.open_conversation();
+                Then::Nothing
+            }
+            Some(Page::Exchange(_)) => Then::Nothing,
+        }
+    }
+
+    /// From an exchange to one beside it, in the conversation or the table that it was opened from.
+    fn open_beside(&mut self, by: isize) -> Then {
+        let Some(opened) = self.opened().map(|opened| opened.id) else {
             return Then::Nothing;
         };
-        if self.opened.as_ref().is_some_and(|opened| opened.id == id) {
-            return Then::Nothing;
+        let under = self.pages.len() - 1;
+        if let Some(Page::Conversation(conversation)) = self.pages[..under].last_mut() {
+            conversation.go(by);
+            let beside = conversation.exchange().filter(|id| *id != opened);
+            return beside.map_or(Then::Nothing, |id| self.replace_exchange(id));
         }
-        self.opened = Some(Opened {
-            id,
-            facts: None,
-            window: Window::default(),
-            lines: 0,
-        });
+        let at = self.selected().unwrap_or(0).saturating_add_signed(by);
+        self.table.select(at, &self.rows);
+        let beside = self.selected().map(|at| self.rows[at].id);
+        match beside.filter(|id| *id != opened) {
+            Some(id) => self.replace_exchange(id),
+            None => Then::Nothing,
+        }
+    }
+
+    fn open_row(&mut self, at: usize) -> Then {
+        self.table.select(at, &self.rows);
+        match self.selected() {
+            Some(at) => self.push_exchange(self.rows[at].id),
+            None => Then::Nothing,
+        }
+    }
+
+    fn replace_exchange(&mut self, id: u64) -> Then {
+        self.pages.pop();
+        self.push_exchange(id)
+    }
+
+    fn push_exchange(&mut self, id: u64) -> Then {
+        self.pages.push(Page::Exchange(Opened::new(id)));
         Then::Ask(Ask::One(id))
+    }
+
+    /// Opens the conversation of what is selected, or of the exchange that is looked at.
+    fn open_conversation(&mut self) {
+        let found = match self.pages.last() {
+            Some(Page::Conversation(_)) => return,
+            Some(Page::Conversations(list)) => list.selected().map(|one| (one.id.clone(), None)),
+            Some(Page::Exchange(opened)) => {
+                // Its row has it before its facts have come.
+                let row = self.rows.iter().find(|row| row.id == opened.id);
+                let id = row.and_then(|row| row.conversation.as_ref());
+                let id = opened.conversation().or(id).cloned();
+                id.map(|id| (id, Some(opened.id)))
+            }
+            None => {
+                let row = self.rows.get(self.selected().unwrap_or(0));
+                row.and_then(|row| Some((row.conversation.clone()?, Some(row.id))))
+            }
+        };
+        let Some((id, exchange)) = found else {
+            self.notice = Some("No conversation is known of it.");
+            return;
+        };
+        // Where the exchange was opened from it, it is beneath.
+        let under = self.pages.len().saturating_sub(1);
+        let beneath = self.pages[..under].last();
+        if matches!(beneath, Some(Page::Conversation(beneath)) if beneath.id == id) {
+            self.pages.pop();
+            return;
+        }
+        if self.pages.is_empty() {
+            self.table.select(self.selected().unwrap_or(0), &self.rows);
+        }
+        let conversation = Conversation::new(id, exchange);
+        self.pages.push(Page::Conversation(conversation));
+    }
+
+    /// From the table of exchanges to that of conversations, and back.
+    fn change_tables(&mut self) {
+        let is_of_conversations = matches!(self.pages.first(), Some(Page::Conversations(_)));
+        self.pages.clear();
+        if !is_of_conversations {
+            self.pages
+                .push(Page::Conversations(Conversations::default()));
+        }
     }
 
     fn sort_by_next(&mut self, by: isize) {
@@ -276,7 +381,7 @@ impl Model {
     }
 
     fn begin_filter(&mut self) {
-        self.opened = None;
+        self.pages.clear();
         let (asked, _) = self.filter.mistake.clone().unzip();
         let asked = asked.as_deref().unwrap_or(&self.filter.applied);
         self.filter.prompt = Some(Prompt::new(asked));

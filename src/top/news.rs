@@ -1,6 +1,6 @@
 //! What the watching thread brings, and what it is asked for.
 
-use super::api::{Exchanges, InFlight, One, Summary};
+use super::api::{ConversationDetail, Conversations, Exchanges, InFlight, One, Summary};
 use super::client::Problem;
 
 /// What came from the API.
@@ -16,6 +16,10 @@ pub(super) enum News {
     Mistake(String, Mistake),
     /// One exchange, or why there is none.
     One(u64, Box<Result<One, Problem>>),
+    /// One conversation, or why there is none.
+    Conversation(String, Box<Result<ConversationDetail, Problem>>),
+    /// Those that are kept.
+    Conversations(Conversations),
     /// Nothing came.
     Lost(Problem),
 }
@@ -36,4 +40,15 @@ pub(super) enum Ask {
     Filter(String),
     /// One exchange, once.
     One(u64),
+    /// Something else now, and again and again from now on.
+    Watch(Option<Subject>),
+}
+
+/// What is asked for only while it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// Those that are kept.
+    Conversations,
+    /// One by its id.
+    Conversation(String),
 }

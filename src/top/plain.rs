@@ -1,5 +1,7 @@
 //! What is to be seen at one moment, as plain text or as one JSON document.
 
+mod conversation;
+
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
@@ -9,6 +11,8 @@ use super::client::{Client, Problem, SUMMARY, query};
 use super::column::COLUMNS;
 use super::text::{count, duration, rate, shown_json};
 use super::view::{self, fit};
+
+pub(super) use conversation::{write_conversation, write_conversation_json};
 
 /// Most cells of a column: an error message may be a whole page.
 const WIDEST: usize = 60;

@@ -112,6 +112,16 @@ pub(super) fn count(n: u64) -> String {
     }
 }
 
+/// A share of 0 to 1: `62%`, `0.4%`. Nearly all is not all: `99.6%`.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let is_nearly_all = percent > 99.0 && percent < 99.95;
+    match percent == 0.0 || (percent >= 9.95 && !is_nearly_all) {
+        true => format!("{percent:.0}%"),
+        false => format!("{percent:.1}%"),
+    }
+}
+
 /// So many a second: `0.4`, `12.3`, `1250`.
 pub(super) fn rate(per_second: f64) -> String {
     match per_second {
@@ -215,6 +225,10 @@ mod tests {
         assert_eq!(
             [0.04, 12.34, 1234.0, 20_000.0].map(rate),
             ["0.0", "12.3", "1234", "20.0k"]
+        );
+        assert_eq!(
+            [0.0, 0.004, 0.62, 0.996, 1.0].map(percent),
+            ["0%", "0.4%", "62%", "99.6%", "100%"]
         );
         assert_eq!(clock(86_400_000 + 3_723_999), "01:02:03");
     }

@@ -6,12 +6,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Problem, SUMMARY, query};
-use super::news::{Ask, Mistake, News};
+use super::news::{Ask, Mistake, News, Subject};
 
 /// From one look to the next.
 const PERIOD: Duration = Duration::from_millis(500);
 /// One look in so many takes in more than what is in flight.
 const WHOLE: u64 = 2;
+
+/// One look in so many takes in what is watched beside: the API goes through all that is kept for it.
+const BESIDE: u64 = 6;
+/// Most conversations that the API gives at once.
+const CONVERSATIONS: usize = 500;
 
 /// Whoever takes news. `false` says that nobody does any more.
 pub(super) trait Hears: FnMut(News) -> bool {}
@@ -22,12 +27,17 @@ impl<F: FnMut(News) -> bool> Hears for F {}
 pub(super) struct Watch<'a> {
     client: &'a Client,
     limit: String,
+    /// The same, of conversations.
+    conversations: String,
     /// The filter that is asked for.
     filter: String,
     /// The one that was accepted last.
     accepted: String,
     /// How many looks there were with this filter.
     looks: u64,
+    /// What else is watched, and how many looks there were since it was asked for.
+    beside: Option<Subject>,
+    looks_beside: u64,
 }
 
 impl<'a> Watch<'a> {
@@ -36,10 +46,18 @@ impl<'a> Watch<'a> {
         Self {
             client,
             limit: limit.to_string(),
+            conversations: limit.min(CONVERSATIONS).to_string(),
             filter,
             accepted: String::new(),
             looks: 0,
+            beside: None,
+            looks_beside: 0,
         }
+    }
+
+    /// One that begins with something beside the exchanges.
+    pub(super) fn beside(self, beside: Option<Subject>) -> Self {
+        Self { beside, ..self }
     }
 
     /// Watches until nobody hears or asks any more.
@@ -56,6 +74,12 @@ impl<'a> Watch<'a> {
                         break;
                     }
                     Ok(Ask::One(id)) if hears(self.one(id)) => {}
+                    Ok(Ask::Watch(subject)) => {
+                        (self.beside, self.looks_beside) = (subject, 0);
+                        if !self.look_beside(&mut hears) {
+                            return;
+                        }
+                    }
                     Err(RecvTimeoutError::Timeout) => break,
                     Ok(Ask::One(_)) | Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -72,7 +96,7 @@ impl<'a> Watch<'a> {
             Err(problem) => return hears(News::Lost(problem)),
         };
         self.looks += 1;
-        if !hears(News::InFlight(seen)) {
+        if !hears(News::InFlight(seen)) || !self.look_beside(hears) {
             return false;
         }
         if !is_whole {
@@ -81,6 +105,32 @@ impl<'a> Watch<'a> {
         let summary = self.client.facts("summary", &SUMMARY);
         let summary = summary.map(|it| News::Summary(Box::new(it)));
         hears(summary.unwrap_or_else(News::Lost)) && hears(self.exchanges())
+    }
+
+    /// Asks for what is watched beside, if that is due.
+    fn look_beside(&mut self, hears: &mut impl Hears) -> bool {
+        let is_due = self.looks_beside.is_multiple_of(BESIDE);
+        self.looks_beside += 1;
+        match &self.beside {
+            Some(subject) if is_due => hears(self.about(subject)),
+            _ => true,
+        }
+    }
+
+    fn about(&self, subject: &Subject) -> News {
+        match subject {
+            Subject::Conversations => {
+                let limit = [("limit", &*self.conversations)];
+                let list = self.client.facts("conversations", &limit);
+                list.map_or_else(News::Lost, News::Conversations)
+            }
+            Subject::Conversation(id) => match self.client.conversation(id) {
+                facts @ (Ok(_) | Err(Problem::Unknown(_))) => {
+                    News::Conversation(id.clone(), Box::new(facts))
+                }
+                Err(problem) => News::Lost(problem),
+            },
+        }
     }
 
     fn exchanges(&mut self) -> News {

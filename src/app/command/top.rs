@@ -19,6 +19,7 @@ pub(super) fn top(args: &TopArgs) -> anyhow::Result<()> {
         token: token.filter(|token| !token.is_empty()),
         filter: args.filter.clone().unwrap_or_default(),
         limit: args.limit.into(),
+        conversation: args.conversation.clone(),
         once: args.once,
         json: args.json,
     };

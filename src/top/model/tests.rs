@@ -1,5 +1,5 @@
 use super::*;
-use crate::top::api::Exchanges;
+use crate::top::api::{Exchanges, One};
 
 fn rows(ids: &[u64]) -> Exchanges {
     let row = |id: &u64| Row {
@@ -21,7 +21,7 @@ fn hear(model: &mut Model, filter: &str, ids: &[u64]) {
 /// A model with rows 9 to 5, of which three are in sight.
 fn model() -> Model {
     let mut model = Model::new("http://127.0.0.1:9464".to_owned());
-    model.window.height = 3;
+    model.table.window.height = 3;
     hear(&mut model, "", &[9, 8, 7, 6, 5]);
     model
 }
@@ -89,25 +89,6 @@ fn moves_end_at_the_first_and_the_last_row() {
     }
     model.act(Action::Back);
     assert_eq!(model.selected(), None);
-}
-
-#[test]
-fn the_window_moves_as_little_as_shows_the_selection() {
-    let mut window = Window {
-        first: 4,
-        height: 3,
-    };
-    let mut first_showing = |row| {
-        window.show(row);
-        window.first
-    };
-    assert_eq!(
-        [5, 6, 7, 20, 19, 18, 17, 0].map(&mut first_showing),
-        [4, 4, 5, 18, 18, 18, 17, 0]
-    );
-    let mut none = Window::default();
-    none.show(3);
-    assert_eq!(none.first, 3);
 }
 
 #[test]
@@ -205,14 +186,14 @@ fn an_exchange_is_opened_and_left_and_its_neighbours_are_one_key_away() {
     assert_eq!(model.act(Action::Beside(1)), Then::Ask(Ask::One(8)));
     // One that comes late is not shown as the other.
     model.hear(News::One(9, Box::new(Ok(One::default()))));
-    assert!(model.opened.as_ref().unwrap().facts.is_none());
+    assert!(model.opened().unwrap().facts.is_none());
     model.hear(News::One(8, Box::new(Ok(One::default()))));
-    assert!(model.opened.as_ref().unwrap().facts.is_some());
+    assert!(model.opened().unwrap().facts.is_some());
     model.act(Action::Beside(-1));
     assert_eq!(model.act(Action::Beside(-1)), Then::Nothing);
-    assert_eq!(model.opened.as_ref().unwrap().id, 9);
+    assert_eq!(model.opened().unwrap().id, 9);
     model.act(Action::Back);
-    assert!(model.opened.is_none());
+    assert!(model.opened().is_none());
     assert_eq!(selected_id(&model), Some(9));
 }
 
@@ -220,11 +201,13 @@ fn an_exchange_is_opened_and_left_and_its_neighbours_are_one_key_away() {
 fn scrolling_in_an_exchange_ends_with_its_last_line() {
     let mut model = model();
     model.act(Action::Open);
-    let opened = model.opened.as_mut().unwrap();
+    let Some(Page::Exchange(opened)) = model.pages.last_mut() else {
+        panic!("nothing is opened")
+    };
     (opened.lines, opened.window.height) = (10, 4);
     let mut first_after = |action| {
         model.act(action);
-        model.opened.as_ref().unwrap().window.first
+        model.opened().unwrap().window.first
     };
     let actions = [
         Action::Move(1),
@@ -259,7 +242,7 @@ fn the_first_key_leaves_the_help_and_does_nothing_else() {
     let mut model = model();
     model.act(Action::Help);
     assert_eq!(model.act(Action::Open), Then::Nothing);
-    assert!(!model.shows_help && model.opened.is_none());
+    assert!(!model.shows_help && model.opened().is_none());
     model.act(Action::Help);
     assert_eq!(model.act(Action::Quit), Then::Quit);
 }

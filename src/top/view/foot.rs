@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::style::Palette;
-use crate::top::model::Model;
+use crate::top::model::{Model, Page};
 use crate::top::news::Mistake;
 use crate::top::prompt::Prompt;
 
@@ -31,11 +31,23 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Pa
             frame.render_widget(Paragraph::new(lines), area);
         }
         (None, None) => {
-            let keys = match model.opened.is_some() {
-                true => "Esc back  ↑↓ scroll  ←→ the next  ? help  q quit",
-                false => "/ filter  s r order  ↑↓ Enter look at one  p pause  ? help  q quit",
+            let keys = match model.pages.last() {
+                Some(Page::Exchange(_)) => {
+                    "Esc back  ↑↓ scroll  ←→ the next  c conversation  ? help  q quit"
+                }
+                Some(Page::Conversation(_)) => "Esc back  ↑↓ Enter look at a turn  ? help  q quit",
+                Some(Page::Conversations(_)) => {
+                    "Tab exchanges  ↑↓ Enter look at one  m more than one turn  ? help  q quit"
+                }
+                None => {
+                    "/ filter  s r order  ↑↓ Enter look at one  c Tab conversations  p pause  ? help  q quit"
+                }
             };
-            frame.render_widget(Paragraph::new(keys).style(palette.quiet()), area);
+            let line = match model.notice {
+                Some(notice) => Line::styled(notice, palette.odd()),
+                None => Line::styled(keys, palette.quiet()),
+            };
+            frame.render_widget(Paragraph::new(line), area);
         }
     }
 }

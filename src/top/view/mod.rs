@@ -1,6 +1,9 @@
 //! Draws a model. Knows no terminal: only cells of a size.
 
+mod conversation;
+mod conversations;
 mod flights;
+mod flow;
 mod foot;
 mod head;
 mod help;
@@ -11,8 +14,9 @@ mod table;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::model::Model;
+use super::model::{Model, Page};
 
+pub(super) use conversation::sums;
 pub(super) use foot::mistake_lines;
 pub(super) use head::{rates, spent};
 pub(super) use style::Palette;
@@ -26,7 +30,10 @@ const WITH_SPARKLINES: u16 = 16;
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, palette: Palette) {
     let area = frame.area();
-    let lines = head::lines(area.height >= WITH_SPARKLINES, area.height);
+    // A conversation is not of late, and has a head of its own.
+    let is_of_late = !matches!(model.pages.last(), Some(Page::Conversation(_)));
+    let has_sparklines = is_of_late && area.height >= WITH_SPARKLINES;
+    let lines = head::lines(has_sparklines, area.height);
     let [head, body, foot] = Layout::vertical([
         Constraint::Length(lines),
         Constraint::Min(0),
@@ -42,10 +49,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, palette: Palette) {
 }
 
 fn draw_body(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
-    if model.opened.is_some() {
-        one::draw(frame, area, model, palette);
-        return;
+    match model.pages.last_mut() {
+        Some(Page::Exchange(opened)) => one::draw(frame, area, opened, palette),
+        Some(Page::Conversation(page)) => conversation::draw(frame, area, page, palette),
+        Some(Page::Conversations(page)) => conversations::draw(frame, area, page, palette),
+        None => draw_tables(frame, area, model, palette),
     }
+}
+
+fn draw_tables(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
     let wanted = flights::lines(&model.in_flight);
     // A third of the room, or what the table has no rows for; and only what it can spare.
     let rows = u16::try_from(model.rows.len()).unwrap_or(u16::MAX);

@@ -10,12 +10,9 @@ use ratatui::widgets::Paragraph;
 
 use super::style::Palette;
 use crate::top::api::One;
-use crate::top::model::{Model, Opened};
+use crate::top::model::Opened;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
-    let Some(opened) = &mut model.opened else {
-        return;
-    };
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, opened: &mut Opened, palette: Palette) {
     let lines = lines(opened, usize::from(area.width), palette);
     opened.lines = lines.len();
     opened.window.height = usize::from(area.height);

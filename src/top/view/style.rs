@@ -39,6 +39,16 @@ impl Palette {
         Style::new().add_modifier(Modifier::DIM)
     }
 
+    /// The wait for a tool.
+    pub(super) fn tool(self) -> Style {
+        self.with(Color::Magenta)
+    }
+
+    /// What was read anew.
+    pub(super) fn read(self) -> Style {
+        self.with(Color::Blue)
+    }
+
     /// Heads.
     pub(super) fn title(self) -> Style {
         self.with(Color::Cyan).add_modifier(Modifier::BOLD)

@@ -16,14 +16,14 @@ pub(super) const HEAD: u16 = 2;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
     let selected = model.selected();
-    model.window.height = usize::from(area.height.saturating_sub(HEAD));
+    model.table.window.height = usize::from(area.height.saturating_sub(HEAD));
     match selected {
-        Some(row) => model.window.show(row),
-        None => model.window.first = 0,
+        Some(row) => model.table.window.show(row),
+        None => model.table.window.first = 0,
     }
     let columns = widths(area.width, model.sort.column);
     let mut lines = vec![title(model, palette), head(&columns, model.sort, palette)];
-    let window = model.window;
+    let window = model.table.window;
     let rows = model.rows.iter().enumerate();
     for (at, row) in rows.skip(window.first).take(window.height) {
         let style = match selected {

@@ -1,0 +1,102 @@
+//! One turn in words.
+
+use ratatui::text::{Line, Span};
+
+use crate::top::api::{ConversationDetail, Turn};
+use crate::top::column::Column;
+use crate::top::text::{clock, count, duration, percent, usd};
+use crate::top::view::flow::flow;
+use crate::top::view::style::Palette;
+use crate::top::view::table::fit;
+
+pub(super) fn lines(
+    whole: &ConversationDetail,
+    at: usize,
+    width: usize,
+    palette: Palette,
+) -> Vec<Line<'static>> {
+    let turn = &whole.turns[at];
+    let mut lines = vec![rule(turn, width, palette)];
+    let odd = turn.oddities().into_iter();
+    let mut odd: Vec<Span<'_>> = odd.map(|it| Span::styled(it, palette.odd())).collect();
+    if let Some(prompt) = turn.prompt.as_ref().filter(|_| turn.broke_cache()) {
+        odd.extend(prompt.matched().map(Span::raw));
+        if prompt.changed.is_some() {
+            odd.push(Span::raw(prompt.reason().to_owned()));
+        }
+    }
+    lines.extend(flow(odd, width));
+    let raw = |parts: Vec<String>| flow(parts.into_iter().map(Span::raw).collect(), width);
+    lines.extend(raw(times(turn)));
+    lines.extend(raw(tokens(whole, at)));
+    let waits = turn.tool_waits.iter();
+    let waits = waits.map(|it| format!("{} at most {}", it.name, duration(it.lasted_ms)));
+    let mut waits: Vec<Span<'_>> = waits.map(|it| Span::styled(it, palette.tool())).collect();
+    if !waits.is_empty() {
+        waits.insert(0, Span::raw("waited for"));
+    }
+    lines.extend(flow(waits, width));
+    lines
+}
+
+/// Its name in a line that parts it from what is above.
+fn rule(turn: &Turn, width: usize, palette: Palette) -> Line<'static> {
+    let row = &turn.exchange;
+    let number = row.turn.map_or_else(|| "-".to_owned(), count);
+    let mut name = format!("── turn {number} ");
+    if turn.branch > 0 {
+        name += &format!("of branch {} ", turn.branch);
+    }
+    if turn.depth > 0 {
+        name += &format!("at depth {} ", turn.depth);
+    }
+    let began = clock(row.started_at_ms);
+    name += &format!(
+        "── exchange {} ── {began} UTC ── {} ",
+        row.id,
+        row.subject()
+    );
+    let line = "─".repeat(width.saturating_sub(Span::raw(&*name).width()));
+    Line::styled(fit(&(name + &line), width, false), palette.title())
+}
+
+fn times(turn: &Turn) -> Vec<String> {
+    let row = &turn.exchange;
+    let parts = [
+        row.duration_ms.map(|ms| format!("took {}", duration(ms))),
+        row.time_to_first_token_ms
+            .map(|ms| format!("first token after {}", duration(ms))),
+        (!row.has_failed()).then(|| row.story()),
+        row.tool_calls
+            .filter(|calls| *calls > 0)
+            .map(|calls| format!("asked for tools {}×", count(calls))),
+    ];
+    let parts = parts.into_iter().flatten();
+    parts.filter(|it| !it.is_empty()).collect()
+}
+
+fn tokens(whole: &ConversationDetail, at: usize) -> Vec<String> {
+    let turn = &whole.turns[at];
+    let row = &turn.exchange;
+    let known = |tokens: String, what: &str| (!tokens.is_empty()).then(|| tokens + what);
+    let parts = [
+        known(Column::Input.text(row), " tokens in"),
+        whole.grown(turn).map(|by| format!("{} since", grown(by))),
+        turn.cached_share()
+            .map(|share| format!("{} cached", percent(share))),
+        known(Column::Output.text(row), " out"),
+        row.cost_usd
+            .as_deref()
+            .map(|cost| format!("cost {}", usd(cost))),
+        whole
+            .cost_until(at)
+            .map(|cost| format!("{} so far", usd(&format!("{cost:.9}")))),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// A change with its sign.
+pub(super) fn grown(by: i64) -> String {
+    let sign = if by < 0 { '-' } else { '+' };
+    format!("{sign}{}", count(by.unsigned_abs()))
+}

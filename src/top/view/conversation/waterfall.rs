@@ -1,0 +1,407 @@
+//! The turns of a conversation below each other, to one scale of time, and their figures beside them.
+
+use std::iter;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::turn::grown;
+use crate::top::api::{ConversationDetail, Turn};
+use crate::top::column::Column;
+use crate::top::folded::Folded;
+use crate::top::model::Picked;
+use crate::top::text::{duration, percent, usd};
+use crate::top::view::flow::flow;
+use crate::top::view::style::Palette;
+use crate::top::view::table::{fit, width as width_of};
+
+/// Cells of the bar of a context.
+const CONTEXT: usize = 12;
+/// Most cells of a turn's number.
+const LABEL: usize = 12;
+/// Least cells from one mark of the axis to the next.
+const MARK: usize = 14;
+
+/// A figure beside the bars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Figure {
+    Took,
+    Context,
+    Input,
+    Grown,
+    Cached,
+    Output,
+    Cost,
+    Model,
+}
+
+/// All, from left to right.
+const FIGURES: [Figure; 8] = [
+    Figure::Took,
+    Figure::Context,
+    Figure::Input,
+    Figure::Grown,
+    Figure::Cached,
+    Figure::Output,
+    Figure::Cost,
+    Figure::Model,
+];
+
+/// All, those first that a narrow terminal shows.
+const BY_WORTH: [Figure; 8] = [
+    Figure::Input,
+    Figure::Cached,
+    Figure::Cost,
+    Figure::Took,
+    Figure::Context,
+    Figure::Grown,
+    Figure::Output,
+    Figure::Model,
+];
+
+impl Figure {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Took => "took",
+            Self::Context => "context",
+            Self::Input => "in",
+            Self::Grown => "grown",
+            Self::Cached => "cached",
+            Self::Output => "out",
+            Self::Cost => "cost",
+            Self::Model => "model",
+        }
+    }
+
+    fn width(self) -> usize {
+        match self {
+            Self::Cached => 6,
+            Self::Input | Self::Grown | Self::Output => 7,
+            Self::Took => 9,
+            Self::Cost => 10,
+            Self::Context => CONTEXT,
+            Self::Model => 16,
+        }
+    }
+
+    fn is_number(self) -> bool {
+        !matches!(self, Self::Context | Self::Model)
+    }
+
+    fn text(self, whole: &ConversationDetail, turn: &Turn) -> String {
+        let row = &turn.exchange;
+        match self {
+            Self::Took => Column::Duration.text(row),
+            // It is drawn.
+            Self::Context => String::new(),
+            Self::Input => Column::Input.text(row),
+            Self::Grown => whole.grown(turn).map(grown).unwrap_or_default(),
+            Self::Cached => turn.cached_share().map_or_else(|| "-".to_owned(), percent),
+            Self::Output => Column::Output.text(row),
+            Self::Cost => row.cost_usd.as_deref().map(usd).unwrap_or_default(),
+            Self::Model => row.subject(),
+        }
+    }
+}
+
+/// What of a line goes where.
+struct Plan {
+    label: usize,
+    chart: usize,
+    figures: Vec<Figure>,
+}
+
+impl Plan {
+    fn new(whole: &ConversationDetail, width: usize) -> Self {
+        let labels = whole.turns.iter().map(|turn| width_of(&turn.label()));
+        let label = labels.max().unwrap_or(0).clamp(4, LABEL);
+        let mut chart = width.saturating_sub(label + 1);
+        let least = (width * 2 / 5).max(20);
+        let mut chosen = Vec::new();
+        for figure in BY_WORTH {
+            let is_one_model = figure == Figure::Model && whole.totals.models.len() < 2;
+            match chart.checked_sub(figure.width() + 1) {
+                Some(rest) if rest >= least && !is_one_model => chart = rest,
+                _ => break,
+            }
+            chosen.push(figure);
+        }
+        let figures = FIGURES.into_iter().filter(|it| chosen.contains(it));
+        Self {
+            label,
+            chart,
+            figures: figures.collect(),
+        }
+    }
+}
+
+/// Draws as many turns as fit, the selected one among them; without a selection, the newest.
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    whole: &ConversationDetail,
+    turns: &mut Picked<Turn>,
+    palette: Palette,
+) {
+    let plan = Plan::new(whole, usize::from(area.width));
+    let scale = scale(&whole.turns);
+    let mut lines = vec![axis(&plan, &scale, palette)];
+    let odd: Vec<String> = whole
+        .turns
+        .iter()
+        .map(|it| it.oddities().join("  "))
+        .collect();
+    let heights = odd.iter().map(|odd| 1 + usize::from(!odd.is_empty()));
+    let heights: Vec<usize> = heights.collect();
+    let room = usize::from(area.height.saturating_sub(1));
+    let selected = turns.at(&whole.turns);
+    let shown = selected.unwrap_or(usize::MAX);
+    turns.window.show_within(shown, &heights, room);
+    let most = whole.turns.iter().filter_map(|it| it.exchange.input_tokens);
+    let most = most.max().unwrap_or(0);
+    let first = turns.window.first;
+    turns.window.height = 0;
+    for (at, turn) in whole.turns.iter().enumerate().skip(first) {
+        if lines.len() > room {
+            break;
+        }
+        turns.window.height += 1;
+        let row = Drawn {
+            whole,
+            turn,
+            plan: &plan,
+            scale: &scale,
+            most,
+            is_selected: selected == Some(at),
+            palette,
+        };
+        lines.push(row.line());
+        if !odd[at].is_empty() {
+            let style = match turn.exchange.has_failed() {
+                true => palette.bad(),
+                false => palette.odd(),
+            };
+            let blanks = " ".repeat(plan.label + 1);
+            lines.push(Line::styled(format!("{blanks}└ {}", odd[at]), style));
+        }
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// What the bars mean, as much as there is room for.
+pub(super) fn key(width: usize, palette: Palette) -> Line<'static> {
+    let entries = [
+        ("── waiting for a tool, at most", palette.tool()),
+        ("░ until the first token", palette.quiet()),
+        ("█ generating", palette.good()),
+        ("▓ came whole", palette.good()),
+        ("▂ cached", palette.good()),
+        ("▆ read anew", palette.read()),
+    ];
+    let entries = entries.map(|(text, style)| Span::styled(text, style));
+    let mut lines = flow(entries.to_vec(), width);
+    lines.truncate(1);
+    lines.pop().unwrap_or_default()
+}
+
+fn scale(turns: &[Turn]) -> Folded {
+    Folded::of(turns.iter().flat_map(|turn| {
+        let row = &turn.exchange;
+        let own = (row.started_at_ms as f64, row.duration_ms.unwrap_or(0.0));
+        let waits = turn.tool_waits.iter();
+        let waits = waits.map(|wait| (wait.began_at_ms as f64, wait.lasted_ms));
+        iter::once(own).chain(waits)
+    }))
+}
+
+/// The heads of the columns; over the bars times since the beginning, or how long what is folded was.
+fn axis(plan: &Plan, scale: &Folded, palette: Palette) -> Line<'static> {
+    let mut marks = String::from("0");
+    let mut mark = |at: usize, text: String| {
+        let taken = width_of(&marks);
+        let is_free = at > taken + 1 && at + width_of(&text) <= plan.chart;
+        if is_free {
+            marks += &(" ".repeat(at - taken) + &text);
+        }
+    };
+    let place = |share: f64| (share * plan.chart as f64) as usize;
+    let folds: Vec<_> = scale.folds().collect();
+    for fold in &folds {
+        mark(place(fold.at), format!("┊{}", duration(fold.lasted_ms)));
+    }
+    if folds.is_empty() && scale.size_ms() > 0.0 {
+        let step = step(scale.size_ms() * MARK as f64 / plan.chart.max(1) as f64);
+        let times = iter::successors(Some(step), |at| Some(at + step));
+        for at_ms in times.take_while(|at| *at < scale.size_ms()) {
+            mark(place(at_ms / scale.size_ms()), format!("╷{}", short(at_ms)));
+        }
+    }
+    let figures = plan.figures.iter();
+    let figures = figures.map(|it| format!(" {}", fit(it.title(), it.width(), it.is_number())));
+    Line::styled(
+        format!(
+            "{} {}{}",
+            fit("turn", plan.label, true),
+            fit(&marks, plan.chart, false),
+            figures.collect::<String>()
+        ),
+        palette.title(),
+    )
+}
+
+/// The least round time that is not below another.
+fn step(least_ms: f64) -> f64 {
+    const ROUND: [f64; 12] = [
+        1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
+    ];
+    let seconds = least_ms / 1000.0;
+    if seconds <= 1.0 {
+        let power = 10_f64.powf(least_ms.max(0.001).log10().floor());
+        let digits = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power);
+        let found = digits.into_iter().find(|it| *it >= least_ms);
+        return found.unwrap_or(1000.0);
+    }
+    let found = ROUND.into_iter().find(|it| *it >= seconds);
+    1000.0 * found.unwrap_or_else(|| (seconds / 3600.0).ceil() * 3600.0)
+}
+
+/// A round time, short.
+fn short(ms: f64) -> String {
+    match ms {
+        ms if ms < 1000.0 => format!("{ms} ms"),
+        ms if ms < 60_000.0 => format!("{} s", ms / 1000.0),
+        ms => duration(ms),
+    }
+}
+
+/// One turn and where it is drawn.
+struct Drawn<'a> {
+    whole: &'a ConversationDetail,
+    turn: &'a Turn,
+    plan: &'a Plan,
+    scale: &'a Folded,
+    /// Input tokens of the largest context.
+    most: u64,
+    is_selected: bool,
+    palette: Palette,
+}
+
+impl Drawn<'_> {
+    fn line(&self) -> Line<'static> {
+        let palette = self.palette;
+        let style = palette.row(&self.turn.exchange);
+        let own = |style: Style| match self.is_selected {
+            true => style.patch(palette.selected()),
+            false => style,
+        };
+        let label = fit(&self.turn.label(), self.plan.label, true);
+        let mut spans = vec![Span::styled(label, own(style)), Span::raw(" ")];
+        spans.extend(self.bars());
+        for figure in &self.plan.figures {
+            if *figure == Figure::Context {
+                spans.push(Span::raw(" "));
+                spans.extend(self.context());
+                continue;
+            }
+            let text = figure.text(self.whole, self.turn);
+            let text = fit(&text, figure.width(), figure.is_number());
+            let style = match figure {
+                Figure::Cached if self.turn.broke_cache() => palette.odd(),
+                _ => style,
+            };
+            spans.push(Span::styled(format!(" {text}"), own(style)));
+        }
+        Line::from(spans)
+    }
+
+    /// How large the context is beside the largest: what a cache served low, what was read anew high.
+    fn context(&self) -> [Span<'static>; 3] {
+        let row = &self.turn.exchange;
+        let cells = |tokens: u64| match self.most {
+            0 => 0,
+            most => (tokens as f64 / most as f64 * CONTEXT as f64).round() as usize,
+        };
+        let input = row.input_tokens.unwrap_or(0);
+        let all = cells(input).clamp(usize::from(input > 0), CONTEXT);
+        let cached = cells(row.cached_tokens.unwrap_or(0)).min(all);
+        [
+            Span::styled("▂".repeat(cached), self.palette.good()),
+            Span::styled("▆".repeat(all - cached), self.palette.read()),
+            Span::raw(" ".repeat(CONTEXT - all)),
+        ]
+    }
+
+    /// The waits for tools before it, the wait for its first token, and what came.
+    fn bars(&self) -> Vec<Span<'static>> {
+        let palette = self.palette;
+        let mut cells = vec![(' ', Style::new()); self.plan.chart];
+        for fold in self.scale.folds() {
+            let at = (fold.at * cells.len() as f64) as usize;
+            if let Some(cell) = cells.get_mut(at) {
+                *cell = ('┊', palette.quiet());
+            }
+        }
+        self.paint_tools(&mut cells);
+        let row = &self.turn.exchange;
+        let from = row.started_at_ms as f64;
+        let to = from + row.duration_ms.unwrap_or(0.0);
+        let failed = row.has_failed().then(|| palette.bad());
+        let good = failed.unwrap_or_else(|| palette.good());
+        match row.time_to_first_token_ms {
+            Some(first) => {
+                let first = (from + first).min(to);
+                let quiet = failed.unwrap_or_else(|| palette.quiet());
+                self.paint(&mut cells, (from, to), ('█', good));
+                let first_cell = self.scale.cells(first, to, self.plan.chart).start;
+                let start = self.scale.cells(from, to, self.plan.chart).start;
+                cells[start..first_cell].fill(('░', quiet));
+            }
+            None => self.paint(&mut cells, (from, to), ('▓', good)),
+        }
+        spans(&cells)
+    }
+
+    fn paint(&self, cells: &mut [(char, Style)], (from, to): (f64, f64), with: (char, Style)) {
+        let range = self.scale.cells(from, to, cells.len());
+        cells[range].fill(with);
+    }
+
+    /// One line for all of them, since they end together; with their names where there is room.
+    fn paint_tools(&self, cells: &mut [(char, Style)]) {
+        let style = self.palette.tool();
+        let mut all: Option<(f64, f64)> = None;
+        for wait in &self.turn.tool_waits {
+            let from = wait.began_at_ms as f64;
+            let (first, last) = all.unwrap_or((from, from));
+            all = Some((first.min(from), last.max(from + wait.lasted_ms)));
+        }
+        let Some(all) = all else { return };
+        self.paint(cells, all, ('─', style));
+        let range = self.scale.cells(all.0, all.1, cells.len());
+        let name = format!(" {} ", self.turn.tools());
+        // Letters of another width would move what stands behind them.
+        let is_plain = name
+            .chars()
+            .all(|it| width_of(it.encode_utf8(&mut [0; 4])) == 1);
+        let length = name.chars().count();
+        if is_plain && length + 2 <= range.len() {
+            let start = range.start + (range.len() - length) / 2;
+            for (cell, letter) in cells[start..].iter_mut().zip(name.chars()) {
+                *cell = (letter, style);
+            }
+        }
+    }
+}
+
+/// Cells of one style in one piece.
+fn spans(cells: &[(char, Style)]) -> Vec<Span<'static>> {
+    let pieces = cells.chunk_by(|a, b| a.1 == b.1);
+    let pieces = pieces.map(|piece| {
+        let text: String = piece.iter().map(|(letter, _)| *letter).collect();
+        Span::styled(text, piece[0].1)
+    });
+    pieces.collect()
+}
