@@ -58,10 +58,7 @@ pub(super) enum Edit {
 
 /// The keys as the help lists them.
 pub(super) const HELP: &[(&str, &str)] = &[
-    (
-        "↑ ↓  k j",
-        "select an exchange, a conversation or a turn; in an exchange, scroll",
-    ),
+    ("↑ ↓  k j", "select a row; in an exchange, scroll"),
     ("PgUp PgDn", "by a screen"),
     ("Home End  g G", "the first, the last"),
     ("Enter", "look at what is selected"),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::api::{Exchanges, InFlight};
 use super::client::{Client, Problem};
 use super::follow::follow;
-use super::news::{Ask, Mistake, News};
+use super::news::{Ask, Mistake, News, Subject};
 use super::plain::{self, Moment};
 use super::watch::Watch;
 
@@ -349,6 +349,57 @@ fn one_exchange_is_brought_when_it_is_asked_for_also_if_there_is_none() {
     assert_eq!(brought, Some((7, Some(problem))));
 }
 
+/// A conversation of one turn, whose id and model a client may have had a hand in.
+fn spoken() -> Value {
+    json!({"id": "0a", "children": [], "totals": {"id": "0a", "turns": 1, "models": ["\u{1b}[2Jm"], "first_at_ms": 0,
+        "last_at_ms": 1500, "input_tokens": 100, "output_tokens": 7, "tool_calls": 0, "errors": 0, "repeated_calls": 0},
+        "turns": [{"exchange": {"id": 5, "turn": 1, "model": "\u{1b}[2Jm", "input_tokens": 100, "cached_tokens": 25,
+            "end": "done"}, "tool_waits": [{"name": "weather", "began_at_ms": 0, "lasted_ms": 3.0}],
+            "repeated_calls": [{"name": "weather", "times": 2}]}]})
+}
+
+/// The same server, with conversations.
+fn talking(target: &str) -> Option<Answer> {
+    match path(target) {
+        "/api/conversations" => Some(good(
+            &json!({"conversations": [{"id": "0a"}], "next": null}),
+        )),
+        "/api/conversations/0a" => Some(good(&spoken())),
+        "/api/conversations/0b" => Some(refused(404, "nothing of conversation 0b is kept", None)),
+        _ => usual(target),
+    }
+}
+
+#[test]
+fn what_is_watched_beside_is_brought_at_once_and_again_until_something_else_is() {
+    let server = Server::new(talking);
+    let mut heard = Vec::new();
+    watch(&server, "", |news, asks| {
+        let told = match news {
+            News::Conversations(list) => format!("{} conversations", list.conversations.len()),
+            News::Conversation(id, facts) => match &**facts {
+                Ok(facts) => format!("{id} of {}", facts.turns.len()),
+                Err(problem) => format!("{id}: {problem}"),
+            },
+            _ if heard.is_empty() => "begun".to_owned(),
+            _ => return true,
+        };
+        heard.push(told);
+        let next = match heard.len() {
+            1 => Subject::Conversations,
+            2 => Subject::Conversation("0a".to_owned()),
+            // What comes next is asked for by nobody.
+            3 => return true,
+            4 => Subject::Conversation("0b".to_owned()),
+            _ => return false,
+        };
+        asks.send(Ask::Watch(Some(next))).is_ok()
+    });
+    let gone = "0b: nothing of conversation 0b is kept";
+    let expected = ["begun", "1 conversations", "0a of 1", "0a of 1", gone];
+    assert_eq!(heard, expected);
+}
+
 #[test]
 fn a_connection_that_is_lost_is_reported_and_found_again() {
     let script = Mutex::new(VecDeque::from([true, true, true, false, false, true]));
@@ -390,6 +441,36 @@ fn once_it_is_a_table_of_plain_text() {
     assert!(lines[7].starts_with("00:00:00  m2"), "{out}");
     assert_eq!(lines.len(), 9, "{out}");
     assert!(!out.contains('\u{1b}'));
+}
+
+#[test]
+fn a_conversation_once_is_its_sums_and_a_table_of_turns() {
+    let server = Server::new(talking);
+    let whole = server.client().conversation("0a").unwrap();
+    let mut out = Vec::new();
+    plain::write_conversation(&whole, &mut out).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], "conversation 0a: \u{fffd}[2Jm");
+    assert!(
+        lines[1].starts_with("1 turn  lasted 1.50 s  100 tokens in  25% cached  7 out  cost -"),
+        "{out}"
+    );
+    assert!(lines[3].starts_with("turn  exchange  UTC "), "{out}");
+    assert!(
+        lines[4].starts_with("1            5  00:00:00  \u{fffd}[2Jm"),
+        "{out}"
+    );
+    assert!(lines[4].ends_with("loop: weather 2×"), "{out}");
+    assert!(!out.contains('\u{1b}'));
+
+    let mut out = Vec::new();
+    plain::write_conversation_json(&server.client(), "0a", &mut out)
+        .unwrap()
+        .unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(!text.contains('\u{1b}') && text.lines().count() == 1);
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), spoken());
 }
 
 #[test]

@@ -316,3 +316,40 @@ async fn what_cannot_be_shown_is_said_with_its_reason() {
     assert_eq!(proxy.exit().await.code(), Some(1));
     assert_eq!(proxy.stdout().text(), "");
 }
+
+/// The body of a call after these messages, a JSON list without its brackets.
+fn spoken(more: &str) -> Vec<u8> {
+    let body = format!(
+        r#"{{"model":"{WICKED}","tools":[{{"type":"function","function":{{"name":"weather"}}}}],
+        "messages":[{{"role":"user","content":"How is Rome?"}}{more}]}}"#
+    );
+    post("/v1/chat/completions", &body)
+}
+
+/// Before a real upstream that asks for a tool, the result of which is brought: two turns, and an exchange of no other.
+async fn conversation() -> (Gauge, String) {
+    let call = format!(
+        r#"{{"id":"call_1","type":"function","function":{{"name":"{WICKED}","arguments":"{{}}"}}}}"#
+    );
+    let asks = json(
+        200,
+        &format!(
+            r#"{{"id":"c-1","model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":null,"tool_calls":[{call}]}},
+            "finish_reason":"tool_calls"}}],"usage":{{"prompt_tokens":100,"completion_tokens":4,"total_tokens":104,
+            "prompt_tokens_details":{{"cached_tokens":25}}}}}}"#
+        ),
+    );
+    let says = json(
+        200,
+        r#"{"id":"c-2","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Fine."},"finish_reason":"stop"}],
+            "usage":{"prompt_tokens":300,"completion_tokens":9,"total_tokens":309}}"#,
+    );
+    let brought = format!(
+        r#",{{"role":"assistant","content":null,"tool_calls":[{call}]}},{{"role":"tool","tool_call_id":"call_1","content":"sunny"}}"#
+    );
+    let gauge = Gauge::start().await;
+    gauge.call(spoken(""), asks).await;
+    gauge.call(spoken(&brought), says).await;
+    let url = url(&gauge.server);
+    (gauge, url)
+}

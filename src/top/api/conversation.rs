@@ -205,26 +205,15 @@ impl Turn {
 impl Prompt {
     /// Where the cache stopped to match, and what that cost.
     fn broken(&self) -> String {
-        let mut text = match &self.changed {
-            Some(part) => format!("cache broke at {part}"),
-            None => format!("cache missed: {}", self.reason()),
+        let mut text = match (&self.changed, self.verdict.as_deref()) {
+            (Some(part), _) => format!("cache broke at {part}"),
+            (None, Some("expired")) => "cache expired".to_owned(),
+            (None, _) => "cache missed by the upstream".to_owned(),
         };
         if let Some(lost @ 1..) = self.lost_tokens {
             text += &format!(", {} tokens lost", count(lost));
         }
         text
-    }
-
-    /// The verdict in words.
-    pub(in crate::top) fn reason(&self) -> &str {
-        match self.verdict.as_deref() {
-            Some("prefix_changed") => "the prompt changed",
-            Some("upstream_missed") => "the upstream missed it",
-            Some("expired") => "it came too late",
-            Some("too_short") => "too short to cache",
-            Some("not_cached") => "nothing was cached",
-            other => other.unwrap_or_default(),
-        }
     }
 
     /// How much of the earlier prompt came again as it was.
@@ -273,7 +262,7 @@ mod tests {
             Some("20% of the earlier prompt matched")
         );
         let missed = turn(2, &json!({"prompt": {"verdict": "upstream_missed"}}));
-        assert_eq!(missed.oddities(), ["cache missed: the upstream missed it"]);
+        assert_eq!(missed.oddities(), ["cache missed by the upstream"]);
         let reused = turn(2, &json!({"prompt": {"verdict": "reused"}}));
         assert!(reused.oddities().is_empty());
     }

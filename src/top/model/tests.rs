@@ -1,5 +1,5 @@
 use super::*;
-use crate::top::api::{Exchanges, One};
+use crate::top::api::{Exchanges, One, Totals, Turn};
 
 fn rows(ids: &[u64]) -> Exchanges {
     let row = |id: &u64| Row {
@@ -245,4 +245,188 @@ fn the_first_key_leaves_the_help_and_does_nothing_else() {
     assert!(!model.shows_help && model.opened().is_none());
     model.act(Action::Help);
     assert_eq!(model.act(Action::Quit), Then::Quit);
+}
+
+const ID: &str = "0123456789abcdef0123456789abcdef";
+
+/// A conversation of exchanges, oldest first.
+fn conversation(exchanges: &[u64]) -> ConversationDetail {
+    let turn = |id: &u64| Turn {
+        exchange: Row {
+            id: *id,
+            ..Row::default()
+        },
+        ..Turn::default()
+    };
+    ConversationDetail {
+        id: Text::new(ID),
+        turns: exchanges.iter().map(turn).collect(),
+        ..ConversationDetail::default()
+    }
+}
+
+fn hear_conversation(model: &mut Model, exchanges: &[u64]) {
+    let facts = Ok(conversation(exchanges));
+    model.hear(News::Conversation(ID.to_owned(), Box::new(facts)));
+}
+
+/// A model whose rows 9 to 5 are all of one conversation but the last.
+fn model_with_conversation() -> Model {
+    let mut model = model();
+    for row in &mut model.rows[..4] {
+        row.conversation = Some(Text::new(ID));
+    }
+    model
+}
+
+fn watched() -> Then {
+    Then::Ask(Ask::Watch(Some(Subject::Conversation(ID.to_owned()))))
+}
+
+/// The exchange of the turn that is selected in front.
+fn selected_turn(model: &Model) -> Option<u64> {
+    let Some(Page::Conversation(page)) = model.pages.last() else {
+        panic!("no conversation is in front")
+    };
+    let turns = &page.facts.as_ref().unwrap().as_ref().unwrap().turns;
+    page.turns.at(turns).map(|at| turns[at].exchange.id)
+}
+
+fn totals(id: &str, turns: u64) -> Totals {
+    Totals {
+        id: Text::new(id),
+        turns,
+        ..Totals::default()
+    }
+}
+
+fn hear_list(model: &mut Model, all: &[(&str, u64)]) {
+    let all = all.iter().map(|(id, turns)| totals(id, *turns));
+    model.hear(News::Conversations(api::Conversations {
+        conversations: all.collect(),
+        next: None,
+    }));
+}
+
+fn shown(model: &Model) -> Vec<String> {
+    let Some(Page::Conversations(page)) = model.pages.last() else {
+        panic!("no table of conversations is in front")
+    };
+    page.shown.iter().map(|one| one.id.to_string()).collect()
+}
+
+#[test]
+fn a_row_leads_to_its_conversation_at_its_turn_and_a_turn_to_its_exchange() {
+    let mut model = model_with_conversation();
+    model.act(Action::Move(1));
+    model.act(Action::Move(1));
+    assert_eq!(model.act(Action::Conversation), watched());
+    hear_conversation(&mut model, &[6, 7, 8, 9]);
+    assert_eq!(selected_turn(&model), Some(8));
+    model.act(Action::Move(-1));
+    assert_eq!(model.act(Action::Open), Then::Ask(Ask::One(7)));
+    // Beside it are the turns, not the rows of the table.
+    assert_eq!(model.act(Action::Beside(-1)), Then::Ask(Ask::One(6)));
+    assert_eq!(model.act(Action::Beside(-1)), Then::Nothing);
+    // Back, whichever key leads there, and no deeper.
+    assert_eq!(model.act(Action::Conversation), Then::Nothing);
+    assert_eq!(selected_turn(&model), Some(6));
+    assert_eq!(model.act(Action::Back), Then::Ask(Ask::Watch(None)));
+    assert!(model.pages.is_empty());
+    assert_eq!(selected_id(&model), Some(8));
+}
+
+#[test]
+fn an_exchange_leads_to_its_conversation_and_the_way_back_is_the_same() {
+    let mut model = model_with_conversation();
+    model.act(Action::Open);
+    assert_eq!(model.act(Action::Conversation), watched());
+    hear_conversation(&mut model, &[8, 9]);
+    assert_eq!(model.act(Action::Open), Then::Ask(Ask::One(9)));
+    model.act(Action::Back);
+    assert_eq!(model.act(Action::Back), Then::Ask(Ask::Watch(None)));
+    assert_eq!(model.opened().unwrap().id, 9);
+    model.act(Action::Back);
+    assert!(model.pages.is_empty());
+}
+
+#[test]
+fn that_no_conversation_is_known_is_said_until_the_next_key() {
+    let mut model = model_with_conversation();
+    model.act(Action::Last);
+    assert_eq!(model.act(Action::Conversation), Then::Nothing);
+    assert!(model.pages.is_empty() && model.notice.is_some());
+    model.act(Action::Move(-1));
+    assert!(model.notice.is_none());
+}
+
+#[test]
+fn a_selected_turn_stays_while_others_come_and_without_one_the_newest_is_opened() {
+    let mut model = Model::new("http://a".to_owned());
+    model.show_conversation(ID);
+    assert_eq!(model.subject(), Some(Subject::Conversation(ID.to_owned())));
+    assert_eq!(model.act(Action::Open), Then::Nothing);
+    hear_conversation(&mut model, &[1, 2, 3]);
+    assert_eq!(selected_turn(&model), None);
+    assert_eq!(model.act(Action::Open), Then::Ask(Ask::One(3)));
+    model.act(Action::Back);
+    model.act(Action::First);
+    model.act(Action::Move(1));
+    // The first one is not kept any more.
+    hear_conversation(&mut model, &[2, 3, 4, 5]);
+    assert_eq!(selected_turn(&model), Some(2));
+    model.act(Action::Last);
+    assert_eq!(selected_turn(&model), Some(5));
+}
+
+#[test]
+fn a_conversation_stands_still_but_one_that_is_not_there_yet_comes() {
+    let mut model = model_with_conversation();
+    model.act(Action::Pause);
+    model.act(Action::Conversation);
+    hear_conversation(&mut model, &[9]);
+    hear_conversation(&mut model, &[9, 10]);
+    model.act(Action::Last);
+    assert_eq!(selected_turn(&model), Some(9));
+    // One that is not in front any more is not heard.
+    model.act(Action::Back);
+    hear_conversation(&mut model, &[9, 10]);
+    assert!(model.pages.is_empty());
+}
+
+#[test]
+fn one_key_changes_between_the_tables_and_conversations_of_one_turn_may_be_left_out() {
+    let mut model = model();
+    let watch = |subject| Then::Ask(Ask::Watch(subject));
+    assert_eq!(
+        model.act(Action::Tables),
+        watch(Some(Subject::Conversations))
+    );
+    hear_list(&mut model, &[("a", 1), (ID, 4), ("c", 2)]);
+    assert_eq!(shown(&model), ["a", ID, "c"]);
+    model.act(Action::Several);
+    hear_list(&mut model, &[("e", 1), (ID, 4), ("c", 2)]);
+    assert_eq!(shown(&model), [ID, "c"]);
+    assert_eq!(model.act(Action::Open), watched());
+    // The list is watched again behind it; Esc leaves a selection first, and the list then.
+    model.act(Action::Back);
+    assert_eq!(model.subject(), Some(Subject::Conversations));
+    model.act(Action::Move(1));
+    model.act(Action::Back);
+    assert_eq!(shown(&model), [ID, "c"]);
+    assert_eq!(model.act(Action::Back), watch(None));
+    assert!(model.pages.is_empty());
+    model.act(Action::Tables);
+    assert_eq!(model.act(Action::Tables), watch(None));
+}
+
+#[test]
+fn what_lies_in_front_keeps_the_order_of_the_table_and_a_filter_leads_to_it() {
+    let mut model = model();
+    model.act(Action::Tables);
+    model.act(Action::Sort(1));
+    model.act(Action::Reverse);
+    assert_eq!(ids(&model), [9, 8, 7, 6, 5]);
+    assert_eq!(model.act(Action::Filter), Then::Ask(Ask::Watch(None)));
+    assert!(model.is_writing() && model.pages.is_empty());
 }

@@ -37,10 +37,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Pa
                 }
                 Some(Page::Conversation(_)) => "Esc back  ↑↓ Enter look at a turn  ? help  q quit",
                 Some(Page::Conversations(_)) => {
-                    "Tab exchanges  ↑↓ Enter look at one  m more than one turn  ? help  q quit"
+                    "↑↓ Enter look  m more than one turn  Tab exchanges  ? help  q quit"
                 }
                 None => {
-                    "/ filter  s r order  ↑↓ Enter look at one  c Tab conversations  p pause  ? help  q quit"
+                    "↑↓ Enter look  / filter  s order  Tab conversations  p pause  ? help  q quit"
                 }
             };
             let line = match model.notice {

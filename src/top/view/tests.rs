@@ -84,6 +84,79 @@ fn one() -> Value {
         "trace_url": null, "curl": "curl"})
 }
 
+const ID: &str = "0123456789abcdef0123456789abcdef";
+
+/// One turn of a conversation that began at 0, with what is of its own.
+fn turn(number: u64, began_ms: u64, lasted_ms: f64, more: &Value) -> Value {
+    let mut exchange = row(number, "gpt-4o");
+    exchange["turn"] = json!(number);
+    exchange["started_at_ms"] = json!(1_800_000_000_000_u64 + began_ms);
+    exchange["duration_ms"] = json!(lasted_ms);
+    exchange["time_to_first_token_ms"] = json!(lasted_ms / 2.0);
+    exchange["input_tokens"] = json!(1000 * number);
+    exchange["cached_tokens"] = json!(500 * number);
+    exchange["cost_usd"] = json!("0.25");
+    let mut turn = json!({"exchange": exchange, "branch": 0, "depth": 0, "linked_by": "calls", "previous": number - 1,
+        "prompt": null, "tool_waits": [], "repeated_calls": [], "without_progress": null});
+    for (name, value) in more.as_object().unwrap() {
+        turn[name] = value.clone();
+    }
+    turn
+}
+
+/// Four turns of a second each: one waits for tools, one broke the cache and loops, one failed.
+fn conversation() -> Value {
+    let wait = |name: &str| {
+        json!({"name": name, "call_id": null, "kind": "function", "began_at_ms": 1_800_000_001_000_u64,
+        "lasted_ms": 4000.0})
+    };
+    let tools = json!({"tool_waits": [wait("weather"), wait("weather")]});
+    let odd = json!({"prompt": {"bytes": 2000, "earlier_bytes": 1000, "matched_bytes": 250, "changed": "system",
+        "possible_tokens": 10, "lost_tokens": 1234, "verdict": "prefix_changed"}, "branch": 1, "depth": 2,
+        "repeated_calls": [{"name": "weather", "times": 3}, {"name": WICKED, "times": 2}], "without_progress": 5});
+    let mut failed = turn(4, 7000, 1000.0, &json!({"tool_waits": [wait(WICKED)]}));
+    failed["exchange"]["error"] = json!(WICKED);
+    failed["exchange"]["time_to_first_token_ms"] = json!(null);
+    let turns = [
+        turn(1, 0, 1000.0, &json!({"previous": null})),
+        turn(2, 5000, 1000.0, &tools),
+        turn(3, 6000, 1000.0, &odd),
+        failed,
+    ];
+    json!({"id": ID, "parent": "f".repeat(32), "children": ["e".repeat(32)],
+        "totals": {"id": ID, "parent": null, "turns": 6, "first_at_ms": 1_800_000_000_000_u64,
+            "last_at_ms": 1_800_000_008_000_u64, "models": ["gpt-4o", WICKED], "input_tokens": 10_000, "output_tokens": 400,
+            "cost_usd": "1", "tool_calls": 7, "errors": 1, "repeated_calls": 2},
+        "turns": turns})
+}
+
+fn conversations() -> Value {
+    let one = |id: &str, turns: u64| {
+        json!({"id": id, "parent": (turns > 1).then_some(ID), "turns": turns,
+            "first_at_ms": 1_800_000_000_000_u64, "last_at_ms": 1_800_000_090_000_u64, "models": ["gpt-4o", WICKED],
+            "input_tokens": 12_345, "output_tokens": null, "cost_usd": "0.5", "tool_calls": 3, "errors": turns - 1,
+            "repeated_calls": 2})
+    };
+    json!({"conversations": [one(ID, 1), one(WICKED, 2)], "next": "1-0"})
+}
+
+fn in_conversation() -> Model {
+    let mut model = model();
+    model.act(Action::Open);
+    model.act(Action::Conversation);
+    let facts = Ok(read(conversation()));
+    model.hear(News::Conversation(ID.to_owned(), Box::new(facts)));
+    model.act(Action::First);
+    model
+}
+
+fn in_list() -> Model {
+    let mut model = model();
+    model.act(Action::Tables);
+    model.hear(News::Conversations(read(conversations())));
+    model
+}
+
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
@@ -144,7 +217,35 @@ fn states() -> Vec<(&'static str, Model)> {
     let mut selected = model();
     selected.act(Action::Last);
     let fresh = Model::new("http://127.0.0.1:9464".to_owned());
+    let mut noticed = model();
+    noticed.rows.clear();
+    noticed.act(Action::Conversation);
+    let mut asking = model();
+    asking.act(Action::Conversation);
+    let mut gone = model();
+    gone.act(Action::Conversation);
+    let problem = Problem::Unknown("nothing is kept".to_owned());
+    gone.hear(News::Conversation(ID.to_owned(), Box::new(Err(problem))));
+    let mut empty = model();
+    empty.act(Action::Conversation);
+    let facts = Ok(read(json!({"id": ID})));
+    empty.hear(News::Conversation(ID.to_owned(), Box::new(facts)));
+    let mut failed_turn = in_conversation();
+    failed_turn.act(Action::Last);
+    let mut selected_row = in_list();
+    selected_row.act(Action::Last);
+    let mut no_list = model();
+    no_list.act(Action::Tables);
     vec![
+        ("noticed", noticed),
+        ("asking", asking),
+        ("gone", gone),
+        ("empty", empty),
+        ("selected turn", in_conversation()),
+        ("selected failed turn", failed_turn),
+        ("list", in_list()),
+        ("selected of list", selected_row),
+        ("no list", no_list),
         ("fresh", fresh),
         ("table", model()),
         ("selected", selected),
@@ -166,6 +267,7 @@ fn every_state_is_drawn_at_every_size() {
         (13, 4),
         (40, 10),
         (41, 11),
+        (60, 20),
         (80, 24),
         (200, 60),
         (500, 3),
@@ -183,7 +285,7 @@ fn every_state_is_drawn_at_every_size() {
 fn no_cell_has_anything_that_a_terminal_obeys() {
     for (name, mut model) in states() {
         for action in [Action::First, Action::Last] {
-            if model.opened.is_some() {
+            if model.opened().is_some() {
                 model.act(action);
             }
             for cell in drawn(&mut model, 200, 40, COLORS).content() {
@@ -205,7 +307,7 @@ fn without_colors_no_cell_has_one_and_the_selection_is_seen_all_the_same() {
             .content()
             .iter()
             .any(|it| it.modifier.contains(Modifier::REVERSED));
-        assert_eq!(is_reversed, name == "selected", "{name}");
+        assert_eq!(is_reversed, name.starts_with("selected"), "{name}");
     }
     let buffer = drawn(&mut model(), 120, 40, COLORS);
     assert!(buffer.content().iter().any(|cell| cell.fg == Color::Red));
@@ -370,4 +472,74 @@ fn a_small_latency_is_seen_beside_a_large_one_and_one_that_is_not_known_is_not()
         "{p50}"
     );
     assert_eq!(p95.matches('█').count(), 31, "{p95}");
+}
+
+#[test]
+fn a_conversation_has_its_sums_its_turns_to_scale_and_what_is_odd() {
+    let shown = lines(&mut in_conversation(), 121, 36);
+    let all = shown.join("\n");
+    for text in [
+        "conversation 0123456789abcdef0123456789abcdef: gpt-4o",
+        "6 turns  lasted 8.00 s  10.0k tokens in  50% cached  400 out  cost $1  7 tool calls",
+        "cache broke 1×",
+        "1234 tokens lost by it  2 repeated calls  1 error",
+        "the first 2 not shown",
+        "begun by a tool call of ffffffffffffffffffffffffffffffff",
+        "its tool calls began 1 other",
+        "└ cache broke at system, 1234 tokens lost  loop: weather 3×",
+        "nothing new for 5 turns",
+        "── turn 1 ── exchange 1 ── 08:00:00 UTC ── gpt-4o ─",
+        "took 1.00 s  first token after 500 ms  done",
+    ] {
+        assert!(all.contains(text), "{text:?} in\n{all}");
+    }
+    let of = |label: &str| shown.iter().find(|line| line.starts_with(label)).unwrap();
+    // The bars have 48 cells for eight seconds: a turn has six, of which half are until the first token.
+    let bars = |label: &str| of(label).chars().skip(8).take(48).collect::<String>();
+    assert_eq!(bars("      1 ").trim_end(), "░░░███", "{all}");
+    let tool = "───────weather 2×───────";
+    let second = format!("{}{tool}░░░███", " ".repeat(6));
+    assert_eq!(bars("      2 ").trim_end(), second, "{all}");
+    let third = format!("{}░░░███", " ".repeat(36));
+    assert_eq!(bars("3 b1 d2 ").trim_end(), third, "{all}");
+    assert!(bars("      4 ").ends_with(" ▓▓▓▓▓▓"), "{all}");
+    assert!(of("3 b1 d2 ").contains("+1000"), "{all}");
+}
+
+#[test]
+fn a_narrow_terminal_has_the_bars_and_the_figures_that_matter() {
+    let mut model = in_conversation();
+    model.act(Action::Last);
+    let shown = lines(&mut model, 60, 24);
+    let all = shown.join("\n");
+    let head = shown
+        .iter()
+        .find(|line| line.starts_with("   turn 0"))
+        .unwrap();
+    for title in ["in", "cached", "cost"] {
+        assert!(head.contains(title), "{all}");
+    }
+    // What has no room beside the rest is below it, and nothing is cut.
+    assert!(
+        all.contains("└ cache broke at system, 1234 tokens lost\n"),
+        "{all}"
+    );
+    assert!(all.contains("  loop: weather 3×"), "{all}");
+    assert!(all.contains('▓') && all.contains("── turn 4 "), "{all}");
+}
+
+#[test]
+fn conversations_have_a_table_and_those_that_another_began_a_mark() {
+    let shown = lines(&mut in_list(), 120, 24);
+    let all = shown.join("\n");
+    assert!(all.contains("conversations: newest 2"), "{all}");
+    let row = shown
+        .iter()
+        .find(|line| line.contains("0123456789ab "))
+        .unwrap();
+    assert!(row.starts_with("08:01:30 0123456789ab gpt-4o, m"), "{row}");
+    for figure in ["$0.5", "12.3k", "1 m 30 s"] {
+        assert!(row.contains(figure), "{row}");
+    }
+    assert_eq!(all.matches("↳ gpt-4o").count(), 1, "{all}");
 }

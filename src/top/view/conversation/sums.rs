@@ -14,7 +14,7 @@ pub(in crate::top) fn sums(whole: &ConversationDetail, palette: Palette) -> Vec<
     let cost = totals.cost_usd.as_deref().map(usd);
     let usual = [
         number(totals.turns, "turn"),
-        format!("in {}", duration(totals.lasted_ms())),
+        format!("lasted {}", duration(totals.lasted_ms())),
         format!("{} tokens in", known(totals.input_tokens)),
         format!("{} cached", cached.as_deref().unwrap_or("-")),
         format!("{} out", known(totals.output_tokens)),

@@ -21,20 +21,15 @@ pub(super) fn lines(
     let mut odd: Vec<Span<'_>> = odd.map(|it| Span::styled(it, palette.odd())).collect();
     if let Some(prompt) = turn.prompt.as_ref().filter(|_| turn.broke_cache()) {
         odd.extend(prompt.matched().map(Span::raw));
-        if prompt.changed.is_some() {
-            odd.push(Span::raw(prompt.reason().to_owned()));
-        }
     }
     lines.extend(flow(odd, width));
     let raw = |parts: Vec<String>| flow(parts.into_iter().map(Span::raw).collect(), width);
     lines.extend(raw(times(turn)));
     lines.extend(raw(tokens(whole, at)));
     let waits = turn.tool_waits.iter();
-    let waits = waits.map(|it| format!("{} at most {}", it.name, duration(it.lasted_ms)));
-    let mut waits: Vec<Span<'_>> = waits.map(|it| Span::styled(it, palette.tool())).collect();
-    if !waits.is_empty() {
-        waits.insert(0, Span::raw("waited for"));
-    }
+    let waits =
+        waits.map(|it| format!("waited at most {} for {}", duration(it.lasted_ms), it.name));
+    let waits = waits.map(|it| Span::styled(it, palette.tool())).collect();
     lines.extend(flow(waits, width));
     lines
 }

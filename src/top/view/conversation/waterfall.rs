@@ -1,6 +1,7 @@
 //! The turns of a conversation below each other, to one scale of time, and their figures beside them.
 
 use std::iter;
+use std::ops::Range;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -23,7 +24,7 @@ const CONTEXT: usize = 12;
 /// Most cells of a turn's number.
 const LABEL: usize = 12;
 /// Least cells from one mark of the axis to the next.
-const MARK: usize = 14;
+const MARK: usize = 10;
 
 /// A figure beside the bars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +100,21 @@ impl Figure {
             Self::Context => String::new(),
             Self::Input => Column::Input.text(row),
             Self::Grown => whole.grown(turn).map(grown).unwrap_or_default(),
-            Self::Cached => turn.cached_share().map_or_else(|| "-".to_owned(), percent),
+            Self::Cached => turn.cached_share().map(percent).unwrap_or_default(),
             Self::Output => Column::Output.text(row),
             Self::Cost => row.cost_usd.as_deref().map(usd).unwrap_or_default(),
             Self::Model => row.subject(),
+        }
+    }
+
+    /// Whether it says anything of any turn that is not said already.
+    fn is_known(self, whole: &ConversationDetail) -> bool {
+        let mut turns = whole.turns.iter();
+        match self {
+            Self::Context => Self::Input.is_known(whole),
+            Self::Model => whole.totals.models.len() > 1,
+            Self::Grown => turns.any(|turn| whole.grown(turn).is_some()),
+            _ => turns.any(|turn| !self.text(whole, turn).is_empty()),
         }
     }
 }
@@ -121,10 +133,9 @@ impl Plan {
         let mut chart = width.saturating_sub(label + 1);
         let least = (width * 2 / 5).max(20);
         let mut chosen = Vec::new();
-        for figure in BY_WORTH {
-            let is_one_model = figure == Figure::Model && whole.totals.models.len() < 2;
+        for figure in BY_WORTH.into_iter().filter(|it| it.is_known(whole)) {
             match chart.checked_sub(figure.width() + 1) {
-                Some(rest) if rest >= least && !is_one_model => chart = rest,
+                Some(rest) if rest >= least => chart = rest,
                 _ => break,
             }
             chosen.push(figure);
@@ -149,13 +160,12 @@ pub(super) fn draw(
     let plan = Plan::new(whole, usize::from(area.width));
     let scale = scale(&whole.turns);
     let mut lines = vec![axis(&plan, &scale, palette)];
-    let odd: Vec<String> = whole
-        .turns
-        .iter()
-        .map(|it| it.oddities().join("  "))
+    let width = usize::from(area.width);
+    let notes = whole.turns.iter();
+    let notes: Vec<_> = notes
+        .map(|turn| notes_of(turn, &plan, width, palette))
         .collect();
-    let heights = odd.iter().map(|odd| 1 + usize::from(!odd.is_empty()));
-    let heights: Vec<usize> = heights.collect();
+    let heights: Vec<usize> = notes.iter().map(|notes| 1 + notes.len()).collect();
     let room = usize::from(area.height.saturating_sub(1));
     let selected = turns.at(&whole.turns);
     let shown = selected.unwrap_or(usize::MAX);
@@ -179,23 +189,35 @@ pub(super) fn draw(
             palette,
         };
         lines.push(row.line());
-        if !odd[at].is_empty() {
-            let style = match turn.exchange.has_failed() {
-                true => palette.bad(),
-                false => palette.odd(),
-            };
-            let blanks = " ".repeat(plan.label + 1);
-            lines.push(Line::styled(format!("{blanks}└ {}", odd[at]), style));
-        }
+        lines.extend(notes[at].iter().cloned());
     }
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// What is odd about a turn, below it.
+fn notes_of(turn: &Turn, plan: &Plan, width: usize, palette: Palette) -> Vec<Line<'static>> {
+    let style = match turn.exchange.has_failed() {
+        true => palette.bad(),
+        false => palette.odd(),
+    };
+    let odd = turn.oddities().into_iter();
+    let odd = odd.map(|it| Span::styled(it, style)).collect();
+    let left = plan.label + 3;
+    let mut lines = flow(odd, width.saturating_sub(left));
+    for (at, line) in lines.iter_mut().enumerate() {
+        let corner = if at == 0 { "└ " } else { "" };
+        let indent = fit(corner, 2, false);
+        let indent = format!("{}{indent}", " ".repeat(plan.label + 1));
+        line.spans.insert(0, Span::styled(indent, style));
+    }
+    lines
 }
 
 /// What the bars mean, as much as there is room for.
 pub(super) fn key(width: usize, palette: Palette) -> Line<'static> {
     let entries = [
-        ("── waiting for a tool, at most", palette.tool()),
-        ("░ until the first token", palette.quiet()),
+        ("── tool, at most", palette.tool()),
+        ("░ first token", palette.quiet()),
         ("█ generating", palette.good()),
         ("▓ came whole", palette.good()),
         ("▂ cached", palette.good()),
@@ -222,15 +244,19 @@ fn axis(plan: &Plan, scale: &Folded, palette: Palette) -> Line<'static> {
     let mut marks = String::from("0");
     let mut mark = |at: usize, text: String| {
         let taken = width_of(&marks);
-        let is_free = at > taken + 1 && at + width_of(&text) <= plan.chart;
-        if is_free {
+        if at > taken && at + width_of(&text) <= plan.chart {
             marks += &(" ".repeat(at - taken) + &text);
         }
     };
     let place = |share: f64| (share * plan.chart as f64) as usize;
     let folds: Vec<_> = scale.folds().collect();
     for fold in &folds {
-        mark(place(fold.at), format!("┊{}", duration(fold.lasted_ms)));
+        let (at, lasted) = (place(fold.at), duration(fold.lasted_ms));
+        let length = width_of(&lasted);
+        match at + 1 + length <= plan.chart {
+            true => mark(at, format!("┊{lasted}")),
+            false => mark(at.saturating_sub(length), format!("{lasted}┊")),
+        }
     }
     if folds.is_empty() && scale.size_ms() > 0.0 {
         let step = step(scale.size_ms() * MARK as f64 / plan.chart.max(1) as f64);
@@ -350,26 +376,22 @@ impl Drawn<'_> {
         let to = from + row.duration_ms.unwrap_or(0.0);
         let failed = row.has_failed().then(|| palette.bad());
         let good = failed.unwrap_or_else(|| palette.good());
+        let Range { start, end } = self.scale.cells(from, to, cells.len());
         match row.time_to_first_token_ms {
             Some(first) => {
-                let first = (from + first).min(to);
                 let quiet = failed.unwrap_or_else(|| palette.quiet());
-                self.paint(&mut cells, (from, to), ('█', good));
-                let first_cell = self.scale.cells(first, to, self.plan.chart).start;
-                let start = self.scale.cells(from, to, self.plan.chart).start;
-                cells[start..first_cell].fill(('░', quiet));
+                let first = self.scale.cells(from + first, to, cells.len()).start;
+                // Both are seen where there is room for both.
+                let first = first.max(start + 1).min(end.saturating_sub(1)).max(start);
+                cells[start..first].fill(('░', quiet));
+                cells[first..end].fill(('█', good));
             }
-            None => self.paint(&mut cells, (from, to), ('▓', good)),
+            None => cells[start..end].fill(('▓', good)),
         }
         spans(&cells)
     }
 
-    fn paint(&self, cells: &mut [(char, Style)], (from, to): (f64, f64), with: (char, Style)) {
-        let range = self.scale.cells(from, to, cells.len());
-        cells[range].fill(with);
-    }
-
-    /// One line for all of them, since they end together; with their names where there is room.
+    /// One line for all of them, since they end together, and their names: in it, or beside the bars where nothing is.
     fn paint_tools(&self, cells: &mut [(char, Style)]) {
         let style = self.palette.tool();
         let mut all: Option<(f64, f64)> = None;
@@ -378,21 +400,34 @@ impl Drawn<'_> {
             let (first, last) = all.unwrap_or((from, from));
             all = Some((first.min(from), last.max(from + wait.lasted_ms)));
         }
-        let Some(all) = all else { return };
-        self.paint(cells, all, ('─', style));
-        let range = self.scale.cells(all.0, all.1, cells.len());
-        let name = format!(" {} ", self.turn.tools());
+        let Some((from, to)) = all else { return };
+        let wait = self.scale.cells(from, to, cells.len());
+        cells[wait.clone()].fill(('─', style));
+        let names = self.turn.tools();
         // Letters of another width would move what stands behind them.
-        let is_plain = name
+        let is_plain = names
             .chars()
             .all(|it| width_of(it.encode_utf8(&mut [0; 4])) == 1);
-        let length = name.chars().count();
-        if is_plain && length + 2 <= range.len() {
-            let start = range.start + (range.len() - length) / 2;
-            for (cell, letter) in cells[start..].iter_mut().zip(name.chars()) {
-                *cell = (letter, style);
-            }
+        let length = names.chars().count();
+        let place = match self.behind(cells.len()) {
+            _ if !is_plain => None,
+            _ if length + 2 <= wait.len() => Some(wait.start + (wait.len() - length) / 2),
+            _ if length < wait.start => Some(wait.start - length - 1),
+            behind if behind + 1 + length <= cells.len() => Some(behind + 1),
+            _ => None,
+        };
+        let named = place.map_or(&mut [][..], |at| &mut cells[at..]);
+        for (cell, letter) in named.iter_mut().zip(names.chars()) {
+            *cell = (letter, style);
         }
+    }
+
+    /// The first cell behind the bars.
+    fn behind(&self, width: usize) -> usize {
+        let row = &self.turn.exchange;
+        let from = row.started_at_ms as f64;
+        let to = from + row.duration_ms.unwrap_or(0.0);
+        self.scale.cells(from, to, width).end
     }
 }
 
