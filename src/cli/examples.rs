@@ -93,7 +93,9 @@ Examples:
   # Calls that were slow to begin, once, as a table
   streamgauge top --once --filter 'ttft>2s'
   # Failed calls as they end, as JSON lines
-  streamgauge top --json --filter has:error";
+  streamgauge top --json --filter has:error
+  # The turns of one conversation, once
+  streamgauge top --once --conversation 151cbc0295c209efce2da536401e9ca3";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

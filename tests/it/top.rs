@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::support::client::{self, post};
+use crate::support::gauge::{Gauge, json};
 use crate::support::process::{Process, Program, Server};
 use crate::support::terminal::Terminal;
 
@@ -352,4 +353,102 @@ async fn conversation() -> (Gauge, String) {
     gauge.call(spoken(&brought), says).await;
     let url = url(&gauge.server);
     (gauge, url)
+}
+
+/// The id of the only conversation there is, once both turns are in it.
+async fn id_of(gauge: &Gauge) -> String {
+    gauge.settled(2).await;
+    let list = gauge.server.api("conversations").await;
+    let all = list["conversations"].as_array().unwrap();
+    assert_eq!(
+        (all.len(), &all[0]["turns"]),
+        (1, &Value::from(2)),
+        "{list}"
+    );
+    all[0]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_is_a_key_away_and_its_turns_lead_to_their_exchanges() {
+    let (gauge, url) = conversation().await;
+    let id = id_of(&gauge).await;
+    at_a_terminal(move || {
+        let terminal = Terminal::start(&["top", &url], &[]);
+        terminal.wait_for_text("exchanges: newest 2");
+        // From an exchange to its conversation, at its turn.
+        terminal.press("\x1b[B\r");
+        terminal.wait_for_text("to scale");
+        terminal.press("c");
+        terminal.wait_for_text(&format!("conversation {id}"));
+        let shown = terminal.wait_for_text("── turn 2 ──");
+        for text in ["2 turns", "400 tokens in", "1 tool call", "turn 0"] {
+            assert!(shown.contains(text), "{text} in\n{shown}");
+        }
+        terminal.press("k");
+        terminal.wait_for_text("── turn 1 ──");
+        for (lines, columns) in [(20, 60), (10, 40), (3, 20), (1, 1), (40, 160), (24, 100)] {
+            terminal.resize_and_wait(lines, columns);
+        }
+        terminal.press("\r");
+        terminal.wait_for_text("exchange 1: wicked[2J");
+        terminal.press("\x7f");
+        terminal.wait_for_text("── turn 1 ──");
+        terminal.press("\x7f\x7f");
+        terminal.wait_for_text("exchanges: newest 2");
+        // The table of conversations, and from there the same.
+        terminal.press("\t");
+        terminal.wait_for_text("conversations: 1");
+        terminal.wait_for_text(&id[..12]);
+        terminal.press("\r");
+        terminal.wait_for_text(&format!("conversation {id}"));
+        terminal.press("\t");
+        terminal.wait_for_text("exchanges: newest 2");
+        let written = terminal.written();
+        assert!(
+            !written.contains("\x1b]0;") && !written.contains('\u{9b}'),
+            "{written:?}"
+        );
+        terminal.press("q");
+        assert_eq!(terminal.wait().code(), Some(0));
+        assert!(terminal.is_as_it_was());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_is_shown_by_its_id() {
+    let (gauge, url) = conversation().await;
+    let id = id_of(&gauge).await;
+    let asked = ["top", "--conversation", &id, &url];
+
+    let mut table = Program::new(asked).start();
+    assert_eq!(table.exit().await.code(), Some(0));
+    let text = table.stdout().text();
+    assert!(text.starts_with(&format!("conversation {id}: ")), "{text}");
+    assert!(
+        text.contains("2 turns") && text.contains("400 tokens in"),
+        "{text}"
+    );
+    assert!(
+        !text.contains('\x1b') && !text.contains('\u{9b}'),
+        "{text:?}"
+    );
+
+    let mut document = Program::new(asked).args(["--json"]).start();
+    assert_eq!(document.exit().await.code(), Some(0));
+    let document: Value = serde_json::from_str(&document.stdout().text()).unwrap();
+    let same = gauge.server.api(&format!("conversations/{id}")).await;
+    assert_eq!(document, same);
+
+    let unknown = "0".repeat(32);
+    let mut unknown = Program::new(["top", "--once", "--conversation", &unknown, &url]).start();
+    assert_eq!(unknown.exit().await.code(), Some(1));
+    let mut wrong = Program::new(["top", "--conversation", "../summary", &url]).start();
+    assert_eq!(wrong.exit().await.code(), Some(2));
+
+    at_a_terminal(move || {
+        let terminal = Terminal::start(&["top", "--conversation", &id, &url], &[]);
+        terminal.wait_for_text("── turn 2 ──");
+    })
+    .await;
 }
