@@ -106,7 +106,7 @@ impl Model {
     /// Begins with a conversation in front.
     pub(super) fn show_conversation(&mut self, id: &str) {
         let conversation = Conversation::new(Text::new(id), None);
-        self.pages.push(Page::Conversation(conversation));
+        self.pages.push(Page::Conversation(Box::new(conversation)));
     }
 
     /// What is asked for again and again for what is shown.
@@ -122,7 +122,7 @@ impl Model {
     /// The exchange that is looked at.
     pub(super) fn opened(&self) -> Option<&Opened> {
         match self.pages.last() {
-            Some(Page::Exchange(opened)) => Some(opened),
+            Some(Page::Exchange(opened)) => Some(&**opened),
             _ => None,
         }
     }
@@ -323,7 +323,7 @@ impl Model {
     }
 
     fn push_exchange(&mut self, id: u64) -> Then {
-        self.pages.push(Page::Exchange(Opened::new(id)));
+        self.pages.push(Page::Exchange(Box::new(Opened::new(id))));
         Then::Ask(Ask::One(id))
     }
 
@@ -359,7 +359,7 @@ impl Model {
             self.table.select(self.selected().unwrap_or(0), &self.rows);
         }
         let conversation = Conversation::new(id, exchange);
-        self.pages.push(Page::Conversation(conversation));
+        self.pages.push(Page::Conversation(Box::new(conversation)));
     }
 
     /// From the table of exchanges to that of conversations, and back.

@@ -9,8 +9,8 @@ use super::picked::{Picked, Window};
 /// One that is opened over what was shown before.
 #[derive(Debug)]
 pub(in crate::top) enum Page {
-    Exchange(Opened),
-    Conversation(Conversation),
+    Exchange(Box<Opened>),
+    Conversation(Box<Conversation>),
     Conversations(Conversations),
 }
 

@@ -1,5 +1,7 @@
 //! One conversation: its sums, its turns to scale, and the selected turn in words.
 
+mod axis;
+mod figures;
 mod sums;
 mod turn;
 mod waterfall;
@@ -7,11 +9,11 @@ mod waterfall;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::style::Palette;
 use super::table::fit;
-use crate::top::api::ConversationDetail;
+use crate::top::api::{ConversationDetail, Turn};
 use crate::top::model::{Conversation, Picked};
 
 pub(in crate::top) use sums::sums;
@@ -24,22 +26,23 @@ const WITH_KEY: u16 = 12;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, page: &mut Conversation, palette: Palette) {
     match &page.facts {
-        None => say(frame, area, &page.id, "asking …", palette),
-        Some(Err(problem)) => say(frame, area, &page.id, &problem.to_string(), palette),
+        None => {
+            let asking = Paragraph::new(format!("conversation {}: asking …", page.id));
+            frame.render_widget(asking.style(palette.quiet()), area);
+        }
+        Some(Err(problem)) => {
+            let problem = Paragraph::new(problem.to_string()).wrap(Wrap { trim: true });
+            frame.render_widget(problem.style(palette.bad()), area);
+        }
         Some(Ok(whole)) => draw_whole(frame, area, whole, &mut page.turns, palette),
     }
-}
-
-fn say(frame: &mut Frame<'_>, area: Rect, id: &str, what: &str, palette: Palette) {
-    let line = Line::styled(format!("conversation {id}: {what}"), palette.odd());
-    frame.render_widget(Paragraph::new(line), area);
 }
 
 fn draw_whole(
     frame: &mut Frame<'_>,
     area: Rect,
     whole: &ConversationDetail,
-    turns: &mut Picked<crate::top::api::Turn>,
+    turns: &mut Picked<Turn>,
     palette: Palette,
 ) {
     let width = usize::from(area.width);

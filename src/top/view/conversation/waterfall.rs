@@ -9,145 +9,14 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::turn::grown;
+use super::axis::axis;
+use super::figures::{CONTEXT, Figure, Plan};
 use crate::top::api::{ConversationDetail, Turn};
-use crate::top::column::Column;
 use crate::top::folded::Folded;
 use crate::top::model::Picked;
-use crate::top::text::{duration, percent, usd};
 use crate::top::view::flow::flow;
 use crate::top::view::style::Palette;
 use crate::top::view::table::{fit, width as width_of};
-
-/// Cells of the bar of a context.
-const CONTEXT: usize = 12;
-/// Most cells of a turn's number.
-const LABEL: usize = 12;
-/// Least cells from one mark of the axis to the next.
-const MARK: usize = 10;
-
-/// A figure beside the bars.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Figure {
-    Took,
-    Context,
-    Input,
-    Grown,
-    Cached,
-    Output,
-    Cost,
-    Model,
-}
-
-/// All, from left to right.
-const FIGURES: [Figure; 8] = [
-    Figure::Took,
-    Figure::Context,
-    Figure::Input,
-    Figure::Grown,
-    Figure::Cached,
-    Figure::Output,
-    Figure::Cost,
-    Figure::Model,
-];
-
-/// All, those first that a narrow terminal shows.
-const BY_WORTH: [Figure; 8] = [
-    Figure::Input,
-    Figure::Cached,
-    Figure::Cost,
-    Figure::Took,
-    Figure::Context,
-    Figure::Grown,
-    Figure::Output,
-    Figure::Model,
-];
-
-impl Figure {
-    fn title(self) -> &'static str {
-        match self {
-            Self::Took => "took",
-            Self::Context => "context",
-            Self::Input => "in",
-            Self::Grown => "grown",
-            Self::Cached => "cached",
-            Self::Output => "out",
-            Self::Cost => "cost",
-            Self::Model => "model",
-        }
-    }
-
-    fn width(self) -> usize {
-        match self {
-            Self::Cached => 6,
-            Self::Input | Self::Grown | Self::Output => 7,
-            Self::Took => 9,
-            Self::Cost => 10,
-            Self::Context => CONTEXT,
-            Self::Model => 16,
-        }
-    }
-
-    fn is_number(self) -> bool {
-        !matches!(self, Self::Context | Self::Model)
-    }
-
-    fn text(self, whole: &ConversationDetail, turn: &Turn) -> String {
-        let row = &turn.exchange;
-        match self {
-            Self::Took => Column::Duration.text(row),
-            // It is drawn.
-            Self::Context => String::new(),
-            Self::Input => Column::Input.text(row),
-            Self::Grown => whole.grown(turn).map(grown).unwrap_or_default(),
-            Self::Cached => turn.cached_share().map(percent).unwrap_or_default(),
-            Self::Output => Column::Output.text(row),
-            Self::Cost => row.cost_usd.as_deref().map(usd).unwrap_or_default(),
-            Self::Model => row.subject(),
-        }
-    }
-
-    /// Whether it says anything of any turn that is not said already.
-    fn is_known(self, whole: &ConversationDetail) -> bool {
-        let mut turns = whole.turns.iter();
-        match self {
-            Self::Context => Self::Input.is_known(whole),
-            Self::Model => whole.totals.models.len() > 1,
-            Self::Grown => turns.any(|turn| whole.grown(turn).is_some()),
-            _ => turns.any(|turn| !self.text(whole, turn).is_empty()),
-        }
-    }
-}
-
-/// What of a line goes where.
-struct Plan {
-    label: usize,
-    chart: usize,
-    figures: Vec<Figure>,
-}
-
-impl Plan {
-    fn new(whole: &ConversationDetail, width: usize) -> Self {
-        let labels = whole.turns.iter().map(|turn| width_of(&turn.label()));
-        let label = labels.max().unwrap_or(0).clamp(4, LABEL);
-        let mut chart = width.saturating_sub(label + 1);
-        let least = (width * 2 / 5).max(20);
-        let mut chosen = Vec::new();
-        for figure in BY_WORTH.into_iter().filter(|it| it.is_known(whole)) {
-            match chart.checked_sub(figure.width() + 1) {
-                Some(rest) if rest >= least => chart = rest,
-                _ => break,
-            }
-            chosen.push(figure);
-        }
-        let figures = FIGURES.into_iter().filter(|it| chosen.contains(it));
-        Self {
-            label,
-            chart,
-            figures: figures.collect(),
-        }
-    }
-}
 
 /// Draws as many turns as fit, the selected one among them; without a selection, the newest.
 pub(super) fn draw(
@@ -237,70 +106,6 @@ fn scale(turns: &[Turn]) -> Folded {
         let waits = waits.map(|wait| (wait.began_at_ms as f64, wait.lasted_ms));
         iter::once(own).chain(waits)
     }))
-}
-
-/// The heads of the columns; over the bars times since the beginning, or how long what is folded was.
-fn axis(plan: &Plan, scale: &Folded, palette: Palette) -> Line<'static> {
-    let mut marks = String::from("0");
-    let mut mark = |at: usize, text: String| {
-        let taken = width_of(&marks);
-        if at > taken && at + width_of(&text) <= plan.chart {
-            marks += &(" ".repeat(at - taken) + &text);
-        }
-    };
-    let place = |share: f64| (share * plan.chart as f64) as usize;
-    let folds: Vec<_> = scale.folds().collect();
-    for fold in &folds {
-        let (at, lasted) = (place(fold.at), duration(fold.lasted_ms));
-        let length = width_of(&lasted);
-        match at + 1 + length <= plan.chart {
-            true => mark(at, format!("┊{lasted}")),
-            false => mark(at.saturating_sub(length), format!("{lasted}┊")),
-        }
-    }
-    if folds.is_empty() && scale.size_ms() > 0.0 {
-        let step = step(scale.size_ms() * MARK as f64 / plan.chart.max(1) as f64);
-        let times = iter::successors(Some(step), |at| Some(at + step));
-        for at_ms in times.take_while(|at| *at < scale.size_ms()) {
-            mark(place(at_ms / scale.size_ms()), format!("╷{}", short(at_ms)));
-        }
-    }
-    let figures = plan.figures.iter();
-    let figures = figures.map(|it| format!(" {}", fit(it.title(), it.width(), it.is_number())));
-    Line::styled(
-        format!(
-            "{} {}{}",
-            fit("turn", plan.label, true),
-            fit(&marks, plan.chart, false),
-            figures.collect::<String>()
-        ),
-        palette.title(),
-    )
-}
-
-/// The least round time that is not below another.
-fn step(least_ms: f64) -> f64 {
-    const ROUND: [f64; 12] = [
-        1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
-    ];
-    let seconds = least_ms / 1000.0;
-    if seconds <= 1.0 {
-        let power = 10_f64.powf(least_ms.max(0.001).log10().floor());
-        let digits = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power);
-        let found = digits.into_iter().find(|it| *it >= least_ms);
-        return found.unwrap_or(1000.0);
-    }
-    let found = ROUND.into_iter().find(|it| *it >= seconds);
-    1000.0 * found.unwrap_or_else(|| (seconds / 3600.0).ceil() * 3600.0)
-}
-
-/// A round time, short.
-fn short(ms: f64) -> String {
-    match ms {
-        ms if ms < 1000.0 => format!("{ms} ms"),
-        ms if ms < 60_000.0 => format!("{} s", ms / 1000.0),
-        ms => duration(ms),
-    }
 }
 
 /// One turn and where it is drawn.
