@@ -62,9 +62,13 @@ impl ConversationDetail {
     pub(in crate::top) fn cached_share(&self) -> Option<f64> {
         let known = self.turns.iter().map(|turn| &turn.exchange);
         let known = known.filter_map(|row| Some((row.cached_tokens?, row.input_tokens?)));
-        let (cached, input) = known.fold((0, 0), |(cached, input), (of_cached, of_input)| {
-            (cached + of_cached, input + of_input)
-        });
+        let (cached, input) =
+            known.fold((0_u64, 0_u64), |(cached, input), (of_cached, of_input)| {
+                (
+                    cached.saturating_add(of_cached),
+                    input.saturating_add(of_input),
+                )
+            });
         share(cached, input)
     }
 
@@ -77,7 +81,8 @@ impl ConversationDetail {
     /// Tokens that a cache could have served and did not.
     pub(in crate::top) fn lost_tokens(&self) -> u64 {
         let prompts = self.turns.iter().filter_map(|turn| turn.prompt.as_ref());
-        prompts.filter_map(|prompt| prompt.lost_tokens).sum()
+        let lost = prompts.filter_map(|prompt| prompt.lost_tokens);
+        lost.fold(0, u64::saturating_add)
     }
 
     /// By how many input tokens the context of a turn is larger than that of the turn it follows; `None` where one of them is
