@@ -4,7 +4,7 @@
 # Guess: an error of the call for the first, with the server's message. The second is read: the specification of server-sent events
 # has no limit, and a picture in an answer, or the arguments of a tool call that a server sends in one piece, are long.
 #
-# Found: the other way round. The error is lost: the chunk's fields are all absent in it, so it is taken for an empty chunk. The
+# Found: the other way round. The error is lost: the event passes for a chunk that has nothing to say. The
 # application has half an answer, no error and an empty stop reason, which is also all that it has of a stream that is cut off. An
 # event of more than 64 KiB is an error (`token too long`), and the text before it is lost too. The stop reason tells the first
 # case from a whole answer. The same error in place of a stream, with its HTTP status, is an error of the call.
