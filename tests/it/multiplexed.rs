@@ -377,6 +377,10 @@ async fn small_bodies_that_come_after_their_heads_share_a_connection() {
         begun.push((answer, body, upstream.stream().await));
     }
     let connection = begun[0].2.connection;
+    // A large one goes where it can use up nothing that these will need.
+    let large = site.post("/v1/untaken", "u".repeat(1 << 20));
+    assert_ne!(upstream.stream().await.connection, connection);
+    large.abort();
     for (answer, mut body, mut stream) in begun {
         assert_eq!(stream.connection, connection);
         body.send_data(Bytes::from(HELLO)).await.unwrap();

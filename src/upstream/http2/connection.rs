@@ -40,6 +40,8 @@ pub(super) struct Connection {
     pub(super) streams: AtomicUsize,
     /// Those of them whose request's body is on its way.
     pub(super) uploads: AtomicUsize,
+    /// Those of them whose request's body is small, and has yet to come from its client.
+    pub(super) awaited: AtomicUsize,
     /// How many streams it took when it refused another one.
     refused_at: AtomicUsize,
     /// The upstream has begun to speak, which it does by saying how many streams it allows.
@@ -129,6 +131,7 @@ where
         sender,
         streams: AtomicUsize::new(0),
         uploads: AtomicUsize::new(0),
+        awaited: AtomicUsize::new(0),
         refused_at: AtomicUsize::new(usize::MAX),
         settled: AtomicBool::new(false),
         condemned: AtomicBool::new(false),

@@ -182,7 +182,7 @@ impl Pool {
         let mut slot = Slot {
             pool: Arc::clone(self),
             connection,
-            uploads: false,
+            body: SlotBody::InNobodysWay,
         };
         if upload == Upload::Large {
             slot.begin_upload();
@@ -332,7 +332,7 @@ impl PoolState {
     }
 
     /// The connection for the next request: that with the fewest streams, of several the oldest. A body does not go where
-    /// another one is on its way, unless there is nothing else.
+    /// another one is in its way, unless there is nothing else.
     fn best(&mut self, upload: Upload, keep: Duration) -> Option<Arc<Connection>> {
         let usable =
             |pooled: &Pooled| !pooled.connection.is_condemned() && !pooled.is_too_old(keep);
@@ -344,7 +344,7 @@ impl PoolState {
                 self.streams_allowed = allowed;
             }
             let streams = pooled.connection.streams.load(Relaxed);
-            let in_the_way = upload != Upload::None && pooled.connection.uploads.load(Relaxed) > 0;
+            let in_the_way = pooled.is_in_the_way_of(upload);
             let load = (in_the_way, streams);
             if streams < allowed && best.is_none_or(|(least, _)| load < least) {
                 best = Some((load, pooled));
@@ -362,6 +362,17 @@ impl PoolState {
 }
 
 impl Pooled {
+    /// Whether there are bodies on it that such a body had to wait for, or that had to wait for it. A small one is over before
+    /// others come; a large one may use up what the upstream takes of all.
+    fn is_in_the_way_of(&self, upload: Upload) -> bool {
+        let (uploads, awaited) = (&self.connection.uploads, &self.connection.awaited);
+        match upload {
+            Upload::None => false,
+            Upload::Small => uploads.load(Relaxed) > 0,
+            Upload::Large => uploads.load(Relaxed) > 0 || awaited.load(Relaxed) > 0,
+        }
+    }
+
     fn is_too_old(&self, keep: Duration) -> bool {
         self.connection.streams.load(Relaxed) == 0 && self.used.elapsed() >= keep
     }
@@ -372,8 +383,18 @@ impl Pooled {
 pub(in super::super) struct Slot {
     pool: Arc<Pool>,
     connection: Arc<Connection>,
-    /// Whether it counts among those whose body is on its way.
-    uploads: bool,
+    body: SlotBody,
+}
+
+/// How far the body of a slot's request has come, as others on its connection are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SlotBody {
+    /// There is none, or it has been sent.
+    InNobodysWay,
+    /// It is small, and its client has yet to send it.
+    Awaited,
+    /// It is on its way, and may have to wait for the upstream.
+    OnItsWay,
 }
 
 impl Slot {
@@ -388,7 +409,7 @@ impl Slot {
         let mut slot = Self {
             pool: Arc::clone(&self.pool),
             connection: Arc::clone(&self.connection),
-            uploads: false,
+            body: SlotBody::InNobodysWay,
         };
         slot.begin_upload();
         slot
@@ -402,19 +423,39 @@ impl Slot {
         }
     }
 
+    /// The request's body is small, and its client has yet to send it.
+    pub(super) fn await_body(&mut self) {
+        if self.body == SlotBody::InNobodysWay {
+            self.count_as(SlotBody::Awaited);
+        }
+    }
+
     /// The request's body is on its way, and may have to wait for the upstream.
     pub(super) fn begin_upload(&mut self) {
-        if !std::mem::replace(&mut self.uploads, true) {
-            self.connection.uploads.fetch_add(1, Relaxed);
-        }
+        self.count_as(SlotBody::OnItsWay);
     }
 
     /// The request's body is not in anybody's way any more.
     pub(super) fn end_upload(&mut self) {
-        if std::mem::take(&mut self.uploads) {
-            self.connection.uploads.fetch_sub(1, Relaxed);
+        if self.body != SlotBody::InNobodysWay {
+            self.count_as(SlotBody::InNobodysWay);
             self.pool.serve_waiting();
         }
+    }
+
+    fn count_as(&mut self, body: SlotBody) {
+        let count = |body| match body {
+            SlotBody::InNobodysWay => None,
+            SlotBody::Awaited => Some(&self.connection.awaited),
+            SlotBody::OnItsWay => Some(&self.connection.uploads),
+        };
+        if let Some(before) = count(self.body) {
+            before.fetch_sub(1, Relaxed);
+        }
+        if let Some(now) = count(body) {
+            now.fetch_add(1, Relaxed);
+        }
+        self.body = body;
     }
 }
 

@@ -79,12 +79,13 @@ where
     }
 
     /// Sends what there is to be sent, and says on the slot whether that has to wait for the upstream. A small body that its
-    /// client has yet to send is in nobody's way: most clients send it a moment after the head.
+    /// client has yet to send is in no small one's way: most clients send it a moment after the head.
     pub(super) fn poll(&mut self, slot: &mut Slot, cx: &mut Context<'_>) -> Result<(), Stopped> {
         match self.poll_send(cx) {
             Poll::Pending => {
-                if self.taken().is_some() {
-                    slot.begin_upload();
+                match self.taken() {
+                    Some(_) => slot.begin_upload(),
+                    None => slot.await_body(),
                 }
                 Ok(())
             }
