@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::client::post;
+use crate::support::client::{get, post};
 use crate::support::file::File;
 use crate::support::gauge::json;
 use crate::support::otlp::{Attributes as _, Span};
@@ -69,6 +69,18 @@ async fn a_model_without_a_price_is_counted_and_costs_not_nothing() {
         scene.server.metric("llm_tokens_cost_total", &[]).await,
         None
     );
+    let sums = scene.server.api("costs?by=model").await;
+    for sums in [&sums["rows"][0], &sums["total"]] {
+        assert_eq!(sums["unpriced_calls"], 1);
+        assert_eq!(
+            (&sums["usd"], &sums["estimated_usd"]),
+            (&Value::Null, &Value::Null)
+        );
+    }
+    let path = "/api/costs?by=model&format=csv";
+    let csv = get(scene.server.admin, path).await;
+    let cells: Vec<&str> = csv.text().lines().last().unwrap().split(',').collect();
+    assert_eq!(cells[6..], ["", "", "1", "0"], "{}", csv.text());
 }
 
 #[tokio::test]

@@ -8,11 +8,38 @@ use axum::http::header::{self, HeaderMap};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
+use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::Wrong;
 use crate::admin::AdminState;
 use crate::sink::costs::{Costs, Dimension, Sums, Table};
+
+/// The schema of the sums of a row or of all of them, beside which a row has what it is told apart by.
+pub(super) fn schema(is_row: bool) -> Value {
+    let members = SUMS.iter().map(|name| {
+        let schema = match *name {
+            "usd" => {
+                json!({ "type": ["string", "null"], "description": "What reported tokens cost, an exact decimal; `null` where no call has a price." })
+            }
+            "estimated_usd" => {
+                json!({ "type": ["string", "null"], "description": "What estimated tokens cost; `null` likewise." })
+            }
+            _ => json!({ "type": "integer", "minimum": 0 }),
+        };
+        ((*name).to_owned(), schema)
+    });
+    let others = match is_row {
+        true => json!({ "type": ["string", "null"] }),
+        false => false.into(),
+    };
+    json!({
+        "type": "object",
+        "properties": members.collect::<Map<_, _>>(),
+        "required": SUMS,
+        "additionalProperties": others,
+    })
+}
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -137,16 +164,18 @@ fn json(asked: &Asked, table: &Table) -> Value {
     })
 }
 
-/// Whole numbers as such, and money as text, which is exact.
+/// Whole numbers as such, and money as text, which is exact. What no call has a price for is unknown, and not zero.
 fn object(sums: &Sums) -> impl Iterator<Item = (String, Value)> {
+    let is_priced = sums.cost().is_some();
+    let money = |usd: Decimal| json!(is_priced.then(|| usd.normalize().to_string()));
     let cells = [
         json!(sums.calls),
         json!(sums.input_tokens),
         json!(sums.output_tokens),
         json!(sums.estimated_input_tokens),
         json!(sums.estimated_output_tokens),
-        json!(sums.usd.normalize().to_string()),
-        json!(sums.estimated_usd.normalize().to_string()),
+        money(sums.usd),
+        money(sums.estimated_usd),
         json!(sums.unpriced_calls),
         json!(sums.partial_calls),
     ];
@@ -164,10 +193,10 @@ fn csv(asked: &Asked, table: &Table) -> String {
             text.push(',');
         }
         let sums: Vec<String> = object(sums)
-            .map(|(_, value)| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
+            .map(|(_, value)| match value {
+                Value::Null => String::new(),
+                Value::String(text) => text,
+                value => value.to_string(),
             })
             .collect();
         let _ = write!(text, "{}\r\n", sums.join(","));

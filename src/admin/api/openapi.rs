@@ -257,8 +257,8 @@ fn costs_answer() -> Value {
                 "type": "object",
                 "properties": {
                     "by": { "type": "array", "items": { "type": "string" } },
-                    "rows": { "type": "array", "items": { "type": "object" } },
-                    "total": { "type": "object" },
+                    "rows": { "type": "array", "items": super::costs::schema(true) },
+                    "total": super::costs::schema(false),
                 },
                 "required": ["by", "rows", "total"],
                 "additionalProperties": false,
