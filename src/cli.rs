@@ -65,7 +65,7 @@ pub enum Command {
     /// Show what a call costs, and how that is worked out
     ///
     /// Prices come from the built-in catalogue, made from the package genai-prices, and from a file of your own. Amounts are
-    /// exact. Exit status: 0 if there is a price, 1 if there is none, 2 for a wrong command line.
+    /// exact. Exit status: 0 if there is a price, 1 if there is none, with --each for one of the lines, 2 for a wrong command line.
     #[command(after_long_help = examples::COST)]
     Cost(CostArgs),
 
@@ -178,7 +178,12 @@ pub struct CostArgs {
     ///
     /// As a response of any of the APIs reports it, or by the units of the catalogue, such as
     /// {"input_tokens": 1000, "cache_read_tokens": 200, "output_tokens": 100}.
-    #[arg(long, value_name = "JSON", conflicts_with = "each")]
+    #[arg(
+        long,
+        value_name = "JSON",
+        conflicts_with = "each",
+        required_unless_present = "each"
+    )]
     pub usage: Option<String>,
 
     /// A file of calls, a JSON object a line; - for standard input. Prints a line of JSON for each

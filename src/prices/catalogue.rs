@@ -1,5 +1,6 @@
 //! The catalogue: providers, the models of each, and which of them a name means.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::SystemTime;
 
@@ -160,6 +161,22 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Whether the amount of a unit was reported, by what a usage calls it.
+    #[must_use]
+    pub fn has(&self, counts: &Counts, unit: &str) -> bool {
+        let unit = self.units.named(unit);
+        unit.is_ok_and(|unit| counts.reported(unit).is_some())
+    }
+
+    /// What some price depends on, of the catalogue or of the user's own: `service_tier`, `processing`, …
+    #[must_use]
+    pub fn dimensions<'c>(&'c self, own: &'c OwnPrices) -> BTreeSet<&'c str> {
+        let providers = self.providers.iter();
+        let models = providers.flat_map(|provider| provider.models(&self.units));
+        let models = models.chain(own.models());
+        models.flat_map(|model| model.dimensions()).collect()
+    }
+
     /// Reads a file of the user's own prices.
     ///
     /// # Errors
@@ -263,8 +280,8 @@ impl Catalogue {
 }
 
 impl Provider {
-    fn model_named(&self, name: &str, units: &Units) -> Option<&Arc<Model>> {
-        let models = self.models.get_or_init(|| {
+    fn models(&self, units: &Units) -> &[Arc<Model>] {
+        self.models.get_or_init(|| {
             let written: Vec<WrittenModel> = serde_json::from_str(self.written.get())
                 .expect("the program was built with a catalogue that can be read");
             let resolved = written
@@ -273,8 +290,12 @@ impl Provider {
             let resolved: Result<_, _> = resolved.collect();
             resolved
                 .expect("the program was built with a catalogue that has the units of its prices")
-        });
-        models.iter().find(|model| model.is.is_match(name))
+        })
+    }
+
+    fn model_named(&self, name: &str, units: &Units) -> Option<&Arc<Model>> {
+        let mut models = self.models(units).iter();
+        models.find(|model| model.is.is_match(name))
     }
 }
 

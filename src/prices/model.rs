@@ -61,6 +61,12 @@ impl Model {
         holds.or_else(|| self.lists.first())
     }
 
+    /// What its prices depend on.
+    pub(super) fn dimensions(&self) -> impl Iterator<Item = &str> {
+        let variants = self.variants.iter();
+        variants.flat_map(|list| list.context.keys().map(|name| &**name))
+    }
+
     /// The prices that hold at an instant for a call of which this is known: of the variants the first that has one.
     pub(super) fn prices(
         &self,

@@ -72,6 +72,10 @@ impl OwnPrices {
         self.models.is_empty()
     }
 
+    pub(super) fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.models.iter().map(|(_, model)| model)
+    }
+
     /// Reads a file.
     ///
     /// # Errors

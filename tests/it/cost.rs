@@ -253,8 +253,23 @@ fn the_command_says_what_has_no_price_and_why() {
             "usage: unknown unit input_token, did you mean input_tokens?",
         ),
         (
-            &["--model", "gpt-4o"],
-            "expected --usage JSON, or --each FILE",
+            &["--provider", "openai", "--model", "gpt-4o", "--usage", "{}"],
+            "usage: expected some of input_tokens, output_tokens, cache_read_tokens, web_searches, storage_searches, which have a price for gpt-4o",
+        ),
+        (
+            &["--model", "gpt-4o", "--usage", r#"{"gpu_seconds":1}"#],
+            "usage: expected some of input_tokens, output_tokens, cache_read_tokens, web_searches, storage_searches, which have a price for gpt-4o",
+        ),
+        (
+            &[
+                "--model",
+                "gpt-4o",
+                "--context",
+                "foo=bar",
+                "--usage",
+                r#"{"input_tokens":1}"#,
+            ],
+            "context: unknown dimension foo, expected one of processing, route, search_type, service_tier, speed",
         ),
         (
             &["--prices", "/no/such/file", "--model", "m", "--usage", "{}"],
@@ -289,4 +304,41 @@ async fn a_cost_of_usage_in_part_says_so_on_its_span_in_the_metrics_and_in_the_s
         (&total["usd"], &total["partial_calls"]),
         (&"16".into(), &1.into())
     );
+}
+
+#[test]
+fn no_tokens_cost_nothing_and_that_is_a_price() {
+    let usage = r#"{"prompt_tokens":0,"completion_tokens":0}"#;
+    let text = stdout(&cost(&["--model", "gpt-4o", "--usage", usage]));
+    assert!(text.ends_with("total 0 USD\n"), "{text}");
+}
+
+#[test]
+fn the_command_prices_each_line_and_fails_where_one_has_no_price() {
+    let good = r#"{"model":"gpt-4o","usage":{"input_tokens":1000000}}"#;
+    let file = File::new("good.jsonl", format!("{good}\n{good}\n"));
+    let text = stdout(&cost(&["--each", file.name()]));
+    let usd = |line| serde_json::from_str::<Value>(line).unwrap()["usd"].clone();
+    assert_eq!(text.lines().map(usd).collect::<Vec<_>>(), ["2.5", "2.5"]);
+
+    let bad = r#"{"model":"gpt-4o","usage":{}}"#;
+    let file = File::new("bad.jsonl", format!("{good}\n{bad}\nno JSON\n"));
+    let output = cost(&["--each", file.name()]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let errors: Vec<bool> = lines.iter().map(|line| line["error"].is_string()).collect();
+    assert_eq!(errors, [false, true, true]);
+    let told = format!("{}: 2 of 3 lines have no price\n", file.name());
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), told);
+}
+
+#[test]
+fn a_command_line_without_a_usage_is_a_wrong_one() {
+    for arguments in [&[][..], &["--model", "gpt-4o"]] {
+        assert_eq!(cost(arguments).status.code(), Some(2), "{arguments:?}");
+    }
 }

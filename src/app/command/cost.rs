@@ -1,5 +1,8 @@
 //! `cost`: what a call costs, worked out line by line.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -24,47 +27,14 @@ pub(super) fn cost(args: &CostArgs) -> anyhow::Result<()> {
         catalogue,
         own: &own,
         args,
+        dimensions: OnceCell::new(),
     };
-    let mut out = io::stdout().lock();
     match (&args.usage, &args.each) {
-        (Some(usage), None) => {
-            let usage = if usage == "-" {
-                io::read_to_string(io::stdin().lock()).context("--usage -")?
-            } else {
-                usage.clone()
-            };
-            let usage = serde_json::from_str(&usage).context("--usage: expected a JSON object")?;
-            let call = Call {
-                usage,
-                ..Call::of(args)
-            };
-            let priced = pricing.price(&call)?;
-            if args.json {
-                writeln!(out, "{}", priced.to_json())?;
-            } else {
-                write!(out, "{priced}")?;
-            }
-        }
-        (None, Some(file)) => {
-            let lines: Box<dyn io::Read> = if file == Path::new("-") {
-                Box::new(io::stdin().lock())
-            } else {
-                Box::new(fs::File::open(file).with_context(|| file.display().to_string())?)
-            };
-            for (at, line) in BufReader::new(lines).lines().enumerate() {
-                let place = || format!("{}:{}", file.display(), at + 1);
-                let line = line.with_context(place)?;
-                let priced = Call::of_line(&line, args).and_then(|call| pricing.price(&call));
-                let priced = match priced {
-                    Ok(priced) => priced.to_json(),
-                    Err(error) => json!({ "error": format!("{error:#}") }),
-                };
-                writeln!(out, "{priced}")?;
-            }
-        }
-        _ => bail!("expected --usage JSON, or --each FILE"),
+        (_, Some(file)) => pricing.each(file),
+        (Some(usage), None) => pricing.one(usage),
+        // The command line has one of them.
+        (None, None) => bail!("expected --usage JSON, or --each FILE"),
     }
-    Ok(())
 }
 
 /// # Errors
@@ -80,6 +50,8 @@ struct Pricing<'a> {
     catalogue: &'static Catalogue,
     own: &'a OwnPrices,
     args: &'a CostArgs,
+    /// What prices may depend on, once it was asked for.
+    dimensions: OnceCell<BTreeSet<&'a str>>,
 }
 
 /// A call to be priced.
@@ -133,6 +105,60 @@ impl Call {
 }
 
 impl Pricing<'_> {
+    /// Prints what one usage costs.
+    fn one(&self, usage: &str) -> anyhow::Result<()> {
+        let usage = if usage == "-" {
+            Cow::Owned(io::read_to_string(io::stdin().lock()).context("--usage -")?)
+        } else {
+            Cow::Borrowed(usage)
+        };
+        let usage = serde_json::from_str(&usage).context("--usage: expected a JSON object")?;
+        let priced = self.price(&Call {
+            usage,
+            ..Call::of(self.args)
+        })?;
+        let mut out = io::stdout().lock();
+        if self.args.json {
+            writeln!(out, "{}", priced.to_json())?;
+        } else {
+            write!(out, "{priced}")?;
+        }
+        Ok(())
+    }
+
+    /// Prints a line for each call of a file.
+    ///
+    /// # Errors
+    ///
+    /// Some of them have no price, or the file cannot be read.
+    fn each(&self, file: &Path) -> anyhow::Result<()> {
+        let lines: Box<dyn io::Read> = if file == Path::new("-") {
+            Box::new(io::stdin().lock())
+        } else {
+            Box::new(fs::File::open(file).with_context(|| file.display().to_string())?)
+        };
+        let mut out = io::stdout().lock();
+        let (mut calls, mut unpriced) = (0_u64, 0_u64);
+        for (at, line) in BufReader::new(lines).lines().enumerate() {
+            let line = line.with_context(|| format!("{}:{}", file.display(), at + 1))?;
+            let priced = Call::of_line(&line, self.args).and_then(|call| self.price(&call));
+            calls += 1;
+            unpriced += u64::from(priced.is_err());
+            let priced = match priced {
+                Ok(priced) => priced.to_json(),
+                Err(error) => json!({ "error": format!("{error:#}") }),
+            };
+            writeln!(out, "{priced}")?;
+        }
+        if unpriced > 0 {
+            bail!(
+                "{}: {unpriced} of {calls} lines have no price",
+                file.display()
+            );
+        }
+        Ok(())
+    }
+
     fn price(&self, call: &Call) -> anyhow::Result<Priced> {
         if call.model.is_empty() {
             bail!("expected a model: --model MODEL");
@@ -145,17 +171,47 @@ impl Pricing<'_> {
         };
         let entry = self.catalogue.find(self.own, &wanted)?;
         let counts = self.counts(&call.usage)?;
+        self.check_context(&call.context)?;
         let context: Vec<(&str, &str)> = call
             .context
             .iter()
             .map(|(name, value)| (&**name, &**value))
             .collect();
         let working = entry.work(&counts, call.at, &context)?;
+        let units = working.lines.iter().map(|line| line.unit);
+        if !units.clone().any(|unit| self.catalogue.has(&counts, unit)) {
+            let units: Vec<&str> = units.collect();
+            bail!(
+                "usage: expected some of {}, which have a price for {}",
+                units.join(", "),
+                entry.model()
+            );
+        }
         Ok(Priced {
             entry,
             at: call.at,
             working,
         })
+    }
+
+    /// # Errors
+    ///
+    /// No price depends on one of these: it would be ignored.
+    fn check_context(&self, context: &[(String, String)]) -> anyhow::Result<()> {
+        if context.is_empty() {
+            return Ok(());
+        }
+        let known = self
+            .dimensions
+            .get_or_init(|| self.catalogue.dimensions(self.own));
+        if let Some((name, _)) = context.iter().find(|(name, _)| !known.contains(&**name)) {
+            let known: Vec<&str> = known.iter().copied().collect();
+            bail!(
+                "context: unknown dimension {name}, expected one of {}",
+                known.join(", ")
+            );
+        }
+        Ok(())
     }
 
     /// What was used: by the names of the catalogue's units, where all are such, else as a response reports it.
