@@ -30,6 +30,8 @@ shown! {
         pub first_at_ms: u64,
         /// When the last of them ended, in ms since 1970.
         pub last_at_ms: u64,
+        /// From the beginning of the first to the end of the last: to the microsecond, but that the later ones begin at whole ms.
+        pub lasted_ms: f64,
         /// Models that were asked, at most 16.
         pub models: Vec<String>,
         /// Input tokens; `null` where none were reported or counted.
@@ -135,6 +137,7 @@ impl Totals {
             turns: entries.len() as u64,
             first_at_ms: u64::MAX,
             last_at_ms: 0,
+            lasted_ms: 0.0,
             models: Vec::new(),
             input_tokens: None,
             output_tokens: None,
@@ -161,6 +164,7 @@ impl Totals {
             }
             models.extend(row.model.map(Cow::into_owned));
         }
+        totals.lasted_ms = lasted_ms(totals.first_at_ms, entries);
         totals.models = models.into_iter().take(MODELS_MAX).collect();
         totals
     }
@@ -171,6 +175,16 @@ impl Totals {
             id: self.id,
         }
     }
+}
+
+/// From the beginning of the first to the last end. The durations are to the microsecond, and whole milliseconds would lose that.
+fn lasted_ms(first_at_ms: u64, entries: &[&Entry]) -> f64 {
+    let ends = entries.iter().map(|entry| {
+        let row = entry.row();
+        (row.started_at_ms - first_at_ms) as f64 + row.duration_ms
+    });
+    // A sum of both need not be a whole number of microseconds any more.
+    (ends.fold(0.0, f64::max) * 1_000.0).round() / 1_000.0
 }
 
 fn add(sum: &mut Option<u64>, one: Option<u64>) {
@@ -356,6 +370,26 @@ mod tests {
             (&*totals.models, totals.cost_usd),
             (&["m".to_owned()][..], None)
         );
+    }
+
+    #[test]
+    fn a_conversation_lasts_to_the_microsecond_from_its_first_beginning_to_its_last_end() {
+        let lasting = |id, turn, micros| {
+            let mut exchange = entry(id, 7, turn).exchange().unwrap().clone();
+            exchange.times.end = Duration::from_micros(micros);
+            Entry::new(id, Arc::new(exchange))
+        };
+        let lasted = |entries: &[Entry]| {
+            let page = Conversations::page(entries, 10, None);
+            page.conversations[0].lasted_ms
+        };
+        assert_eq!(lasted(&[lasting(1, 1, 838)]), 0.838);
+        assert_eq!(
+            lasted(&[lasting(1, 1, 838), lasting(4, 2, 1_001)]),
+            3_001.001
+        );
+        let within = [lasting(4, 2, 838), lasting(1, 1, 9_000_250)];
+        assert_eq!(lasted(&within), 9_000.25);
     }
 
     #[test]

@@ -68,7 +68,7 @@ function summary(totals, turns) {
   const breaks = turns.filter(broke).length;
   return h("div", { class: "totals" }, facts([
     ["Turns", count(totals.turns)],
-    ["Lasted", duration(totals.last_at_ms - totals.first_at_ms)],
+    ["Lasted", duration(totals.lasted_ms)],
     ["Input tokens", count(totals.input_tokens)],
     ["Output tokens", count(totals.output_tokens)],
     ["Served by cache", of ? percent(served / of) : null],
