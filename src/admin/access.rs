@@ -39,10 +39,15 @@ impl Access {
         }
     }
 
-    /// Whether nobody may see it.
+    /// What is to be said of it where nobody may see it.
     #[must_use]
-    pub const fn is_closed(&self) -> bool {
-        matches!(self, Self::Closed)
+    pub const fn warning(&self) -> Option<&'static str> {
+        match self {
+            Self::Closed => {
+                Some("the live page and the API are closed: set admin.token, or admin.open = true")
+            }
+            Self::Open | Self::Token(_) => None,
+        }
     }
 
     fn check(&self, request: &Request) -> Result<(), Wrong> {

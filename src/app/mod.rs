@@ -99,11 +99,8 @@ pub async fn start(config: Config, environment: &Environment) -> anyhow::Result<
     let base_url = format!("{scheme}://{}/v1", to_open(proxy_address));
     let _ = gauge.choices.base_url.set(base_url);
     let access = admin::Access::of(&admin_config, admin_address);
-    if access.is_closed() {
-        tracing::warn!(
-            admin = %admin_address,
-            "the live page and the API are closed: set admin.token, or admin.open = true"
-        );
+    if let Some(closed) = access.warning() {
+        tracing::warn!(admin = %admin_address, "{closed}");
     }
     let shown = ShownByAdmin {
         ready: Arc::clone(&ready),

@@ -75,6 +75,33 @@ fn flags_and_environment_are_checked_without_a_file() {
 }
 
 #[test]
+fn an_admin_port_that_shows_nothing_is_warned_of_as_serve_does() {
+    let check = |admin: &str, token: &str| {
+        let output = streamgauge()
+            .args(["check", "--admin", admin])
+            .env("STREAMGAUGE_ADMIN_TOKEN", token)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output).to_owned()
+    };
+    let told = check("0.0.0.0:9464", "");
+    let warning = "warning: admin = 0.0.0.0:9464: the live page and the API are closed: set admin.token, or admin.open = true\n\
+                   ok, but for the warning above\n";
+    assert!(told.ends_with(warning), "{told}");
+    for (admin, token) in [
+        ("127.0.0.1:9464", ""),
+        ("0.0.0.0:9464", "a-token-of-some-length"),
+    ] {
+        let told = check(admin, token);
+        assert!(
+            told.ends_with("\nok\n") && !told.contains("closed"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn everything_wrong_goes_to_standard_error_with_status_1() {
     let file = File::new(
         "bad.toml",

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 
 use super::probe::probe;
+use crate::admin::Access;
 use crate::app::attribution::OwnFolder;
 use crate::app::{gauge, prompts};
 use crate::cli::CheckArgs;
@@ -41,6 +42,10 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         writeln!(told, "logs: {}", whither(&settings.logs))?;
     }
     let mut odd = try_folders(&config, &mut told)?;
+    if let Some(warning) = Access::of(&config.admin_config, config.admin).warning() {
+        writeln!(told, "warning: admin = {}: {warning}", config.admin)?;
+        odd += 1;
+    }
     if args.probe {
         // What is wrong with an endpoint is then told with what answers there.
         odd += probe(config.proxy.upstreams, &settings, has_events)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use streamgauge::admin::Access;
 use streamgauge::observe::Undrained;
 
 use super::{Page, compare_with, names_of, rows, rows_of};
@@ -15,11 +16,15 @@ const OPERATIONS: Page = Page {
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 /// Messages that are a value alone, and how the page has what they say.
-const VALUES: [(&str, &str); 2] = [
+const VALUES: [(&str, &str); 3] = [
     ("{warning}", "NAME: unknown variable, not read"),
     (
         "{undrained}",
         "the last exchanges were not delivered in time",
+    ),
+    (
+        "{closed}",
+        "the live page and the API are closed: set admin.token, or admin.open = true",
     ),
 ];
 
@@ -123,6 +128,7 @@ fn a_value_that_is_a_message_begins_as_the_page_says() {
     };
     let (_, shown) = VALUES[1];
     assert!(undrained.to_string().starts_with(shown), "{undrained}");
+    assert_eq!(Access::Closed.warning(), Some(VALUES[2].1));
 }
 
 #[test]
