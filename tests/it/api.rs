@@ -428,6 +428,29 @@ async fn whatever_is_wrong_with_a_request_the_api_says_it_in_one_form() {
 }
 
 #[tokio::test]
+async fn a_query_in_a_url_is_percent_encoded_else_it_is_no_http() {
+    let admin = admin_with(AdminConfig::default(), None).await;
+    for (query, is_http) in [
+        ("ttft%3Eabc", true),
+        ("ttft%3Cabc", true),
+        ("ttft%3E1s%20tpot%3Cabc", true),
+        ("ttft>abc", false),
+        ("ttft<abc", false),
+        ("ttft%3E1s tpot", false),
+    ] {
+        let request = format!("GET /api/exchanges?q={query} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        let answer = send(admin.address, request).await;
+        assert_eq!(answer.status(), 400, "{query}");
+        if is_http {
+            let wrong: Value = serde_json::from_str(answer.text()).unwrap();
+            assert_eq!(wrong["error"]["parameter"], "q", "{query}");
+        } else {
+            assert_eq!(answer.text(), "", "{query}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_api_reads_only() {
     let admin = admin_with(AdminConfig::default(), None).await;
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
