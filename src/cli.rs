@@ -43,7 +43,8 @@ pub enum Command {
 
     /// Run a simulated upstream, sample traffic and the proxy, in one process
     ///
-    /// Needs no key and no network. Prints its addresses and example requests.
+    /// Needs no key and no network. Prints its addresses and example requests. If a default port is in use, takes a free one; an address
+    /// that was chosen and is in use is an error.
     #[command(after_long_help = examples::DEMO)]
     Demo(DemoArgs),
 

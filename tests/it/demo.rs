@@ -205,14 +205,36 @@ async fn a_summary_line_comes_every_few_seconds() {
 }
 
 #[tokio::test]
-async fn taken_ports_give_way_to_free_ones_with_a_note() {
-    let taken = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [listen, admin] = [0, 1].map(|n: usize| taken[n].local_addr().unwrap().to_string());
-    let process = demo(["--listen", &listen, "--admin", &admin]);
+async fn taken_ports_give_way_to_free_ones_with_a_note_where_nobody_has_chosen_them() {
+    let usual = ["127.0.0.1:8080", "127.0.0.1:9464"];
+    // What another program has is taken just as well.
+    let _taken = usual.map(TcpListener::bind);
+    let process = demo([]);
     let text = introduction(&process).await;
-    for (address, word) in [(&listen, "proxy"), (&admin, "live page")] {
+    for (address, word) in usual.into_iter().zip(["proxy", "live page"]) {
         let used = self::address(url(&text, word)).to_string();
         let note = format!("note: {address} is in use, using {used} instead");
         assert!(text.lines().any(|line| line == note), "{note:?} in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_that_was_chosen_is_an_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (name, other, variable) in [
+        ("listen", "--admin", "STREAMGAUGE_LISTEN"),
+        ("admin", "--listen", "STREAMGAUGE_ADMIN"),
+    ] {
+        let by_flag = Program::new(["demo", &format!("--{name}"), &address]);
+        let by_variable = Program::new(["demo"]).env(variable, &address);
+        for program in [by_flag, by_variable] {
+            let mut process = program.args([other, "127.0.0.1:0"]).start();
+            let told = format!("{name} = {address}: cannot listen on this address");
+            process
+                .wait_for("why it does not run", |log| log.text().contains(&told))
+                .await;
+            assert_eq!(process.wait().await.code(), Some(1));
+        }
     }
 }

@@ -32,12 +32,19 @@ pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<()> {
         level: config.log.level.min(LevelFilter::ERROR),
         ..config.log
     })?;
+    let is_chosen =
+        |flag: Option<&String>, variable| flag.is_some() || environment.get(variable).is_some();
     block_on(Runtime::new()?, async {
         let mut out = io::stdout();
         let mut signals = Signals::listen()?;
         let upstream = Simulator::new(SimulatorConfig::default()).start().await?;
-        config.listen = demo::free_address(config.listen, &mut out)?;
-        config.admin = demo::free_address(config.admin, &mut out)?;
+        // Whoever has said where means it; the usual places are as good as any other.
+        if !is_chosen(args.listen.as_ref(), "STREAMGAUGE_LISTEN") {
+            config.listen = demo::free_address(config.listen, &mut out)?;
+        }
+        if !is_chosen(args.admin.as_ref(), "STREAMGAUGE_ADMIN") {
+            config.admin = demo::free_address(config.admin, &mut out)?;
+        }
         config.proxy = ProxyConfig {
             upstreams: vec![UpstreamConfig::new(
                 "simulated",
