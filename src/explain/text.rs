@@ -65,16 +65,19 @@ fn write_facts(f: &mut fmt::Formatter<'_>, facts: &[Shown]) -> fmt::Result {
     Ok(())
 }
 
-/// Samples that share their attributes stand together below them.
+/// Samples that share their attributes stand together below them, in the order in which the attributes come first.
 fn write_samples(f: &mut fmt::Formatter<'_>, samples: &[ShownSample]) -> fmt::Result {
     let width = widest(samples.iter().map(|sample| sample.metric.name));
-    for group in samples.chunk_by(|one, next| one.attributes == next.attributes) {
-        let attributes: Vec<String> = group
-            .first()
-            .into_iter()
-            .flat_map(|sample| &sample.attributes)
-            .map(pair)
-            .collect();
+    let mut groups: Vec<(&[Shown], Vec<&ShownSample>)> = Vec::new();
+    for sample in samples {
+        let mut known = groups.iter_mut();
+        match known.find(|(attributes, _)| *attributes == sample.attributes) {
+            Some((_, group)) => group.push(sample),
+            None => groups.push((&sample.attributes, vec![sample])),
+        }
+    }
+    for (attributes, group) in groups {
+        let attributes: Vec<String> = attributes.iter().map(pair).collect();
         writeln!(f, "\nmetrics{{{}}}", attributes.join(", "))?;
         for sample in group {
             let name = sample.metric.name;

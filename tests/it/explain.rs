@@ -504,6 +504,27 @@ fn text_is_aligned_and_steers_no_terminal() {
 }
 
 #[test]
+fn samples_of_the_same_attributes_stand_in_one_block() {
+    let usage = r#"{"object":"chat.completion","model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
+    let capture = File::new("capture.http", raw("", usage.as_bytes()));
+    let output = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .env_clear()
+        .arg("explain")
+        .arg(capture.path())
+        .output()
+        .unwrap();
+    let text = stdout(&output);
+    let mut blocks: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("metrics{"))
+        .collect();
+    let count = blocks.len();
+    blocks.sort_unstable();
+    blocks.dedup();
+    assert!(count > 1 && blocks.len() == count, "{text}");
+}
+
+#[test]
 fn what_cannot_be_read_is_named_with_its_place_and_what_would_be_right() {
     let line = |capture: &str| {
         let output = explain(capture.as_bytes(), &[]);
