@@ -161,13 +161,6 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Whether the amount of a unit was reported, by what a usage calls it.
-    #[must_use]
-    pub fn has(&self, counts: &Counts, unit: &str) -> bool {
-        let unit = self.units.named(unit);
-        unit.is_ok_and(|unit| counts.reported(unit).is_some())
-    }
-
     /// What some price depends on, of the catalogue or of the user's own: `service_tier`, `processing`, …
     #[must_use]
     pub fn dimensions<'c>(&'c self, own: &'c OwnPrices) -> BTreeSet<&'c str> {

@@ -171,6 +171,9 @@ impl Pricing<'_> {
         };
         let entry = self.catalogue.find(self.own, &wanted)?;
         let counts = self.counts(&call.usage)?;
+        if counts.is_empty() {
+            bail!("usage: expected counts, such as input_tokens and output_tokens, found none");
+        }
         self.check_context(&call.context)?;
         let context: Vec<(&str, &str)> = call
             .context
@@ -178,15 +181,6 @@ impl Pricing<'_> {
             .map(|(name, value)| (&**name, &**value))
             .collect();
         let working = entry.work(&counts, call.at, &context)?;
-        let units = working.lines.iter().map(|line| line.unit);
-        if !units.clone().any(|unit| self.catalogue.has(&counts, unit)) {
-            let units: Vec<&str> = units.collect();
-            bail!(
-                "usage: expected some of {}, which have a price for {}",
-                units.join(", "),
-                entry.model()
-            );
-        }
         Ok(Priced {
             entry,
             at: call.at,
