@@ -1,7 +1,8 @@
 //! What holds for every answer of the admin port: allowed hosts, security headers, compression, limits, and words where
 //! something is wrong.
 //!
-//! Of paths it knows one: what is wrong is said as text, and below `/api` as the API says it.
+//! Of paths it knows one: what is wrong is said as text, and below `/api` as the API says it. There every answer has the version,
+//! refusals too: a client learns from it that this is an admin port before it shows a token.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use super::api::Wrong;
+use super::api::{VERSION, VERSION_HEADER, Wrong};
 use crate::allow::Hosts;
 
 /// Sent with every answer: no sniffing, no framing, nothing loaded from elsewhere.
@@ -107,7 +108,14 @@ fn is_for_any_of(hosts: &Hosts, request: &Request) -> bool {
 async fn in_words(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let of_api = path == "/api" || path.starts_with("/api/");
-    let response = next.run(request).await;
+    let mut response = worded(next.run(request).await, of_api);
+    if of_api {
+        response.headers_mut().insert(VERSION_HEADER, VERSION);
+    }
+    response
+}
+
+fn worded(response: Response, of_api: bool) -> Response {
     let Some(words) = words(response.status()) else {
         return response;
     };

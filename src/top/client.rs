@@ -1,11 +1,12 @@
 //! Asks the admin API, one short request at a time. Every request has a limit of time and of bytes.
 
+use std::cell::Cell;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client as Http, Response};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -79,8 +80,19 @@ pub enum Problem {
         /// What it says.
         message: String,
     },
-    /// It is no streamgauge, or one with another API.
-    #[error("{at} has not version {} of the API: {why}", api::VERSION.1)]
+    /// No answer of an admin port says no version.
+    #[error(
+        "{at} is not the admin port of a streamgauge (it answered {status}): the address of the admin port is wanted, \
+         whose port is 9464 by default, not that of the proxy"
+    )]
+    NotAdmin {
+        /// Where.
+        at: String,
+        /// The status.
+        status: u16,
+    },
+    /// A streamgauge with another API.
+    #[error("{at} does not speak version {} of the API: {why}", api::VERSION.1)]
     Foreign {
         /// Where.
         at: String,
@@ -94,6 +106,10 @@ pub enum Problem {
 pub(super) struct Client {
     http: Http,
     base: Url,
+    /// What the token is sent as.
+    token: Option<HeaderValue>,
+    /// Whether an admin port has asked for it.
+    wants_token: Cell<bool>,
     /// When the last answer must be there; `None`: each has its own time.
     until: Option<Instant>,
 }
@@ -105,18 +121,16 @@ impl Client {
     /// When the URL or the token cannot be used.
     pub(super) fn new(url: &str, token: Option<&str>) -> Result<Self, Problem> {
         let base = base(url).ok_or_else(|| Problem::Url(Text::new(url).to_string()))?;
-        let mut headers = HeaderMap::new();
-        if let Some(token) = token {
-            let value = HeaderValue::try_from(format!("Bearer {token}"));
-            let mut value = value.map_err(|_| Problem::Token)?;
+        let token = token.map(|token| {
+            let mut value = HeaderValue::try_from(format!("Bearer {token}"))?;
             value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
+            Ok::<_, reqwest::header::InvalidHeaderValue>(value)
+        });
+        let token = token.transpose().map_err(|_| Problem::Token)?;
         // An error means that one is installed already, which will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut http = Http::builder()
             .user_agent(format!("streamgauge-top/{VERSION}"))
-            .default_headers(headers)
             .connect_timeout(CONNECT)
             // The token is for this port alone.
             .redirect(redirect::Policy::none());
@@ -128,6 +142,8 @@ impl Client {
         Ok(Self {
             http,
             base,
+            token,
+            wants_token: Cell::new(false),
             until: None,
         })
     }
@@ -183,6 +199,26 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
+        let (status, body) = self.send(url.clone())?;
+        // What asks for it is an admin port: the token of one is not for a proxy's port, which would send it on to its upstream.
+        // Before an upstream that is a streamgauge's admin port itself, that port asks for it through the proxy; whoever set
+        // that up has the two share it.
+        let is_asked_for = status == StatusCode::UNAUTHORIZED && !self.wants_token.get();
+        let (status, body) = match is_asked_for && self.token.is_some() {
+            true => {
+                self.wants_token.set(true);
+                self.send(url)?
+            }
+            false => (status, body),
+        };
+        match status {
+            StatusCode::OK => Ok(body),
+            status => Err(self.refusal(status, &body)),
+        }
+    }
+
+    /// One request, with the token if an admin port has asked for it; what another than an admin port answers is a problem.
+    fn send(&self, url: Url) -> Result<(StatusCode, Vec<u8>), Problem> {
         let unreachable = |why: String| Problem::Unreachable {
             at: self.shown(),
             why,
@@ -190,20 +226,24 @@ impl Client {
         let left = |until: Instant| until.saturating_duration_since(Instant::now());
         // Of the request, it is of all of the body; of the client, it would be of each piece.
         let time = self.until.map_or(ANSWER, left);
-        let response = self.http.get(url).timeout(time).send();
-        let response = response.map_err(|error| unreachable(cause(&error)))?;
+        let mut request = self.http.get(url).timeout(time);
+        if let Some(token) = self.token.as_ref().filter(|_| self.wants_token.get()) {
+            request = request.header(AUTHORIZATION, token);
+        }
+        let response = request.send().map_err(|error| unreachable(cause(&error)))?;
         let (status, version) = (response.status(), version(&response));
+        match version {
+            Some(version) if version == api::VERSION.1 => {}
+            Some(version) => return Err(self.foreign(format!("it has version {version}"))),
+            None => {
+                let (at, status) = (self.shown(), status.as_u16());
+                return Err(Problem::NotAdmin { at, status });
+            }
+        }
         let mut body = Vec::new();
         let read = response.take(MOST_BYTES).read_to_end(&mut body);
         read.map_err(|error| unreachable(cause_of_read(&error)))?;
-        if status != StatusCode::OK {
-            return Err(self.refusal(status, &body));
-        }
-        match version {
-            Some(version) if version == api::VERSION.1 => Ok(body),
-            Some(version) => Err(self.foreign(format!("it has version {version}"))),
-            None => Err(self.foreign("it is no streamgauge, or an older one".to_owned())),
-        }
+        Ok((status, body))
     }
 
     fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Problem> {

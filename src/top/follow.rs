@@ -85,7 +85,10 @@ pub(super) fn follow(
 fn may_pass(problem: &Problem) -> bool {
     matches!(
         problem,
-        Problem::Unreachable { .. } | Problem::Refused { .. } | Problem::Foreign { .. }
+        Problem::Unreachable { .. }
+            | Problem::Refused { .. }
+            | Problem::NotAdmin { .. }
+            | Problem::Foreign { .. }
     )
 }
 

@@ -166,7 +166,7 @@ fn usual(target: &str) -> Option<Answer> {
 }
 
 #[test]
-fn a_request_has_the_token_and_what_is_asked_for_and_may_be_below_a_path() {
+fn a_request_has_what_is_asked_for_and_may_be_below_a_path() {
     let server = Server::new(|_| Some(good(&page(&[]))));
     let client = Client::new(
         &format!("http://{}/gauge", server.address),
@@ -182,11 +182,6 @@ fn a_request_has_the_token_and_what_is_asked_for_and_may_be_below_a_path() {
         "/gauge/api/exchanges?q=model%3Agpt*+ttft%3E2s%26x"
     );
     assert!(
-        asked.head.contains("authorization: bearer the-token"),
-        "{}",
-        asked.head
-    );
-    assert!(
         asked.head.contains("user-agent: streamgauge-top/"),
         "{}",
         asked.head
@@ -194,9 +189,47 @@ fn a_request_has_the_token_and_what_is_asked_for_and_may_be_below_a_path() {
 }
 
 #[test]
+fn a_token_is_for_an_admin_port_that_asks_for_it_and_is_sent_from_then_on() {
+    let script = Mutex::new(VecDeque::from([401]));
+    let server = Server::new(move |_| match script.lock().unwrap().pop_front() {
+        Some(status) => Some(refused(status, "expected a token", None)),
+        None => Some(good(&page(&[]))),
+    });
+    let client = server.client();
+    for _ in 0..2 {
+        let _: Exchanges = client.facts("exchanges", &[]).unwrap();
+    }
+    let asked = server.asked();
+    let has_token = |asked: &Asked| asked.head.contains("authorization: bearer the-token");
+    let shown: Vec<bool> = asked.iter().map(has_token).collect();
+    assert_eq!(shown, [false, true, true]);
+}
+
+#[test]
+fn a_token_is_not_sent_to_what_is_no_admin_port_though_it_asks_for_one() {
+    for status in [200, 401, 403, 404, 502] {
+        let server = Server::new(move |_| Some(Answer(status, String::new(), "no".to_owned())));
+        let client = server.client();
+        for _ in 0..2 {
+            let problem = client.facts::<Exchanges>("exchanges", &[]).unwrap_err();
+            let problem = problem.to_string();
+            let at = format!("http://{}", server.address);
+            for said in [&*at, "admin port", "9464", "proxy"] {
+                assert!(problem.contains(said), "{said} in {problem}");
+            }
+        }
+        let asked = server.asked();
+        assert_eq!(asked.len(), 2);
+        let has_token = |asked: &Asked| asked.head.contains("authorization");
+        assert!(!asked.iter().any(has_token), "{status}");
+    }
+}
+
+#[test]
 fn a_token_goes_nowhere_else() {
     let elsewhere = Server::new(|_| Some(good(&page(&[]))));
     let to = format!("location: http://{}/", elsewhere.address);
+    let to = format!("streamgauge-api-version: 1\r\n{to}");
     let server = Server::new(move |_| Some(Answer(302, to.clone(), String::new())));
     let problem = server
         .client()
@@ -227,20 +260,23 @@ fn what_is_wrong_is_told_apart() {
             position: Some(3)
         }
     );
-    let unauthorized = problem(|| Some(Answer(401, String::new(), "no".to_owned())));
+    let unauthorized = problem(|| Some(refused(401, "no", None)));
     assert!(
         matches!(unauthorized, Problem::Unauthorized(_)),
         "{unauthorized}"
     );
     let unknown = problem(|| Some(refused(404, "not kept", None)));
     assert_eq!(unknown, Problem::Unknown("not kept".to_owned()));
-    let refused = problem(|| Some(Answer(503, String::new(), "busy\nvery".to_owned())));
+    let refused = problem(|| {
+        let version = "streamgauge-api-version: 1".to_owned();
+        Some(Answer(503, version, "busy\nvery".to_owned()))
+    });
     assert!(
         refused.to_string().ends_with("answered 503: busy"),
         "{refused}"
     );
-    let older = problem(|| Some(Answer(200, String::new(), "{}".to_owned())));
-    assert!(older.to_string().contains("an older one"), "{older}");
+    let none = problem(|| Some(Answer(200, String::new(), "{}".to_owned())));
+    assert!(matches!(none, Problem::NotAdmin { .. }), "{none}");
     let newer = problem(|| {
         Some(Answer(
             200,

@@ -21,16 +21,15 @@ use axum::routing::get;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
-use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::AdminState;
 
 pub use gauge::{ConfigEntry, Exporter, Facts, QueueFacts, UpstreamFacts};
 
 /// The header that says which version of the API has answered.
-const VERSION_HEADER: HeaderName = HeaderName::from_static("streamgauge-api-version");
+pub(super) const VERSION_HEADER: HeaderName = HeaderName::from_static("streamgauge-api-version");
 /// That version.
-const VERSION: HeaderValue = HeaderValue::from_static("1");
+pub(super) const VERSION: HeaderValue = HeaderValue::from_static("1");
 
 /// All below `/api`; streams end when `stopping` says so.
 pub(super) fn routes(stopping: watch::Receiver<bool>) -> Router<AdminState> {
@@ -55,7 +54,6 @@ pub(super) fn routes(stopping: watch::Receiver<bool>) -> Router<AdminState> {
                 "no such path: /api/openapi.json lists all",
             )
         })
-        .layer(SetResponseHeaderLayer::overriding(VERSION_HEADER, VERSION))
 }
 
 /// Why a request is not answered, said as JSON.
