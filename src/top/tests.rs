@@ -154,9 +154,9 @@ fn usual(target: &str) -> Option<Answer> {
     Some(match path(target) {
         "/api/in-flight" => good(&json!({"count": 1, "exchanges": [
             {"id": 1, "model": "\u{1b}[2Jm", "age_ms": 12.0, "state": "dreaming"}]})),
-        "/api/summary" => {
-            good(&json!({"version": "0.1.0", "ready": true, "today": {"requests": 3}}))
-        }
+        "/api/summary" => good(
+            &json!({"version": "0.1.0", "ready": true, "today": {"requests": 3, "errors": 1, "unpriced": 3}}),
+        ),
         "/api/exchanges" if target.contains("q=ttft") => {
             refused(400, "expected a duration", Some(5))
         }
@@ -468,6 +468,10 @@ fn once_it_is_a_table_of_plain_text() {
     assert_eq!(lines[0], "streamgauge 0.1.0 ready");
     assert!(
         lines[1].starts_with("- req/s  - tok/s  - err/s  1 in flight"),
+        "{out}"
+    );
+    assert!(
+        lines[1].ends_with("today: - (3 unpriced)  3 requests  1 error"),
         "{out}"
     );
     assert!(lines[3].starts_with("model  upstream  state "), "{out}");

@@ -112,6 +112,12 @@ pub(super) fn count(n: u64) -> String {
     }
 }
 
+/// So many of something: `1 error`, `2 errors`.
+pub(super) fn number(n: u64, of: &str) -> String {
+    let ending = if n == 1 { "" } else { "s" };
+    format!("{} {of}{ending}", count(n))
+}
+
 /// A share of 0 to 1: `62%`, `0.4%`. Nearly all is not all: `99.6%`.
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;

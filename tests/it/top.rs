@@ -452,3 +452,30 @@ async fn a_conversation_is_shown_by_its_id() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_token_goes_to_the_admin_port_and_not_through_the_proxy_to_the_upstream() {
+    const TOKEN: &str = "a-token-of-some-length";
+    let gauge = Gauge::with(|program| program.env("STREAMGAUGE_ADMIN_TOKEN", TOKEN)).await;
+    let top = |address: String| {
+        let top = Program::new(["top", "--once", &address]);
+        top.env("STREAMGAUGE_ADMIN_TOKEN", TOKEN).start()
+    };
+    let mut by_mistake = top(gauge.server.proxy.to_string());
+    let mut served = gauge.upstream.accept().await;
+    let seen = served.read_request().await;
+    assert_eq!(seen.header("authorization"), None);
+    served.write(json(401, "{}")).await;
+    assert_eq!(by_mistake.exit().await.code(), Some(1));
+    let text = by_mistake.stderr().text();
+    let at = format!("http://{}", gauge.server.proxy);
+    assert!(text.contains(&at) && text.contains("9464"), "{text}");
+
+    let mut right = top(gauge.server.admin.to_string());
+    assert_eq!(
+        right.exit().await.code(),
+        Some(0),
+        "{}",
+        right.stderr().text()
+    );
+}

@@ -8,13 +8,18 @@ use ratatui::widgets::{Paragraph, Sparkline, SparklineBar};
 use super::style::Palette;
 use crate::top::api::{Quantiles, Step, Summary, Today};
 use crate::top::model::{Link, Model};
-use crate::top::text::{count, duration, rate, usd};
+use crate::top::text::{count, duration, number, rate, usd};
 
 /// Steps that the rates are of, the one that is not over left out: ten seconds.
 const STEPS: usize = 2;
 /// Cells before a sparkline, and behind it.
 const LABEL: u16 = 9;
 const VALUE: u16 = 9;
+
+/// What the sparklines are of, and what the figures behind them are of. A step is short: its figure may be of one call.
+const LATENCY: &str = "time to first token, 5 minutes";
+const LATENCY_SHORT: &str = "time to first token";
+const LATEST: &str = "latest step";
 
 /// How many lines the head takes.
 pub(super) fn lines(with_sparklines: bool, height: u16) -> u16 {
@@ -47,10 +52,10 @@ pub(in crate::top) fn rates(steps: &[Step]) -> Option<[f64; 3]> {
 /// What the day has cost so far, and how many calls are not in it.
 pub(in crate::top) fn spent(today: &Today) -> String {
     let cost = today.cost_usd.as_deref().map(usd);
-    match (cost, today.unpriced) {
-        (None, _) => "-".to_owned(),
-        (Some(cost), 0) => cost,
-        (Some(cost), unpriced) => format!("{cost} ({} unpriced)", count(unpriced)),
+    let cost = cost.unwrap_or_else(|| "-".to_owned());
+    match today.unpriced {
+        0 => cost,
+        unpriced => format!("{cost} ({} unpriced)", count(unpriced)),
     }
 }
 
@@ -113,15 +118,21 @@ fn figure_line(model: &Model, palette: Palette) -> Line<'static> {
     figure(shown(1), " err/s  ", fails);
     figure(count(model.in_flight.count), " in flight  today: ", false);
     figure(spent(today), "  ", false);
-    figure(count(today.requests), " requests  ", false);
-    figure(count(today.errors), " errors", today.errors > 0);
+    figure(number(today.requests, "request"), "  ", false);
+    figure(number(today.errors, "error"), "", today.errors > 0);
     Line::from(line)
 }
 
 fn draw_latency(frame: &mut Frame<'_>, area: Rect, first: &Quantiles, palette: Palette) {
     let rows: [Rect; 3] = Layout::vertical([Constraint::Length(1); 3]).areas(area);
-    let title = Line::styled("time to first token, 5 minutes", palette.title());
-    frame.render_widget(Paragraph::new(title), rows[0]);
+    let title = match usize::from(area.width) >= LATENCY.len() + 2 + LATEST.len() {
+        true => LATENCY,
+        false => LATENCY_SHORT,
+    };
+    let line = Paragraph::new(Line::styled(title, palette.title()));
+    frame.render_widget(line, rows[0]);
+    let latest = Line::styled(LATEST, palette.quiet()).right_aligned();
+    frame.render_widget(Paragraph::new(latest), rows[0]);
     let all = first.p50_ms.iter().chain(&first.p95_ms).flatten();
     let most = all.copied().fold(0.0, f64::max);
     let quantiles = [("p50", &first.p50_ms), ("p95", &first.p95_ms)];
@@ -168,6 +179,7 @@ fn draw_steps(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::top::text::Text;
 
     fn step(at_ms: u64, requests: u64) -> Step {
         Step {
@@ -187,6 +199,21 @@ mod tests {
             step(15_000, 1),
         ];
         assert_eq!(rates(&steps), Some([4.0, 0.2, 40.0]));
+    }
+
+    #[test]
+    fn calls_without_a_price_are_counted_also_where_no_call_has_one() {
+        let spent_of = |cost: Option<&str>, unpriced| {
+            spent(&Today {
+                cost_usd: cost.map(Text::new),
+                unpriced,
+                ..Today::default()
+            })
+        };
+        assert_eq!(spent_of(None, 0), "-");
+        assert_eq!(spent_of(None, 4), "- (4 unpriced)");
+        assert_eq!(spent_of(Some("0.5"), 0), "$0.5");
+        assert_eq!(spent_of(Some("0.5"), 4), "$0.5 (4 unpriced)");
     }
 
     #[test]

@@ -355,6 +355,40 @@ fn a_small_terminal_has_the_rates_and_the_newest_exchanges() {
 }
 
 #[test]
+fn the_latencies_in_figures_are_said_to_be_of_the_latest_step() {
+    for (width, title) in [
+        (80, "time to first token, 5 minutes"),
+        (40, "time to first token"),
+    ] {
+        let shown = lines(&mut model(), width, 24);
+        let at = shown
+            .iter()
+            .position(|line| line.starts_with("time to first"))
+            .unwrap();
+        let head = &shown[at];
+        assert!(head.starts_with(&format!("{title}  ")), "{head}");
+        assert!(
+            head.ends_with("latest step") && shown[at + 1].ends_with("159 ms"),
+            "{head}"
+        );
+    }
+}
+
+#[test]
+fn one_request_and_one_error_are_said_in_the_singular() {
+    let mut sums = summary();
+    sums["today"] = json!({"requests": 1, "errors": 1, "cost_usd": null, "unpriced": 1});
+    let mut model = model();
+    model.hear(News::Summary(Box::new(read(sums))));
+    let shown = lines(&mut model, 120, 24);
+    assert!(
+        shown[1].ends_with("today: - (1 unpriced)  1 request  1 error"),
+        "{}",
+        shown[1]
+    );
+}
+
+#[test]
 fn the_order_is_marked_at_its_column() {
     let mut model = model();
     let head = |model: &mut Model| {

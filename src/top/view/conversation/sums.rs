@@ -3,7 +3,7 @@
 use ratatui::text::Span;
 
 use crate::top::api::ConversationDetail;
-use crate::top::text::{count, duration, percent, usd};
+use crate::top::text::{count, duration, number, percent, usd};
 use crate::top::view::style::Palette;
 
 /// The sums, each a part: what is usual first, then what is odd. A figure that is not known is `-`.
@@ -51,9 +51,4 @@ pub(in crate::top) fn sums(whole: &ConversationDetail, palette: Palette) -> Vec<
         quiet(format!("its tool calls began {began}"));
     }
     sums
-}
-
-fn number(n: u64, of: &str) -> String {
-    let ending = if n == 1 { "" } else { "s" };
-    format!("{} {of}{ending}", count(n))
 }
