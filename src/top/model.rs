@@ -20,12 +20,14 @@ pub(super) struct Model {
     /// Whom it is of.
     pub(super) at: String,
     pub(super) link: Link,
-    pub(super) summary: Summary,
-    pub(super) in_flight: InFlight,
+    /// `None` before it has come: not known is not zero.
+    pub(super) summary: Option<Summary>,
+    /// The same.
+    pub(super) in_flight: Option<InFlight>,
     /// What has ended, as it is ordered.
     pub(super) rows: Vec<Row>,
-    /// How many have ended since the start of streamgauge.
-    pub(super) total: u64,
+    /// How many have ended since the start of streamgauge; `None` before the first have come.
+    pub(super) total: Option<u64>,
     pub(super) sort: Sort,
     pub(super) filter: Filter,
     /// The row that is selected.
@@ -81,10 +83,10 @@ impl Model {
         Self {
             at,
             link: Link::New,
-            summary: Summary::default(),
-            in_flight: InFlight::default(),
+            summary: None,
+            in_flight: None,
             rows: Vec::new(),
-            total: 0,
+            total: None,
             sort: Sort {
                 column: Column::Time,
                 descending: true,
@@ -148,9 +150,9 @@ impl Model {
             _ if self.is_paused => self.link = Link::Up,
             News::InFlight(in_flight) => {
                 self.link = Link::Up;
-                self.in_flight = in_flight;
+                self.in_flight = Some(in_flight);
             }
-            News::Summary(summary) => self.summary = *summary,
+            News::Summary(summary) => self.summary = Some(*summary),
             News::Exchanges(filter, exchanges) => {
                 if filter != self.filter.applied {
                     self.table.clear();
@@ -164,7 +166,7 @@ impl Model {
                     self.filter.mistake = None;
                 }
                 self.filter.applied = filter;
-                self.total = exchanges.total;
+                self.total = Some(exchanges.total);
                 self.rows = exchanges.exchanges;
                 self.put_in_order();
             }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::api::{Exchanges, Flight, InFlight, Row, Summary};
 use super::client::{Client, Problem, SUMMARY, query};
 use super::column::COLUMNS;
-use super::text::{count, duration, number, rate, shown_json};
+use super::text::{count, duration, rate, shown_json};
 use super::view::{self, fit};
 
 pub(super) use conversation::{write_conversation, write_conversation_json};
@@ -78,11 +78,9 @@ impl Moment {
         writeln!(out, "streamgauge {version} {state}")?;
         writeln!(
             out,
-            "{requests} req/s  {tokens} tok/s  {errors} err/s  {} in flight  today: {}  {}  {}",
+            "{requests} req/s  {tokens} tok/s  {errors} err/s  {} in flight  {}",
             count(self.in_flight.count),
-            view::spent(today),
-            number(today.requests, "request"),
-            number(today.errors, "error")
+            view::day(Some(today)).join("  ")
         )
     }
 }

@@ -471,7 +471,7 @@ fn once_it_is_a_table_of_plain_text() {
         "{out}"
     );
     assert!(
-        lines[1].ends_with("today: - (3 unpriced)  3 requests  1 error"),
+        lines[1].ends_with("today: 3 requests  1 error  cost - (3 unpriced)"),
         "{out}"
     );
     assert!(lines[3].starts_with("model  upstream  state "), "{out}");

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use super::flow::ranked;
 use super::style::Palette;
 use super::table::fit;
 use crate::top::api::{Flight, FlightState, InFlight};
@@ -17,6 +18,9 @@ const NAME: usize = 20;
 const FIGURES: usize = 30;
 /// Least width of a bar.
 const BAR_MIN: usize = 8;
+
+/// What the cells of a bar stand for.
+const LEGEND: [&str; 3] = ["░ until the first token", "█ generating", "▒ nothing came"];
 
 /// How many lines it takes, its title included, if it has all.
 pub(super) fn lines(in_flight: &InFlight) -> u16 {
@@ -31,16 +35,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, in_flight: &InFlight, pale
         0 => String::new(),
         _ => format!(", {} of them not shown", count(hidden)),
     };
-    let mut lines = vec![Line::from(vec![
-        Span::styled(
-            format!("in flight: {}{more}", count(in_flight.count)),
-            palette.title(),
-        ),
-        Span::styled(
-            "  ░ until the first token  █ generating  ▒ nothing came",
-            palette.quiet(),
-        ),
-    ])];
+    let title = format!("in flight: {}{more}", count(in_flight.count));
+    let mut title = vec![(0, Span::styled(title, palette.title()))];
+    title.extend(LEGEND.map(|text| (1, Span::styled(text, palette.quiet()))));
+    let mut lines = vec![ranked(title, usize::from(area.width))];
     let ages = in_flight.exchanges.iter().map(|flight| flight.age_ms);
     let scale = ages.fold(SCALE_MIN_MS, f64::max);
     let width = usize::from(area.width);

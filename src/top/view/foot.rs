@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use super::flow::{ranked, words};
 use super::style::Palette;
 use crate::top::model::{Model, Page};
 use crate::top::news::Mistake;
@@ -31,25 +32,45 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Pa
             frame.render_widget(Paragraph::new(lines), area);
         }
         (None, None) => {
-            let keys = match model.pages.last() {
-                Some(Page::Exchange(_)) => {
-                    "Esc back  ↑↓ scroll  ←→ the next  c conversation  ? help  q quit"
-                }
-                Some(Page::Conversation(_)) => "Esc back  ↑↓ Enter look at a turn  ? help  q quit",
-                Some(Page::Conversations(_)) => {
-                    "↑↓ Enter look  m more than one turn  Tab exchanges  ? help  q quit"
-                }
-                None => {
-                    "↑↓ Enter look  / filter  s order  Tab conversations  p pause  ? help  q quit"
-                }
-            };
+            let width = usize::from(area.width);
             let line = match model.notice {
-                Some(notice) => Line::styled(notice, palette.odd()),
-                None => Line::styled(keys, palette.quiet()),
+                Some(notice) => Line::styled(words(notice, width), palette.odd()),
+                None => keys(model, width, palette),
             };
             frame.render_widget(Paragraph::new(line), area);
         }
     }
+}
+
+/// The keys that do something here, the most important where not all have room: those that lead to the others, and out.
+fn keys(model: &Model, width: usize, palette: Palette) -> Line<'static> {
+    let here: &[&str] = match model.pages.last() {
+        Some(Page::Exchange(_)) => &["Esc back", "↑↓ scroll", "←→ the next", "c conversation"],
+        Some(Page::Conversation(page)) if matches!(page.facts, Some(Ok(_))) => {
+            &["Esc back", "↑↓ Enter look at a turn"]
+        }
+        // There is nothing in it to look at.
+        Some(Page::Conversation(_)) => &["Esc back"],
+        Some(Page::Conversations(page)) if page.is_of_several => {
+            &["↑↓ Enter or c look", "m all", "Tab exchanges"]
+        }
+        Some(Page::Conversations(_)) => &[
+            "↑↓ Enter or c look",
+            "m more than one turn",
+            "Tab exchanges",
+        ],
+        None => &[
+            "↑↓ Enter look",
+            "/ filter",
+            "s order",
+            "Tab conversations",
+            "p pause",
+        ],
+    };
+    let here = here.iter().zip(2..).map(|(key, rank)| (rank, *key));
+    let keys = here.chain([(0, "? help"), (1, "q quit")]);
+    let keys = keys.map(|(rank, key)| (rank, Span::styled(key, palette.quiet())));
+    ranked(keys.collect(), width)
 }
 
 /// The line as far as it fits, with the cursor in sight.

@@ -5,8 +5,9 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Sparkline, SparklineBar};
 
+use super::flow::{ranked, words};
 use super::style::Palette;
-use crate::top::api::{Quantiles, Step, Summary, Today};
+use crate::top::api::{Quantiles, Step, Today};
 use crate::top::model::{Link, Model};
 use crate::top::text::{count, duration, number, rate, usd};
 
@@ -49,8 +50,20 @@ pub(in crate::top) fn rates(steps: &[Step]) -> Option<[f64; 3]> {
     ])
 }
 
+/// The day so far: requests, errors, and what it cost.
+pub(in crate::top) fn day(today: Option<&Today>) -> [String; 3] {
+    match today {
+        Some(today) => [
+            format!("today: {}", number(today.requests, "request")),
+            number(today.errors, "error"),
+            format!("cost {}", spent(today)),
+        ],
+        None => ["today: - requests", "- errors", "cost -"].map(str::to_owned),
+    }
+}
+
 /// What the day has cost so far, and how many calls are not in it.
-pub(in crate::top) fn spent(today: &Today) -> String {
+fn spent(today: &Today) -> String {
     let cost = today.cost_usd.as_deref().map(usd);
     let cost = cost.unwrap_or_else(|| "-".to_owned());
     match today.unpriced {
@@ -66,61 +79,67 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Pa
         Constraint::Min(0),
     ])
     .areas(area);
-    frame.render_widget(Paragraph::new(title_line(model, palette)), title);
-    frame.render_widget(Paragraph::new(figure_line(model, palette)), figures);
+    let width = usize::from(area.width);
+    frame.render_widget(Paragraph::new(title_line(model, width, palette)), title);
+    frame.render_widget(Paragraph::new(figure_line(model, width, palette)), figures);
     if rest.height >= 3 {
-        let first = &model.summary.latency.time_to_first_token;
-        draw_latency(frame, rest, first, palette);
+        let summary = model.summary.as_ref();
+        let first = summary.map(|it| it.latency.time_to_first_token.clone());
+        draw_latency(frame, rest, &first.unwrap_or_default(), palette);
     }
 }
 
-fn title_line(model: &Model, palette: Palette) -> Line<'static> {
-    let summary = &model.summary;
-    let version = summary.version.as_deref().unwrap_or_default();
+fn title_line(model: &Model, width: usize, palette: Palette) -> Line<'static> {
+    let summary = model.summary.as_ref();
+    let version = summary.and_then(|it| it.version.as_deref());
+    let is_draining = summary.is_some_and(|it| !it.ready);
     let state = match &model.link {
         Link::New => Span::styled("connecting", palette.odd()),
-        Link::Lost(problem) => Span::styled(format!("trying again: {problem}"), palette.bad()),
+        Link::Lost(problem) => {
+            let text = words(&format!("trying again: {problem}"), width);
+            Span::styled(text, palette.bad())
+        }
         Link::Up if model.is_paused => Span::styled("paused (p goes on)", palette.odd()),
-        Link::Up if !summary.ready => Span::styled("draining", palette.odd()),
+        Link::Up if is_draining => Span::styled("draining", palette.odd()),
         Link::Up => Span::styled("live", palette.good()),
     };
-    let mut spans = vec![
-        Span::styled(
-            format!("streamgauge {version}").trim_end().to_owned(),
-            palette.title(),
-        ),
-        Span::raw("  "),
-        state,
-    ];
+    let name = format!("streamgauge {}", version.unwrap_or_default());
+    let name = Span::styled(name.trim_end().to_owned(), palette.title());
+    let mut parts = vec![(1, name), (0, state)];
     if !matches!(model.link, Link::Lost(_)) {
-        spans.push(Span::styled(format!("  {}", model.at), palette.quiet()));
+        parts.push((2, Span::styled(model.at.clone(), palette.quiet())));
     }
-    Line::from(spans)
+    ranked(parts, width)
 }
 
-fn figure_line(model: &Model, palette: Palette) -> Line<'static> {
-    let Summary { steps, today, .. } = &model.summary;
-    let mut line = Vec::new();
-    let mut figure = |value: String, unit: &'static str, is_bad: bool| {
+fn figure_line(model: &Model, width: usize, palette: Palette) -> Line<'static> {
+    let summary = model.summary.as_ref();
+    let of_late = summary.and_then(|it| rates(&it.steps));
+    let shown = |at: usize| of_late.map_or_else(|| "-".to_owned(), |rates| rate(rates[at]));
+    let in_flight = model.in_flight.as_ref().map(|it| count(it.count));
+    let in_flight = in_flight.as_deref().unwrap_or("-");
+    let today = summary.map(|it| &it.today);
+    let [requests, errors, cost] = day(today);
+    let fails = of_late.is_some_and(|rates| rates[1] > 0.0);
+    let failed = today.is_some_and(|it| it.errors > 0);
+    let figures = [
+        (0, format!("{} req/s", shown(0)), false),
+        (5, format!("{} tok/s", shown(2)), false),
+        (1, format!("{} err/s", shown(1)), fails),
+        (2, format!("{in_flight} in flight"), false),
+        (3, requests, false),
+        (4, errors, failed),
+        (6, cost, false),
+    ];
+    let figures = figures.map(|(rank, text, is_bad)| {
         let style = if is_bad {
             palette.bad()
         } else {
             palette.figure()
         };
-        line.push(Span::styled(value, style));
-        line.push(Span::raw(unit));
-    };
-    let of_late = rates(steps);
-    let shown = |at: usize| of_late.map_or_else(|| "-".to_owned(), |rates| rate(rates[at]));
-    figure(shown(0), " req/s  ", false);
-    figure(shown(2), " tok/s  ", false);
-    let fails = of_late.is_some_and(|rates| rates[1] > 0.0);
-    figure(shown(1), " err/s  ", fails);
-    figure(count(model.in_flight.count), " in flight  today: ", false);
-    figure(spent(today), "  ", false);
-    figure(number(today.requests, "request"), "  ", false);
-    figure(number(today.errors, "error"), "", today.errors > 0);
-    Line::from(line)
+        (rank, Span::styled(text, style))
+    });
+    ranked(figures.to_vec(), width)
 }
 
 fn draw_latency(frame: &mut Frame<'_>, area: Rect, first: &Quantiles, palette: Palette) {

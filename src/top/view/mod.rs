@@ -18,7 +18,7 @@ use super::model::{Model, Page};
 
 pub(super) use conversation::sums;
 pub(super) use foot::mistake_lines;
-pub(super) use head::{rates, spent};
+pub(super) use head::{day, rates};
 pub(super) use style::Palette;
 pub(super) use table::{fit, width};
 
@@ -58,7 +58,7 @@ fn draw_body(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Pale
 }
 
 fn draw_tables(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
-    let wanted = flights::lines(&model.in_flight);
+    let wanted = model.in_flight.as_ref().map_or(0, flights::lines);
     // A third of the room, or what the table has no rows for; and only what it can spare.
     let rows = u16::try_from(model.rows.len()).unwrap_or(u16::MAX);
     let unused = area.height.saturating_sub(rows.saturating_add(table::HEAD));
@@ -67,7 +67,9 @@ fn draw_tables(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Pa
     let given = if most < 2 { 0 } else { wanted.min(most) };
     let [flights, table] =
         Layout::vertical([Constraint::Length(given), Constraint::Min(0)]).areas(area);
-    flights::draw(frame, flights, &model.in_flight, palette);
+    if let Some(in_flight) = &model.in_flight {
+        flights::draw(frame, flights, in_flight, palette);
+    }
     table::draw(frame, table, model, palette);
 }
 

@@ -43,7 +43,7 @@ fn title(model: &Model, palette: Palette) -> Line<'static> {
         format!(
             "exchanges: newest {} of {}",
             model.rows.len(),
-            count(model.total)
+            model.total.map_or_else(|| "-".to_owned(), count)
         ),
         palette.title(),
     )];
@@ -58,7 +58,8 @@ fn empty(model: &Model) -> String {
     if !model.filter.applied.is_empty() {
         return "Nothing matches the filter.".to_owned();
     }
-    match model.summary.base_url.as_deref() {
+    let summary = model.summary.as_ref();
+    match summary.and_then(|it| it.base_url.as_deref()) {
         Some(url) => format!("No exchange yet. Point a client here: OPENAI_BASE_URL={url}"),
         None => "No exchange yet.".to_owned(),
     }

@@ -315,7 +315,7 @@ fn without_colors_no_cell_has_one_and_the_selection_is_seen_all_the_same() {
 
 #[test]
 fn the_page_at_a_usual_size() {
-    let shown = lines(&mut model(), 100, 20);
+    let shown = lines(&mut model(), 110, 20);
     let has = |text: &str| {
         assert!(
             shown.iter().any(|line| line.contains(text)),
@@ -324,9 +324,7 @@ fn the_page_at_a_usual_size() {
         )
     };
     has("streamgauge 0.1.0  live  http://127.0.0.1:9464");
-    has(
-        "10.0 req/s  200 tok/s  0.1 err/s  4 in flight  today: $3.21 (2 unpriced)  4321 requests  12 errors",
-    );
+    has("10.0 req/s  200 tok/s  0.1 err/s  4 in flight  today: 4321 requests  12 errors");
     has("  p50");
     has("159 ms");
     has("  p95");
@@ -346,12 +344,63 @@ fn a_small_terminal_has_the_rates_and_the_newest_exchanges() {
     let shown = lines(&mut model(), 40, 10);
     let all = shown.join("\n");
     assert!(shown[0].starts_with("streamgauge 0.1.0  live"), "{all}");
-    assert!(shown[1].starts_with("10.0 req/s  200 tok/s"), "{all}");
+    assert!(shown[1] == "10.0 req/s  0.1 err/s  4 in flight", "{all}");
     assert!(
         all.contains("gpt-4o") && all.contains("gpt-broken"),
         "{all}"
     );
     assert!(all.contains("UTC") || all.contains("TTFT"), "{all}");
+}
+
+#[test]
+fn a_narrow_terminal_has_whole_words_and_what_matters_most() {
+    // By width: the head's figures, what is in flight, and the keys.
+    for (width, height, expected) in [
+        (
+            80,
+            24,
+            [
+                "10.0 req/s  200 tok/s  0.1 err/s  4 in flight  today: 4321 requests  12 errors",
+                "in flight: 4  ░ until the first token  █ generating  ▒ nothing came",
+                "↑↓ Enter look  / filter  s order  Tab conversations  p pause  ? help  q quit",
+            ],
+        ),
+        (
+            60,
+            20,
+            [
+                "10.0 req/s  0.1 err/s  4 in flight  today: 4321 requests",
+                "in flight: 4  ░ until the first token  █ generating",
+                "↑↓ Enter look  / filter  s order  ? help  q quit",
+            ],
+        ),
+        (
+            40,
+            15,
+            [
+                "10.0 req/s  0.1 err/s  4 in flight",
+                "in flight: 4  ░ until the first token",
+                "↑↓ Enter look  / filter  ? help  q quit",
+            ],
+        ),
+    ] {
+        let shown = lines(&mut model(), width, height);
+        let all = shown.join("\n");
+        assert_eq!(shown[1], expected[0], "{all}");
+        assert!(shown.iter().any(|line| line == expected[1]), "{all}");
+        assert_eq!(shown.last().unwrap(), expected[2], "{all}");
+    }
+}
+
+#[test]
+fn the_way_to_the_keys_and_out_is_said_on_every_page_at_every_width() {
+    for mut model in [model(), opened(), in_conversation(), in_list()] {
+        for width in [14, 20, 40, 60, 80] {
+            let shown = lines(&mut model, width, 24);
+            let keys = shown.last().unwrap();
+            assert!(keys.ends_with("? help  q quit"), "{keys}");
+        }
+    }
 }
 
 #[test]
@@ -382,7 +431,7 @@ fn one_request_and_one_error_are_said_in_the_singular() {
     model.hear(News::Summary(Box::new(read(sums))));
     let shown = lines(&mut model, 120, 24);
     assert!(
-        shown[1].ends_with("today: - (1 unpriced)  1 request  1 error"),
+        shown[1].ends_with("today: 1 request  1 error  cost - (1 unpriced)"),
         "{}",
         shown[1]
     );
