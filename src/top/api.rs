@@ -67,6 +67,12 @@ impl Row {
         subject(&self.model, &self.method, &self.path)
     }
 
+    /// When it ended; when it began where its duration is not known.
+    pub(super) fn ended_at_ms(&self) -> u64 {
+        let lasted = self.duration_ms.unwrap_or(0.0);
+        self.started_at_ms.saturating_add(lasted as u64)
+    }
+
     /// Whether it failed, by whosever fault. A client that has left is no failure.
     pub(super) fn has_failed(&self) -> bool {
         self.error.is_some() || self.status.is_some_and(|status| status >= 400)

@@ -77,7 +77,7 @@ impl Column {
     /// Its head.
     pub(super) fn title(self) -> &'static str {
         match self {
-            Self::Time => "UTC",
+            Self::Time => "end UTC",
             Self::Model => "model",
             Self::Upstream => "upstream",
             Self::Status => "code",
@@ -125,7 +125,7 @@ impl Column {
             _ => shown(n),
         };
         match self {
-            Self::Time => clock(row.started_at_ms),
+            Self::Time => clock(row.ended_at_ms()),
             Self::Model => row.subject(),
             Self::Upstream => row.upstream.as_deref().unwrap_or_default().to_owned(),
             Self::Status => row.status.map(|it| it.to_string()).unwrap_or_default(),
@@ -288,6 +288,17 @@ mod tests {
             fitting(24, Column::Upstream),
             [Column::Model, Column::Upstream]
         );
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_end_by_which_rows_are_ordered() {
+        let row = |started_at_ms, duration_ms| Row {
+            started_at_ms,
+            duration_ms,
+            ..Row::default()
+        };
+        assert_eq!(Column::Time.text(&row(1000, Some(2500.0))), "00:00:03");
+        assert_eq!(Column::Time.text(&row(1000, None)), "00:00:01");
     }
 
     #[test]

@@ -70,13 +70,19 @@ pub(super) const HELP: &[(&str, &str)] = &[
         "Esc  Backspace",
         "back; dismiss a message; in a table: follow the newest",
     ),
-    ("/", "filter, such as model:gpt* ttft>2s -end:done"),
+    (
+        "/",
+        "filter exchanges, such as model:gpt* ttft>2s -end:done",
+    ),
     (
         "Ctrl-U",
         "in the filter, which begins as it was: empty the line",
     ),
-    ("s S", "order by the next column, by the one before"),
-    ("r", "order the other way"),
+    (
+        "s S",
+        "order exchanges by the next column, by the one before",
+    ),
+    ("r", "order exchanges the other way"),
     ("p  Space", "stand still, go on"),
     ("?", "this help"),
     ("q  Ctrl-C", "quit"),

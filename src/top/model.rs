@@ -224,7 +224,9 @@ impl Model {
             Action::Pause => self.is_paused = !self.is_paused,
             Action::Filter => self.begin_filter(),
             // What lies in front has an order of its own.
-            Action::Sort(_) | Action::Reverse if !self.pages.is_empty() => {}
+            Action::Sort(_) | Action::Reverse if !self.pages.is_empty() => {
+                self.notice = Some("Only the table of exchanges can be put in another order.");
+            }
             Action::Sort(by) => self.sort_by_next(by),
             Action::Reverse => {
                 self.sort.descending = !self.sort.descending;

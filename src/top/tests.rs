@@ -477,7 +477,7 @@ fn once_it_is_a_table_of_plain_text() {
     assert!(lines[3].starts_with("model  upstream  state "), "{out}");
     assert!(lines[4].starts_with("\u{fffd}[2Jm"), "{out}");
     assert_eq!(lines[4].split_whitespace().nth(1), Some("other"), "{out}");
-    assert!(lines[6].starts_with("UTC       model  upstream"), "{out}");
+    assert!(lines[6].starts_with("end UTC   model  upstream"), "{out}");
     assert!(lines[7].starts_with("00:00:00  m2"), "{out}");
     assert_eq!(lines.len(), 9, "{out}");
     assert!(!out.contains('\u{1b}'));
@@ -496,7 +496,7 @@ fn a_conversation_once_is_its_sums_and_a_table_of_turns() {
         lines[1].starts_with("1 turn  lasted 1.50 s  100 tokens in  25% cached  7 out  cost -"),
         "{out}"
     );
-    assert!(lines[3].starts_with("turn  exchange  UTC "), "{out}");
+    assert!(lines[3].starts_with("turn  exchange  end UTC "), "{out}");
     assert!(
         lines[4].starts_with("1            5  00:00:00  \u{fffd}[2Jm"),
         "{out}"

@@ -11,7 +11,7 @@ use super::{write_table, write_value};
 
 /// The columns of the table of turns, and whether each is set to the right.
 const HEADS: [&str; 12] = [
-    "turn", "exchange", "UTC", "model", "tools", "TTFT", "took", "in", "cached", "out", "cost",
+    "turn", "exchange", "end UTC", "model", "tools", "TTFT", "took", "in", "cached", "out", "cost",
     "notes",
 ];
 const TO_THE_RIGHT: [bool; 12] = [

@@ -79,15 +79,22 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, page: &mut Conversations, 
 }
 
 fn title(page: &Conversations, palette: Palette) -> Line<'static> {
-    let more = if page.has_more { "newest " } else { "" };
-    let mut spans = vec![Span::styled(
-        format!("conversations: {more}{}", page.shown.len()),
-        palette.title(),
-    )];
-    if page.is_of_several {
-        spans.push(Span::styled("  of more than one turn", palette.odd()));
-    }
-    Line::from(spans)
+    let newest = if page.has_more { "newest " } else { "" };
+    let shown = page.shown.len();
+    // Of older ones, which did not come, nobody knows how many turns they have.
+    let among = page.all.as_ref().filter(|_| page.is_of_several);
+    let (title, among) = match among {
+        Some(all) if page.has_more => (
+            shown.to_string(),
+            format!(" of more than one turn among the newest {}", all.len()),
+        ),
+        Some(_) => (shown.to_string(), " of more than one turn".to_owned()),
+        None => (format!("{newest}{shown}"), String::new()),
+    };
+    Line::from(vec![
+        Span::styled(format!("conversations: {title}"), palette.title()),
+        Span::styled(among, palette.odd()),
+    ])
 }
 
 fn empty(page: &Conversations) -> &'static str {

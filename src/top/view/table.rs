@@ -2,13 +2,14 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::style::Palette;
 use crate::top::api::Row;
 use crate::top::column::{Column, fitting};
-use crate::top::model::{Model, Sort};
+use crate::top::model::{Link, Model, Sort};
 use crate::top::text::count;
 
 /// Lines above the rows: the title, and the heads of the columns.
@@ -32,19 +33,26 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette
         };
         lines.push(Line::styled(row_text(&columns, row), style));
     }
-    if model.rows.is_empty() && window.height > 0 {
-        lines.push(Line::styled(empty(model), palette.quiet()));
-    }
     frame.render_widget(Paragraph::new(lines), area);
+    if model.rows.is_empty() && window.height > 0 {
+        let (text, style) = empty(model, palette);
+        let text = Paragraph::new(text).style(style).wrap(Wrap { trim: true });
+        let below = Rect {
+            y: area.y + HEAD,
+            height: area.height - HEAD,
+            ..area
+        };
+        frame.render_widget(text, below);
+    }
 }
 
 fn title(model: &Model, palette: Palette) -> Line<'static> {
+    let Some(total) = model.total else {
+        return Line::styled("exchanges", palette.title());
+    };
+    let shown = model.rows.len();
     let mut spans = vec![Span::styled(
-        format!(
-            "exchanges: newest {} of {}",
-            model.rows.len(),
-            model.total.map_or_else(|| "-".to_owned(), count)
-        ),
+        format!("exchanges: newest {shown} of {}", count(total)),
         palette.title(),
     )];
     if !model.filter.applied.is_empty() {
@@ -54,15 +62,23 @@ fn title(model: &Model, palette: Palette) -> Line<'static> {
     Line::from(spans)
 }
 
-fn empty(model: &Model) -> String {
-    if !model.filter.applied.is_empty() {
-        return "Nothing matches the filter.".to_owned();
-    }
-    let summary = model.summary.as_ref();
-    match summary.and_then(|it| it.base_url.as_deref()) {
-        Some(url) => format!("No exchange yet. Point a client here: OPENAI_BASE_URL={url}"),
-        None => "No exchange yet.".to_owned(),
-    }
+/// What is said where there is no row. Of what has never come nobody knows whether there is any.
+fn empty(model: &Model, palette: Palette) -> (String, Style) {
+    let text = match (&model.link, model.total) {
+        (Link::Lost(problem), None) => return (problem.to_string(), palette.bad()),
+        (_, None) => "asking …".to_owned(),
+        _ if !model.filter.applied.is_empty() => "Nothing matches the filter.".to_owned(),
+        _ => {
+            let summary = model.summary.as_ref();
+            match summary.and_then(|it| it.base_url.as_deref()) {
+                Some(url) => {
+                    format!("No exchange yet. Point a client here: OPENAI_BASE_URL={url}")
+                }
+                None => "No exchange yet.".to_owned(),
+            }
+        }
+    };
+    (text, palette.quiet())
 }
 
 /// The columns for a width, and how wide each is. What is left goes to those that grow.

@@ -349,7 +349,7 @@ fn a_small_terminal_has_the_rates_and_the_newest_exchanges() {
         all.contains("gpt-4o") && all.contains("gpt-broken"),
         "{all}"
     );
-    assert!(all.contains("UTC") || all.contains("TTFT"), "{all}");
+    assert!(all.contains("end UTC") || all.contains("TTFT"), "{all}");
 }
 
 #[test]
@@ -404,6 +404,59 @@ fn the_way_to_the_keys_and_out_is_said_on_every_page_at_every_width() {
 }
 
 #[test]
+fn what_never_came_is_not_said_to_be_nothing() {
+    let mut lost = Model::new("http://a".to_owned());
+    let at = "http://a".to_owned();
+    lost.hear(News::Lost(Problem::NotAdmin { at, status: 404 }));
+    let mut new = Model::new("http://a".to_owned());
+    for (model, said) in [(&mut lost, "9464 by default"), (&mut new, "asking …")] {
+        let all = lines(model, 80, 24).join("\n");
+        for text in ["- in flight", "today: - requests  - errors", said] {
+            assert!(all.contains(text), "{text} in\n{all}");
+        }
+        for text in ["No exchange yet", "in flight: 0", " 0 ", "newest 0"] {
+            assert!(!all.contains(text), "{text} in\n{all}");
+        }
+    }
+}
+
+#[test]
+fn a_conversation_that_is_not_known_has_no_turn_to_look_at() {
+    let mut model = model();
+    model.act(Action::Conversation);
+    let problem = Problem::Unknown("nothing is kept".to_owned());
+    model.hear(News::Conversation(ID.to_owned(), Box::new(Err(problem))));
+    let shown = lines(&mut model, 80, 24);
+    assert_eq!(shown[23], "Esc back  ? help  q quit");
+}
+
+#[test]
+fn the_table_of_conversations_says_what_its_keys_do_and_how_many_were_looked_through() {
+    let mut list = in_list();
+    let shown = lines(&mut list, 80, 24);
+    let keys = "↑↓ Enter or c look  m more than one turn  Tab exchanges  ? help  q quit";
+    assert_eq!(shown[23], keys);
+    list.act(Action::Several);
+    let shown = lines(&mut list, 80, 24);
+    assert_eq!(
+        shown[23],
+        "↑↓ Enter or c look  m all  Tab exchanges  ? help  q quit"
+    );
+    let title = "conversations: 1 of more than one turn among the newest 2";
+    assert!(
+        shown.iter().any(|line| line == title),
+        "{}",
+        shown.join("\n")
+    );
+    for action in [Action::Sort(1), Action::Sort(-1), Action::Reverse] {
+        list.act(action);
+        let shown = lines(&mut list, 80, 24);
+        assert!(shown[23].contains("exchanges"), "{}", shown[23]);
+        list.act(Action::Move(1));
+    }
+}
+
+#[test]
 fn the_latencies_in_figures_are_said_to_be_of_the_latest_step() {
     for (width, title) in [
         (80, "time to first token, 5 minutes"),
@@ -446,7 +499,7 @@ fn the_order_is_marked_at_its_column() {
             .find(|line| line.contains("TTFT"))
             .unwrap()
     };
-    assert!(head(&mut model).contains("UTC▼"));
+    assert!(head(&mut model).contains("end UTC▼"));
     model.act(Action::Reverse);
     model.act(Action::Sort(1));
     let head = head(&mut model);
