@@ -372,7 +372,7 @@ pub struct TopArgs {
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
 
-    /// Show the conversation with this id, of 32 hexadecimal digits
+    /// Show the conversation with this id, of 32 hexadecimal digits, or the only one that begins with these, 8 or more
     #[arg(long, value_name = "ID", value_parser = conversation_id, conflicts_with_all = ["filter", "limit"])]
     pub conversation: Option<String>,
 
@@ -385,12 +385,12 @@ pub struct TopArgs {
     pub json: bool,
 }
 
-/// The id of a conversation as the API has it.
+/// The id of a conversation as the API has it, or its beginning.
 fn conversation_id(text: &str) -> Result<String, &'static str> {
     let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match text.len() == 32 && is_hex {
+    match (8..=32).contains(&text.len()) && is_hex {
         true => Ok(text.to_ascii_lowercase()),
-        false => Err("expected 32 hexadecimal digits"),
+        false => Err("expected 8 to 32 hexadecimal digits"),
     }
 }
 

@@ -11,7 +11,7 @@ use reqwest::{StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::api::{self, Refusal};
+use super::api::{self, Conversations, Refusal};
 use super::text::Text;
 use crate::version::VERSION;
 
@@ -21,6 +21,12 @@ const CONNECT: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(10);
 /// Most bytes of an answer that are read.
 const MOST_BYTES: u64 = 32 << 20;
+
+/// Letters of a whole id of a conversation.
+const ID: usize = 32;
+/// Most conversations of a page, and most pages that are gone through: more than is kept by default.
+const PAGE: &str = "500";
+const PAGES: usize = 100;
 
 /// What the sums are of: five minutes in steps of five seconds.
 pub(super) const SUMMARY: [(&str, &str); 2] = [("since", "5m"), ("step", "5s")];
@@ -67,6 +73,9 @@ pub enum Problem {
     /// There is no such exchange, or it is not kept any more.
     #[error("{0}")]
     Unknown(String),
+    /// More than one conversation begins so.
+    #[error("several conversations begin with {0}: give more digits of the id")]
+    Several(String),
     /// A token is missing or wrong.
     #[error("{0} asks for a token: set STREAMGAUGE_ADMIN_TOKEN, or --token, to its admin.token")]
     Unauthorized(String),
@@ -191,6 +200,41 @@ impl Client {
     /// As of [`Self::facts`].
     pub(super) fn conversation<T: DeserializeOwned>(&self, id: &str) -> Result<T, Problem> {
         self.facts(&format!("conversations/{id}"), &[])
+    }
+
+    /// The whole id of the only conversation that begins so. A whole one is not asked for.
+    ///
+    /// # Errors
+    /// When none or several begin so, and as of [`Self::facts`].
+    pub(super) fn whole_id(&self, begins: &str) -> Result<String, Problem> {
+        if begins.len() == ID {
+            return Ok(begins.to_owned());
+        }
+        let mut found: Option<String> = None;
+        let mut before: Option<String> = None;
+        for _ in 0..PAGES {
+            let mut query = vec![("limit", PAGE)];
+            query.extend(before.as_deref().map(|before| ("before", before)));
+            let page: Conversations = self.facts("conversations", &query)?;
+            for one in page.conversations {
+                // One that has gone on since the page before comes again.
+                if one.id.starts_with(begins) && found.as_deref() != Some(&*one.id) {
+                    if found.is_some() {
+                        return Err(Problem::Several(begins.to_owned()));
+                    }
+                    found = Some(one.id.to_string());
+                }
+            }
+            before = page.next.map(|next| next.to_string());
+            if before.is_none() {
+                break;
+            }
+        }
+        found.ok_or_else(|| {
+            Problem::Unknown(format!(
+                "no conversation that begins with {begins} is kept (any more)"
+            ))
+        })
     }
 
     fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Problem> {

@@ -48,7 +48,7 @@ pub struct Options {
     pub filter: String,
     /// Most exchanges that are shown, 1 to 1000.
     pub limit: usize,
-    /// The id of a conversation that is shown instead of all there is.
+    /// The id of a conversation that is shown instead of all there is, or its beginning.
     pub conversation: Option<String>,
     /// Print what is to be seen now, and end.
     pub once: bool,
@@ -95,13 +95,14 @@ pub fn run(
         options.json,
         options.once || !is_live(),
     ) {
-        (Some(id), true, _) => written(plain::write_conversation_json(
-            &client.once(),
-            id,
-            &mut out,
-        )?),
+        (Some(id), true, _) => {
+            let client = client.once();
+            let id = client.whole_id(id)?;
+            written(plain::write_conversation_json(&client, &id, &mut out)?)
+        }
         (Some(id), false, true) => {
-            let whole = client.once().conversation(id)?;
+            let client = client.once();
+            let whole = client.conversation(&client.whole_id(id)?)?;
             written(plain::write_conversation(&whole, &mut out).and_then(|()| out.flush()))
         }
         (None, true, _) if options.once => {
@@ -112,17 +113,20 @@ pub fn run(
             let moment = Moment::now(&client.once(), *limit, filter).map_err(shown)?;
             written(moment.write(&mut out).and_then(|()| out.flush()))
         }
-        (conversation, false, false) => Live {
-            client,
-            limit: *limit,
-            filter: filter.clone(),
-            conversation: conversation.clone(),
-            palette: Palette {
-                has_colors: has_colors(),
-            },
+        (conversation, false, false) => {
+            let id = conversation.as_deref().map(|id| client.whole_id(id));
+            Live {
+                conversation: id.transpose()?,
+                client,
+                limit: *limit,
+                filter: filter.clone(),
+                palette: Palette {
+                    has_colors: has_colors(),
+                },
+            }
+            .run(listen)
+            .map_err(Error::Terminal)
         }
-        .run(listen)
-        .map_err(Error::Terminal),
     }
 }
 

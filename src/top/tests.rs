@@ -437,6 +437,36 @@ fn what_is_watched_beside_is_brought_at_once_and_again_until_something_else_is()
 }
 
 #[test]
+fn a_conversation_is_found_by_the_beginning_of_its_id_on_any_page() {
+    let server = Server::new(|target| {
+        let page = |ids: &[&str], next: Option<&str>| {
+            let all: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();
+            Some(good(&json!({"conversations": all, "next": next})))
+        };
+        match target {
+            "/api/conversations?limit=500" => page(&["aaaaaaaa11", "bbbbbbbb11"], Some("7-0")),
+            "/api/conversations?limit=500&before=7-0" => {
+                page(&["bbbbbbbb11", "aaaaaaaa22", "cccccccc11"], None)
+            }
+            _ => None,
+        }
+    });
+    let client = server.client();
+    let whole = |begins: &str| client.whole_id(begins);
+    assert_eq!(whole("cccccccc").as_deref(), Ok("cccccccc11"));
+    // It went on between the two pages.
+    assert_eq!(whole("bbbbbbbb").as_deref(), Ok("bbbbbbbb11"));
+    assert_eq!(whole("aaaaaaaa2").as_deref(), Ok("aaaaaaaa22"));
+    let several = whole("aaaaaaaa").unwrap_err();
+    assert_eq!(several, Problem::Several("aaaaaaaa".to_owned()));
+    let none = whole("dddddddd").unwrap_err().to_string();
+    assert!(none.contains("begins with dddddddd"), "{none}");
+    let asked = server.asked().len();
+    assert_eq!(whole(&"e".repeat(32)), Ok("e".repeat(32)));
+    assert_eq!(server.asked().len(), asked);
+}
+
+#[test]
 fn a_connection_that_is_lost_is_reported_and_found_again() {
     let script = Mutex::new(VecDeque::from([true, true, true, false, false, true]));
     let server = Server::new(move |target| {

@@ -440,6 +440,13 @@ async fn a_conversation_is_shown_by_its_id() {
     let same = gauge.server.api(&format!("conversations/{id}")).await;
     assert_eq!(document, same);
 
+    let mut by_beginning = Program::new(["top", "--conversation", &id[..12], &url]).start();
+    assert_eq!(by_beginning.exit().await.code(), Some(0));
+    let text = by_beginning.stdout().text();
+    assert!(text.starts_with(&format!("conversation {id}: ")), "{text}");
+    let mut too_short = Program::new(["top", "--conversation", &id[..7], &url]).start();
+    assert_eq!(too_short.exit().await.code(), Some(2));
+
     let unknown = "0".repeat(32);
     let mut unknown = Program::new(["top", "--once", "--conversation", &unknown, &url]).start();
     assert_eq!(unknown.exit().await.code(), Some(1));
