@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
+use super::flow::words;
 use super::style::Palette;
 use super::table::fit;
 use crate::top::keys::HELP;
@@ -13,12 +14,14 @@ use crate::top::keys::HELP;
 const KEY: usize = 16;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, palette: Palette) {
+    // Within the border.
+    let room = usize::from(area.width).saturating_sub(2 + KEY);
     let lines: Vec<Line<'_>> = HELP
         .iter()
         .map(|(keys, what)| {
             Line::from(vec![
                 Span::styled(fit(keys, KEY, false), palette.figure()),
-                Span::raw(*what),
+                Span::raw(words(what, room)),
             ])
         })
         .collect();

@@ -579,6 +579,17 @@ fn every_key_of_the_help_is_readable_at_a_usual_size() {
 }
 
 #[test]
+fn the_help_of_a_narrow_terminal_ends_with_whole_words() {
+    let mut model = model();
+    model.act(Action::Help);
+    let all = lines(&mut model, 60, 20).join("\n");
+    assert!(
+        all.contains("back; dismiss a message; in a table: … "),
+        "{all}"
+    );
+}
+
+#[test]
 fn rates_that_are_not_known_are_not_nothing() {
     let mut fresh = Model::new("http://a".to_owned());
     let shown = lines(&mut fresh, 80, 24);
