@@ -146,7 +146,7 @@ impl Model {
                 }
             }
             News::Conversation(id, facts) => self.hear_conversation(&id, *facts),
-            News::Conversations(list) => self.hear_conversations(list),
+            News::Conversations(came) => self.hear_conversations(came),
             _ if self.is_paused => self.link = Link::Up,
             News::InFlight(in_flight) => {
                 self.link = Link::Up;
@@ -192,13 +192,13 @@ impl Model {
         }
     }
 
-    fn hear_conversations(&mut self, came: api::Conversations) {
+    fn hear_conversations(&mut self, came: Result<api::Conversations, Problem>) {
         let is_paused = self.is_paused;
         for page in &mut self.pages {
             if let Page::Conversations(list) = page
                 && !(is_paused && list.all.is_some())
             {
-                return list.hear(came.conversations, came.next.is_some());
+                return list.hear(came);
             }
         }
     }

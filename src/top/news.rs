@@ -19,7 +19,7 @@ pub(super) enum News {
     /// One conversation, or why there is none.
     Conversation(String, Box<Result<ConversationDetail, Problem>>),
     /// Those that are kept.
-    Conversations(Conversations),
+    Conversations(Result<Conversations, Problem>),
     /// Nothing came.
     Lost(Problem),
 }

@@ -387,7 +387,7 @@ fn one_exchange_is_brought_when_it_is_asked_for_also_if_there_is_none() {
 
 /// A conversation of one turn, whose id and model a client may have had a hand in.
 fn spoken() -> Value {
-    json!({"id": "0a", "children": [], "totals": {"id": "0a", "turns": 1, "models": ["\u{1b}[2Jm"], "first_at_ms": 0,
+    json!({"id": "0a", "children": [], "totals": {"id": "0a", "turns": 1, "models": ["\u{1b}[2Jm"], "lasted_ms": 1500.0,
         "last_at_ms": 1500, "input_tokens": 100, "output_tokens": 7, "tool_calls": 0, "errors": 0, "repeated_calls": 0},
         "turns": [{"exchange": {"id": 5, "turn": 1, "model": "\u{1b}[2Jm", "input_tokens": 100, "cached_tokens": 25,
             "end": "done"}, "tool_waits": [{"name": "weather", "began_at_ms": 0, "lasted_ms": 3.0}],
@@ -402,6 +402,7 @@ fn talking(target: &str) -> Option<Answer> {
         )),
         "/api/conversations/0a" => Some(good(&spoken())),
         "/api/conversations/0b" => Some(refused(404, "nothing of conversation 0b is kept", None)),
+        "/api/conversations/0c" => Some(refused(500, "out of order", None)),
         _ => usual(target),
     }
 }
@@ -412,7 +413,7 @@ fn what_is_watched_beside_is_brought_at_once_and_again_until_something_else_is()
     let mut heard = Vec::new();
     watch(&server, "", |news, asks| {
         let told = match news {
-            News::Conversations(list) => format!("{} conversations", list.conversations.len()),
+            News::Conversations(Ok(list)) => format!("{} conversations", list.conversations.len()),
             News::Conversation(id, facts) => match &**facts {
                 Ok(facts) => format!("{id} of {}", facts.turns.len()),
                 Err(problem) => format!("{id}: {problem}"),
@@ -427,12 +428,18 @@ fn what_is_watched_beside_is_brought_at_once_and_again_until_something_else_is()
             // What comes next is asked for by nobody.
             3 => return true,
             4 => Subject::Conversation("0b".to_owned()),
+            5 => Subject::Conversation("0c".to_owned()),
             _ => return false,
         };
         asks.send(Ask::Watch(Some(next))).is_ok()
     });
     let gone = "0b: nothing of conversation 0b is kept";
     let expected = ["begun", "1 conversations", "0a of 1", "0a of 1", gone];
+    let failed = heard.pop().unwrap();
+    assert!(
+        failed.starts_with("0c: ") && failed.ends_with("out of order"),
+        "{failed}"
+    );
     assert_eq!(heard, expected);
 }
 

@@ -96,15 +96,15 @@ impl<'a> Watch<'a> {
             Err(problem) => return hears(News::Lost(problem)),
         };
         self.looks += 1;
-        if !hears(News::InFlight(seen)) || !self.look_beside(hears) {
-            return false;
-        }
-        if !is_whole {
-            return true;
-        }
+        hears(News::InFlight(seen))
+            && (!is_whole || hears(self.summary()) && hears(self.exchanges()))
+            // Last: it may take the longest.
+            && self.look_beside(hears)
+    }
+
+    fn summary(&self) -> News {
         let summary = self.client.facts("summary", &SUMMARY);
-        let summary = summary.map(|it| News::Summary(Box::new(it)));
-        hears(summary.unwrap_or_else(News::Lost)) && hears(self.exchanges())
+        summary.map_or_else(News::Lost, |it| News::Summary(Box::new(it)))
     }
 
     /// Asks for what is watched beside, if that is due.
@@ -121,15 +121,11 @@ impl<'a> Watch<'a> {
         match subject {
             Subject::Conversations => {
                 let limit = [("limit", &*self.conversations)];
-                let list = self.client.facts("conversations", &limit);
-                list.map_or_else(News::Lost, News::Conversations)
+                News::Conversations(self.client.facts("conversations", &limit))
             }
-            Subject::Conversation(id) => match self.client.conversation(id) {
-                facts @ (Ok(_) | Err(Problem::Unknown(_))) => {
-                    News::Conversation(id.clone(), Box::new(facts))
-                }
-                Err(problem) => News::Lost(problem),
-            },
+            Subject::Conversation(id) => {
+                News::Conversation(id.clone(), Box::new(self.client.conversation(id)))
+            }
         }
     }
 

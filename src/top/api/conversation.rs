@@ -21,8 +21,9 @@ pub(in crate::top) struct Totals {
     pub(in crate::top) id: Text,
     pub(in crate::top) parent: Option<Text>,
     pub(in crate::top) turns: u64,
-    pub(in crate::top) first_at_ms: u64,
     pub(in crate::top) last_at_ms: u64,
+    /// From the beginning of the first exchange to the end of the last.
+    pub(in crate::top) lasted_ms: Option<f64>,
     pub(in crate::top) models: Vec<Text>,
     pub(in crate::top) input_tokens: Option<u64>,
     pub(in crate::top) output_tokens: Option<u64>,
@@ -33,11 +34,6 @@ pub(in crate::top) struct Totals {
 }
 
 impl Totals {
-    /// From the beginning of the first exchange to the end of the last.
-    pub(in crate::top) fn lasted_ms(&self) -> f64 {
-        self.last_at_ms.saturating_sub(self.first_at_ms) as f64
-    }
-
     /// The models that were asked.
     pub(in crate::top) fn models(&self) -> String {
         let models: Vec<&str> = self.models.iter().map(|it| &**it).collect();

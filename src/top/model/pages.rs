@@ -1,6 +1,6 @@
 //! What lies in front of the table of exchanges: one exchange, one conversation, the table of conversations.
 
-use super::super::api::{ConversationDetail, One, Totals, Turn};
+use super::super::api::{self, ConversationDetail, One, Totals, Turn};
 use super::super::client::Problem;
 use super::super::news::Subject;
 use super::super::text::Text;
@@ -99,16 +99,24 @@ pub(in crate::top) struct Conversations {
     pub(in crate::top) shown: Vec<Totals>,
     /// Whether there are more, which did not come.
     pub(in crate::top) has_more: bool,
+    /// Why they did not come, the last time.
+    pub(in crate::top) problem: Option<Problem>,
     /// Whether those of one turn are left out.
     pub(in crate::top) is_of_several: bool,
     pub(in crate::top) rows: Picked<Totals>,
 }
 
 impl Conversations {
-    pub(super) fn hear(&mut self, all: Vec<Totals>, has_more: bool) {
-        self.all = Some(all);
-        self.has_more = has_more;
-        self.choose();
+    pub(super) fn hear(&mut self, came: Result<api::Conversations, Problem>) {
+        match came {
+            Ok(came) => {
+                self.has_more = came.next.is_some();
+                self.all = Some(came.conversations);
+                self.problem = None;
+                self.choose();
+            }
+            Err(problem) => self.problem = Some(problem),
+        }
     }
 
     /// Leaves out conversations of one turn, or shows them again.

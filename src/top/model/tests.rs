@@ -303,10 +303,10 @@ fn totals(id: &str, turns: u64) -> Totals {
 
 fn hear_list(model: &mut Model, all: &[(&str, u64)]) {
     let all = all.iter().map(|(id, turns)| totals(id, *turns));
-    model.hear(News::Conversations(api::Conversations {
+    model.hear(News::Conversations(Ok(api::Conversations {
         conversations: all.collect(),
         next: None,
-    }));
+    })));
 }
 
 fn shown(model: &Model) -> Vec<String> {
@@ -430,4 +430,25 @@ fn what_lies_in_front_keeps_the_order_of_the_table_and_a_filter_leads_to_it() {
     assert_eq!(ids(&model), [9, 8, 7, 6, 5]);
     assert_eq!(model.act(Action::Filter), Then::Ask(Ask::Watch(None)));
     assert!(model.is_writing() && model.pages.is_empty());
+}
+
+#[test]
+fn why_the_conversations_did_not_come_is_kept_until_they_come() {
+    let mut model = model();
+    model.act(Action::Tables);
+    let problem = || News::Conversations(Err(Problem::Unknown("out of order".to_owned())));
+    let told = |model: &Model| {
+        let Some(Page::Conversations(page)) = model.pages.last() else {
+            panic!("no table of conversations is in front")
+        };
+        page.problem.as_ref().map(ToString::to_string)
+    };
+    model.hear(problem());
+    // What else comes does not take it away.
+    model.hear(News::InFlight(InFlight::default()));
+    assert_eq!(told(&model).as_deref(), Some("out of order"));
+    hear_list(&mut model, &[("a", 1)]);
+    assert_eq!(told(&model), None);
+    model.hear(problem());
+    assert_eq!(shown(&model), ["a"]);
 }

@@ -30,7 +30,7 @@ const BEHIND: [Column; 8] = [
     Column("cost", 10, |one| known(one.cost_usd.as_deref().map(usd))),
     Column("in", 7, |one| known(one.input_tokens.map(count))),
     Column("out", 7, |one| known(one.output_tokens.map(count))),
-    Column("lasted", 9, |one| duration(one.lasted_ms())),
+    Column("lasted", 9, |one| known(one.lasted_ms.map(duration))),
     Column("tools", 5, |one| some(one.tool_calls)),
     Column("errors", 6, |one| some(one.errors)),
     Column("repeated", 8, |one| some(one.repeated_calls)),
@@ -72,7 +72,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, page: &mut Conversations, 
         let text = line(behind, models, &named, |column| (column.2)(one));
         lines.push(Line::styled(text, style));
     }
-    if page.shown.is_empty() && window.height > 0 {
+    if page.shown.is_empty() && page.problem.is_none() && window.height > 0 {
         lines.push(Line::styled(empty(page), palette.quiet()));
     }
     frame.render_widget(Paragraph::new(lines), area);
@@ -91,9 +91,12 @@ fn title(page: &Conversations, palette: Palette) -> Line<'static> {
         Some(_) => (shown.to_string(), " of more than one turn".to_owned()),
         None => (format!("{newest}{shown}"), String::new()),
     };
+    let problem = page.problem.as_ref();
+    let problem = problem.map_or_else(String::new, |problem| format!("  {problem}"));
     Line::from(vec![
         Span::styled(format!("conversations: {title}"), palette.title()),
         Span::styled(among, palette.odd()),
+        Span::styled(problem, palette.bad()),
     ])
 }
 

@@ -124,7 +124,7 @@ fn conversation() -> Value {
         failed,
     ];
     json!({"id": ID, "parent": "f".repeat(32), "children": ["e".repeat(32)],
-        "totals": {"id": ID, "parent": null, "turns": 6, "first_at_ms": 1_800_000_000_000_u64,
+        "totals": {"id": ID, "parent": null, "turns": 6, "lasted_ms": 8000.0,
             "last_at_ms": 1_800_000_008_000_u64, "models": ["gpt-4o", WICKED], "input_tokens": 10_000, "output_tokens": 400,
             "cost_usd": "1", "tool_calls": 7, "errors": 1, "repeated_calls": 2},
         "turns": turns})
@@ -133,7 +133,7 @@ fn conversation() -> Value {
 fn conversations() -> Value {
     let one = |id: &str, turns: u64| {
         json!({"id": id, "parent": (turns > 1).then_some(ID), "turns": turns,
-            "first_at_ms": 1_800_000_000_000_u64, "last_at_ms": 1_800_000_090_000_u64, "models": ["gpt-4o", WICKED],
+            "lasted_ms": 90_000.0, "last_at_ms": 1_800_000_090_000_u64, "models": ["gpt-4o", WICKED],
             "input_tokens": 12_345, "output_tokens": null, "cost_usd": "0.5", "tool_calls": 3, "errors": turns - 1,
             "repeated_calls": 2})
     };
@@ -153,7 +153,7 @@ fn in_conversation() -> Model {
 fn in_list() -> Model {
     let mut model = model();
     model.act(Action::Tables);
-    model.hear(News::Conversations(read(conversations())));
+    model.hear(News::Conversations(Ok(read(conversations()))));
     model
 }
 

@@ -12,9 +12,10 @@ pub(in crate::top) fn sums(whole: &ConversationDetail, palette: Palette) -> Vec<
     let known = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), count);
     let cached = whole.cached_share().map(percent);
     let cost = totals.cost_usd.as_deref().map(usd);
+    let lasted = totals.lasted_ms.map(duration);
     let usual = [
         number(totals.turns, "turn"),
-        format!("lasted {}", duration(totals.lasted_ms())),
+        format!("lasted {}", lasted.as_deref().unwrap_or("-")),
         format!("{} tokens in", known(totals.input_tokens)),
         format!("{} cached", cached.as_deref().unwrap_or("-")),
         format!("{} out", known(totals.output_tokens)),
