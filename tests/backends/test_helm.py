@@ -196,9 +196,13 @@ def test_the_program_listens_where_the_pod_says_and_has_its_time_to_drain(runnin
     assert settings["listen"] == running.server.proxy == f"0.0.0.0:{port(workload, 'http')}"
     assert running.server.admin == f"0.0.0.0:{port(workload, 'admin')}"
     is_given_its_time(workload, settings["shutdown"]["drain"])
-    # It warns of a variable that it does not know.
+    # It warns of a variable that it does not know, and that its page is closed where it has no token and is not open.
     warned = [line for line in told.splitlines() if line.startswith("warning:")]
-    assert all("STREAMGAUGE_ADMIN_" in line for line in warned), warned
+    closed = [line for line in warned if "the live page and the API are closed" in line]
+    assert all("STREAMGAUGE_ADMIN_" in line for line in warned if line not in closed), warned
+    has_token = any(given["name"] == "STREAMGAUGE_ADMIN_TOKEN" for given in gauge(workload).get("env", []))
+    is_open = settings["admin"]["open"]
+    assert len(closed) == (not has_token and not is_open)
 
 
 def test_the_pod_is_ready_and_ends_as_it_is_asked_to(running, workload):
