@@ -89,9 +89,9 @@ pub enum Problem {
         /// What it says.
         message: String,
     },
-    /// No answer of an admin port says no version.
+    /// The answer has no version of the API, which every answer of an admin port has.
     #[error(
-        "{at} is not the admin port of a streamgauge (it answered {status}): the address of the admin port is wanted, \
+        "{at} is not the admin port of a streamgauge (it answered {status}): give the address of the admin port, \
          whose port is 9464 by default, not that of the proxy"
     )]
     NotAdmin {
@@ -245,8 +245,7 @@ impl Client {
         }
         let (status, body) = self.send(url.clone())?;
         // What asks for it is an admin port: the token of one is not for a proxy's port, which would send it on to its upstream.
-        // Before an upstream that is a streamgauge's admin port itself, that port asks for it through the proxy; whoever set
-        // that up has the two share it.
+        // Where the proxy's upstream is itself an admin port, that one asks through the proxy, and gets it.
         let is_asked_for = status == StatusCode::UNAUTHORIZED && !self.wants_token.get();
         let (status, body) = match is_asked_for && self.token.is_some() {
             true => {
