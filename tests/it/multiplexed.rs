@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::support::http1::chunk;
-use crate::support::multiplexed::{Frames, Multiplexed, Stream};
+use crate::support::multiplexed::{Frames, HEADERS, Multiplexed, Stream};
 use crate::support::otlp::Attributes as _;
 use crate::support::scene::{EDITED, Scene};
 use crate::support::within;
@@ -52,6 +52,15 @@ impl Site {
             open.push(upstream.stream().await);
         }
         open
+    }
+
+    /// Has a connection opened and the upstream say how many streams it allows; which connection.
+    async fn settle(&self, upstream: &Multiplexed) -> usize {
+        let first = self.get("/v1/models");
+        let mut stream = upstream.stream().await;
+        stream.answer("ok");
+        assert_eq!(text(first).await, ok("ok"));
+        stream.connection
     }
 
     async fn towards(upstream: &Multiplexed) -> Self {
@@ -388,6 +397,68 @@ async fn small_bodies_that_come_after_their_heads_share_a_connection() {
         assert_eq!(stream.body().await, HELLO.as_bytes());
         stream.answer("ok");
         assert_eq!(text(answer).await, ok("ok"));
+    }
+}
+
+#[tokio::test]
+async fn a_small_body_goes_out_with_its_head() {
+    let site = Site::of(Scene::configured(&config("")).await).await;
+    let first = site.get("/v1/models");
+    let mut upstream = Frames::accept(&site.scene.upstream).await;
+    let (stream, _) = upstream.request().await;
+    upstream.answer(stream, "models").await;
+    assert_eq!(text(first).await, ok("models"));
+    let call = site.post("/v1/chat/completions", HELLO);
+    let head = upstream.next().await;
+    assert_eq!(
+        (head.kind, upstream.came_with()),
+        (HEADERS, 9 + HELLO.len())
+    );
+    let (stream, body) = upstream.request().await;
+    assert_eq!(body, HELLO.as_bytes());
+    upstream.answer(stream, "ok").await;
+    assert_eq!(text(call).await, ok("ok"));
+}
+
+#[tokio::test]
+async fn small_bodies_that_come_at_once_share_a_connection() {
+    let upstream = Multiplexed::start(server::Builder::new()).await;
+    let site = Site::towards(&upstream).await;
+    let connection = site.settle(&upstream).await;
+    let calls: Vec<_> = (0..20)
+        .map(|_| site.post("/v1/audio/speech", HELLO))
+        .collect();
+    for _ in &calls {
+        let mut stream = upstream.stream().await;
+        assert_eq!(stream.connection, connection);
+        assert_eq!(stream.body().await, HELLO.as_bytes());
+        stream.answer("ok");
+    }
+    for call in calls {
+        assert_eq!(text(call).await, ok("ok"));
+    }
+}
+
+#[tokio::test]
+async fn small_bodies_are_held_back_where_the_upstream_takes_no_more() {
+    let upstream = Multiplexed::start(server::Builder::new()).await;
+    let site = Site::towards(&upstream).await;
+    let first = site.settle(&upstream).await;
+    // Bodies that are not read, until they are more than the connection's window.
+    let body = "b".repeat(15 * KIB);
+    let mut calls = Vec::new();
+    while calls
+        .last()
+        .is_none_or(|(_, stream): &(_, Stream)| stream.connection == first)
+    {
+        assert!(calls.len() < 50, "all wait for the same connection");
+        let call = site.post("/v1/audio/speech", body.clone());
+        calls.push((call, upstream.stream().await));
+    }
+    for (call, mut stream) in calls {
+        assert_eq!(stream.body().await.len(), body.len());
+        stream.answer("ok");
+        assert_eq!(text(call).await, ok("ok"));
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Connection {
     pub(super) uploads: AtomicUsize,
     /// Those of them whose request's body is small, and has yet to come from its client.
     pub(super) awaited: AtomicUsize,
+    /// Bytes of small bodies that it was given before it said that it takes them, of requests without a response.
+    pub(super) ahead: AtomicUsize,
     /// How many streams it took when it refused another one.
     refused_at: AtomicUsize,
     /// The upstream has begun to speak, which it does by saying how many streams it allows.
@@ -132,6 +134,7 @@ where
         streams: AtomicUsize::new(0),
         uploads: AtomicUsize::new(0),
         awaited: AtomicUsize::new(0),
+        ahead: AtomicUsize::new(0),
         refused_at: AtomicUsize::new(usize::MAX),
         settled: AtomicBool::new(false),
         condemned: AtomicBool::new(false),

@@ -115,7 +115,7 @@ where
             slot: slot.another(),
             sending,
         });
-        slot.end_upload();
+        slot.answered();
         response.map(|incoming| {
             let is_over = incoming.is_end_stream();
             let open = OpenBody {

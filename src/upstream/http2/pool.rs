@@ -26,6 +26,9 @@ use super::connection::{self, Connection};
 const CONNECTIONS_MAX: usize = 32;
 /// Streams expected of an upstream that has not said yet how many it allows. Most allow at least so many.
 const STREAMS_EXPECTED: usize = 100;
+/// What a connection is sent of small bodies before it says that it takes them: less than its window is at first (RFC 9113
+/// §6.9.2), which an upstream can only make larger.
+const AHEAD_MAX: usize = 60 << 10;
 /// For so long after it was not possible to open a further connection those that are open have to do.
 const NO_FURTHER: Duration = Duration::from_secs(1);
 
@@ -183,6 +186,7 @@ impl Pool {
             pool: Arc::clone(self),
             connection,
             body: SlotBody::InNobodysWay,
+            ahead: 0,
         };
         if upload == Upload::Large {
             slot.begin_upload();
@@ -384,6 +388,8 @@ pub(in super::super) struct Slot {
     pool: Arc<Pool>,
     connection: Arc<Connection>,
     body: SlotBody,
+    /// So many bytes of the body were sent before the connection said that it takes them.
+    ahead: usize,
 }
 
 /// How far the body of a slot's request has come, as others on its connection are concerned.
@@ -410,6 +416,7 @@ impl Slot {
             pool: Arc::clone(&self.pool),
             connection: Arc::clone(&self.connection),
             body: SlotBody::InNobodysWay,
+            ahead: 0,
         };
         slot.begin_upload();
         slot
@@ -420,6 +427,35 @@ impl Slot {
         match self.connection.is_silent() {
             true => "the connection was silent, and a PING was not answered".into(),
             false => error.into(),
+        }
+    }
+
+    /// Whether so much of a small body may be sent before the connection says that it takes it, which it does only once the
+    /// head has gone out: then both go out together. All that is sent so fits in what every upstream takes before it reads,
+    /// unless another body is in the way.
+    pub(super) fn may_send_ahead(&mut self, bytes: usize) -> bool {
+        let Connection { ahead, uploads, .. } = &*self.connection;
+        if uploads.load(Relaxed) > 0 {
+            return false;
+        }
+        if ahead.fetch_add(bytes, Relaxed) + bytes > AHEAD_MAX {
+            ahead.fetch_sub(bytes, Relaxed);
+            return false;
+        }
+        self.ahead += bytes;
+        true
+    }
+
+    /// The response has begun: what was sent of the body has been taken.
+    pub(super) fn answered(&mut self) {
+        self.end_ahead();
+        self.end_upload();
+    }
+
+    fn end_ahead(&mut self) {
+        let ahead = std::mem::take(&mut self.ahead);
+        if ahead > 0 {
+            self.connection.ahead.fetch_sub(ahead, Relaxed);
         }
     }
 
@@ -461,7 +497,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.end_upload();
+        self.answered();
         self.pool.release(&self.connection);
     }
 }

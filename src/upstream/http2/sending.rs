@@ -25,6 +25,8 @@ pub(in super::super) fn upload_of<B: Body>(body: &B) -> Upload {
 #[derive(Debug)]
 pub(super) struct Sending<B> {
     body: B,
+    /// All of it is little.
+    is_small: bool,
     /// Read, and not yet taken.
     piece: Bytes,
     /// So much has been taken.
@@ -47,8 +49,9 @@ where
     B: Body<Error = BoxError>,
 {
     /// Into this stream; `None` where the head was all.
-    pub(super) const fn new(body: B, stream: Option<SendStream<Bytes>>) -> Self {
+    pub(super) fn new(body: B, stream: Option<SendStream<Bytes>>) -> Self {
         Self {
+            is_small: upload_of(&body) == Upload::Small,
             body,
             piece: Bytes::new(),
             taken: 0,
@@ -81,7 +84,7 @@ where
     /// Sends what there is to be sent, and says on the slot whether that has to wait for the upstream. A small body that its
     /// client has yet to send is in no small one's way: most clients send it a moment after the head.
     pub(super) fn poll(&mut self, slot: &mut Slot, cx: &mut Context<'_>) -> Result<(), Stopped> {
-        match self.poll_send(cx) {
+        match self.poll_send(slot, cx) {
             Poll::Pending => {
                 match self.taken() {
                     Some(_) => slot.begin_upload(),
@@ -97,7 +100,7 @@ where
         }
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+    fn poll_send(&mut self, slot: &mut Slot, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Ok(()));
         };
@@ -106,6 +109,8 @@ where
             if !self.piece.is_empty() {
                 stream.reserve_capacity(self.piece.len());
                 let room = match stream.capacity() {
+                    // Kept by the connection until its next turn, in which the head goes out.
+                    0 if self.is_small && slot.may_send_ahead(self.piece.len()) => self.piece.len(),
                     0 => match ready!(stream.poll_capacity(cx)) {
                         Some(Ok(room)) => room,
                         Some(Err(_)) | None => return Poll::Ready(Err(Stopped::Unwanted)),

@@ -210,6 +210,11 @@ impl Connection {
         }
     }
 
+    /// How many bytes came with what has been read.
+    pub(crate) fn came_with(&self) -> usize {
+        self.received.len()
+    }
+
     /// Reads exactly so many bytes.
     pub(crate) async fn read_exact(&mut self, length: usize) -> Vec<u8> {
         while self.received.len() < length {
@@ -293,6 +298,7 @@ impl Connection {
     }
 
     async fn fill(&mut self, awaited: &str) {
+        self.received.reserve(4096);
         let count = within(awaited, self.stream.read_buf(&mut self.received)).await;
         match count {
             Ok(1..) => {}

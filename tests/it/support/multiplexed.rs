@@ -170,6 +170,11 @@ impl Frames {
         }
     }
 
+    /// How many bytes came with the frames that have been read.
+    pub(crate) fn came_with(&self) -> usize {
+        self.0.came_with()
+    }
+
     /// Reads a request to its end; which stream it came by, and its body.
     pub(crate) async fn request(&mut self) -> (u32, Vec<u8>) {
         let mut body = Vec::new();
