@@ -79,20 +79,28 @@ def run_agent(base_url):
 
 
 def converse(base_url, traces_url, headers=None):
-    """Holds a conversation of three calls, a tool's among them, as an application that traces, and returns its trace's id.
+    """Holds a conversation as an application that traces, and returns its trace's id.
 
-    The model calls the tool, is told its result, and answers; then it is asked again, without tools, and streams. The
-    application exports its own span, the parent of all, to `traces_url`.
+    The application exports its own span, the parent of all, to `traces_url`.
     """
     trace_id, span_id, begun = os.urandom(16), os.urandom(8), time.time_ns()
+    talk(base_url, f"00-{trace_id.hex()}-{span_id.hex()}-01")
+    export_span(traces_url, headers or {}, trace_id, span_id, begun)
+    return trace_id.hex()
+
+
+def talk(base_url, traceparent=""):
+    """Holds a conversation of three calls, a tool's among them, by default without a trace of the client's.
+
+    The model calls the tool, is told its result, and answers; then it is asked again, without tools, and streams.
+    """
     function = {"name": TOOL, "parameters": {"type": "object", "properties": {"river": {"type": "string"}}}}
     tools = [{"type": "function", "function": function}]
     messages = [{"role": "user", "content": "How deep is the river?"}]
 
     def ask(**more):
         body = {"model": MODEL, "temperature": 0.5, "messages": messages} | more
-        traceparent = {"traceparent": f"00-{trace_id.hex()}-{span_id.hex()}-01"}
-        _, answer = post(f"{base_url}/chat/completions", body, KNOBS | traceparent)
+        _, answer = post(f"{base_url}/chat/completions", body, KNOBS | {"traceparent": traceparent})
         return answer
 
     def turn():
@@ -106,8 +114,6 @@ def converse(base_url, traces_url, headers=None):
     assert turn()["finish_reason"] == "stop"
     messages.append({"role": "user", "content": "And tomorrow?"})
     ask(stream=True)
-    export_span(traces_url, headers or {}, trace_id, span_id, begun)
-    return trace_id.hex()
 
 
 def export_span(traces_url, headers, trace_id, span_id, begun, failed=False, said=""):

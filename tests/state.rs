@@ -83,7 +83,9 @@ fn a_turn_takes_less_than_two_kibibytes_and_no_more_than_is_counted() {
     let mut linked = 0;
     for conversation in 0..CONVERSATIONS {
         for turn in 0..TURNS {
-            let place = correlator.take(&exchange(conversation, turn));
+            let mut exchange = exchange(conversation, turn);
+            correlator.place(&mut exchange);
+            let place = exchange.conversation;
             linked += u64::from(place.is_some_and(|place| place.linked_by.is_some()));
         }
     }

@@ -11,9 +11,10 @@ use super::telemetry::{self, Telemetry};
 use super::{attribution, process, prompts};
 use crate::admin::{About, AdminConfig};
 use crate::config::{Config, Environment};
+use crate::conversation::Joins;
 use crate::log::LogConfig;
 use crate::observe::{Observe, Undrained};
-use crate::otel::{self, Settings};
+use crate::otel::{self, Settings, Spans};
 use crate::pipeline::{Books, Pipeline, PriceConfig};
 use crate::proxy::Proxy;
 use crate::semconv;
@@ -90,6 +91,10 @@ impl Gauge {
         let upstreams = upstreams.collect();
         let mut telemetry =
             Telemetry::build(&config.telemetry, settings, upstreams, labels, has_events)?;
+        config.pipeline.correlate.joins = Joins {
+            one_span: config.telemetry.spans == Spans::Client,
+            propagates: telemetry.propagate,
+        };
         let costs = Arc::new(Costs::new(&costs));
         let live = Arc::new(live(&config, folder.as_ref(), &choices));
         let pipeline = Arc::new(Pipeline::new(

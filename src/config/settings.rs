@@ -15,7 +15,7 @@ use crate::allow::{Hosts, Patterns};
 use crate::log::{AccessLines, LogFormat};
 use crate::memory::Memory;
 use crate::otel::{Buckets, Spans, ToolSpans};
-use crate::pipeline::{ErrorMessages, EstimateTokens, OfParent};
+use crate::pipeline::{ErrorMessages, EstimateTokens, OfParent, Traces};
 use crate::proxy::trace_context::BodyContext;
 use crate::redact::Detector;
 use crate::semconv;
@@ -65,6 +65,8 @@ const HISTOGRAMS: &[(&str, Buckets)] = &[
 
 const PARENTS: &[(&str, OfParent)] =
     &[("respect", OfParent::Respect), ("ignore", OfParent::Ignore)];
+
+const TRACES: &[(&str, Traces)] = &[("linked", Traces::Linked), ("joined", Traces::Joined)];
 
 const TOOLS: &[(&str, ToolSpans)] = &[
     ("tool_wait", ToolSpans::ToolWait),
@@ -422,6 +424,11 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "conversations.enabled",
         read: |raw, config| set(&mut config.pipeline.conversations, raw.boolean()),
         write: |config| Some(config.pipeline.conversations.to_string()),
+    },
+    Setting {
+        path: "conversations.traces",
+        read: |raw, config| set(&mut config.pipeline.correlate.traces, raw.word(TRACES)),
+        write: |config| word(TRACES, config.pipeline.correlate.traces),
     },
     Setting {
         path: "conversations.ttl",

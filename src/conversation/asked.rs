@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use super::key::{self, Key, Mix, Of};
 use super::store::Turn;
-use crate::exchange::{Answer, Digest, End, Exchange, History, Item, Rule, Speaker};
+use crate::exchange::{
+    Answer, Digest, End, Exchange, History, Identity, Item, Rule, Speaker, Trace,
+};
 
 /// How far two exchanges' clocks may be apart, in nanoseconds: a wall clock is set and slowed down, while each exchange counts
 /// on from where it began.
@@ -19,6 +21,8 @@ pub(super) const fn in_order(first: u64, second: u64) -> bool {
 pub(super) struct Asked<'e> {
     pub(super) exchange: &'e Exchange,
     pub(super) history: &'e History,
+    /// Which trace it is in, as far as is known.
+    pub(super) identity: Option<Identity>,
     /// Tenant, and the conversation's name where it has one: nothing is found across either.
     scope: Mix,
     /// When it arrived, in nanoseconds since the epoch.
@@ -78,6 +82,7 @@ impl<'e> Asked<'e> {
         Self {
             exchange,
             history,
+            identity: exchange.trace.as_ref().map(Trace::identity),
             scope,
             began,
             ended: began.saturating_add(nanos(exchange.times.end)),

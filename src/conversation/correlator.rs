@@ -3,6 +3,7 @@
 use super::asked::Asked;
 use super::cache;
 use super::health::{self, Health, Thresholds};
+use super::joins::Joins;
 use super::key::{Key, Of};
 use super::memory::Memory;
 use super::place::{Links, Place};
@@ -22,6 +23,8 @@ const KEYS_USUAL: usize = 8;
 pub struct Correlator<S = Memory> {
     store: S,
     thresholds: Thresholds,
+    /// How the exchanges of a conversation come into one trace; `None`: each stays in its own.
+    joins: Option<Joins>,
     /// Makes the ids of conversations this process's own.
     seed: u64,
     /// How many conversations have begun.
@@ -34,9 +37,16 @@ impl<S: Store> Correlator<S> {
         Self {
             store,
             thresholds,
+            joins: None,
             seed,
             begun: 0,
         }
+    }
+
+    /// The same, by which the exchanges of a conversation come into one trace.
+    #[must_use]
+    pub fn joining(self, joins: Option<Joins>) -> Self {
+        Self { joins, ..self }
     }
 
     /// What it remembers.
@@ -49,18 +59,34 @@ impl<S: Store> Correlator<S> {
         &mut self.store
     }
 
-    /// Asks the store for what `take` would, as far as it knows.
+    /// Asks the store for what `place` would, as far as it knows.
     pub(super) fn rehearse(&self, exchange: &Exchange) {
         if let Some((asked, name)) = ask(exchange) {
             Links::of(&self.store, &asked, name);
         }
     }
 
-    /// Takes an exchange that is over, in the order of the ends; says where it belongs. `None` for an exchange without a
-    /// history.
-    pub fn take(&mut self, exchange: &Exchange) -> Option<Conversation> {
-        let (asked, name) = ask(exchange)?;
+    /// Takes an exchange that is over, in the order of the ends, and says in it where it belongs. An exchange without a history has
+    /// no place.
+    pub fn place(&mut self, exchange: &mut Exchange) {
+        let placed = self.locate(exchange);
+        let identity = placed.as_ref().and_then(|(_, identity)| *identity);
+        if let (Some(joins), Some(trace), Some(identity)) =
+            (self.joins, &mut exchange.trace, identity)
+            && identity.trace_id != trace.trace_id
+        {
+            trace.join(&identity, joins.propagates);
+        }
+        exchange.conversation = placed.map(|(place, _)| Box::new(place));
+    }
+
+    /// Where it belongs, and which trace it is in.
+    fn locate(&mut self, exchange: &Exchange) -> Option<(Conversation, Option<Identity>)> {
+        let (mut asked, name) = ask(exchange)?;
         let links = Links::of(&self.store, &asked, name);
+        if let Some(joins) = self.joins {
+            asked.identity = joins.identity(&self.store, &asked, &links, name);
+        }
         let known = links.conversation();
         let mut thread = known.map_or_else(Thread::default, |id| self.store.thread(id));
         let place = Place::of(&links, &asked, &mut thread.branches);
@@ -96,7 +122,7 @@ impl<S: Store> Correlator<S> {
             },
         );
         self.store.set_thread(place.conversation, thread);
-        Some(Conversation {
+        let place = Conversation {
             id: place.conversation,
             turn: place.turn,
             branch: place.branch,
@@ -111,7 +137,8 @@ impl<S: Store> Correlator<S> {
             grown_bytes: health.grown_bytes,
             tokens,
             reuse,
-        })
+        };
+        Some((place, asked.identity))
     }
 
     /// The id of a conversation that begins. With a name it follows from that; any other is this process's own.
@@ -138,12 +165,7 @@ impl<S: Store> Correlator<S> {
             .map(|found| waits::brought(&mut self.store, asked, &found));
         let mut waits = brought.unwrap_or_default();
         if let Some(by) = &links.overtaken_by {
-            waits.extend(waits::brought_early(
-                &self.store,
-                calls,
-                identity(asked),
-                by,
-            ));
+            waits.extend(waits::brought_early(&self.store, calls, asked.identity, by));
         }
         waits
     }
@@ -182,7 +204,7 @@ impl<S: Store> Correlator<S> {
             branch: place.branch,
             depth: place.depth,
             follows: links.found.map(|found| found.id),
-            identity: identity(asked),
+            identity: asked.identity,
             began: asked.began,
             answered: asked.answered(),
             ended: asked.ended,
@@ -210,11 +232,6 @@ fn ask(exchange: &Exchange) -> Option<(Asked<'_>, Option<Key>)> {
     let asked = Asked::new(exchange, history, name);
     let name = name.map(|_| asked.key(Of::Name, 0));
     Some((asked, name))
-}
-
-fn identity(asked: &Asked<'_>) -> Option<Identity> {
-    let trace = asked.exchange.trace.as_ref()?;
-    Some(trace.identity())
 }
 
 /// What an exchange will be found by, the more important first.

@@ -23,6 +23,7 @@ mod asked;
 mod cache;
 mod correlator;
 mod health;
+mod joins;
 mod key;
 mod memory;
 mod place;
@@ -34,6 +35,7 @@ mod waits;
 
 pub use correlator::Correlator;
 pub use health::Thresholds;
+pub use joins::Joins;
 pub use key::Key;
 pub use memory::{Bounds, Evictions, Memory};
 pub use shared::{CONVERSATION_BYTES, NAMES_MAX, News, Shared};

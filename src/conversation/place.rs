@@ -61,6 +61,12 @@ impl Links {
         Some(turn.conversation)
     }
 
+    /// The one that it comes after in its conversation, or else before.
+    pub(super) fn beside(&self) -> Option<Turn> {
+        let found = self.found.map(|found| found.turn);
+        found.or(self.overtaken_by.map(|(_, turn)| turn))
+    }
+
     /// What it repeats.
     pub(super) fn again(&self) -> Option<Again> {
         let turn = self.again.as_ref()?.turn;

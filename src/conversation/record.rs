@@ -167,7 +167,8 @@ impl Out {
         self.option(turn.identity, |out, identity| {
             out.u128(identity.trace_id);
             out.option(identity.parent_span_id, Self::u64);
-            out.u64(identity.server_span_id);
+            out.u8(identity.parent_is_ours.into());
+            out.u64(identity.top_span_id);
             out.u64(identity.client_span_id);
             out.u8(identity.flags);
         });
@@ -271,7 +272,8 @@ impl From<'_> {
                 Some(Identity {
                     trace_id: from.u128()?,
                     parent_span_id: from.option(Self::u64)?,
-                    server_span_id: from.u64()?,
+                    parent_is_ours: from.bool()?,
+                    top_span_id: from.u64()?,
                     client_span_id: from.u64()?,
                     flags: from.u8()?,
                     threshold: None,
@@ -326,7 +328,8 @@ mod tests {
         let identity = Identity {
             trace_id: 1 << 100,
             parent_span_id: Some(2),
-            server_span_id: 3,
+            parent_is_ours: true,
+            top_span_id: 3,
             client_span_id: 4,
             flags: 1,
             threshold: None,

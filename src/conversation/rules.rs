@@ -194,10 +194,15 @@ pub(super) fn response_key(asked: &Asked<'_>, id: &str) -> Key {
     asked.key(Of::Response, Mix::from(0).and_text(id).get())
 }
 
-/// In a conversation with a name, what came last. Of what is not over yet nothing is known.
-fn by_name(store: &impl Store, asked: &Asked<'_>, name: Option<Key>) -> Option<Found> {
+/// In a conversation with a name, what was over last.
+pub(super) fn newest(store: &impl Store, name: Option<Key>) -> Option<(TurnId, Turn)> {
     let id = store.find(name?)?.turn;
-    let turn = store.turn(id)?;
+    Some((id, store.turn(id)?))
+}
+
+/// The same, where it was over when this one began. Of what is not over yet nothing is known.
+fn by_name(store: &impl Store, asked: &Asked<'_>, name: Option<Key>) -> Option<Found> {
+    let (id, turn) = newest(store, name)?;
     in_order(turn.answered, asked.began).then_some(Found {
         id,
         turn,

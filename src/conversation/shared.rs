@@ -279,14 +279,11 @@ impl Store for Shared {
 type Asked<T> = (Option<Digest>, T);
 
 impl Correlator<Shared> {
-    /// Takes an exchange that is over, as [`take`](Self::take); also says what the shared store is to be told of it.
-    pub fn take_and_tell(
-        &mut self,
-        exchange: &Exchange,
-    ) -> (Option<crate::exchange::Conversation>, Vec<News>) {
+    /// Takes an exchange that is over, as [`place`](Self::place); says what the shared store is to be told of it.
+    pub fn place_and_tell(&mut self, exchange: &mut Exchange) -> Vec<News> {
         self.look_at(exchange);
-        let place = self.take(exchange);
-        (place, self.store_mut().take_news())
+        self.place(exchange);
+        self.store_mut().take_news()
     }
 
     /// Asks the shared store for what is needed of it for exchanges that are to be taken next, and forgets what it said

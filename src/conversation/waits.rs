@@ -66,8 +66,8 @@ pub(super) fn brought(store: &mut impl Store, asked: &Asked<'_>, found: &Found) 
         };
         let call = pending.remove(at);
         if store.claim(found.id, &call) {
-            let brought_by = asked.exchange.trace.as_ref().map(|trace| trace.identity());
-            waits.extend(wait(call, found.turn.identity, asked.began, brought_by));
+            let called_by = found.turn.identity;
+            waits.extend(wait(call, called_by, asked.began, asked.identity));
         }
     }
     waits

@@ -42,10 +42,12 @@ pub struct Conversation {
 pub struct Identity {
     /// Its trace.
     pub trace_id: u128,
-    /// The client's span; `None` where it began the trace.
+    /// The span above its own; `None` where it began the trace.
     pub parent_span_id: Option<u64>,
-    /// Its SERVER span.
-    pub server_span_id: u64,
+    /// Whether that is a span of another exchange, and not the client's.
+    pub parent_is_ours: bool,
+    /// The topmost of its spans.
+    pub top_span_id: u64,
     /// Its inference span.
     pub client_span_id: u64,
     /// The flags of the trace.
@@ -60,6 +62,12 @@ impl Identity {
     #[must_use]
     pub const fn is_sampled(&self) -> bool {
         self.flags & 1 == 1
+    }
+
+    /// Whether its trace id is known to be random.
+    #[must_use]
+    pub const fn is_random(&self) -> bool {
+        self.flags & 2 == 2
     }
 }
 

@@ -53,7 +53,7 @@ pub use sampling::{Sampling, Threshold};
 pub use template::Template;
 pub use texts::Replace;
 pub use timing::{Flow, ServerTimes, Stall, Times};
-pub use trace::{Trace, trace_id};
+pub use trace::{ToldUpstream, Trace, trace_id};
 pub use unknown::{Unknown, Unknowns};
 
 use std::borrow::Cow;

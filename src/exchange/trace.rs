@@ -1,5 +1,5 @@
 //! Which trace an exchange belongs to. It is settled when the exchange begins, and the same for the header that goes upstream,
-//! for spans and for exemplars.
+//! for spans and for exemplars. Where the exchanges of a conversation are to be in one trace, only the header keeps what was settled then.
 
 use super::{Exchange, Identity};
 
@@ -8,8 +8,10 @@ use super::{Exchange, Identity};
 pub struct Trace {
     /// Trace id, never zero.
     pub trace_id: u128,
-    /// The client's span; `None` at the root of a trace.
+    /// The span above ours, as a rule the client's; `None` at the root of a trace.
     pub parent_span_id: Option<u64>,
+    /// Whether that is a span of an earlier exchange of the conversation. Set by the pipeline.
+    pub parent_is_ours: bool,
     /// Our SERVER span, never zero.
     pub server_span_id: u64,
     /// Our CLIENT span, never zero; the one whose context went upstream for an inference call.
@@ -23,6 +25,18 @@ pub struct Trace {
     /// `tracestate` as it came; `None` where it is malformed or there is no parent. Where the pipeline decides, it adds with which
     /// probability the trace is kept.
     pub tracestate: Option<String>,
+    /// What the upstream knows of the trace, where the pipeline has put the spans into another; `None` elsewhere, and where it
+    /// was told nothing.
+    pub told_upstream: Option<Box<ToldUpstream>>,
+}
+
+/// The trace that an upstream was told, with our CLIENT span as the parent of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldUpstream {
+    /// Its id.
+    pub trace_id: u128,
+    /// Its flags.
+    pub flags: u8,
 }
 
 impl Trace {
@@ -32,12 +46,14 @@ impl Trace {
         Self {
             trace_id: 0,
             parent_span_id: None,
+            parent_is_ours: false,
             server_span_id: span_id,
             client_span_id: span_id,
             sampled: false,
             parent_sampled: None,
             random: false,
             tracestate: None,
+            told_upstream: None,
         }
     }
 
@@ -60,11 +76,35 @@ impl Trace {
         Identity {
             trace_id: self.trace_id,
             parent_span_id: self.parent_span_id,
-            server_span_id: self.server_span_id,
+            parent_is_ours: self.parent_is_ours,
+            top_span_id: self.server_span_id,
             client_span_id: self.client_span_id,
             flags: self.flags(),
             threshold: None,
         }
+    }
+
+    /// Puts the spans into the trace of an earlier exchange, at the place that this identity gives them. `is_told` is whether the
+    /// upstream was told the trace that they were in.
+    pub fn join(&mut self, joined: &Identity, is_told: bool) {
+        let told = ToldUpstream {
+            trace_id: self.trace_id,
+            flags: self.flags(),
+        };
+        self.told_upstream = is_told.then(|| Box::new(told));
+        self.trace_id = joined.trace_id;
+        self.parent_span_id = joined.parent_span_id;
+        self.parent_is_ours = joined.parent_is_ours;
+        self.sampled = joined.is_sampled();
+        self.random = joined.is_random();
+        // What is above decides, as far as it is a client's: our own decisions follow from the trace.
+        self.parent_sampled = (!joined.parent_is_ours).then_some(self.sampled);
+    }
+
+    /// Whether the span above ours is one of another process.
+    #[must_use]
+    pub const fn has_remote_parent(&self) -> bool {
+        self.parent_span_id.is_some() && !self.parent_is_ours
     }
 
     /// The flags of the trace (W3C Trace Context Level 2 §3.2.2.5).
@@ -148,13 +188,8 @@ mod tests {
     fn a_traceparent_names_the_span_and_has_the_flags() {
         let mut trace = Trace {
             trace_id: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
-            parent_span_id: None,
-            server_span_id: 1,
-            client_span_id: 0xb7ad,
             sampled: true,
-            parent_sampled: None,
-            random: false,
-            tracestate: None,
+            ..Trace::of_span(0xb7ad)
         };
         let expected = *b"00-0af7651916cd43dd8448eb211c80319c-000000000000b7ad-01";
         assert_eq!(trace.traceparent(trace.client_span_id), expected);

@@ -52,9 +52,7 @@ impl Exchange {
             unknown,
         } = self;
         let told = annotations.iter().map(|(_, value)| value.len());
-        let tracestate = trace
-            .as_ref()
-            .map_or(0, |Trace { tracestate, .. }| some(tracestate));
+        let of_trace = trace.as_ref().map_or(0, of_trace);
         let unknown = unknown.iter().map(|one| one.name.len() + one.shape.len());
         size_of::<Self>()
             + of_http(http)
@@ -62,7 +60,7 @@ impl Exchange {
             + told.sum::<usize>()
             + some(named_conversation)
             + template.as_deref().map_or(0, of_template)
-            + tracestate
+            + of_trace
             + list(attempts)
             + attempts
                 .iter()
@@ -103,6 +101,11 @@ fn of_http(http: &Http) -> usize {
         + http.path.len()
         + all([&http.query, &http.host, &http.user_agent])
         + http.response_headers.bytes()
+}
+
+fn of_trace(trace: &Trace) -> usize {
+    let told = trace.told_upstream.as_deref();
+    some(&trace.tracestate) + told.map_or(0, size_of_val)
 }
 
 fn of_template(template: &Template) -> usize {

@@ -20,7 +20,7 @@ use crate::exchange::{Exchange, Identity, Trace};
 use crate::message::{Fields, Target};
 use crate::observe::{self, ObserveConfig, secrets::Secrets};
 use crate::parse::coding::Decoder;
-use crate::pipeline::{Pipeline, PipelineConfig};
+use crate::pipeline::{CorrelateConfig, Pipeline, PipelineConfig, Traces};
 use crate::semconv::provider;
 use crate::sink::{ExchangeId, Sink};
 use crate::tap::{
@@ -84,15 +84,12 @@ pub(super) fn replay(
         let began = capture.started.unwrap_or(past.over + guess.step);
         said.replay(guess, began, trace.clone(), &observed.pipeline);
         let finished = observed.finished.recv();
-        let finished =
+        let mut finished =
             finished.expect("an observer that is closed hands its exchange to the sinks");
         past.over = began + finished.times.end;
         // That of the pipeline has seen every call twice.
-        let conversation = past.correlator.take(&finished);
-        Exchange {
-            conversation: conversation.map(Box::new),
-            ..finished
-        }
+        past.correlator.place(&mut finished);
+        finished
     });
     (exchanges, said.secrets())
 }
@@ -206,12 +203,14 @@ const fn trace(number: u64) -> Trace {
     Trace {
         trace_id: number as u128,
         parent_span_id: None,
+        parent_is_ours: false,
         server_span_id: 2 * number,
         client_span_id: 2 * number + 1,
         sampled: true,
         parent_sampled: None,
         random: true,
         tracestate: None,
+        told_upstream: None,
     }
 }
 
@@ -417,16 +416,20 @@ struct Past {
 }
 
 impl Observed {
-    /// Starts the pipeline. What is explained is no news for other processes.
+    /// Starts the pipeline. What is explained is no news for other processes, and each call keeps the trace that it is known by.
     pub(super) fn start(config: &PipelineConfig) -> Self {
         let (pass, finished) = mpsc::channel();
-        let correlate = &config.correlate;
         let now = SystemTime::now();
         let config = PipelineConfig {
             state: Default::default(),
+            correlate: CorrelateConfig {
+                traces: Traces::Linked,
+                ..config.correlate.clone()
+            },
             keeps_history: true,
             ..config.clone()
         };
+        let correlate = &config.correlate;
         Self {
             pipeline: Arc::new(Pipeline::new(&config, vec![Arc::new(Pass(pass))])),
             finished,

@@ -3,6 +3,7 @@
 //! span is the session's. So has a call where the inference is to stand for both. Written as `opentelemetry/proto/trace/v1/trace.proto` has
 //! it, each as one element of `ScopeSpans.spans`. The waits for tools that an exchange ended have spans of their own.
 
+mod link;
 mod tool_wait;
 
 use std::str::FromStr;
@@ -114,7 +115,7 @@ impl<'e> Draft<'e> {
             of: Of::Server,
             id: self.trace.server_span_id,
             parent: self.trace.parent_span_id,
-            parent_is_remote: self.trace.parent_span_id.is_some(),
+            parent_is_remote: self.trace.has_remote_parent(),
             kind: SpanKind::Server,
             name: http::server_span_name(self.exchange),
             start: Duration::ZERO,
@@ -137,7 +138,7 @@ impl<'e> Draft<'e> {
             of: Of::Inference,
             id: self.trace.client_span_id,
             parent: above,
-            parent_is_remote: on_top && above.is_some(),
+            parent_is_remote: on_top && self.trace.has_remote_parent(),
             kind: SpanKind::Client,
             // What is called: a model, or what is searched.
             name: match request.model.as_ref().or(request.data_source.as_ref()) {
@@ -205,6 +206,10 @@ impl<'e> Draft<'e> {
         if span.of == Of::Inference {
             self.write_events(began, out);
             self.write_links(out);
+        }
+        // The span whose context went upstream, whatever it came to be of.
+        if span.id == self.trace.client_span_id {
+            self.write_link_upstream(out);
         }
         match span.error {
             Some(description) => protobuf::message(out, 15, |out| {
@@ -313,7 +318,14 @@ impl<'e> Draft<'e> {
         };
         let parent = place.parent.and_then(|parent| parent.exchange);
         for linked in [place.previous, parent].into_iter().flatten() {
-            tool_wait::link(out, &linked);
+            link::to(out, &linked);
+        }
+    }
+
+    /// To itself, as the upstream knows it: what the upstream did is in the trace of that name.
+    fn write_link_upstream(&self, out: &mut Vec<u8>) {
+        if let Some(told) = &self.trace.told_upstream {
+            link::upstream(out, told, self.trace.client_span_id);
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Tells which conversation an exchange is part of, first of all stages: what comes after may ask for it.
+//! Tells which conversation an exchange is part of, first of all stages: what comes after may ask for it, and for the trace that
+//! it may have joined.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Books, Finished, Stage};
-use crate::conversation::{Bounds, Correlator, Memory, Thresholds};
+use crate::conversation::{Bounds, Correlator, Joins, Memory, Thresholds};
 
 /// How conversations are told apart.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +14,27 @@ pub struct CorrelateConfig {
     pub bounds: Bounds,
     /// From when on there is something to say of an agent.
     pub thresholds: Thresholds,
+    /// Which traces their exchanges are in. Default [`Traces::Linked`].
+    pub traces: Traces,
+    /// What is to be known to join them. Set by the application.
+    pub joins: Joins,
+}
+
+/// Which traces the exchanges of a conversation are in, where the client names none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Traces {
+    /// Each in its own, with a link to the one before.
+    #[default]
+    Linked,
+    /// All in that of the first.
+    Joined,
+}
+
+impl CorrelateConfig {
+    /// How they come into one trace, where they do.
+    pub(super) fn joins(&self) -> Option<Joins> {
+        (self.traces == Traces::Joined).then_some(self.joins)
+    }
 }
 
 /// What is remembered of conversations, and what was let go.
@@ -30,16 +52,14 @@ pub struct Remembered {
     pub unanswered_calls: AtomicU64,
 }
 
-/// Sets [`Exchange::conversation`](crate::exchange::Exchange::conversation).
+/// Sets [`Exchange::conversation`](crate::exchange::Exchange::conversation), and the [`Trace`](crate::exchange::Trace) of what
+/// joins that of another.
 pub(super) struct CorrelateStage(Correlator);
 
 impl CorrelateStage {
     pub(super) fn new(config: &CorrelateConfig) -> Self {
-        Self(Correlator::in_memory(
-            config.bounds,
-            config.thresholds,
-            random(),
-        ))
+        let correlator = Correlator::in_memory(config.bounds, config.thresholds, random());
+        Self(correlator.joining(config.joins()))
     }
 }
 
@@ -54,8 +74,7 @@ impl Stage for CorrelateStage {
     }
 
     fn run(&mut self, finished: &mut Finished) {
-        let place = self.0.take(&finished.exchange);
-        finished.exchange.conversation = place.map(Box::new);
+        self.0.place(&mut finished.exchange);
     }
 
     fn keep_books(&self, books: &Books) {

@@ -33,7 +33,7 @@ use crate::sink::{ExchangeId, Progress, Sink};
 use crate::state::{StateBooks, StateConfig};
 use crate::store::StoreConfig;
 
-pub use correlate::{CorrelateConfig, Remembered};
+pub use correlate::{CorrelateConfig, Remembered, Traces};
 pub use estimate::{PromptTexts, Uncounted};
 pub use price::{CurrentPrices, PriceConfig, PriceFileError, PricedUpstream, counts_of, worked};
 pub use redact::{ErrorMessages, RedactConfig};

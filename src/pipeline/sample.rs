@@ -165,7 +165,8 @@ impl SampleStage {
 
     /// The same of one that ended before: its number is known, and, lately, the reasons.
     fn settle_earlier(&self, other: &mut Identity) {
-        let of_parent = self.config.parent == OfParent::Respect && other.parent_span_id.is_some();
+        let has_client = other.parent_span_id.is_some() && !other.parent_is_ours;
+        let of_parent = self.config.parent == OfParent::Respect && has_client;
         if of_parent {
             return;
         }

@@ -11,7 +11,7 @@ use crate::conversation::{Correlator, Memory, Shared};
 use crate::exchange::Exchange;
 use crate::state::{RedisUrl, State, StateBooks};
 
-/// Sets [`Exchange::conversation`], and tells others.
+/// Sets [`Exchange::conversation`], and the [`Trace`](crate::exchange::Trace) of what joins that of another, and tells others.
 pub(super) struct ShareStage {
     correlator: Correlator<Shared>,
     state: State,
@@ -24,8 +24,9 @@ impl ShareStage {
         // Ids of turns count on from here, and stay far from those of any other process.
         let memory = Memory::with_ids_from(bounds, random() >> 1);
         let books = Arc::clone(books);
+        let correlator = Correlator::new(Shared::new(memory), thresholds, random());
         Self {
-            correlator: Correlator::new(Shared::new(memory), thresholds, random()),
+            correlator: correlator.joining(config.correlate.joins()),
             state: State::new(redis, config.state.timeout, bounds.ttl, Arc::clone(&books)),
             books,
         }
@@ -55,8 +56,7 @@ impl Stage for ShareStage {
     }
 
     fn run(&mut self, finished: &mut Finished) {
-        let (place, news) = self.correlator.take_and_tell(&finished.exchange);
-        finished.exchange.conversation = place.map(Box::new);
+        let news = self.correlator.place_and_tell(&mut finished.exchange);
         if !news.is_empty() {
             self.state.tell(news);
         }

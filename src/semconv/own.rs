@@ -48,6 +48,11 @@ pub const STALL_EVENT: &str = "stall";
 /// How long it had stood still, in seconds; on [`STALL_EVENT`].
 pub const STALL_DURATION: &str = "streamgauge.stall.duration";
 
+/// What an inference span is linked to, on a link that says so.
+pub const LINK: &str = "streamgauge.link";
+/// The context that the upstream was given, as a value of [`LINK`].
+pub const UPSTREAM_LINK: &str = "upstream";
+
 /// What was lost or misread, on [`OBSERVATION_PROBLEMS`] and [`TELEMETRY_DROPPED`]; which limit, on
 /// `streamgauge.upstream.ratelimit.remaining`; what failed, on `streamgauge.upstream.failures`.
 pub const KIND: &str = "kind";

@@ -47,12 +47,14 @@ pub(crate) fn plain() -> Exchange {
         trace: Some(Trace {
             trace_id: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
             parent_span_id: Some(0xb7ad_6b71_6920_3331),
+            parent_is_ours: false,
             server_span_id: 1,
             client_span_id: 2,
             sampled: true,
             parent_sampled: Some(true),
             random: true,
             tracestate: Some("vendor=1".into()),
+            told_upstream: None,
         }),
         sampling: None,
         attempts: vec![Attempt {

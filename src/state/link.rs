@@ -11,7 +11,7 @@ use super::url::RedisUrl;
 use crate::log::LogLimit;
 
 /// What all names begin with: whose they are, and the version of what is in them.
-const PREFIX: &str = "streamgauge:1:";
+const PREFIX: &str = "streamgauge:2:";
 
 /// Longest time for a connection to be made, encrypted and logged in.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);

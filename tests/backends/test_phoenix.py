@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from calls import APPLICATION, MODEL, PARENT, chat, converse
+from calls import APPLICATION, MODEL, PARENT, TOOL, chat, converse, talk
 from processes import Process, Proxy, eventually, fetch, free_port
 from recipes import RECIPES
 
@@ -44,12 +44,15 @@ class Phoenix(Process):
 
     def shown(self, trace_id):
         """The spans of a trace by their ids, with what Phoenix's pages show of each."""
+        return {span["spanId"]: span for span in self.spans() if span["trace"]["traceId"] == trace_id}
+
+    def spans(self):
+        """All spans, as Phoenix's pages show them."""
         query = "{ projects { edges { node { spans(first: 100) { edges { node { %s } } } } } } }" % SHOWN
         headers = {"content-type": "application/json"}
         answer = fetch(f"{self.url}/graphql", json.dumps({"query": query}).encode(), headers)
         projects = json.loads(answer)["data"]["projects"]["edges"] if answer else []
-        spans = [edge["node"] for project in projects for edge in project["node"]["spans"]["edges"]]
-        return {span["spanId"]: span for span in spans if span["trace"]["traceId"] == trace_id}
+        return [edge["node"] for project in projects for edge in project["node"]["spans"]["edges"]]
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +133,25 @@ def test_a_conversation_with_a_tool_is_shown_call_by_call(binary, simulator, pho
     assert {(server["parentId"], server["spanKind"]) for server in servers} == {(root["spanId"], "chain")}
     reasons = [_check_call(call) for call in calls]
     assert sorted(reasons) == ["stop", "stop", "tool_calls"]
+
+
+def test_a_joined_conversation_is_one_trace_with_its_first_call_on_top(binary, simulator, phoenix):
+    recipe, _ = RECIPES["Arize Phoenix"].serve()
+    joined = {"STREAMGAUGE_CONVERSATIONS_TRACES": "joined", "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    before = {span["spanId"] for span in phoenix.spans()}
+    with Proxy(binary, simulator, recipe | {"OTEL_EXPORTER_OTLP_ENDPOINT": phoenix.url} | joined) as proxy:
+        talk(proxy.base_url)
+
+        def whole():
+            spans = [span for span in phoenix.spans() if span["spanId"] not in before]
+            return len(spans) == 4 and spans
+
+        spans = eventually("three calls and a wait for a tool", whole)
+    assert len({span["trace"]["traceId"] for span in spans}) == 1
+    (root,) = [span for span in spans if span["parentId"] is None]
+    assert _check_call(root) == "tool_calls"
+    below = [span for span in spans if span["parentId"] == root["spanId"]]
+    assert sorted(span["name"] for span in below) == [f"chat {MODEL}"] * 2 + [f"tool_wait {TOOL}"]
 
 
 def _check_call(call):

@@ -119,7 +119,7 @@ def test_turns_by_turns_are_one_conversation_and_waits_are_measured_across(binar
         (wait,) = pair.collector.wait_for("the wait", lambda span, _: span.name == f"tool_wait {TOOL}", 1)
         assert wait[1]["gen_ai.tool.call.duration_ms"] >= pause * 1000
         names = redis.ask("-n", "3", "keys", "*")
-        assert names and all(re.fullmatch(r"streamgauge:1:[krft]:[0-9a-f]{16}:[0-9a-f]+", name) for name in names)
+        assert names and all(re.fullmatch(r"streamgauge:2:[krft]:[0-9a-f]{16}:[0-9a-f]+", name) for name in names)
         assert all(int(redis.ask("-n", "3", "pttl", name)[0]) > 0 for name in names)
         texts = [" ".join(redis.ask("-n", "3", "get", name)) for name in names]
         assert not any("deep" in text or "3.2 m" in text or "sk-test" in text for text in texts)

@@ -1,8 +1,10 @@
 //! Conversations over the wire: an agent's calls are linked, and what lies between them is told.
 
-use crate::support::client::post;
-use crate::support::gauge::{CLIENT, DONE, Gauge, delta, json, stream, with_headers};
+use crate::support::client::{get, post};
+use crate::support::gauge::{CLIENT, DONE, Gauge, SERVER, delta, json, stream, with_headers};
+use crate::support::http1::Message;
 use crate::support::otlp::{Attributes as _, Span};
+use crate::support::process::Program;
 
 const INTERNAL: i32 = 1;
 
@@ -102,6 +104,11 @@ async fn an_agents_calls_are_linked_and_its_tools_waits_are_told() {
     assert_eq!(tool.boolean("streamgauge.inferred"), Some(true));
     assert!(tool.double("gen_ai.tool.call.duration_ms").unwrap() >= 0.0);
     assert_eq!(tool.text("gen_ai.operation.name"), None);
+    let traces: Vec<_> = inferences.iter().map(Span::trace_id).collect();
+    assert!(
+        traces[0] != traces[1] && traces[1] != traces[2],
+        "each call has its own"
+    );
     // Nobody has a trace of their own, so it is below the call.
     assert_eq!(tool.trace_id(), first.trace_id());
     assert_eq!(tool.proto.parent_span_id, first.proto.span_id);
@@ -176,4 +183,112 @@ async fn with_conversations_off_there_is_nothing_of_them() {
         assert_eq!(span.text("streamgauge.conversation.id"), None);
         assert!(span.proto.links.is_empty());
     }
+}
+
+/// What the upstream was told: the ids of the trace and of the span above its own.
+fn told(seen: &Message) -> (String, String) {
+    let parent = seen.header("traceparent").unwrap();
+    let parts: Vec<&str> = parent.split('-').collect();
+    (parts[1].to_owned(), parts[2].to_owned())
+}
+
+/// The only span without one above it, where all are in one trace, and none is below a span that is not there.
+fn root(spans: &[Span]) -> &Span {
+    let ids: Vec<_> = spans.iter().map(|span| &span.proto.span_id).collect();
+    let (mut roots, trace_id) = (Vec::new(), spans[0].trace_id());
+    for span in spans {
+        assert_eq!(span.trace_id(), trace_id, "{}", span.name());
+        match span.proto.parent_span_id.is_empty() {
+            true => roots.push(span),
+            false => assert!(ids.contains(&&span.proto.parent_span_id), "{}", span.name()),
+        }
+    }
+    let [root] = roots[..] else {
+        panic!("{} roots", roots.len())
+    };
+    root
+}
+
+fn joined(program: Program) -> Program {
+    program.env("STREAMGAUGE_CONVERSATIONS_TRACES", "joined")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joined_calls_and_the_waits_between_them_are_one_tree_that_everything_names() {
+    let gauge = Gauge::with(|program| joined(program).env("STREAMGAUGE_LOG_ACCESS", "all")).await;
+    let first = gauge.call(ask(""), calls()).await.seen;
+    let second = gauge.call(ask(BROUGHT), says("Fine.")).await.seen;
+    let received = gauge.received(5).await.spans;
+    let root = root(&received);
+    assert_eq!(root.proto.kind, SERVER);
+    let (inferences, tools) = spans(&gauge, 5).await;
+    let [one, two] = &inferences[..] else {
+        panic!("{} inferences", inferences.len())
+    };
+    assert_eq!(one.proto.parent_span_id, root.proto.span_id);
+    assert_eq!(tools[0].name(), "tool_wait weather");
+    assert_eq!(tools[0].proto.parent_span_id, root.proto.span_id);
+
+    // What went upstream is as ever, and a link leads there.
+    assert_eq!(told(&first), (one.trace_id(), one.span_id()));
+    assert!(one.proto.links.is_empty());
+    let (trace_id, span_id) = told(&second);
+    assert_ne!(trace_id, two.trace_id());
+    assert_eq!(span_id, two.span_id());
+    let linked = two.proto.links.iter();
+    let linked: Vec<_> = linked
+        .map(|link| (&link.trace_id, &link.span_id, link.attributes.len()))
+        .collect();
+    let original = u128::from_str_radix(&trace_id, 16).unwrap().to_be_bytes();
+    let previous = (&one.proto.trace_id, &one.proto.span_id, 0);
+    assert_eq!(
+        linked,
+        [previous, (&original.to_vec(), &two.proto.span_id, 1)]
+    );
+
+    // The line is the last that is written of a call.
+    let process = &gauge.server.process;
+    process
+        .message_where("access", |line| line["turn"] == 2)
+        .await;
+    let page = gauge.scrape("application/openmetrics-text").await;
+    let exemplars = page
+        .text()
+        .lines()
+        .filter_map(|line| line.split_once("trace_id=\""));
+    let mut named: Vec<String> = exemplars.map(|(_, id)| id[..32].to_owned()).collect();
+    assert!(!named.is_empty());
+    let rows = get(gauge.server.admin, "/api/exchanges").await;
+    let rows: serde_json::Value = serde_json::from_str(rows.text()).unwrap();
+    let rows = rows["exchanges"].as_array().unwrap().clone();
+    assert_eq!(rows.len(), 2);
+    let lines: Vec<_> = process.stderr().messages("access").collect();
+    for row in rows.iter().chain(&lines) {
+        named.push(row["trace_id"].as_str().unwrap().to_owned());
+    }
+    for trace_id in named {
+        assert_eq!(trace_id, root.trace_id());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joined_calls_without_server_spans_are_below_the_first_inference() {
+    let gauge = Gauge::with(|program| {
+        joined(program)
+            .env("STREAMGAUGE_TELEMETRY_SPANS", "client")
+            .env("STREAMGAUGE_TELEMETRY_PROPAGATE", "false")
+    })
+    .await;
+    gauge.call(ask(""), calls()).await;
+    let seen = gauge.call(ask(BROUGHT), says("Fine.")).await.seen;
+    assert_eq!(seen.header("traceparent"), None);
+    let received = gauge.received(3).await.spans;
+    let root = root(&received);
+    assert_eq!(root.name(), "chat m");
+    let (inferences, _) = spans(&gauge, 3).await;
+    assert_eq!(
+        linked_to(&inferences[1]),
+        std::slice::from_ref(&root.proto.span_id),
+        "the upstream knows of no trace"
+    );
 }

@@ -263,6 +263,7 @@ fn every_setting_can_be_given_by_its_variable() {
         ("STREAMGAUGE_REDACT_ALWAYS", "true"),
         ("STREAMGAUGE_REDACT_MAX_BYTES", "2MiB"),
         ("STREAMGAUGE_CONVERSATIONS_ENABLED", "false"),
+        ("STREAMGAUGE_CONVERSATIONS_TRACES", "joined"),
         ("STREAMGAUGE_CONVERSATIONS_TTL", "5m"),
         ("STREAMGAUGE_CONVERSATIONS_TURNS", "7"),
         ("STREAMGAUGE_CONVERSATIONS_MEMORY", "1MiB"),
@@ -315,7 +316,7 @@ fn every_setting_can_be_given_by_its_variable() {
          prompt_template = [\"metadata:template\"]\nprompt_version = [\"header:x-version\"]\nprompt_variables = true\nerror_window = \"30s\"\n\
          estimate_tokens = \"standard\"\ncheck_estimates = 50\ncontent_bytes = \"1KiB\"\nerror_messages = \"off\"\n\n\
          [redact]\ndetectors = [\"key\", \"email\"]\nalways = true\nmax_bytes = \"2MiB\"\n\n\
-        [conversations]\nenabled = false\nttl = \"5m\"\nturns = 7\nmemory = \"1MiB\"\nrepeated_calls = 4\nwithout_progress = 5\n\
+        [conversations]\nenabled = false\ntraces = \"joined\"\nttl = \"5m\"\nturns = 7\nmemory = \"1MiB\"\nrepeated_calls = 4\nwithout_progress = 5\n\
         history_bytes = \"2KiB\"\n\n\
         [state]\nredis = \"rediss://***@redis.example:6379/2\"\ntimeout = \"20ms\"\nfolder = \"/var/lib/streamgauge\"\n\n\
         [store]\nurl = \"s3://bucket/prompts\"\nkeep = \"720h\"\nlink = \"https://prompts.example/{hash}\"\nqueue_bytes = \"1MiB\"\n\

@@ -15,7 +15,7 @@ fn opening() -> Vec<Says> {
     vec![system("Be brief."), user("How is Rome?")]
 }
 
-fn after(mut messages: Vec<Says>, more: impl IntoIterator<Item = Says>) -> Vec<Says> {
+pub(super) fn after(mut messages: Vec<Says>, more: impl IntoIterator<Item = Says>) -> Vec<Says> {
     messages.extend(more);
     messages
 }

@@ -3,13 +3,14 @@
 mod bounds;
 mod cases;
 mod clients;
+mod joins;
 mod reuse;
 mod shared;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
-use super::{Bounds, Correlator, Thresholds};
+use super::{Bounds, Correlator, Store, Thresholds};
 use crate::exchange::{
     Answer, Call, Choice, Conversation, Digest, End, Exchange, Failure, History, Item, Segment,
     Speaker, ToolCall, ToolResult, Trace,
@@ -160,6 +161,11 @@ struct Script {
     status: u16,
 }
 
+/// The SERVER span of an exchange; the inference span has its number.
+const fn server_span(number: u64) -> u64 {
+    1 << 32 | number
+}
+
 /// When the arguments of the first call end; those of each further call a tenth of a second later.
 const ARGUMENTS_END: u64 = 400;
 
@@ -202,13 +208,10 @@ impl Script {
         let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH + MS(1_000_000 + self.began));
         exchange.trace = Some(Trace {
             trace_id: u128::from(self.number),
-            parent_span_id: None,
-            server_span_id: self.number,
             client_span_id: self.number,
             sampled: true,
-            parent_sampled: None,
             random: true,
-            tracestate: None,
+            ..Trace::of_span(server_span(self.number))
         });
         exchange.times.end = MS(self.took);
         exchange.end = self.end;
@@ -267,4 +270,13 @@ fn told(scripts: &[Script]) -> Vec<Conversation> {
 /// The number of the exchange that one follows.
 fn previous(place: &Conversation) -> Option<u64> {
     place.previous.map(|identity| identity.client_span_id)
+}
+
+impl<S: Store> Correlator<S> {
+    /// Where an exchange belongs.
+    fn take(&mut self, exchange: &Exchange) -> Option<Conversation> {
+        let mut exchange = exchange.clone();
+        self.place(&mut exchange);
+        exchange.conversation.map(|place| *place)
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::{CONVERSATION_BYTES, Memory, NAMES_MAX, News, Shared};
+use super::super::{CONVERSATION_BYTES, Joins, Memory, NAMES_MAX, News, Shared};
 use super::*;
 
 /// Processes that share a store, and the store, which does what is asked of it at once.
@@ -29,9 +29,22 @@ impl Replicas {
         }
     }
 
+    /// The same, by which the exchanges of a conversation come into one trace.
+    pub(super) fn joining(mut self, joins: Joins) -> Self {
+        let each = self.each.into_iter();
+        self.each = each.map(|one| one.joining(Some(joins))).collect();
+        self
+    }
+
     pub(super) fn take(&mut self, at: usize, exchange: &Exchange) -> Option<Conversation> {
+        let mut exchange = exchange.clone();
+        self.place(at, &mut exchange);
+        exchange.conversation.map(|place| *place)
+    }
+
+    pub(super) fn place(&mut self, at: usize, exchange: &mut Exchange) {
         self.prepare(at, &[exchange]);
-        self.take_prepared(at, exchange)
+        self.place_prepared(at, exchange);
     }
 
     fn prepare(&mut self, at: usize, exchanges: &[&Exchange]) {
@@ -43,12 +56,11 @@ impl Replicas {
         });
     }
 
-    fn take_prepared(&mut self, at: usize, exchange: &Exchange) -> Option<Conversation> {
-        let (place, news) = self.each[at].take_and_tell(exchange);
+    fn place_prepared(&mut self, at: usize, exchange: &mut Exchange) {
+        let news = self.each[at].place_and_tell(exchange);
         if self.is_up && self.takes_news {
             news.into_iter().for_each(|one| self.write(one));
         }
-        place
     }
 
     fn write(&mut self, news: News) {
@@ -78,7 +90,7 @@ impl Replicas {
 }
 
 /// A call of a tool, its result, and a question after it.
-fn talk() -> [Script; 3] {
+pub(super) fn talk() -> [Script; 3] {
     let opening = vec![user("How deep is it?")];
     let called = calls("", [call("call_a", "gauge", "{}")]);
     let mut second = opening.clone();
@@ -156,16 +168,14 @@ fn a_store_that_is_full_can_still_be_read() {
 #[test]
 fn exchanges_that_were_prepared_together_follow_one_another() {
     let mut replicas = Replicas::new(2);
-    let all = talk().map(|script| script.exchange());
-    replicas.take(1, &all[0]);
-    replicas.prepare(0, &[&all[1], &all[2]]);
-    let second = replicas.take_prepared(0, &all[1]).unwrap();
-    let third = replicas.take_prepared(0, &all[2]).unwrap();
-    assert_eq!(
-        (previous(&second), previous(&third)),
-        (Some(1), Some(2)),
-        "one by the store, one by memory"
-    );
+    let [first, second, third] = talk().map(|script| script.exchange());
+    replicas.take(1, &first);
+    replicas.prepare(0, &[&second, &third]);
+    let found = [second, third].map(|mut exchange| {
+        replicas.place_prepared(0, &mut exchange);
+        previous(&exchange.conversation.unwrap())
+    });
+    assert_eq!(found, [Some(1), Some(2)], "one by the store, one by memory");
 }
 
 #[test]

@@ -219,13 +219,10 @@ fn nothing_is_left_of_the_clients_span_in_several_headers() {
 fn trace(trace_id: u128, sampled: bool) -> Trace {
     Trace {
         trace_id,
-        parent_span_id: None,
-        server_span_id: 1,
         client_span_id: 2,
         sampled,
-        parent_sampled: None,
         random: true,
-        tracestate: None,
+        ..Trace::of_span(1)
     }
 }
 

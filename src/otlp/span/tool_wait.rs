@@ -1,5 +1,6 @@
-//! The spans of what is inferred of tools. Such a span lies between two exchanges, and is linked to both. It stands in the
-//! client's own trace, beside the call that brought the result, where the client has one; else below the inference that called.
+//! The spans of what is inferred of tools. Such a span lies between two exchanges, and is linked to both. It stands beside
+//! the call that brought the result, where there is a span above that one, as in the client's own trace; else below the inference that
+//! called.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::super::envelope::ITEM;
 use super::super::protobuf;
+use super::link;
 use crate::exchange::sampling::with_threshold;
 use crate::exchange::{Content, Identity, ToolWait};
 use crate::otel::ToolSpans;
@@ -47,10 +49,11 @@ pub(super) fn write(
             tool_wait::content(wait, said, &mut span);
         }
         for linked in [wait.called_by, wait.brought_by].into_iter().flatten() {
-            link(out, &linked);
+            link::to(out, &linked);
         }
         protobuf::length(out, 15, 0);
-        let remote = match trace.parent_span_id == Some(parent) {
+        let is_above = trace.parent_span_id == Some(parent);
+        let remote = match is_above && !trace.parent_is_ours {
             true => SpanFlags::ContextIsRemoteMask as u32,
             false => 0,
         };
@@ -67,16 +70,6 @@ fn place(wait: &ToolWait) -> Option<(Identity, u64)> {
     let beside = brought.and_then(|trace| Some((trace, trace.parent_span_id?)));
     let below = |trace: Identity| (trace, trace.client_span_id);
     beside.or(exported(wait.called_by).or(brought).map(below))
-}
-
-/// A link to the inference span of an exchange.
-pub(super) fn link(out: &mut Vec<u8>, to: &Identity) {
-    protobuf::message(out, 13, |out| {
-        protobuf::bytes(out, 1, &to.trace_id.to_be_bytes());
-        protobuf::bytes(out, 2, &to.client_span_id.to_be_bytes());
-        let flags = u32::from(to.flags) | SpanFlags::ContextHasIsRemoteMask as u32;
-        protobuf::fixed_32(out, 6, flags);
-    });
 }
 
 /// Nanoseconds, as far as they can be told.

@@ -310,3 +310,22 @@ fn a_wait_goes_by_the_decision_about_the_trace_that_it_stands_in() {
         [None, half]
     );
 }
+
+#[test]
+fn a_call_in_the_trace_of_an_earlier_one_goes_by_its_number_and_not_by_a_parent() {
+    let mut stage = stage(0.5);
+    let joined = |trace_id| {
+        let mut exchange = call(trace_id);
+        let trace = exchange.trace.as_mut().unwrap();
+        (trace.parent_span_id, trace.parent_is_ours) = (Some(9), true);
+        exchange
+    };
+    let why = |exchange: Exchange| exchange.sampling.unwrap();
+    assert_eq!(why(decided(&mut stage, joined(LAST))), Sampling::Share);
+    assert_eq!(why(decided(&mut stage, joined(FIRST))), Sampling::Dropped);
+    let half = Threshold::of_share(0.5);
+    assert_eq!(
+        ends_of_wait(&mut stage, &joined(LAST), call(FIRST + 9)),
+        [half, None]
+    );
+}

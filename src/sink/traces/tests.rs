@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use prost::Message as _;
 
 use super::*;
-use crate::exchange::{End, Failure};
+use crate::exchange::{End, Failure, ToldUpstream};
 use crate::semconv::{own, sample};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -477,4 +477,47 @@ fn a_request_names_resource_and_scope() {
         (scope.name.as_str(), scope.version.as_str()),
         ("streamgauge", env!("CARGO_PKG_VERSION"))
     );
+}
+
+/// A call in the trace of an earlier one, which went upstream in another.
+fn joined(mut exchange: Exchange) -> Exchange {
+    let trace = exchange.trace.as_mut().unwrap();
+    trace.parent_is_ours = true;
+    trace.told_upstream = Some(Box::new(ToldUpstream {
+        trace_id: 7,
+        flags: 2,
+    }));
+    exchange
+}
+
+#[test]
+fn what_joined_a_trace_is_linked_to_the_context_that_went_upstream() {
+    let mut mistaken = sample::repeated();
+    (mistaken.operation, mistaken.mistaken) = (None, true);
+    let called = spans(joined(sample::repeated()));
+    let alone = spans_of(joined(sample::streamed()), Spans::Client);
+    for spans in [called, alone, spans(joined(mistaken))] {
+        for span in spans {
+            assert!(!parent_is_remote(&span), "{}", span.name);
+            // The one whose context it was.
+            if span.span_id != id(2) {
+                assert!(span.links.is_empty(), "{}", span.name);
+                continue;
+            }
+            let [link] = &span.links[..] else {
+                panic!("{} links", span.links.len())
+            };
+            assert_eq!(link.trace_id, 7_u128.to_be_bytes());
+            assert_eq!(link.span_id, span.span_id);
+            assert_eq!(link.flags, 0x102);
+            let [of] = &link.attributes[..] else {
+                panic!("{} attributes", link.attributes.len())
+            };
+            assert_eq!(of.key, "streamgauge.link");
+            assert_eq!(
+                of.value.as_ref().unwrap().value,
+                Some(any_value::Value::StringValue("upstream".to_owned()))
+            );
+        }
+    }
 }

@@ -35,12 +35,14 @@ pub(super) fn everything() -> Exchange {
         trace: Some(Trace {
             trace_id: 1,
             parent_span_id: Some(2),
+            parent_is_ours: false,
             server_span_id: 3,
             client_span_id: 4,
             sampled: true,
             parent_sampled: Some(true),
             random: true,
             tracestate: None,
+            told_upstream: None,
         }),
         sampling: Some(Sampling::Parent),
         upstream: Some(Upstream {
