@@ -785,6 +785,32 @@ fn the_place_of_each_call_in_its_conversation_is_told_in_words() {
 }
 
 #[test]
+fn calls_that_would_be_in_one_trace_are_told_apart_all_the_same() {
+    let says = |who: &str, what: &str| json!({"role": who, "content": what});
+    let [asked, answered] = [says("user", "How deep?"), says("assistant", "3 m.")];
+    let [more, then] = [says("user", "And now?"), says("assistant", "4 m.")];
+    let all = [
+        asked,
+        answered.clone(),
+        more,
+        then.clone(),
+        says("user", "Why?"),
+    ];
+    let entries = json!([
+        turn(0, &all[..1], &answered),
+        turn(2000, &all[..3], &then),
+        turn(4000, &all, &says("assistant", "Rain.")),
+    ]);
+    let file = File::new("joined.toml", "[conversations]\ntraces = \"joined\"\n");
+    let joined = exchanges(har(&entries), &["-c", file.path().to_str().unwrap()]);
+    let told = joined[2]["conversation"][0].as_str().unwrap();
+    assert!(
+        told.starts_with("turn 3: it goes on from entry 2 of 3,"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_price_is_worked_out_line_by_line() {
     let user = json!({"role": "user", "content": "How deep?"});
     let done = json!({"role": "assistant", "content": "Three metres."});

@@ -173,16 +173,13 @@ fn an_agent_is_below_the_inference_that_called_for_it() {
 #[test]
 fn what_a_client_says_of_a_trace_stays_and_holds_for_what_comes_after() {
     let [first, second, third] = talk().map(|script| script.exchange());
-    let third = traces(joined_by(
+    let all = traces(joined_by(
         JOINS,
         vec![first, below(7, true, second.clone()), third],
     ));
-    assert_eq!(
-        places(&third),
-        [(1, None), (1007, Some(7)), (1007, Some(7))]
-    );
-    assert_eq!(third[1].told_upstream, None);
-    for trace in &third[1..] {
+    assert_eq!(places(&all), [(1, None), (1007, Some(7)), (1007, Some(7))]);
+    assert_eq!(all[1].told_upstream, None);
+    for trace in &all[1..] {
         assert!(trace.has_remote_parent());
         assert_eq!(
             trace.parent_sampled,
