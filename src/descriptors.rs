@@ -20,8 +20,10 @@ pub(crate) enum Left {
     Enough,
     /// Less than a quarter: whoever waits for nothing in particular should go.
     Few,
-    /// Less than a sixteenth: they are for calls that have begun.
+    /// Less than a sixteenth: they are for calls that have begun, and to answer those for which there is no room.
     Reserve,
+    /// Less than half of that: they are for calls that have begun alone.
+    Last,
 }
 
 /// Descriptors of nothing, to be given up for what must go on where no other is left.
@@ -59,7 +61,10 @@ pub(crate) fn sixteenth(least: usize, most: usize) -> usize {
 
 fn left_of(limit: usize, descriptor: usize) -> Left {
     let free = limit.saturating_sub(descriptor + 1);
-    if free < (limit / 16).clamp(RESERVE[0], RESERVE[1]) {
+    let reserve = (limit / 16).clamp(RESERVE[0], RESERVE[1]);
+    if free < reserve / 2 {
+        Left::Last
+    } else if free < reserve {
         Left::Reserve
     } else if free < (limit / 4).clamp(FREE[0], FREE[1]) {
         Left::Few
@@ -99,10 +104,13 @@ mod tests {
         assert_eq!(of_256(192), Left::Few);
         assert_eq!(of_256(239), Left::Few);
         assert_eq!(of_256(240), Left::Reserve);
-        assert_eq!(of_256(255), Left::Reserve);
+        assert_eq!(of_256(247), Left::Reserve);
+        assert_eq!(of_256(248), Left::Last);
+        assert_eq!(of_256(255), Left::Last);
         let of_a_million = |descriptor| left_of(1_000_000, descriptor);
         assert_eq!(of_a_million(900_000), Left::Enough);
         assert_eq!(of_a_million(999_000), Left::Few);
-        assert_eq!(of_a_million(999_990), Left::Reserve);
+        assert_eq!(of_a_million(999_800), Left::Reserve);
+        assert_eq!(of_a_million(999_990), Left::Last);
     }
 }

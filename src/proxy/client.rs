@@ -22,6 +22,8 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// `http` or `https`.
     pub scheme: &'static str,
+    /// Whether there are too few file descriptors left for a call of its.
+    pub no_room: bool,
 }
 
 /// The client sent nothing of a request's body for too long.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderName, StatusCode};
 
 use super::client::BodyTimeout;
 use crate::http1::HeadError;
-use crate::message::Response;
+use crate::message::{Fields, Response};
 use crate::tap::{Fault, FaultClass};
 use crate::upstream::{UpstreamError, io_error};
 
@@ -72,6 +72,12 @@ pub enum ProxyError {
         "the host of the request is not allowed; send the request to a name that allow.hosts lists, or add this one"
     )]
     Host,
+    /// The client has connected where descriptors had run out.
+    #[error(
+        "streamgauge has too few file descriptors left for another call; retry later, or raise the limit of open files \
+         (ulimit -n)"
+    )]
+    NoRoom,
 }
 
 impl ProxyError {
@@ -111,6 +117,7 @@ impl ProxyError {
             Self::Head(HeadError::TargetTooLong) => "target_too_long",
             Self::CrossSite => "cross_site",
             Self::Host => "host_not_allowed",
+            Self::NoRoom => "limit_reached",
             Self::Head(HeadError::TooLarge) => "head_too_large",
             Self::Head(HeadError::Timeout) => "head_timeout",
         }
@@ -137,6 +144,7 @@ impl ProxyError {
             Self::Head(HeadError::TargetTooLong) => StatusCode::URI_TOO_LONG,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
+            Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
             Self::Head(HeadError::TooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Head(HeadError::Timeout) | Self::BodyTimeout { .. } => {
                 StatusCode::REQUEST_TIMEOUT
@@ -156,7 +164,8 @@ impl ProxyError {
             | Self::Head(_)
             | Self::Connect
             | Self::CrossSite
-            | Self::Host => FaultClass::Rejected,
+            | Self::Host
+            | Self::NoRoom => FaultClass::Rejected,
         };
         Fault {
             class,
@@ -176,11 +185,16 @@ impl ProxyError {
         let body = serde_json::json!({
             "error": {"message": self.to_string(), "type": kind, "param": null, "code": self.kind()}
         });
-        let fields = [(&CONTENT_TYPE, "application/json"), (&MARKER, self.kind())];
+        let mut fields: Fields = [(&CONTENT_TYPE, "application/json"), (&MARKER, self.kind())]
+            .into_iter()
+            .collect();
+        if *self == Self::NoRoom {
+            fields.append(CONNECTION, "close");
+        }
         Response {
             status: self.status(),
             reason: None,
-            fields: fields.into_iter().collect(),
+            fields,
             body: Bytes::from(body.to_string()),
         }
     }

@@ -113,9 +113,15 @@ impl Proxy {
         request: Request<RequestBody>,
         peer: Peer,
     ) -> impl Future<Output = Response<ClientBody>> + Send + use<'_> {
+        let no_room = peer.no_room;
         let (call, body, upgrade) = self.begin(request, peer);
         async move {
-            match self.forward(&call, body, upgrade).await {
+            let answer = if no_room {
+                Err(ProxyError::NoRoom.into())
+            } else {
+                self.forward(&call, body, upgrade).await
+            };
+            match answer {
                 Ok(answer) => answer.into_response(call.exchange.into_tap(), &self.tunnels),
                 Err(error) => {
                     call.exchange.fail(&error);
@@ -161,7 +167,11 @@ impl Proxy {
     /// Answers what is no request, or none that may be passed on. It is an exchange like any other.
     #[must_use]
     pub fn refuse(&self, refused: http1::RefusedHead, peer: Peer) -> Response<ClientBody> {
-        let error = ProxyError::Head(refused.error);
+        let error = if peer.no_room {
+            ProxyError::NoRoom
+        } else {
+            ProxyError::Head(refused.error)
+        };
         match refused.request {
             Some(request) => {
                 let (head, ()) = apart(*request, peer);

@@ -18,6 +18,8 @@ const ROOM: usize = 32;
 pub(super) struct Connections {
     tasks: JoinSet<()>,
     occupancies: Vec<Arc<Occupancy>>,
+    /// Those that end by themselves, soon: none of them makes room for another.
+    turned_away: JoinSet<()>,
 }
 
 impl Connections {
@@ -35,9 +37,25 @@ impl Connections {
         self.tasks.spawn_on(connection, runtime);
     }
 
+    /// Begins one that is only told that there is no room for it.
+    pub(super) fn turn_away(
+        &mut self,
+        connection: impl Future<Output = ()> + Send + 'static,
+        runtime: &Handle,
+    ) {
+        while self.turned_away.try_join_next().is_some() {}
+        self.turned_away.spawn_on(connection, runtime);
+    }
+
     /// Resolves when one has ended; `None` where there is none.
     pub(super) async fn ended(&mut self) -> Option<()> {
         self.tasks.join_next().await.map(drop)
+    }
+
+    /// Resolves when all have ended.
+    pub(super) async fn all_ended(&mut self) {
+        while self.ended().await.is_some() {}
+        while self.turned_away.join_next().await.is_some() {}
     }
 
     /// Ends those that have been idle for so long.

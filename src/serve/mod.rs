@@ -50,6 +50,13 @@ const STREAMS_MAX: u32 = 200;
 const STREAM_WINDOW: u32 = 256 << 10;
 /// Rest after a failed accept: the usual cause, no file descriptor left, does not pass at once.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// Why a connection is refused where descriptors run out.
+const NO_ROOM: &str =
+    "too few file descriptors are left; raise the limit of open files (ulimit -n, LimitNOFILE)";
+/// How long a client is waited for that will only be told that there is no room.
+const TURN_AWAY_WAIT: Duration = Duration::from_secs(1);
+/// When its connection is closed at the latest: it is one of few.
+const TURN_AWAY_LIMIT: Duration = Duration::from_secs(5);
 /// Longest time between two looks for connections that are idle for too long.
 const SWEEP: Duration = Duration::from_secs(5);
 /// How often at least that is looked for within their limit.
@@ -89,9 +96,11 @@ pub async fn serve(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    if !has_room(&stream, &mut connections).await {
-                        let error = "too few file descriptors are left (ulimit -n)";
-                        refused.add(Reason::Descriptors, peer, &error);
+                    let room = room_for(&stream, &mut connections).await;
+                    if room != Room::Call {
+                        refused.add(Reason::Descriptors, peer, &NO_ROOM);
+                    }
+                    if room == Room::Nothing {
                         continue;
                     }
                     let (worker, load) = workers.least_loaded();
@@ -104,8 +113,12 @@ pub async fn serve(
                         occupancy: Arc::clone(&occupancy),
                     };
                     // Let go by this runtime, to be taken up by a worker's.
-                    let connection = connection.run(stream.into_std(), peer, config.tls.clone());
-                    connections.begin(&occupancy, connection, worker);
+                    let (stream, tls) = (stream.into_std(), config.tls.clone());
+                    if room == Room::Call {
+                        connections.begin(&occupancy, connection.run(stream, peer, tls), worker);
+                    } else {
+                        connections.turn_away(connection.turn_away(stream, peer, tls), worker);
+                    }
                 }
                 Err(error) => {
                     connections.make_room();
@@ -127,24 +140,39 @@ pub async fn serve(
     drop(listener);
     accept_failures.end("accepting a connection failed");
     stopping.send_replace(true);
-    while connections.ended().await.is_some() {}
+    connections.all_ended().await;
     proxy.tunnels().closed().await;
     Ok(())
 }
 
-/// Whether there are descriptors for a connection that has just been accepted, and for what comes of it. Where they become
-/// few, those that wait make room.
-async fn has_room(stream: &TcpStream, connections: &mut Connections) -> bool {
+/// What the descriptors that are left are enough for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// For a connection, and for what comes of it.
+    Call,
+    /// To say that there is no room.
+    Answer,
+    /// For nothing but calls that have begun.
+    Nothing,
+}
+
+/// What there is room for, by a connection that has just been accepted. Where descriptors become few, those that wait make
+/// room.
+async fn room_for(stream: &TcpStream, connections: &mut Connections) -> Room {
     let left = descriptors::left_after(stream.as_raw_fd());
     if left == Left::Enough {
-        return true;
+        return Room::Call;
     }
     connections.make_room();
+    if left == Left::Few {
+        return Room::Call;
+    }
     // Those that are to go may not have come to it yet.
-    left == Left::Few
-        || tokio::time::timeout(ACCEPT_REST, connections.ended())
-            .await
-            .is_ok_and(|ended| ended.is_some())
+    match tokio::time::timeout(ACCEPT_REST, connections.ended()).await {
+        Ok(Some(())) => Room::Call,
+        _ if left == Left::Reserve => Room::Answer,
+        _ => Room::Nothing,
+    }
 }
 
 struct Connection {
@@ -174,6 +202,30 @@ impl Connection {
             // Boxed, so that connections without TLS need not be as large.
             Some(tls) => Box::pin(self.serve_tls(stream, tls, peer)).await,
         }
+    }
+
+    /// Answers what comes by saying that there is no room for it.
+    async fn turn_away(
+        mut self,
+        stream: io::Result<std::net::TcpStream>,
+        peer: SocketAddr,
+        tls: Option<TlsAcceptor>,
+    ) {
+        let (stopping, stopped) = watch::channel(false);
+        self.stop = stopped;
+        self.service = self.service.without_room();
+        let serving = async {
+            let mut serving = pin!(self.run(stream, peer, tls));
+            if tokio::time::timeout(TURN_AWAY_WAIT, serving.as_mut())
+                .await
+                .is_err()
+            {
+                stopping.send_replace(true);
+                serving.await;
+            }
+        };
+        // Whether it ends by itself makes no difference.
+        let _ = tokio::time::timeout(TURN_AWAY_LIMIT, serving).await;
     }
 
     async fn serve_tls(mut self, stream: TcpStream, tls: TlsAcceptor, peer: SocketAddr) {

@@ -26,6 +26,7 @@ use crate::proxy::{ClientBody, Peer, Proxy, RequestBody};
 pub struct ProxyService {
     proxy: Arc<Proxy>,
     scheme: &'static str,
+    no_room: bool,
 }
 
 impl ProxyService {
@@ -35,6 +36,7 @@ impl ProxyService {
         Self {
             proxy,
             scheme: "http",
+            no_room: false,
         }
     }
 
@@ -42,6 +44,12 @@ impl ProxyService {
     #[must_use]
     pub fn over_tls(mut self) -> Self {
         self.scheme = "https";
+        self
+    }
+
+    /// The same for clients for which there is no room: each of their requests is answered so.
+    pub(super) const fn without_room(mut self) -> Self {
+        self.no_room = true;
         self
     }
 
@@ -54,6 +62,7 @@ impl ProxyService {
         Peer {
             address,
             scheme: self.scheme,
+            no_room: self.no_room,
         }
     }
 

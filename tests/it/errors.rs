@@ -1,9 +1,12 @@
 //! Where streamgauge has to answer itself: a status that says whose fault it is, the shape of an OpenAI error, the marker,
 //! and the same story in the books.
 
+use http::Request;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Value, json};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::gauge::SERVER;
 use crate::support::http1::{Message, chunk};
@@ -354,4 +357,66 @@ async fn our_own_limit_of_connections_is_a_503_until_there_is_room_again() {
     served(STREAM).await;
     let answer = within("an answer", client.read_response()).await;
     assert_eq!((answer.status(), answer.text()), (200, END));
+}
+
+#[tokio::test]
+async fn clients_that_come_where_descriptors_have_run_out_are_answered() {
+    let scene = Scene::with("", |program: Program| program.open_files(64)).await;
+    let mut calls = Vec::new();
+    let first = loop {
+        let mut one = scene.client().await;
+        one.write(chat(EDITED)).await;
+        tokio::select! {
+            served = scene.upstream.accept() => calls.push((one, served)),
+            answer = one.read_response() => break answer,
+        }
+    };
+    let own = Own {
+        status: 503,
+        kind: "limit_reached",
+        class: "server_error",
+        end: "rejected",
+        says: "too few file descriptors left for another call",
+    };
+    own.assert_answer(&first);
+    assert_eq!(first.header("connection"), Some("close"));
+    for _ in 0..4 {
+        own.assert_answer(&answer(&scene).await);
+    }
+    let stream = TcpStream::connect(scene.server.proxy).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::post(format!("http://{}/v1/chat/completions", scene.server.proxy));
+    let request = request.body(EDITED.to_owned()).unwrap();
+    let response = within("an answer", sender.send_request(request))
+        .await
+        .unwrap();
+    assert_eq!(response.status().as_u16(), own.status);
+    assert_eq!(response.headers()["x-streamgauge-error"], own.kind);
+    drop((sender, response));
+    within("the end of the connection", connection)
+        .await
+        .unwrap()
+        .unwrap();
+
+    own.assert_row(&scene.server.finished(6).await[5]);
+    let line = scene
+        .server
+        .process
+        .message("a connection was refused")
+        .await;
+    assert_eq!(line["reason"], "descriptors");
+    let says = line["error"].as_str().unwrap();
+    assert!(says.contains("raise the limit of open files"), "{says}");
+    let refused = scene.server.metric(
+        "streamgauge_connections_refused_total",
+        &[("reason", "descriptors")],
+    );
+    assert_eq!(refused.await, Some(6.0));
+
+    drop(calls);
+    scene.server.in_flight(0).await;
+    drop(scene.call(&chat(EDITED)).await);
 }

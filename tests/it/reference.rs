@@ -534,6 +534,7 @@ fn every_end_and_every_error_of_ours_is_in_the_reference() {
         ProxyError::Connect,
         ProxyError::CrossSite,
         ProxyError::Host,
+        ProxyError::NoRoom,
     ];
     let heads = [
         HeadError::Malformed(""),
