@@ -15,7 +15,7 @@ use super::Config;
 use super::document::{Document, Setting};
 use super::environment::Environment;
 use super::file::FileReader;
-use super::problem::{Invalid, Place, Problem};
+use super::problem::{Invalid, Place, Problem, nearest};
 use super::settings::{SETTINGS, variable};
 use super::source::Source;
 use super::upstream::{UpstreamDraft, of_upstream};
@@ -23,6 +23,7 @@ use super::value::{Given, Raw, Read};
 use crate::exchange::ContentPolicy;
 use crate::outbound::{BadVariable, EXPECTED, proxy_for};
 use crate::pipeline::PricedUpstream;
+use crate::prices::Catalogue;
 use crate::semconv::{KEY_FINGERPRINT, prometheus_name, provider};
 use crate::upstream::{UpstreamConfig, UpstreamTls, Via};
 
@@ -75,7 +76,10 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Invalid>
     let mut config = assemble(flags, environment, document, &mut problems, &mut warnings);
     name_providers(&mut config);
     find_proxies(&mut config, environment, &mut problems);
-    warnings.extend(config.proxy.upstreams.iter().filter_map(odd_tls));
+    let looks: [fn(&UpstreamConfig) -> Option<Problem>; 3] = [odd_tls, odd_url, odd_provider];
+    for upstream in &config.proxy.upstreams {
+        warnings.extend(looks.iter().filter_map(|look| look(upstream)));
+    }
     price_upstreams(&mut config);
     problems.sort();
     if problems.is_empty() {
@@ -97,17 +101,11 @@ fn name_providers(config: &mut Config) {
 /// What of an upstream's TLS is no error, and is better known.
 fn odd_tls(upstream: &UpstreamConfig) -> Option<Problem> {
     let of = &upstream.name;
-    let odd = |key: &str, message: String| Problem {
-        place: Place::Whole,
-        key: format!("upstream.tls{key}"),
-        value: None,
-        message,
-    };
     if upstream.url.scheme() != Some(&Scheme::HTTPS) {
         let unused = upstream.tls != UpstreamTls::default();
         return unused.then(|| {
             odd(
-                "",
+                "upstream.tls",
                 format!("not used: the URL of upstream {of} begins with http://"),
             )
         });
@@ -116,8 +114,43 @@ fn odd_tls(upstream: &UpstreamConfig) -> Option<Problem> {
         let message = format!(
             "the certificate of upstream {of} is not verified: anyone between here and there can read and change calls"
         );
-        odd(".insecure", message)
+        odd("upstream.tls.insecure", message)
     })
+}
+
+/// A base URL that its provider is known to have nothing at.
+fn odd_url(upstream: &UpstreamConfig) -> Option<Problem> {
+    let (url, of) = (&upstream.url, &upstream.name);
+    let host = url.host()?;
+    let base = provider::base_path(host).filter(|_| url.path() == "/")?;
+    let message = format!(
+        "the URL of upstream {of} has no path, and {host} has its API below {base}: calls would be answered with 404; did \
+         you mean {}{base}",
+        url.to_string().trim_end_matches('/')
+    );
+    Some(odd("upstream.url", message))
+}
+
+/// A provider that nobody knows, and whose name is like one that is known.
+fn odd_provider(upstream: &UpstreamConfig) -> Option<Problem> {
+    let (name, of) = (upstream.provider.as_deref()?, &upstream.name);
+    let catalogue = Catalogue::bundled();
+    if provider::names().any(|known| known == name) || catalogue.has_provider(name) {
+        return None;
+    }
+    let near = nearest(name, provider::names().chain(catalogue.provider_ids()))?;
+    let message = format!("the provider {name} of upstream {of} is unknown; did you mean {near}");
+    Some(odd("upstream.provider", message))
+}
+
+/// What is odd about a value wherever it stands.
+fn odd(key: &str, message: String) -> Problem {
+    Problem {
+        place: Place::Whole,
+        key: key.to_owned(),
+        value: None,
+        message,
+    }
 }
 
 /// Hands what prices depend on to the pipeline.

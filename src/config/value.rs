@@ -54,6 +54,11 @@ pub(super) const DIRECT: &str = "direct";
 /// A typed value, or what would be right.
 pub(super) type Read<T> = Result<T, Wrong>;
 
+/// Whether a text says nothing: a folder of spaces alone is one that nobody meant.
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
 /// Puts a value in its place.
 pub(super) fn set<T>(place: &mut T, value: Read<T>) -> Read<()> {
     *place = value?;
@@ -90,15 +95,19 @@ impl Raw<'_> {
     /// A file's path; relative ones start at the working directory.
     pub(super) fn path(&self) -> Read<PathBuf> {
         self.parse("expected the path of a file", |text| {
-            (!text.is_empty()).then(|| text.into())
+            (!is_blank(text)).then(|| text.into())
         })
     }
 
     /// The path of a folder, or none where the text is empty.
     pub(super) fn folder(&self) -> Read<Option<PathBuf>> {
-        self.parse("expected the path of a folder", |text| {
-            Some((!text.is_empty()).then(|| text.into()))
-        })
+        self.parse(
+            "expected the path of a folder, or \"\" for none",
+            |text| match text {
+                "" => Some(None),
+                _ => (!is_blank(text)).then(|| Some(text.into())),
+            },
+        )
     }
 
     /// A folder or a bucket, or none where the text is empty.
@@ -333,7 +342,13 @@ impl Raw<'_> {
         let text = self
             .text()
             .ok_or_else(|| Wrong::hidden("expected a string"))?;
-        Ok((!text.is_empty()).then(|| KeySecret::of(text)))
+        match text {
+            "" => Ok(None),
+            _ if is_blank(text) => Err(Wrong::hidden(
+                "expected a string that is not blank, or \"\"",
+            )),
+            _ => Ok(Some(KeySecret::of(text))),
+        }
     }
 
     /// What clients of the admin port show, or nothing where the text is empty; never shown.
@@ -522,7 +537,7 @@ impl Raw<'_> {
     /// Text that is not empty.
     pub(super) fn string(&self) -> Read<String> {
         self.parse("expected a string that is not empty", |text| {
-            (!text.is_empty()).then(|| text.to_owned())
+            (!is_blank(text)).then(|| text.to_owned())
         })
     }
 

@@ -15,7 +15,7 @@ use super::condition::{Context, Day};
 use super::counts::{Counts, Unpriced};
 use super::model::{Model, WrittenList};
 use super::own::{OwnPrices, OwnProblem};
-use super::unit::{Unit, UnitIndex, Units, UnknownUnit};
+use super::unit::{Unit, UnitIndex, Units, UnknownUnit, did_you_mean, nearest};
 use super::working::{Amounts, Line, Working};
 
 /// Whose the prices of the user's own are.
@@ -88,8 +88,13 @@ pub struct Wanted<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
     /// Nobody of that name, or at that URL.
-    #[error("the price catalogue has no provider {0}")]
-    Provider(String),
+    #[error("the price catalogue has no provider {wanted}{}", did_you_mean(.nearest.as_deref()))]
+    Provider {
+        /// Its name, its URL or whose model it is.
+        wanted: String,
+        /// The provider whose name is like it, if there is one.
+        nearest: Option<String>,
+    },
     /// The provider has no such model.
     #[error("the price catalogue has no model {model} of {provider}")]
     Model {
@@ -98,6 +103,13 @@ pub enum NotFound {
         /// As it was asked for.
         model: String,
     },
+}
+
+impl NotFound {
+    fn provider(wanted: String, nearest: Option<&str>) -> Self {
+        let nearest = nearest.map(str::to_owned);
+        Self::Provider { wanted, nearest }
+    }
 }
 
 /// A model with its prices.
@@ -233,19 +245,34 @@ impl Catalogue {
     ) -> Result<&Provider, NotFound> {
         let by_name = name.and_then(|name| self.provider_named(name));
         if by_name.is_some() || name.is_some_and(|name| name != "litellm") {
-            return by_name.ok_or_else(|| NotFound::Provider(name.unwrap_or_default().to_owned()));
+            return by_name.ok_or_else(|| {
+                let wanted = name.unwrap_or_default();
+                let near = nearest(wanted, self.provider_ids());
+                NotFound::provider(wanted.to_owned(), near)
+            });
         }
         let mut providers = self.providers.iter();
         if let Some(url) = url {
             let found = providers.find(|provider| provider.url.is_match(url));
-            return found.ok_or_else(|| NotFound::Provider(format!("at {url}")));
+            return found.ok_or_else(|| NotFound::provider(format!("at {url}"), None));
         }
         let is_its_own = |provider: &&Provider| {
             let model_match = provider.model.as_ref();
             model_match.is_some_and(|clause| clause.is_match(model))
         };
         let found = providers.find(is_its_own);
-        found.ok_or_else(|| NotFound::Provider(format!("of a model {model}")))
+        found.ok_or_else(|| NotFound::provider(format!("of a model {model}"), None))
+    }
+
+    /// The names of all providers, each as it is listed.
+    pub fn provider_ids(&self) -> impl Iterator<Item = &str> + Clone {
+        self.providers.iter().map(|provider| &*provider.id)
+    }
+
+    /// Whether there is a provider of this name.
+    #[must_use]
+    pub fn has_provider(&self, name: &str) -> bool {
+        self.provider_named(&name.trim().to_lowercase()).is_some()
     }
 
     fn provider_named(&self, name: &str) -> Option<&Provider> {

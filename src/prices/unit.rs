@@ -71,7 +71,7 @@ impl Unit {
 
 /// There is no such unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown unit {name}{}", did_you_mean(.nearest))]
+#[error("unknown unit {name}{}", did_you_mean(.nearest.as_deref()))]
 pub struct UnknownUnit {
     /// As it was given.
     pub name: String,
@@ -79,13 +79,21 @@ pub struct UnknownUnit {
     pub nearest: Option<String>,
 }
 
-fn did_you_mean(name: &Option<String>) -> String {
-    name.as_ref()
-        .map_or_else(String::new, |name| format!(", did you mean {name}?"))
+/// What an error says of the name that was most likely meant.
+pub(super) fn did_you_mean(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(", did you mean {name}?"))
 }
 
 /// How alike two names are, of one, so that one may be meant by the other.
 const NEAR: f64 = 0.85;
+
+/// The name that was most likely meant by one that there is not.
+pub(super) fn nearest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let alike = names.map(|name| (strsim::jaro_winkler(name, wanted), name));
+    let nearest = alike.max_by(|a, b| a.0.total_cmp(&b.0));
+    let near = nearest.filter(|(likeness, _)| *likeness > NEAR);
+    near.map(|(_, name)| name)
+}
 
 /// All units, in the catalogue's order.
 #[derive(Debug, Deserialize)]
@@ -130,13 +138,10 @@ impl Units {
         let mut each = self.each();
         let found = each.find(|(_, unit)| name(unit) == wanted);
         found.map(|(index, _)| index).ok_or_else(|| {
-            let names = self.0.iter().map(&name);
-            let alike = names.map(|name| (strsim::jaro_winkler(name, wanted), name));
-            let nearest = alike.max_by(|a, b| a.0.total_cmp(&b.0));
-            let nearest = nearest.filter(|(likeness, _)| *likeness > NEAR);
+            let nearest = nearest(wanted, self.0.iter().map(&name));
             UnknownUnit {
                 name: wanted.to_owned(),
-                nearest: nearest.map(|(_, name)| name.to_owned()),
+                nearest: nearest.map(str::to_owned),
             }
         })
     }

@@ -64,6 +64,50 @@ const SERVICES: &[(&str, &str, &[&str])] = &[
     ("gcp.vertex_ai", "aiplatform", &["googleapis.com"]),
 ];
 
+/// Names without a host of their own: of servers that say in answers what they are, and the convention's for Google's services
+/// together.
+const ELSEWHERE: &[&str] = &[
+    "gcp.gen_ai",
+    "litellm",
+    "llama_cpp",
+    "ollama",
+    "sglang",
+    "vllm",
+];
+
+/// Where the OpenAI API of a provider begins, on hosts that have nothing at the root. Others take it there, too, or have it below what
+/// is the user's own.
+const BASES: &[(&str, &str)] = &[
+    ("anthropic", "/v1"),
+    ("azure.ai.openai", "/openai/v1"),
+    ("cerebras", "/v1"),
+    ("cohere", "/compatibility/v1"),
+    ("fireworks_ai", "/inference/v1"),
+    ("gcp.gemini", "/v1beta/openai"),
+    ("groq", "/openai/v1"),
+    ("mistral_ai", "/v1"),
+    ("moonshot_ai", "/v1"),
+    ("openai", "/v1"),
+    ("openrouter", "/api/v1"),
+    ("together_ai", "/v1"),
+    ("x_ai", "/v1"),
+];
+
+/// Every name of a provider that is known.
+pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+    let own = HOSTS.iter().map(|(name, _)| *name);
+    let services = SERVICES.iter().map(|(name, _, _)| *name);
+    own.chain(services).chain(ELSEWHERE.iter().copied())
+}
+
+/// The path below which a host has the OpenAI API, where it is known to have nothing at its root.
+#[must_use]
+pub fn base_path(host: &str) -> Option<&'static str> {
+    let provider = of_host(host)?;
+    let base = BASES.iter().find(|(name, _)| *name == provider);
+    base.map(|(_, path)| *path)
+}
+
 /// The provider that a host is known to be.
 #[must_use]
 pub fn of_host(host: &str) -> Option<&'static str> {
@@ -137,6 +181,19 @@ mod tests {
             ("API.X.ai.", "x_ai"),
         ] {
             assert_eq!(of_host(host), Some(provider), "{host}");
+        }
+    }
+
+    #[test]
+    fn every_base_is_that_of_a_known_provider() {
+        for (name, path) in BASES {
+            assert!(names().any(|known| known == *name), "{name}");
+            assert!(path.starts_with('/') && !path.ends_with('/'), "{path}");
+        }
+        assert_eq!(base_path("eu.api.openai.com"), Some("/v1"));
+        assert_eq!(base_path("openrouter.ai"), Some("/api/v1"));
+        for host in ["vllm", "api.deepseek.com", "api.perplexity.ai"] {
+            assert_eq!(base_path(host), None, "{host}");
         }
     }
 

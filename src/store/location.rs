@@ -49,7 +49,7 @@ impl Location {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return (!text.is_empty()).then(|| Self::Folder(text.into()));
+            return (!text.trim().is_empty()).then(|| Self::Folder(text.into()));
         };
         if scheme == "file" {
             let path = rest.strip_prefix("localhost").unwrap_or(rest);
@@ -126,6 +126,7 @@ mod tests {
     fn what_is_neither_is_refused() {
         for text in [
             "",
+            " ",
             "file://host/a",
             "file://",
             "s3://",

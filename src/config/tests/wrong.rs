@@ -427,6 +427,46 @@ fn a_variable_for_the_level_that_other_programs_read_is_named() {
 }
 
 #[test]
+fn a_text_of_spaces_alone_is_no_folder_file_or_name() {
+    for text in [
+        "state.folder = ' '",
+        "store.url = '  '",
+        "[[upstream]]\nname = 'a'\nurl = 'http://a'\ntls.ca = ' '",
+        "telemetry.key_secret = ' '",
+        "[[upstream]]\nname = 'a'\nurl = 'http://a'\nprovider = ' '",
+    ] {
+        let wrong = problems_of(text);
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].contains("expected "), "{wrong:?}");
+    }
+    load_text("state.folder = ''\nstore.url = ''").unwrap();
+}
+
+#[test]
+fn an_upstream_that_is_most_likely_mistaken_is_warned_of() {
+    let warnings = |url, provider: &'static str| {
+        let provider = ("STREAMGAUGE_UPSTREAM_PROVIDER", provider);
+        warnings_of(&[("STREAMGAUGE_UPSTREAM", url), provider])
+    };
+    assert_eq!(
+        warnings("https://api.openai.com", "opnai"),
+        [
+            "upstream.url: the URL of upstream default has no path, and api.openai.com has its API below /v1: calls would be \
+             answered with 404; did you mean https://api.openai.com/v1",
+            "upstream.provider: the provider opnai of upstream default is unknown; did you mean openai",
+        ]
+    );
+    for (url, provider) in [
+        ("https://api.openai.com/v1", "openai"),
+        ("https://api.openai.com/other", "azure"),
+        ("http://vllm:8000", "vllm"),
+        ("https://api.deepseek.com", "our-own-gateway"),
+    ] {
+        assert_eq!(warnings(url, provider), [""; 0], "{url} {provider}");
+    }
+}
+
+#[test]
 fn a_variable_without_its_table_is_known_by_its_last_part() {
     for (unknown, meant) in [
         ("STREAMGAUGE_DRAIN", "STREAMGAUGE_SHUTDOWN_DRAIN"),

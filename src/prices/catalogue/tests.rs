@@ -87,6 +87,11 @@ fn what_has_no_price_says_what_is_not_there() {
     );
     let provider = find(Some("nobody"), None, "gpt-4o").unwrap_err();
     assert_eq!(provider, "the price catalogue has no provider nobody");
+    let mistyped = find(Some("opnai"), None, "gpt-4o").unwrap_err();
+    assert_eq!(
+        mistyped,
+        "the price catalogue has no provider opnai, did you mean openai?"
+    );
 }
 
 #[test]
