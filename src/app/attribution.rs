@@ -1,6 +1,7 @@
 //! Whose calls are told apart from whose: the labels that a user has named, the secret that fingerprints of keys are made with, and the
 //! folder in which that and the sums of costs outlive the process.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -95,24 +96,60 @@ pub(super) fn key_secret(config: &Config) -> anyhow::Result<Option<KeySecret>> {
         return Ok(None);
     }
     let given = config.observe.key_secret.clone();
-    let secret = match (given, &config.folder) {
+    let secret = match (given, secret_file(config)) {
         (Some(given), _) => given,
-        (None, Some(folder)) => of_folder(&folder.join(SECRET))?,
+        (None, Some(file)) => of_file(&file)?,
         (None, None) => KeySecret::random(),
     };
     Ok(Some(secret))
 }
 
-fn of_folder(path: &Path) -> anyhow::Result<KeySecret> {
-    let what = || {
-        format!(
-            "{}: cannot keep the secret for fingerprints of keys",
-            path.display()
-        )
+/// The file of the secret, where it is kept in one.
+fn secret_file(config: &Config) -> Option<PathBuf> {
+    let is_used = config.telemetry.key_fingerprint && config.observe.key_secret.is_none();
+    let folder = config.folder.as_ref().filter(|_| is_used)?;
+    Some(folder.join(SECRET))
+}
+
+fn of_file(path: &Path) -> anyhow::Result<KeySecret> {
+    let made = match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => disk::replace(path, KeySecret::random().to_text().as_bytes()),
+        Err(error) => Err(error),
     };
-    if !path.try_exists().with_context(what)? {
-        disk::replace(path, KeySecret::random().to_text().as_bytes()).with_context(what)?;
+    made.map_err(|error| unusable(path, &error))?;
+    read_secret(path)
+}
+
+fn read_secret(path: &Path) -> anyhow::Result<KeySecret> {
+    let text = fs::read_to_string(path).map_err(|error| unusable(path, &error))?;
+    match text.trim() {
+        // Without a secret anybody could find out which key a fingerprint is of.
+        "" => Err(unusable(path, &"it is empty")),
+        text => Ok(KeySecret::of(text)),
     }
-    let text = fs::read_to_string(path).with_context(what)?;
-    Ok(KeySecret::of(text.trim()))
+}
+
+fn unusable(path: &Path, why: &dyn Display) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{}: the secret for fingerprints of keys cannot be read or written ({why}); have this user own the file, or remove \
+         it: then a new one is made, and fingerprints change",
+        path.display()
+    )
+}
+
+/// Tries whether the secret can be read, where there is one in the folder. Leaves nothing behind.
+///
+/// # Errors
+/// When it cannot.
+#[cfg(feature = "cli")]
+pub(super) fn try_secret(config: &Config) -> anyhow::Result<()> {
+    let Some(file) = secret_file(config) else {
+        return Ok(());
+    };
+    match file.try_exists() {
+        Ok(true) => read_secret(&file).map(drop),
+        Ok(false) => Ok(()),
+        Err(error) => Err(unusable(&file, &error)),
+    }
 }

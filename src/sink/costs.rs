@@ -163,6 +163,18 @@ fn hour(at: SystemTime) -> u64 {
     since.unwrap_or_default().as_secs() / 3_600
 }
 
+/// The file of sums in a folder, and why it cannot be read, where there is one that cannot. Leaves it as it is.
+#[cfg(feature = "cli")]
+pub(crate) fn unreadable(folder: &Path) -> Option<(PathBuf, String)> {
+    let path = folder.join(FILE);
+    let outcome = match std::fs::read(&path) {
+        Ok(text) => file::read(&text, &[], &mut Book::new(1, 2)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => Err(error.into()),
+    };
+    outcome.err().map(|error| (path, error.to_string()))
+}
+
 /// Reads what is kept. A file that cannot be read is put aside, and stays beside the new one. Says whether there is to be one: not
 /// where it would take the place of what nobody has read.
 fn read(path: &Path, labels: &[&'static str], book: &mut Book) -> bool {

@@ -336,6 +336,53 @@ fn a_folder_that_cannot_be_used_is_reported_and_one_that_can_is_left_as_it_was()
     assert!(!folder.exists());
 }
 
+#[test]
+fn files_of_the_state_folder_that_cannot_be_read_are_reported_before_the_start() {
+    let marker = File::new("state-files", "");
+    let folder = marker
+        .path()
+        .with_file_name(format!("state-files-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let check = || {
+        let output = streamgauge()
+            .arg("check")
+            .env("STREAMGAUGE_STATE_FOLDER", &folder)
+            .output();
+        output.unwrap()
+    };
+    let (secret, costs) = (folder.join("key-secret"), folder.join("costs.json"));
+    for make in [
+        |path: &std::path::Path| std::fs::create_dir(path).unwrap(),
+        |path: &std::path::Path| std::fs::write(path, "\n").unwrap(),
+    ] {
+        make(&secret);
+        let output = check();
+        assert_eq!(output.status.code(), Some(1));
+        let expected = format!(
+            "{}: the secret for fingerprints of keys cannot be read or written (",
+            secret.display()
+        );
+        assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+        let _ = std::fs::remove_dir(&secret);
+    }
+    std::fs::write(&secret, "a secret\n").unwrap();
+
+    std::fs::write(&costs, "{").unwrap();
+    let output = check();
+    assert_eq!(output.status.code(), Some(0));
+    let told = stderr(&output);
+    let expected = format!(
+        "warning: {}: the sums of costs cannot be read (expected JSON as streamgauge writes it: ",
+        costs.display()
+    );
+    assert!(told.contains(&expected), "{told}");
+    assert_eq!(told.lines().last(), Some("ok, but for the warning above"));
+    assert_eq!(std::fs::read_to_string(&costs).unwrap(), "{");
+    std::fs::write(&costs, r#"{"version":1,"labels":[],"rows":[]}"#).unwrap();
+    assert_eq!(stderr(&check()).lines().last(), Some("ok"));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_folder_that_a_running_process_has_is_told_of_and_stays_its_own() {

@@ -8,11 +8,12 @@ use anyhow::bail;
 use super::probe::probe;
 use crate::admin::Access;
 use crate::app::attribution::OwnFolder;
-use crate::app::{gauge, prompts};
+use crate::app::{attribution, gauge, prompts};
 use crate::cli::CheckArgs;
 use crate::config::{self, Config, Environment, Flags, Loaded};
 use crate::otel::{NotPushed, Otlp};
 use crate::otlp::{Signal, hint_of_endpoint};
+use crate::sink::costs;
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
@@ -42,6 +43,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         writeln!(told, "logs: {}", whither(&settings.logs))?;
     }
     let mut odd = try_folders(&config, &mut told)?;
+    odd += try_costs(&config, &mut told)?;
     if let Some(warning) = Access::of(&config.admin_config, config.admin).warning() {
         writeln!(told, "warning: admin = {}: {warning}", config.admin)?;
         odd += 1;
@@ -71,20 +73,21 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tries the folders in which something is to be kept, and leaves nothing there. Warns of one that another process has, and says how many
+/// Tries the folders in which something is to be kept and the secret that may be there, and leaves nothing there. Warns of one that another process has, and says how many
 /// warnings that were.
 ///
 /// # Errors
-/// Each that cannot be made or written to: the proxy would not start.
+/// Each that cannot be made or written to, and a secret that cannot be read: the proxy would not start.
 fn try_folders(config: &Config, told: &mut impl io::Write) -> anyhow::Result<usize> {
     let taken = OwnFolder::is_taken(config);
     let stored = prompts::try_folder(config);
-    let wrong = [taken.as_ref().err(), stored.as_ref().err()];
-    let wrong: Vec<String> = wrong
+    let folders = [taken.as_ref().err(), stored.as_ref().err()]
         .into_iter()
         .flatten()
-        .map(|error| format!("{error:#}; expected a folder that this user may make and write to"))
-        .collect();
+        .map(|error| format!("{error:#}; expected a folder that this user may make and write to"));
+    let secret = attribution::try_secret(config).err();
+    let secret = secret.map(|error| format!("{error:#}"));
+    let wrong: Vec<String> = folders.chain(secret).collect();
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }
@@ -98,6 +101,21 @@ fn try_folders(config: &Config, told: &mut impl io::Write) -> anyhow::Result<usi
         )?;
     }
     Ok(is_taken.into())
+}
+
+/// Reads the sums of costs that are kept, and warns where they cannot be read. Says how many warnings that were.
+fn try_costs(config: &Config, told: &mut impl io::Write) -> io::Result<usize> {
+    let folder = config.folder.as_deref();
+    let Some((file, error)) = folder.and_then(costs::unreadable) else {
+        return Ok(0);
+    };
+    writeln!(
+        told,
+        "warning: {}: the sums of costs cannot be read ({error}): at the start the file is renamed, and they begin anew; repair it, \
+         or have this user read it, to keep them",
+        file.display()
+    )?;
+    Ok(1)
 }
 
 /// Where a signal goes and how, or why nowhere.
