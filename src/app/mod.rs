@@ -12,6 +12,7 @@ mod prompts;
 mod telemetry;
 
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -238,10 +239,23 @@ fn to_open(listener: SocketAddr) -> SocketAddr {
     (host, listener.port()).into()
 }
 
+/// Why nothing listens at the address that was given here, and what chooses another.
+fn cannot_listen(given: &str, error: &io::Error, other: &str) -> anyhow::Error {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => "it is in use by another process".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have it".to_owned(),
+        _ => error.to_string(),
+    };
+    anyhow::anyhow!(
+        "{given}: cannot listen on this address, because {why}; {other} chooses another"
+    )
+}
+
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let other = format!("--{key} or STREAMGAUGE_{}", key.to_uppercase());
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("{key} = {address}: cannot listen on this address; --{key} or STREAMGAUGE_{} chooses another", key.to_uppercase()))?;
+        .map_err(|error| cannot_listen(&format!("{key} = {address}"), &error, &other))?;
     // What is accepted has it from the listener. A client that is gone without a word is noticed by it alone.
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)

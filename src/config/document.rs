@@ -1,5 +1,6 @@
 //! Walks a TOML table by rows of settings: known keys are read, unknown ones reported with the nearest known one.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -32,19 +33,25 @@ impl<'a> Document<'a> {
     pub(super) fn parse(&self, problems: &mut Vec<Problem>) -> Option<DeTable<'a>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         // Only the message: the library's own display quotes the line, which may hold a secret.
-        problems.extend(errors.iter().map(|error| {
+        let found = errors.iter().map(|error| {
             let span = error.span().unwrap_or(self.text.len()..self.text.len());
-            let mut message = error.message().replace('\n', ", ");
-            if let Some(key) = self.unquoted(span.start) {
-                message = format!("{message}; a text needs quotes, as in {key} = \"…\"");
-            }
+            // The library's words of a text without quotes are those of a number, or say the same.
+            let message = match self.unquoted(span.start) {
+                Some(key) => {
+                    format!("expected a value; a text needs quotes, as in {key} = \"…\"")
+                }
+                None => error.message().replace('\n', ", "),
+            };
             Problem {
                 place: self.place(&span),
                 key: String::new(),
                 value: None,
                 message,
             }
-        }));
+        });
+        // Further ones of a line mostly follow from the first.
+        let mut places = BTreeSet::new();
+        problems.extend(found.filter(|problem| places.insert(problem.place.clone())));
         errors.is_empty().then(|| table.into_inner())
     }
 

@@ -32,7 +32,8 @@ static LINES: OnceLock<Background<Line>> = OnceLock::new();
 /// Says why the process fails: in the log, or on standard error as it is where there is no log yet.
 pub fn failed(error: &str) {
     if tracing::dispatcher::has_been_set() {
-        tracing::error!(error, "stopped");
+        // Where in the program this stands says nothing of what has failed.
+        tracing::error!(target: env!("CARGO_CRATE_NAME"), error, "stopped");
     } else {
         // With standard error gone there is nobody left to tell; the status still speaks.
         let _ = writeln!(io::stderr(), "{error}");
@@ -46,6 +47,7 @@ fn log_panics() {
         let backtrace = Backtrace::capture();
         let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
         tracing::error!(
+            target: env!("CARGO_CRATE_NAME"),
             panic = %panic::told(panic.payload()),
             at = panic.location().map(tracing::field::display),
             thread = thread::current().name(),

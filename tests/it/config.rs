@@ -287,9 +287,11 @@ fn an_address_that_is_taken_is_named_with_what_chooses_another() {
             .unwrap();
         assert_eq!(output.status.code(), Some(1));
         let told = format!(
-            "{name} = {address}: cannot listen on this address; {flag} or {variable} chooses another: Address already in use"
+            "ERROR streamgauge: stopped error=\"{name} = {address}: cannot listen on this address, because it is in use by another \
+             process; {flag} or {variable} chooses another\""
         );
-        assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+        let log = stderr(&output);
+        assert!(log.lines().last().unwrap().ends_with(&told), "{log}");
     }
 }
 

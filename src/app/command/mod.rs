@@ -94,12 +94,10 @@ fn block_on<T>(
 
 fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     block_on(Runtime::new()?, async {
-        let listener = TcpListener::bind(args.listen).await.with_context(|| {
-            format!(
-                "--listen {}: cannot listen on this address; --listen chooses another",
-                args.listen
-            )
-        })?;
+        let listener = TcpListener::bind(args.listen).await;
+        let given = format!("--listen {}", args.listen);
+        let listener =
+            listener.map_err(|error| super::cannot_listen(&given, &error, "--listen"))?;
         let mut signals = Signals::listen()?;
         writeln!(
             io::stdout(),

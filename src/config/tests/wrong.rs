@@ -408,8 +408,10 @@ fn a_text_without_quotes_is_told_to_have_them() {
         ("[tls]\nkey = /etc/k.pem", "key"),
     ] {
         let problems = problems_of(text);
-        let hint = format!("; a text needs quotes, as in {key} = \"…\"");
+        let hint = format!(": expected a value; a text needs quotes, as in {key} = \"…\"");
         assert!(problems[0].ends_with(&hint), "{text}: {problems:?}");
+        assert_eq!(problems[0].matches(": ").count(), 1, "{text}: {problems:?}");
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
     }
     assert!(
         !problems_of("listen = \"a")
