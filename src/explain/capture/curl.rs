@@ -2,27 +2,41 @@
 //! curl itself says, and the response's body as it is.
 //!
 //! Where both go to one file, what curl says stands anywhere in the body: it is written at once, and the body, unless curl was run with
-//! `-N`, in blocks that begin and end within a line. So does the progress meter.
+//! `-N`, in blocks that begin and end within a line. So does the progress meter, which `curl -i` writes too.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use regex::bytes::{NoExpand, Regex};
+use http::Method;
+use regex::bytes::{Match, NoExpand, Regex};
 
 use super::head::{self, Lines};
 use super::raw;
 use super::{Capture, CapturePlace, CapturedRequest, Unreadable};
 
-/// What curl writes amid a body's line, each such that no JSON has it: the progress meter, which has a fixed width, notes of how much data
-/// came, and what it says of TLS and of the connection's end.
+/// What curl writes amid a body's line, each such that no JSON has it: notes of how much data came, what it says of TLS and of the
+/// connection's end, and why it failed.
 static AMID: LazyLock<Regex> = LazyLock::new(|| {
-    let meter = r"\r[ 0-9.kMGTP]{46}(?:[-0-9dh: ]{8} ){3}[ 0-9.kMGTP]{5}";
-    let data = r"[{}] \[\d+ bytes data\]\r?\n";
-    let tls = r#"\* TLSv1\.\d \((?:IN|OUT)\), [^"\n]{1,80} \(\d+\):\r?\n"#;
-    let end = r"\* (?:Connection #\d+ to host \S+ left intact|(?:[Cc]losing|shutting down) connection(?: #?-?\d+)?)(?:\r?\n|\z)";
-    let any = format!("(?-u:{meter}|{data}|{tls}|{end})");
-    Regex::new(&any).expect("it is a regular expression")
+    let data = r"[{}] \[\d+ bytes data\]\r*\n";
+    let tls = r#"\* TLSv1\.\d \((?:IN|OUT)\), [^"\n]{1,80} \(\d+\):\r*\n"#;
+    let end = r"\* (?:Connection #\d+ to host \S+ left intact|(?:[Cc]losing|shutting down) connection(?: #?-?\d+)?)(?:\r*\n|\z)";
+    let failed = r#"curl: \(\d+\) [^"\n]{1,200}(?:\n|\z)"#;
+    regex(&[data, tls, end, failed])
 });
+
+/// One state of the progress meter, which has a fixed width.
+static METER: LazyLock<Regex> =
+    LazyLock::new(|| regex(&[r"\r[ 0-9.kMGTP]{46}(?:[-0-9dh: ]{8} ){3}[ 0-9.kMGTP]{5}"]));
+
+/// What stands above the meter of each transfer.
+static ABOVE_METER: LazyLock<Regex> =
+    LazyLock::new(|| regex(&[r" *% Total +% Received +% Xferd [^\n]*\n +Dload +Upload [^\n]*\n"]));
+
+/// Any of these, in bytes.
+fn regex(any: &[&str]) -> Regex {
+    let any = format!("(?-u:{})", any.join("|"));
+    Regex::new(&any).expect("it is a regular expression")
+}
 
 /// Whether a text is such output: a line of it begins a request or a response behind curl's mark.
 pub(super) fn is_verbose(bytes: &[u8]) -> bool {
@@ -32,39 +46,78 @@ pub(super) fn is_verbose(bytes: &[u8]) -> bool {
         if head::status_line(line).is_some() || head::request_line(line).is_some() {
             return false;
         }
-        let request = line.strip_prefix(b"> ").and_then(head::request_line);
-        let response = line.strip_prefix(b"< ").and_then(head::status_line);
-        if request.is_some() || response.is_some() {
+        if is_marked(b'>', line, head::request_line) || is_marked(b'<', line, head::status_line) {
             return true;
         }
     }
     false
 }
 
-/// Reads the last request and response of such output.
-pub(super) fn read(bytes: &[u8]) -> Result<Capture, Unreadable> {
-    let parts = Parts::of(bytes);
-    let mut capture = Capture::default();
-    let mut lines = Lines::of(&parts.request);
-    if let Some((method, target, version)) = lines.take().and_then(head::request_line) {
-        capture.request = Some(CapturedRequest {
-            method,
-            target,
-            version,
-            headers: head::read_fields(&mut lines).map_err(|_| unreadable(b'>'))?,
-            body: None,
-        });
-        capture.warnings.push(
-            "curl -v does not print the request body: model and parameters are unknown".into(),
-        );
+/// What `curl -i` has printed, without what it says itself where that stands in it, too: with the progress meter.
+pub(super) fn without_progress(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match without_meter(bytes, |_| true) {
+        Cow::Borrowed(bytes) => bytes.into(),
+        Cow::Owned(bytes) => AMID.replace_all(&bytes, NoExpand(b"")).into_owned().into(),
     }
-    if !parts.response.is_empty() {
-        let method = capture.request.as_ref().map(|request| &request.method);
-        let mut lines = Lines::of(&parts.response);
-        let response = raw::read_response(&mut lines, method, &mut capture.warnings);
-        capture.response = response.map_err(|_| unreadable(b'<'))?;
+}
+
+/// Whether this follows a line end that is curl's, of a transfer that is over.
+fn is_said_at_end(rest: &[u8]) -> bool {
+    rest.is_empty() || rest.starts_with(b"* ") || rest.starts_with(b"curl: ")
+}
+
+/// Takes the progress meter out, where there is one. The last one of a transfer has a line end that is curl's, too, where what is
+/// behind that says so.
+fn without_meter(bytes: &[u8], is_end: fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
+    let meters: Vec<Match<'_>> = METER.find_iter(bytes).collect();
+    if meters.is_empty() {
+        return bytes.into();
     }
-    Ok(capture)
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut begin = 0;
+    for (at, meter) in meters.iter().enumerate() {
+        kept.extend_from_slice(&bytes[begin..meter.start()]);
+        begin = meter.end();
+        let next = meters.get(at + 1).map_or(bytes.len(), Match::start);
+        let end = line_end(&bytes[begin..]);
+        let is_last = at + 1 == meters.len() || ABOVE_METER.is_match(&bytes[begin..next]);
+        if is_last && is_end(&bytes[begin + end..]) {
+            begin += end;
+        }
+    }
+    kept.extend_from_slice(&bytes[begin..]);
+    ABOVE_METER
+        .replace_all(&kept, NoExpand(b""))
+        .into_owned()
+        .into()
+}
+
+/// The length of the line end that bytes begin with; 0 where they begin with none.
+fn line_end(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|byte| *byte != b'\r');
+    end.filter(|end| bytes[*end] == b'\n')
+        .map_or(0, |end| end + 1)
+}
+
+/// Reads the requests and responses of such output, but for those that only ask a proxy for leave to connect.
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<Capture>, Unreadable> {
+    let calls: Result<Vec<Capture>, Unreadable> = Call::all(bytes).iter().map(Call::read).collect();
+    let mut calls = calls?;
+    if !calls.iter().all(is_connect) {
+        calls.retain(|call| !is_connect(call));
+    }
+    let count = calls.len();
+    if count > 1 {
+        for (at, call) in calls.iter_mut().enumerate() {
+            call.title = format!("call {} of {count}", at + 1);
+        }
+    }
+    Ok(calls)
+}
+
+fn is_connect(call: &Capture) -> bool {
+    let request = call.request.as_ref();
+    request.is_some_and(|request| request.method == Method::CONNECT)
 }
 
 fn unreadable(mark: u8) -> Unreadable {
@@ -73,47 +126,90 @@ fn unreadable(mark: u8) -> Unreadable {
     Unreadable::new(CapturePlace::Whole, message)
 }
 
-/// The messages, without curl's marks.
+/// The messages of one call, without curl's marks.
 #[derive(Default)]
-struct Parts {
+struct Call {
     request: Vec<u8>,
     /// Head and body.
     response: Vec<u8>,
+    /// Whether the response's head, or that of one before it, has begun and not ended.
+    is_in_head: bool,
 }
 
-impl Parts {
-    fn of(bytes: &[u8]) -> Self {
-        let mut parts = Self::default();
-        let bytes: Cow<'_, [u8]> = AMID.replace_all(bytes, NoExpand(b""));
+impl Call {
+    /// Each begins with the line of a request: another one, a redirect that was followed, or one that is made again.
+    fn all(bytes: &[u8]) -> Vec<Self> {
+        let bytes = without_meter(bytes, is_said_at_end);
+        let bytes: Cow<'_, [u8]> = AMID.replace_all(&bytes, NoExpand(b""));
+        let (mut calls, mut call) = (Vec::new(), Self::default());
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            match line {
-                [b'>', rest @ ..] => {
-                    // A redirect was followed, or leave to connect asked for.
-                    if !parts.response.is_empty() {
-                        parts = Self::default();
-                    }
-                    parts.request.extend_from_slice(unmarked(rest));
-                }
-                [b'<', rest @ ..] if is_field(rest) => {
-                    parts.response.extend_from_slice(unmarked(rest));
-                }
-                [b'*' | b'{' | b'}', b' ', ..] if is_curls_own(line) => {}
-                // Before the response stands the progress meter.
-                line if !parts.response.is_empty() => parts.response.extend_from_slice(line),
-                _ => {}
+            if is_marked(b'>', line, head::request_line) {
+                let before = std::mem::take(&mut call);
+                calls.extend(Some(before).filter(|call| !call.is_empty()));
             }
+            call.push(line);
         }
-        parts
+        calls.push(call);
+        calls
     }
+
+    const fn is_empty(&self) -> bool {
+        self.request.is_empty() && self.response.is_empty()
+    }
+
+    fn push(&mut self, line: &[u8]) {
+        match line {
+            [b'>', rest @ ..] if self.response.is_empty() => {
+                self.request.extend_from_slice(unmarked(rest));
+            }
+            // A body may begin with `<` too.
+            [b'<', rest @ ..] if self.is_in_head || is_marked(b'<', line, head::status_line) => {
+                self.response.extend_from_slice(unmarked(rest));
+                self.is_in_head = !rest.trim_ascii().is_empty();
+            }
+            [b'*' | b'{' | b'}', b' ', ..] if is_curls_own(line) => {}
+            line if !self.response.is_empty() => self.response.extend_from_slice(line),
+            _ => {}
+        }
+    }
+
+    fn read(&self) -> Result<Capture, Unreadable> {
+        let mut capture = Capture::default();
+        let mut lines = Lines::of(&self.request);
+        if let Some((method, target, version)) = lines.take().and_then(head::request_line) {
+            let fields = head::read_fields(&mut lines).map_err(|_| unreadable(b'>'))?;
+            if !fields.is_whole {
+                capture.warnings.push(raw::CUT_REQUEST.into());
+            }
+            capture.request = Some(CapturedRequest {
+                method,
+                target,
+                version,
+                headers: fields.headers,
+                body: None,
+            });
+            capture.warnings.push(
+                "curl -v does not print the request body: model and parameters are unknown".into(),
+            );
+        }
+        if !self.response.is_empty() {
+            let method = capture.request.as_ref().map(|request| &request.method);
+            let mut lines = Lines::of(&self.response);
+            let response = raw::read_response(&mut lines, method, &mut capture.warnings);
+            capture.response = response.map_err(|_| unreadable(b'<'))?;
+        }
+        Ok(capture)
+    }
+}
+
+/// Whether a line begins a message behind curl's mark.
+fn is_marked<T>(mark: u8, line: &[u8], begins: impl Fn(&[u8]) -> Option<T>) -> bool {
+    let line = line.strip_prefix(&[mark, b' ']);
+    line.is_some_and(|line| Lines::of(line).take().and_then(begins).is_some())
 }
 
 fn unmarked(line: &[u8]) -> &[u8] {
     line.strip_prefix(b" ").unwrap_or(line)
-}
-
-/// A body may begin with `<` too.
-fn is_field(rest: &[u8]) -> bool {
-    matches!(rest, [b' ' | b'\r' | b'\n', ..])
 }
 
 /// What curl says, and where it notes how much data came: `{ [5 bytes data]`.

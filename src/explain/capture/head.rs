@@ -1,4 +1,4 @@
-//! Heads as captures have them: lines that end in LF or CR LF, of any version of HTTP.
+//! Heads as captures have them: lines that end in LF or CR LF, or in more than one CR, of any version of HTTP.
 //!
 //! More lenient than a connection may be: a browser or an editor has written them anew, and curl gives HTTP/2 the shape
 //! of HTTP/1. Governing text: RFC 9112, sections 2 to 5.
@@ -47,7 +47,9 @@ impl<'a> Lines<'a> {
         let rest = Some(self.rest()).filter(|rest| !rest.is_empty())?;
         let line = rest.split(|byte| *byte == b'\n').next()?;
         self.skip(line.len() + 1);
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        // More than one where a line went through something that writes CR LF for each LF.
+        let end = line.iter().rposition(|byte| *byte != b'\r');
+        Some(&line[..end.map_or(0, |end| end + 1)])
     }
 
     /// Where the next line stands.
@@ -88,19 +90,39 @@ pub(super) fn version_of(name: &str) -> Option<Version> {
     }
 }
 
+/// The fields of a head.
+pub(super) struct ReadFields {
+    pub(super) headers: HeaderMap,
+    /// Whether the empty line is there that ends them, and not the end of the capture.
+    pub(super) is_whole: bool,
+}
+
 /// Takes the fields up to the empty line that ends them, or to the end.
-pub(super) fn read_fields(lines: &mut Lines<'_>) -> Result<HeaderMap, Unreadable> {
+pub(super) fn read_fields(lines: &mut Lines<'_>) -> Result<ReadFields, Unreadable> {
     let mut headers = HeaderMap::new();
     loop {
         let before = lines.clone();
-        let Some(line) = lines.take().filter(|line| !line.is_empty()) else {
-            return Ok(headers);
+        let line = lines.take();
+        let Some(line) = line.filter(|line| !line.is_empty()) else {
+            return Ok(ReadFields {
+                headers,
+                is_whole: line.is_some(),
+            });
         };
-        let field = field(line).ok_or_else(|| {
-            let message =
-                "expected a header field, `Name: value`, or an empty line before the body";
-            Unreadable::new(before.place(), message)
-        })?;
+        let field = match field(line) {
+            Some(field) => field,
+            None if !before.rest().contains(&b'\n') => {
+                return Ok(ReadFields {
+                    headers,
+                    is_whole: false,
+                });
+            }
+            None => {
+                let message =
+                    "expected a header field, `Name: value`, or an empty line before the body";
+                return Err(Unreadable::new(before.place(), message));
+            }
+        };
         append(&mut headers, field).map_err(|message| Unreadable::new(before.place(), message))?;
     }
 }

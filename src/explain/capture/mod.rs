@@ -5,6 +5,7 @@ mod har;
 mod head;
 mod raw;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -137,10 +138,27 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Capture>, Unreadable> {
     if matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]) {
         return har::read(bytes);
     }
-    let capture = if curl::is_verbose(bytes) {
-        curl::read(bytes)
-    } else {
-        raw::read(bytes)
-    };
-    Ok(vec![capture?])
+    let bytes = &without_text_mode(bytes);
+    if curl::is_verbose(bytes) {
+        return curl::read(bytes);
+    }
+    Ok(vec![raw::read(&curl::without_progress(bytes))?])
+}
+
+/// Undoes what a pipe in Windows' text mode does: there is a CR more before each LF. It is known by lines that had one before.
+fn without_text_mode(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let ends_of_lines = memchr::memchr_iter(b'\n', bytes);
+    let mut is_everywhere = ends_of_lines.clone().map(|at| bytes[..at].ends_with(b"\r"));
+    let is_known = memchr::memmem::find(bytes, b"\r\r\n").is_some();
+    if !is_known || !is_everywhere.all(|has_one| has_one) {
+        return bytes.into();
+    }
+    let mut undone = Vec::with_capacity(bytes.len());
+    let mut begin = 0;
+    for end in ends_of_lines {
+        undone.extend_from_slice(&bytes[begin..end - 1]);
+        begin = end;
+    }
+    undone.extend_from_slice(&bytes[begin..]);
+    undone.into()
 }

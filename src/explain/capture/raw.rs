@@ -7,11 +7,14 @@
 use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, Method, StatusCode};
 
-use super::head::{self, Lines};
+use super::head::{self, Lines, ReadFields};
 use super::{
     Capture, CapturedRequest, CapturedResponse, Extent, Unreadable, content_length, is_undone,
 };
 use crate::http1;
+
+/// What is said where no empty line ends the head of a request.
+pub(super) const CUT_REQUEST: &str = "the capture ends within the head of the request";
 
 /// Reads a capture.
 pub(super) fn read(bytes: &[u8]) -> Result<Capture, Unreadable> {
@@ -20,7 +23,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Capture, Unreadable> {
     let mut capture = Capture::default();
     if let Some((method, target, version)) = lines.peek().and_then(head::request_line) {
         lines.take();
-        let headers = head::read_fields(&mut lines)?;
+        let ReadFields { headers, is_whole } = head::read_fields(&mut lines)?;
+        if !is_whole {
+            capture.warnings.push(CUT_REQUEST.into());
+        }
         // The client waited with its body for leave to go on.
         skip_interim(&mut lines)?;
         let body = take_request_body(&mut lines, &headers, &mut capture.warnings);
@@ -80,7 +86,17 @@ pub(super) fn read_response(
                            as `HTTP/1.1 200 OK`";
             Unreadable::new(before.place(), message)
         })?;
-        let headers = head::read_fields(lines)?;
+        let ReadFields { headers, is_whole } = head::read_fields(lines)?;
+        if !is_whole {
+            warnings.push("the capture ends within the head of the response".into());
+            return Ok(Some(CapturedResponse {
+                status,
+                headers,
+                body: Vec::new(),
+                extent: Extent::Cut,
+                wire_bytes: Some(0),
+            }));
+        }
         // A proxy's leave to connect, or a redirect that was followed.
         if lines.peek().and_then(head::status_line).is_some() {
             continue;
