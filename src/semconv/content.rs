@@ -46,7 +46,7 @@ pub(super) fn put(exchange: &Exchange, span: &mut Attributes<'_>) {
 pub fn structured(content: &Content) -> impl Iterator<Item = (&'static str, Json)> {
     let bytes = content.shown_bytes;
     let values = [
-        (!content.system.is_empty()).then(|| parts(&content.system, &mut Room(bytes))),
+        (!content.system.is_empty()).then(|| parts(&content.system, &mut Room::of(bytes))),
         (!content.input.is_empty()).then(|| messages(&content.input, bytes)),
         (!content.output.is_empty()).then(|| messages(&content.output, bytes)),
         (!content.tools.is_empty()).then(|| tools(&content.tools, bytes)),
@@ -55,42 +55,94 @@ pub fn structured(content: &Content) -> impl Iterator<Item = (&'static str, Json
     pairs.filter_map(|(key, value)| Some((key, value?)))
 }
 
-/// How many bytes of texts may still be shown.
-pub(super) struct Room(pub(super) usize);
+/// What a message or a part takes up at least, in bytes, so that very many with little or no text have a bound, too.
+const PART_BYTES: usize = 64;
+/// So many are shown however little text may be.
+const PARTS_MIN: usize = 16;
+
+/// How much may still be shown.
+pub(super) struct Room {
+    /// Of texts, in bytes.
+    text: usize,
+    /// Messages, parts and tools.
+    parts: usize,
+}
 
 impl Room {
+    /// For so many bytes of texts.
+    pub(super) fn of(bytes: usize) -> Self {
+        Self {
+            text: bytes,
+            parts: (bytes / PART_BYTES).max(PARTS_MIN),
+        }
+    }
+
     /// As much of a text as fits, with a mark where that is not all.
     pub(super) fn cut(&mut self, text: &str) -> String {
-        if text.len() <= self.0 {
-            self.0 -= text.len();
+        if text.len() <= self.text {
+            self.text -= text.len();
             return text.to_owned();
         }
-        let mut end = self.0;
+        let mut end = self.text;
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        self.0 = 0;
+        self.text = 0;
         format!("{}[cut: {end} of {} bytes]", &text[..end], text.len())
     }
 
     /// A name, which is short and shown whole, and leaves less room for texts.
-    fn name<'t>(&mut self, name: &'t str) -> &'t str {
-        self.0 = self.0.saturating_sub(name.len());
+    pub(super) fn name<'t>(&mut self, name: &'t str) -> &'t str {
+        self.text = self.text.saturating_sub(name.len());
         name
     }
 
-    pub(super) const fn is_full(&self) -> bool {
-        self.0 == 0
+    /// Takes the place of a message, a part or a tool.
+    pub(super) const fn take(&mut self) {
+        self.parts = self.parts.saturating_sub(1);
     }
+
+    pub(super) const fn is_full(&self) -> bool {
+        self.text == 0 || self.parts == 0
+    }
+
+    /// How many bytes of texts may still be shown.
+    pub(super) const fn text(&self) -> usize {
+        self.text
+    }
+}
+
+/// What is said of those that are left out behind others: `what` they are, in the plural.
+pub(super) fn cut_after(count: usize, what: &str) -> String {
+    format!("[cut: {count} {what} after this]")
+}
+
+/// Each as it is shown for as long as there is room, the first one in any case; and how many are left out.
+fn that_fit<T>(
+    all: &[T],
+    room: &mut Room,
+    show: impl Fn(&T, &mut Room) -> Json,
+) -> (Vec<Json>, usize) {
+    let mut shown = Vec::new();
+    for one in all {
+        if room.is_full() && !shown.is_empty() {
+            break;
+        }
+        room.take();
+        shown.push(show(one, room));
+    }
+    let left = all.len() - shown.len();
+    (shown, left)
 }
 
 /// The last ones that fit, and how many there were before them.
 pub(super) fn last_that_fit(messages: &[ContentMessage], bytes: usize) -> (usize, Vec<Json>) {
-    let mut room = Room(bytes);
+    let mut room = Room::of(bytes);
     let mut shown = Vec::new();
     let mut left = messages.len();
     while left > 0 && !room.is_full() {
         left -= 1;
+        room.take();
         shown.push(message(&messages[left], &mut room));
     }
     shown.reverse();
@@ -133,7 +185,11 @@ pub const fn role(speaker: Speaker) -> &'static str {
 }
 
 fn parts(parts: &[ContentPart], room: &mut Room) -> Json {
-    parts.iter().map(|one| part(one, room)).collect()
+    let (mut shown, left) = that_fit(parts, room, part);
+    if left > 0 {
+        shown.push(json!({ "type": "text", "content": cut_after(left, "parts") }));
+    }
+    shown.into()
 }
 
 /// Members without those that are `null`.
@@ -214,16 +270,19 @@ fn parsed(arguments: String) -> Json {
 }
 
 fn tools(tools: &[ContentTool], bytes: usize) -> Json {
-    let mut room = Room(bytes);
-    let shown = tools.iter().map(|tool| {
+    let show = |tool: &ContentTool, room: &mut Room| {
         object(json!({
             "type": room.name(&tool.kind),
             "name": room.name(&tool.name),
             "description": tool.description.as_deref().map(|text| room.cut(text)),
             "parameters": tool.parameters.as_deref().map(|text| parsed(room.cut(text))),
         }))
-    });
-    shown.collect()
+    };
+    let (mut shown, left) = that_fit(tools, &mut Room::of(bytes), show);
+    if left > 0 {
+        shown.push(json!({ "type": "function", "name": cut_after(left, "tools") }));
+    }
+    shown.into()
 }
 
 /// Bytes as hexadecimal digits.
@@ -273,7 +332,7 @@ mod tests {
             name: "f".to_owned(),
             arguments: arguments.to_owned(),
         };
-        let shown = |text: &str, room| part(&call(text), &mut Room(room));
+        let shown = |text: &str, room| part(&call(text), &mut Room::of(room));
         let whole = shown(r#"{"a":[1]}"#, 100);
         let expected = json!({"type":"tool_call","id":"c1","name":"f","arguments":{"a":[1]}});
         assert_eq!(whole, expected);
@@ -291,9 +350,59 @@ mod tests {
             kind: "kind".to_owned(),
             bytes: 7,
         };
-        let shown = parts(&[other, ContentPart::Text("text".to_owned())], &mut Room(6));
+        let text = ContentPart::Text("text".to_owned());
+        let shown = parts(&[other, text], &mut Room::of(6));
         assert_eq!(shown[0]["type"], "kind");
         assert_eq!(shown[1]["content"], "te[cut: 2 of 4 bytes]");
+    }
+
+    #[test]
+    fn very_many_parts_or_tools_are_within_the_bound_however_little_text_they_have() {
+        const SHOWN: usize = 64 << 10;
+        let many = 16 << 10;
+        let name = "k".repeat(250);
+        let other = ContentPart::Other {
+            kind: name.clone(),
+            bytes: 7,
+        };
+        let blob = ContentPart::Blob {
+            modality: "image",
+            mime_type: None,
+            bytes: 3,
+            sha256: [0; 32],
+        };
+        let tool = ContentTool {
+            kind: "function".to_owned(),
+            name,
+            description: None,
+            parameters: None,
+        };
+        let empty = ContentMessage {
+            parts: Vec::new(),
+            ..said("")
+        };
+        let of_parts = |part: ContentPart| ContentMessage {
+            parts: vec![part; many],
+            ..said("")
+        };
+        for (input, tools, left_out) in [
+            (vec![of_parts(other)], vec![], "parts after this]"),
+            (vec![of_parts(blob)], vec![], "parts after this]"),
+            (vec![empty; many], vec![], "messages before this]"),
+            (vec![], vec![tool; many], "tools after this]"),
+        ] {
+            let content = Content {
+                shown_bytes: SHOWN,
+                input,
+                tools,
+                ..Content::default()
+            };
+            let (_, shown) = structured(&content).next().unwrap();
+            let shown = shown.to_string();
+            assert!(shown.contains(left_out), "{}", &shown[..200]);
+            // Each has what frames it, too.
+            assert!(shown.len() < 3 * SHOWN, "{} {left_out}", shown.len());
+        }
     }
 
     #[test]
@@ -304,7 +413,7 @@ mod tests {
             bytes: 3,
             sha256: [0xab; 32],
         };
-        let shown = part(&blob, &mut Room(0));
+        let shown = part(&blob, &mut Room::of(0));
         let expected = json!({
             "type": "blob", "modality": "image", "mime_type": "image/png", "size": 3, "sha256": "ab".repeat(32),
         });

@@ -52,7 +52,7 @@ pub fn content(wait: &ToolWait, content: &Content, span: &mut Attributes<'_>) {
                 if id.as_deref() == Some(call_id) && !called =>
             {
                 called = true;
-                let arguments = Room(content.shown_bytes).cut(arguments);
+                let arguments = Room::of(content.shown_bytes).cut(arguments);
                 span.put("gen_ai.tool.call.arguments", arguments);
             }
             ContentPart::ToolCallResponse { id, response } if id.as_deref() == Some(call_id) => {

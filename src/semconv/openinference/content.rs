@@ -13,26 +13,32 @@ pub(super) fn put(exchange: &Exchange, span: &mut Attributes<'_>) {
         return;
     };
     let bytes = content.shown_bytes;
-    let mut room = Room(bytes);
+    let mut room = Room::of(bytes);
     // What stands apart elsewhere is a message here.
     let before = usize::from(!content.system.is_empty());
     if before > 0 {
         let key = "llm.input_messages.0.message";
         put_parts(key, "system", &content.system, &mut room, span);
     }
-    let first = first_that_fits(&content.input, room.0);
+    let first = first_that_fits(&content.input, room.text());
     // What is cut is the oldest.
     for (at, message) in content.input[first..].iter().enumerate().rev() {
         let key = format!("llm.input_messages.{}.message", at + before);
         put_message(&key, message, &mut room, span);
     }
-    let mut room = Room(bytes);
+    let mut room = Room::of(bytes);
     for (at, message) in content.output.iter().enumerate() {
+        if at > 0 && room.is_full() {
+            break;
+        }
         let key = format!("llm.output_messages.{at}.message");
         put_message(&key, message, &mut room, span);
     }
-    let mut room = Room(bytes);
+    let mut room = Room::of(bytes);
     for (at, tool) in content.tools.iter().enumerate() {
+        if at > 0 && room.is_full() {
+            break;
+        }
         let key = format!("llm.tools.{at}.tool.json_schema");
         span.put_under(&key, schema(tool, &mut room).to_string());
     }
@@ -62,7 +68,7 @@ fn put_values(content: &Content, span: &mut Attributes<'_>) {
     ];
     for (value, mime_type, name, messages) in sides {
         if let Some(text) = only_text(messages) {
-            span.put(value, Room(content.shown_bytes).cut(text));
+            span.put(value, Room::of(content.shown_bytes).cut(text));
             span.put(mime_type, "text/plain");
         } else if let Some((_, json)) = content::structured(content).find(|(key, _)| *key == name) {
             span.put(value, json.to_string());
@@ -82,8 +88,9 @@ fn only_text(messages: &[ContentMessage]) -> Option<&str> {
 }
 
 fn put_message(key: &str, message: &ContentMessage, room: &mut Room, span: &mut Attributes<'_>) {
+    room.take();
     if let Some(name) = &message.name {
-        span.put_under(&format!("{key}.name"), name);
+        span.put_under(&format!("{key}.name"), room.name(name));
     }
     let role = content::role(message.speaker);
     put_parts(key, role, &message.parts, room, span);
@@ -110,12 +117,21 @@ fn put_parts(
         several => {
             for (at, part) in several.iter().enumerate() {
                 let key = format!("{key}.contents.{at}.message_content");
+                if at > 0 && room.is_full() {
+                    let left = content::cut_after(several.len() - at, "parts");
+                    span.put_under(&format!("{key}.type"), "text");
+                    span.put_under(&format!("{key}.text"), left);
+                    break;
+                }
                 put_content(&key, part, room, span);
             }
         }
     }
     let mut calls = 0;
     for part in parts {
+        if calls > 0 && room.is_full() {
+            break;
+        }
         match part {
             ContentPart::ToolCall {
                 id,
@@ -123,17 +139,18 @@ fn put_parts(
                 arguments,
             } => {
                 let key = format!("{key}.tool_calls.{calls}.tool_call");
+                room.take();
                 if let Some(id) = id {
-                    span.put_under(&format!("{key}.id"), id);
+                    span.put_under(&format!("{key}.id"), room.name(id));
                 }
-                span.put_under(&format!("{key}.function.name"), name);
+                span.put_under(&format!("{key}.function.name"), room.name(name));
                 span.put_under(&format!("{key}.function.arguments"), room.cut(arguments));
                 calls += 1;
             }
             // A message has one; what APIs put into one message are several there.
             ContentPart::ToolCallResponse { id, response } if said.is_empty() => {
                 if let Some(id) = id {
-                    span.put_under(&format!("{key}.tool_call_id"), id);
+                    span.put_under(&format!("{key}.tool_call_id"), room.name(id));
                 }
                 span.put_under(&format!("{key}.content"), room.cut(response));
                 return;
@@ -148,6 +165,7 @@ fn put_content(key: &str, part: &ContentPart, room: &mut Room, span: &mut Attrib
         span.put_under(&format!("{key}.type"), kind);
         span.put_under(&format!("{key}.{member}"), value);
     };
+    room.take();
     match part {
         ContentPart::Reasoning(text) => put("reasoning", "text", room.cut(text)),
         ContentPart::Text(text) | ContentPart::Refusal(text) => put("text", "text", room.cut(text)),
@@ -156,9 +174,15 @@ fn put_content(key: &str, part: &ContentPart, room: &mut Room, span: &mut Attrib
             let sha256 = content::hex(sha256);
             put("text", "text", format!("[{bytes} bytes, sha256 {sha256}]"));
         }
-        ContentPart::File { file_id, .. } => put("text", "text", format!("[file {file_id}]")),
+        ContentPart::File { file_id, .. } => {
+            put("text", "text", format!("[file {}]", room.name(file_id)));
+        }
         ContentPart::Other { kind, bytes } => {
-            put("text", "text", format!("[{kind}, {bytes} bytes]"))
+            put(
+                "text",
+                "text",
+                format!("[{}, {bytes} bytes]", room.name(kind)),
+            );
         }
         ContentPart::ToolCall { .. } | ContentPart::ToolCallResponse { .. } => {}
     }
@@ -166,13 +190,14 @@ fn put_content(key: &str, part: &ContentPart, room: &mut Room, span: &mut Attrib
 
 /// A tool as OpenAI defines it, which is what its readers know.
 fn schema(tool: &ContentTool, room: &mut Room) -> Json {
+    room.take();
     let parameters = tool.parameters.as_deref().map(|text| room.cut(text));
     let parameters =
         parameters.map(|text| serde_json::from_str(&text).unwrap_or(Json::String(text)));
     json!({
-        "type": tool.kind,
+        "type": room.name(&tool.kind),
         "function": {
-            "name": tool.name,
+            "name": room.name(&tool.name),
             "description": tool.description.as_deref().map(|text| room.cut(text)),
             "parameters": parameters,
         },
