@@ -9,7 +9,8 @@ use super::detector::{Compiled, Detector};
 use super::json;
 use super::unescaped::Unescaped;
 
-/// Most texts that lie in one another as JSON in strings. One further in is looked at as it is written.
+/// Most texts that lie in one another as JSON in strings, and most times that the escapes of another text are undone. JSON further in is
+/// withheld: as it is written nobody knows what it says.
 const DEPTH_MAX: u8 = 8;
 
 /// Most times that a text is looked at again after something was found in it.
@@ -138,7 +139,7 @@ impl Redactor {
             return None;
         }
         if text.len() > self.policy.max_bytes {
-            return Some(format!("[withheld: {} bytes]", text.len()));
+            return Some(withheld(text));
         }
         self.engine().redact_within(text, 0)
     }
@@ -151,7 +152,7 @@ impl Redactor {
             return None;
         }
         let find = |text: &str| self.engine().find(text);
-        let found = apart(both_ways(text, Unescaped::of_url(text), find));
+        let found = apart(every_way(text, Unescaped::of_url, find));
         let found = found
             .into_iter()
             .filter(|one| one.name != Detector::Ip.name());
@@ -204,7 +205,10 @@ impl Engine {
 
     /// The text without what is found; `depth` is in how many others it lies.
     pub(super) fn redact_within(&self, text: &str, depth: u8) -> Option<String> {
-        if depth < DEPTH_MAX && json::is_json(text) {
+        if json::is_json(text) {
+            if depth == DEPTH_MAX {
+                return Some(withheld(text));
+            }
             let by_name = self
                 .detectors
                 .iter()
@@ -225,7 +229,7 @@ impl Engine {
 
     fn find(&self, text: &str) -> Vec<Found<'_>> {
         let find = |text: &str| self.match_patterns(text);
-        let mut all = both_ways(text, Unescaped::of(text), find);
+        let mut all = every_way(text, Unescaped::of, find);
         all.extend(self.detect(text));
         apart(all)
     }
@@ -246,7 +250,7 @@ impl Engine {
     /// What the built-in detectors find.
     fn detect(&self, text: &str) -> Vec<Found<'_>> {
         let find = |text: &str| self.detect_as_it_is(text);
-        apart(both_ways(text, Unescaped::of(text), find))
+        apart(every_way(text, Unescaped::of, find))
     }
 
     fn detect_as_it_is(&self, text: &str) -> Vec<Found<'_>> {
@@ -266,19 +270,34 @@ impl Engine {
     }
 }
 
-/// What is found in a text as it is written, and, where it has escapes, as it reads.
-fn both_ways<'p>(
+/// What stands in place of a text that is not looked through.
+fn withheld(text: &str) -> String {
+    format!("[withheld: {} bytes]", text.len())
+}
+
+/// What is found in a text as it is written, and, where it has escapes, as it reads; and so on where that has some.
+fn every_way<'p>(
     text: &str,
-    plain: Option<Unescaped>,
+    unescape: fn(&str) -> Option<Unescaped>,
     find: impl Fn(&str) -> Vec<Found<'p>>,
 ) -> Vec<Found<'p>> {
     let mut all = find(text);
-    if let Some(plain) = plain {
+    let mut last: Option<Unescaped> = None;
+    for _ in 0..DEPTH_MAX {
+        let written = last.as_ref().map_or(text, |last| &last.text);
+        let Some(plain) = unescape(written).filter(|plain| plain.text != written) else {
+            break;
+        };
+        let plain = match &last {
+            Some(last) => plain.through(last),
+            None => plain,
+        };
         let found = find(&plain.text).into_iter();
         all.extend(found.map(|one| Found {
             range: plain.place(&one.range),
             ..one
         }));
+        last = Some(plain);
     }
     all
 }

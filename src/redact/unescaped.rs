@@ -51,6 +51,14 @@ impl Unescaped {
         plain
     }
 
+    /// The same as of the text that this one was made of, `of` being where that comes from.
+    pub(super) fn through(mut self, of: &Self) -> Self {
+        for place in &mut self.places {
+            *place = of.places[*place];
+        }
+        self
+    }
+
     /// Where a range of it is in the original, escapes whole.
     pub(super) fn place(&self, range: &Range<usize>) -> Range<usize> {
         self.places[range.start]..self.places[range.end]

@@ -35,6 +35,10 @@ fn escapes_hide_nothing_where_a_text_is_no_whole_json() {
         ),
         (r#"{"to":"zork\u0040example.com"#, r#"{"to":"[EMAIL]"#),
         (
+            r#"it says "{\"to\":\"zork\\u0040example.com\"}""#,
+            r#"it says "{\"to\":\"[EMAIL]\"}""#,
+        ),
+        (
             r#"{"to":"\ud83d zork@example.com","password":"\udc00hunter2secret"}"#,
             r#"{"to":"\u{FFFD} [EMAIL]","password":"[SECRET]"}"#,
         ),
@@ -49,6 +53,7 @@ fn escapes_hide_nothing_in_an_address() {
         ("c=4111%201111%201111%201111&d=1", "c=[CARD]&d=1"),
         ("d=4111+1111+1111+1111", "d=[CARD]"),
         ("to=zork%40example%2Ecom", "to=[EMAIL]"),
+        ("to=zork%2540example%252Ecom", "to=[EMAIL]"),
     ] {
         assert_eq!(REDACTOR.redact_name(text).as_deref(), Some(expected));
     }
@@ -108,6 +113,27 @@ fn strings_in_json_are_read_as_what_they_say_however_deep() {
     // As an escape it is the same text.
     let escaped = "{\"a\":\"anna\\u0040example.com\"}";
     assert_eq!(redact(escaped), r#"{"a":"[EMAIL]"}"#);
+}
+
+#[test]
+fn what_lies_too_deep_to_be_read_is_withheld() {
+    for inner in [
+        r#"{"to":"anna\u0040example.com"}"#,
+        r#"{"password":"anna"}"#,
+        r#"["anna\u0040example.com"]"#,
+    ] {
+        let mut text = inner.to_owned();
+        for depth in 1..=12 {
+            text = format!(r#"{{"in":{}}}"#, serde_json::Value::from(text));
+            let redacted = redact(&text);
+            assert!(!redacted.contains("anna"), "{depth}: {redacted}");
+            assert_eq!(
+                redacted.contains("[withheld: "),
+                depth > 7,
+                "{depth}: {redacted}"
+            );
+        }
+    }
 }
 
 #[test]
