@@ -228,8 +228,8 @@ impl PriceStage {
             total: amounts.total,
             entry: Arc::clone(entry.name()),
             since: entry.since(at),
-            estimated: found.estimated,
-            partial: exchange.is_usage_partial(),
+            estimated: amounts.of_usage && found.estimated,
+            partial: amounts.of_usage && exchange.is_usage_partial(),
         }))
     }
 }

@@ -40,6 +40,11 @@ impl Unit {
         &*self.name == "requests"
     }
 
+    /// Whether the usage of a call says how much of it there was, and not that there was a call, or how long it took.
+    pub(super) fn is_of_usage(&self) -> bool {
+        !self.is_request() && self.dimension("family") != Some("gpu")
+    }
+
     /// Whether all of another unit is of this one: it says the same and more.
     pub(super) fn includes(&self, other: &Self) -> bool {
         let mut dimensions = self.dimensions.iter();

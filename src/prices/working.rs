@@ -54,6 +54,8 @@ pub struct Amounts {
     pub output: Decimal,
     /// Of all of it, in USD.
     pub total: Decimal,
+    /// Whether any of it depends on what the usage counts, and not on the call and its time alone.
+    pub of_usage: bool,
 }
 
 impl Price {
@@ -90,11 +92,15 @@ impl Prices {
             Ok(input) if depends_on_input => counts.amount(input, units)?,
             _ => Decimal::ZERO,
         };
-        let mut amounts = Amounts::default();
+        let mut amounts = Amounts {
+            of_usage: depends_on_input,
+            ..Amounts::default()
+        };
         // What is left of each, once the parts that have a price are taken out.
         let mut left = Counts::default();
         for (index, price) in &self.0 {
             let unit = units.get(*index);
+            amounts.of_usage |= unit.is_of_usage();
             let rest = if unit.is_request() {
                 Decimal::ONE
             } else {

@@ -184,6 +184,23 @@ fn prices_that_are_read_again_hold_for_what_ends_then() {
 #[test]
 fn a_machine_of_ones_own_is_paid_by_time() {
     assert_eq!(usd(&call("vllm", "mine-7b")).as_deref(), Ok("1"));
+    // Half a usage, or a counted one, is nothing that such a cost stands on.
+    let mut left = call("vllm", "mine-7b");
+    left.end = End::ClientLeft;
+    let mut counted = call("vllm", "mine-7b");
+    counted.usage = Usage {
+        estimate: Estimate {
+            input_tokens: Some(7),
+            output_tokens: None,
+        },
+        ..Usage::default()
+    };
+    for exchange in [left, counted] {
+        let price = stage().price(&exchange).unwrap();
+        let cost = price.known().unwrap();
+        assert_eq!((cost.partial, cost.estimated), (false, false));
+        assert!(exchange.is_usage_partial());
+    }
 }
 
 #[test]
