@@ -18,15 +18,20 @@ PARENT = "00f067aa0ba902b7"
 KNOBS = {"x-sim-chunks": "8", "x-sim-interval-ms": "2", "x-sim-think-ms": "20"}
 
 
-def post(url, body, headers=None):
-    """Makes one call and reads all of its answer, an error's too; the id of its trace, and the answer as text."""
+def request_of(url, body, headers=None):
+    """A call that has not been made yet: the id of its trace, and the request."""
     trace_id = os.urandom(16).hex()
     headers = {
         "content-type": "application/json",
         "authorization": "Bearer sk-test",
         "traceparent": f"00-{trace_id}-{PARENT}-01",
     } | (headers or {})
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    return trace_id, urllib.request.Request(url, json.dumps(body).encode(), headers)
+
+
+def post(url, body, headers=None):
+    """Makes one call and reads all of its answer, an error's too; the id of its trace, and the answer as text."""
+    trace_id, request = request_of(url, body, headers)
     try:
         with urllib.request.urlopen(request, timeout=DEADLINE) as response:
             return trace_id, response.read().decode()

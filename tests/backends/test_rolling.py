@@ -6,15 +6,17 @@ No call fails, each is at the receiver once, in its span as in the counters, and
 import itertools
 import json
 import re
+import signal
 import threading
+import urllib.request
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from calls import KNOBS, post
+from calls import KNOBS, post, request_of
 from collector import Collector
-from processes import Process, Server, eventually, fetch, free_port
+from processes import DEADLINE, Process, Server, eventually, fetch, free_port
 from prometheus_server import DEPLOY
 
 CONFIGURATION = (DEPLOY / "nginx" / "streamgauge.conf").read_text()
@@ -43,7 +45,10 @@ CLIENTS, TURNS = 8, 4
 """How many talk at a time, and for how many turns before they begin anew."""
 
 SLOW = KNOBS | {"x-sim-chunks": "30", "x-sim-interval-ms": "20"}
-"""A stream that lasts for most of a second, so that some are under way whenever a replica is stopped."""
+"""A stream that lasts for most of a second, so that some are under way as a rule when a replica is stopped."""
+
+LONG = KNOBS | {"x-sim-chunks": "100000", "x-sim-interval-ms": "0"}
+"""A stream of more than sockets hold: it is under way until it is read."""
 
 
 BUSY = re.compile(r"^streamgauge_exchanges_in_flight [1-9]", re.MULTILINE)
@@ -157,19 +162,19 @@ def test_a_rolling_restart_under_load_loses_nothing(binary, simulator, redis, tm
         running = {address: replica(address) for address in addresses}
         try:
             with Nginx(tmp_path, addresses) as nginx:
-                clients, drained = talk_while(nginx, running, replica)
+                clients, held = talk_while(nginx, running, replica)
             for server in running.values():
                 assert server.terminate() == 0
         finally:
             for server in running.values():
                 server.__exit__()
-        assert drained > 0, "no stream was under way when a replica was stopped"
-        check(collector, clients)
+        check(collector, clients, held)
 
 
 def talk_while(nginx, running, replica):
-    """Has clients talk while each replica is restarted; the clients, and how many calls were under way in replicas that were stopped."""
-    over, drained = threading.Event(), 0
+    """Has clients talk while each replica is restarted; the clients, and the traces of calls that were under way in replicas when they
+    were stopped."""
+    over, held = threading.Event(), []
     clients = [Client(nginx.address, number, over) for number in range(CLIENTS)]
     for client in clients:
         client.start()
@@ -177,8 +182,7 @@ def talk_while(nginx, running, replica):
         for address, server in list(running.items()):
             eventually("calls through the replica", lambda: BUSY.search(fetch(f"http://{server.admin}/metrics")))
             nginx.reload(down=address)
-            assert server.terminate() == 0
-            drained += server.message(STOPPING)["in_flight"]
+            held.append(stop_while_held(server, address))
             running[address] = replica(address)
             eventually("the replica to be ready", lambda: fetch(f"http://{running[address].admin}/readyz"))
             nginx.reload()
@@ -186,7 +190,19 @@ def talk_while(nginx, running, replica):
         over.set()
         for client in clients:
             client.join()
-    return clients, drained
+    return clients, held
+
+
+def stop_while_held(server, address):
+    """Stops a replica while a stream passes through it, which it waits for; the id of the stream's trace."""
+    body = {"model": "sim-chat", "stream": True, "messages": [{"role": "user", "content": f"Say much, {address}."}]}
+    trace_id, request = request_of(f"http://{address}/v1/chat/completions", body, LONG)
+    with urllib.request.urlopen(request, timeout=DEADLINE) as response:
+        server.send(signal.SIGTERM)
+        assert server.message(STOPPING)["in_flight"] > 0
+        assert _text(response.read().decode())
+    assert server.wait() == 0
+    return trace_id
 
 
 def total(collector, name):
@@ -195,11 +211,12 @@ def total(collector, name):
     return sum(point.as_int for counter in counters for point in counter.sum.data_points)
 
 
-def check(collector, clients):
+def check(collector, clients, held):
     """That every call went well, and was counted once."""
     assert [failure for client in clients for failure in client.failed] == []
     assert total(collector, "streamgauge.telemetry.dropped") == 0
     conversations = [talk for client in clients for talk in client.conversations if talk]
+    conversations += [[trace_id] for trace_id in held]
     calls = Counter(trace_id for talk in conversations for trace_id in talk)
     spans = collector.seen(lambda _, found: "gen_ai.operation.name" in found)
     inferences = {span.trace_id.hex(): found for span, found in spans}
