@@ -172,7 +172,7 @@ pub struct CostArgs {
     pub url: Option<String>,
 
     /// The model, as the response names it
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", required_unless_present = "each")]
     pub model: Option<String>,
 
     /// The usage, as JSON; - for standard input
@@ -192,6 +192,8 @@ pub struct CostArgs {
     pub each: Option<PathBuf>,
 
     /// When the call was made: 2026-11-29, or 2026-11-29T12:30:00Z [default: now]
+    ///
+    /// Of a price of which it is not known since when it holds, a note says so.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub at: Option<SystemTime>,
 

@@ -115,7 +115,7 @@ async fn prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothi
 }
 
 /// Prices as the providers' own documents have them (read 2026-11), each worked by hand for a usage as it comes on the wire.
-const DOCUMENTED: [(&str, &str, &str, &str); 6] = [
+const WORKED: [(&str, &str, &str, &str); 6] = [
     // platform.claude.com, "Claude Opus 5", pricing by the million: 5 in, 25 out, 6.25 to write for 5 min, 10 for 1 h, 0.50 to read.
     // 2,048 x 5 + 148 x 6.25 + 100 x 10 + 1,800 x 0.50 + 503 x 25.
     (
@@ -164,7 +164,7 @@ const DOCUMENTED: [(&str, &str, &str, &str); 6] = [
 
 #[test]
 fn documented_prices_come_to_the_cent() {
-    let lines = DOCUMENTED.map(|(provider, model, usage, _)| {
+    let lines = WORKED.map(|(provider, model, usage, _)| {
         format!(r#"{{"provider":"{provider}","model":"{model}","usage":{usage},"at":"2026-11-29T00:00:00Z"}}"#) + "\n"
     });
     let file = File::new("documented.jsonl", lines.concat());
@@ -173,8 +173,8 @@ fn documented_prices_come_to_the_cent() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(priced.len(), DOCUMENTED.len());
-    for (priced, (_, model, usage, usd)) in priced.iter().zip(DOCUMENTED) {
+    assert_eq!(priced.len(), WORKED.len());
+    for (priced, (_, model, usage, usd)) in priced.iter().zip(WORKED) {
         assert_eq!(priced["usd"], usd, "{model} {usage}: {priced}");
     }
 }
@@ -333,8 +333,53 @@ fn the_command_prices_each_line_and_fails_where_one_has_no_price() {
 }
 
 #[test]
-fn a_command_line_without_a_usage_is_a_wrong_one() {
-    for arguments in [&[][..], &["--model", "gpt-4o"]] {
-        assert_eq!(cost(arguments).status.code(), Some(2), "{arguments:?}");
+fn a_command_line_without_a_usage_or_a_model_is_a_wrong_one_and_says_what_is_missing() {
+    let usage = r#"{"input_tokens":1}"#;
+    for (arguments, missing) in [
+        (&[][..], "--usage"),
+        (&["--model", "gpt-4o"], "--usage"),
+        (&["--usage", usage], "--model"),
+    ] {
+        let output = cost(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains(missing), "{told}");
     }
+    let file = File::new("no-model.jsonl", format!("{{\"usage\":{usage}}}\n"));
+    let output = cost(&["--each", file.name()]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.contains("expected a model: in the line, or by --model"),
+        "{told}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn of_a_price_that_may_not_be_that_of_the_day_a_note_says_so() {
+    let usage = r#"{"input_tokens":1000000}"#;
+    let of = |model, more: &[&str]| {
+        let named = ["--provider", "x-ai", "--model", model, "--usage", usage];
+        stdout(&cost(&[&named[..], more].concat()))
+    };
+    let grok = "grok-4.20";
+    let undated = "\nnote: the catalogue does not say from which day on this price holds";
+    assert!(of(grok, &["--at", "2020-01-01"]).contains(undated));
+    let json: Value = serde_json::from_str(&of(grok, &["--at", "2020-01-01", "--json"])).unwrap();
+    assert!(
+        json["note"]
+            .as_str()
+            .unwrap()
+            .starts_with("the catalogue does not say")
+    );
+    for more in [&["--at", "2026-04-30"][..], &[]] {
+        assert!(!of(grok, more).contains("note: "), "{more:?}");
+    }
+    let contract = "example-contract";
+    let early = of(contract, &["--at", "2026-11-29", "--prices", OWN]);
+    let told =
+        "\nnote: no price is known of the day asked for: this one holds from 2026-12-01 on\n";
+    assert!(early.ends_with(told), "{early}");
+    assert!(!of(contract, &["--at", "2026-12-01", "--prices", OWN]).contains("note: "));
+    assert!(!of("example-long", &["--at", "2020-01-01", "--prices", OWN]).contains("note: "));
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::CostArgs;
 use crate::dialect::read_usage;
 use crate::pipeline::counts_of;
-use crate::prices::{Catalogue, Counts, OwnPrices, Priced, Wanted};
+use crate::prices::{Catalogue, Counts, Day, OwnPrices, Priced, Wanted};
 
 pub(super) fn cost(args: &CostArgs) -> anyhow::Result<()> {
     let catalogue = Catalogue::bundled();
@@ -59,7 +59,8 @@ struct Call {
     provider: Option<String>,
     model: String,
     usage: Value,
-    at: SystemTime,
+    /// `None`: now.
+    at: Option<SystemTime>,
     context: Vec<(String, String)>,
 }
 
@@ -70,7 +71,7 @@ impl Call {
             provider: args.provider.clone(),
             model: args.model.clone().unwrap_or_default(),
             usage: Value::Null,
-            at: args.at.unwrap_or_else(SystemTime::now),
+            at: args.at,
             context: args.context.clone(),
         }
     }
@@ -86,8 +87,8 @@ impl Call {
                 ("model", Value::String(model)) => call.model = model,
                 ("usage", usage) => call.usage = usage,
                 ("at", Value::String(at)) => {
-                    call.at =
-                        crate::cli::instant(&at).map_err(|wrong| anyhow::anyhow!("at: {wrong}"))?;
+                    let at = crate::cli::instant(&at);
+                    call.at = Some(at.map_err(|wrong| anyhow::anyhow!("at: {wrong}"))?);
                 }
                 ("context", Value::Object(context)) => {
                     let texts = context
@@ -104,6 +105,36 @@ impl Call {
     }
 }
 
+fn to_json(priced: &Priced, call: &Call) -> Value {
+    let mut json = priced.to_json();
+    if let Some(note) = note(priced, call) {
+        json["note"] = note.into();
+    }
+    json
+}
+
+/// What is to be said of a price for the day that was asked for. The package that the catalogue is made from takes the first price that it has
+/// for any day before, and so do we.
+fn note(priced: &Priced, call: &Call) -> Option<String> {
+    let at = call.at?;
+    let since = priced.entry.since(at);
+    match since.as_deref().and_then(Day::parse) {
+        // One of the user's own without a day holds always, and one of the catalogue held when that was published.
+        None if priced.entry.is_own() || is_published(at) => None,
+        None => Some("the catalogue does not say from which day on this price holds: that of the day asked for may be another".to_owned()),
+        Some(since) if since.start() > at => Some(format!(
+            "no price is known of the day asked for: this one holds from {since} on"
+        )),
+        Some(_) => None,
+    }
+}
+
+/// Whether the catalogue was published before.
+fn is_published(at: SystemTime) -> bool {
+    let published = Day::parse(&Catalogue::bundled().source().date);
+    published.is_some_and(|published| published.start() <= at)
+}
+
 impl Pricing<'_> {
     /// Prints what one usage costs.
     fn one(&self, usage: &str) -> anyhow::Result<()> {
@@ -113,15 +144,19 @@ impl Pricing<'_> {
             Cow::Borrowed(usage)
         };
         let usage = serde_json::from_str(&usage).context("--usage: expected a JSON object")?;
-        let priced = self.price(&Call {
+        let call = Call {
             usage,
             ..Call::of(self.args)
-        })?;
+        };
+        let priced = self.price(&call)?;
         let mut out = io::stdout().lock();
         if self.args.json {
-            writeln!(out, "{}", priced.to_json())?;
+            writeln!(out, "{}", to_json(&priced, &call))?;
         } else {
             write!(out, "{priced}")?;
+            if let Some(note) = note(&priced, &call) {
+                writeln!(out, "note: {note}")?;
+            }
         }
         Ok(())
     }
@@ -141,11 +176,12 @@ impl Pricing<'_> {
         let (mut calls, mut unpriced) = (0_u64, 0_u64);
         for (at, line) in BufReader::new(lines).lines().enumerate() {
             let line = line.with_context(|| format!("{}:{}", file.display(), at + 1))?;
-            let priced = Call::of_line(&line, self.args).and_then(|call| self.price(&call));
+            let priced = Call::of_line(&line, self.args)
+                .and_then(|call| Ok(to_json(&self.price(&call)?, &call)));
             calls += 1;
             unpriced += u64::from(priced.is_err());
             let priced = match priced {
-                Ok(priced) => priced.to_json(),
+                Ok(priced) => priced,
                 Err(error) => json!({ "error": format!("{error:#}") }),
             };
             writeln!(out, "{priced}")?;
@@ -161,7 +197,7 @@ impl Pricing<'_> {
 
     fn price(&self, call: &Call) -> anyhow::Result<Priced> {
         if call.model.is_empty() {
-            bail!("expected a model: --model MODEL");
+            bail!("expected a model: in the line, or by --model");
         }
         let wanted = Wanted {
             upstream: None,
@@ -180,12 +216,9 @@ impl Pricing<'_> {
             .iter()
             .map(|(name, value)| (&**name, &**value))
             .collect();
-        let working = entry.work(&counts, call.at, &context)?;
-        Ok(Priced {
-            entry,
-            at: call.at,
-            working,
-        })
+        let at = call.at.unwrap_or_else(SystemTime::now);
+        let working = entry.work(&counts, at, &context)?;
+        Ok(Priced { entry, at, working })
     }
 
     /// # Errors
