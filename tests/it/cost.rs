@@ -10,6 +10,8 @@ use crate::support::gauge::json;
 use crate::support::otlp::{Attributes as _, Span};
 use crate::support::scene::Scene;
 
+mod documented;
+
 const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/own-prices.toml");
 
 /// Two million tokens in, a million out, of a model with a price of the user's own.
@@ -114,7 +116,8 @@ async fn prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothi
     assert_eq!(costs, [Some(3.0), Some(5.0), Some(5.0)]);
 }
 
-/// Prices as the providers' own documents have them (read 2026-11), each worked by hand for a usage as it comes on the wire.
+/// Prices as the providers' own documents have them (read 2026-11), each worked by hand for a usage as it comes on the wire. Their own examples
+/// are in `documented`.
 const WORKED: [(&str, &str, &str, &str); 6] = [
     // platform.claude.com, "Claude Opus 5", pricing by the million: 5 in, 25 out, 6.25 to write for 5 min, 10 for 1 h, 0.50 to read.
     // 2,048 x 5 + 148 x 6.25 + 100 x 10 + 1,800 x 0.50 + 503 x 25.
