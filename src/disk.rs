@@ -56,6 +56,10 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// What a folder was expected to be that something is to be kept in.
+#[cfg(feature = "cli")]
+pub(crate) const EXPECTED_FOLDER: &str = "expected a folder that this user may make and write to";
+
 /// Tries whether a folder is there or can be made, and be written to. Leaves nothing behind.
 ///
 /// # Errors

@@ -3,8 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+#[cfg(feature = "cli")]
+use anyhow::anyhow;
 
 use crate::config::Config;
+#[cfg(feature = "cli")]
+use crate::disk;
+#[cfg(feature = "cli")]
+use crate::store::StoreReader;
 use crate::store::{Location, Store};
 
 /// The folder of prompts in that of the state.
@@ -33,19 +39,28 @@ pub(super) fn store(config: &Config) -> anyhow::Result<Option<Arc<Store>>> {
     Ok(Some(Arc::new(store)))
 }
 
-/// Tries whether a folder for prompts can be made and written to, where the content of any call goes to one. Leaves nothing behind.
+/// Tries whether prompts can be stored, where the content of any call is to be: whether a folder can be made and written to, and whether the
+/// settings of a bucket are right. Leaves nothing behind, and connects to nothing.
 ///
 /// # Errors
 /// When it cannot.
 #[cfg(feature = "cli")]
-pub(super) fn try_folder(config: &Config) -> anyhow::Result<()> {
-    match location(config).filter(|_| config.observe.content.has_store()) {
-        Some(Location::Folder(path)) => {
-            let tried = crate::disk::try_folder(&path);
-            tried.with_context(|| cannot_store(&Location::Folder(path)))
+pub(super) fn try_store(config: &Config) -> anyhow::Result<()> {
+    let Some(location) = location(config).filter(|_| config.observe.content.has_store()) else {
+        return Ok(());
+    };
+    let tried = match &location {
+        Location::Folder(path) => {
+            disk::try_folder(path).map_err(|error| anyhow!("{error}; {}", disk::EXPECTED_FOLDER))
         }
-        Some(Location::Bucket { .. }) | None => Ok(()),
-    }
+        Location::Bucket { .. } => {
+            // The first TLS client of the process.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let opened = StoreReader::open(&location, &config.pipeline.store);
+            opened.map(drop).map_err(Into::into)
+        }
+    };
+    tried.with_context(|| cannot_store(&location))
 }
 
 fn cannot_store(location: &Location) -> String {

@@ -25,6 +25,7 @@ use crate::outbound::{BadVariable, EXPECTED, proxy_for};
 use crate::pipeline::PricedUpstream;
 use crate::prices::Catalogue;
 use crate::semconv::{KEY_FINGERPRINT, prometheus_name, provider};
+use crate::store::Location;
 use crate::upstream::{UpstreamConfig, UpstreamTls, Via};
 
 /// What the command line said, as it was written.
@@ -465,6 +466,11 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
             "store.url",
             "missing: content = \"store\" needs it, a folder or a bucket, or else state.folder",
         );
+    }
+    if let Some(Location::Bucket { cloud, .. }) = &store.location {
+        for wrong in store.options.wrong_for(*cloud) {
+            push("store.options", &wrong);
+        }
     }
     if config.listen == config.admin && config.listen.port() != 0 {
         push("admin", "expected an address other than that of listen");

@@ -518,6 +518,28 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         },
     },
     Setting {
+        path: "store.endpoint",
+        read: |raw, config| set(&mut config.pipeline.store.endpoint, raw.endpoint()),
+        write: |config| {
+            let endpoint = config.pipeline.store.endpoint.as_ref();
+            Some(endpoint.map_or_else(|| quote(""), quote))
+        },
+    },
+    Setting {
+        path: "store.options.*",
+        read: |raw, config| {
+            config.pipeline.store.options.0.push(raw.cloud_option()?);
+            Ok(())
+        },
+        write: |config| {
+            let options = config.pipeline.store.options.0.iter();
+            let entries: Vec<String> = options
+                .map(|(name, value)| format!("{name} = {}", quote(value)))
+                .collect();
+            (!entries.is_empty()).then(|| format!("{{ {} }}", entries.join(", ")))
+        },
+    },
+    Setting {
         path: "store.keep",
         read: |raw, config| set(&mut config.pipeline.store.keep, raw.limit()),
         write: |config| Some(write_limit(config.pipeline.store.keep)),

@@ -121,6 +121,38 @@ impl Raw<'_> {
         }
     }
 
+    /// Where the server of a bucket is, or where its cloud has it if the text is empty.
+    pub(super) fn endpoint(&self) -> Read<Option<String>> {
+        let expected = "expected an http or https URL without credentials and query, such as \"http://127.0.0.1:9000\"";
+        let is_one = |text: &str| {
+            let uri = text.parse::<Uri>().ok()?;
+            let is_plain = !text.contains(['@', '?', '#']);
+            (matches!(uri.scheme_str(), Some("http" | "https")) && is_plain).then_some(())
+        };
+        match self.text() {
+            Some("") => Ok(None),
+            Some(text) if is_one(text).is_some() => Ok(Some(text.trim_end_matches('/').to_owned())),
+            // A wrong one may hold a credential.
+            _ => Err(Wrong::hidden(expected)),
+        }
+    }
+
+    /// An option of a bucket's client, by its name.
+    pub(super) fn cloud_option(&self) -> Read<(String, String)> {
+        let name = self.name.to_ascii_lowercase();
+        if let Some(refusal) = store::refusal(&name) {
+            return Err(Wrong::hidden(refusal));
+        }
+        let value = match self.value {
+            Given::Toml(DeValue::Boolean(value)) => Some(value.to_string()),
+            Given::Toml(value @ DeValue::Integer(_)) => integer(value).map(|it| it.to_string()),
+            _ => self.text().map(str::to_owned),
+        };
+        let value =
+            value.ok_or_else(|| Wrong::shown("expected a text, a number, true or false"))?;
+        Ok((name, value))
+    }
+
     /// Where people find an object by its hash, or nowhere where the text is empty.
     pub(super) fn link(&self) -> Read<Option<String>> {
         self.parse("expected a URL with {hash} in it", |text| match text {

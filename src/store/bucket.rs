@@ -1,40 +1,27 @@
 //! A bucket of S3, of Google Cloud Storage or of Azure, by the `object_store` crate. It asks with conditional requests, so that what is
 //! there is not written again.
 //!
-//! Credentials and endpoints are what the usual variables of the cloud say, or what its machines are given. Attempts are counted by
-//! whoever asks: the crate makes one.
+//! Attempts are counted by whoever asks: the crate makes one.
 
 use std::io;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::client::{ClientConfigKey, HttpClient, HttpConnector};
-use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
-use object_store::{
-    BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt as _, PutMode, RetryConfig,
-};
+use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode};
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinSet;
 
+use super::client::{build, told};
 use super::location::Cloud;
 use super::outcome::{Put, StoreError};
 use super::prefix::HashPrefix;
-use super::{CloudVariables, StoreConfig, key, renewed_after};
+use super::{StoreConfig, key, renewed_after};
 use crate::exchange::{ContentHash, StoredObject};
 
 /// Requests at the same time.
 const AT_ONCE: usize = 16;
-
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// Most characters of what a server says of an error.
-const ERROR_CHARS: usize = 300;
 
 /// The bucket.
 pub(super) struct Bucket {
@@ -66,7 +53,7 @@ impl Bucket {
         prefix: &str,
         config: &StoreConfig,
     ) -> Result<Self, String> {
-        let store = build(cloud, url, config).map_err(|error| told(&error))?;
+        let store = build(cloud, url, config)?;
         let asker = Asker {
             store,
             prefix: prefix.into(),
@@ -227,165 +214,6 @@ fn is_unknown(error: &Error) -> bool {
         || error.to_string().contains("501 Not Implemented")
 }
 
-fn build(
-    cloud: Cloud,
-    url: &str,
-    config: &StoreConfig,
-) -> object_store::Result<Arc<dyn ObjectStore>> {
-    let connector = Connector {
-        timeout: config.timeout,
-    };
-    let retry = RetryConfig {
-        backoff: BackoffConfig::default(),
-        max_retries: 0,
-        retry_timeout: config.timeout,
-    };
-    Ok(match cloud {
-        Cloud::S3 => {
-            let builder = AmazonS3Builder::new()
-                .with_http_connector(connector)
-                .with_retry(retry);
-            let told = settings(&config.variables, "AWS_");
-            let builder = told.fold(builder, |it, (key, value)| it.with_config(key, value));
-            Arc::new(builder.with_url(url).build()?)
-        }
-        Cloud::Google => {
-            let builder = GoogleCloudStorageBuilder::new()
-                .with_http_connector(connector)
-                .with_retry(retry);
-            let told = settings(&config.variables, "GOOGLE_");
-            let builder = told.fold(builder, |it, (key, value)| it.with_config(key, value));
-            Arc::new(builder.with_url(url).build()?)
-        }
-        Cloud::Azure => {
-            let builder = MicrosoftAzureBuilder::new()
-                .with_http_connector(connector)
-                .with_retry(retry);
-            let told = settings(&config.variables, "AZURE_");
-            let builder = told.fold(builder, |it, (key, value)| it.with_config(key, value));
-            Arc::new(builder.with_url(url).build()?)
-        }
-    })
-}
-
-/// What variables of a cloud say, as its builder has it.
-fn settings<'v, K: FromStr>(
-    variables: &'v CloudVariables,
-    prefix: &'static str,
-) -> impl Iterator<Item = (K, &'v str)> {
-    let ours = variables.0.iter();
-    let ours = ours.filter(move |(name, _)| name.starts_with(prefix));
-    ours.filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, &**value)))
-}
-
 fn late(after: Duration) -> String {
     format!("no answer within {after:?}")
-}
-
-/// Makes the clients of the crate, and of those from whom it has credentials.
-#[derive(Debug, Clone, Copy)]
-struct Connector {
-    timeout: Duration,
-}
-
-impl HttpConnector for Connector {
-    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let may_be_plain = options.get_config_value(&ClientConfigKey::AllowHttp);
-        let client = reqwest::Client::builder()
-            // What is sent is what was said, and so nothing for another place that a server names.
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(self.timeout)
-            .connect_timeout(CONNECT.min(self.timeout))
-            .https_only(may_be_plain.as_deref() != Some("true"))
-            .http1_only();
-        let client = client.build().map_err(|error| Error::Generic {
-            store: "HTTP",
-            source: Box::new(error),
-        });
-        client.map(HttpClient::new)
-    }
-}
-
-/// What is told of an error: its reason, and of what a server says of it, which is XML, code and message.
-fn told(error: &Error) -> String {
-    let text = error.to_string();
-    let text: Vec<&str> = text.split_whitespace().collect();
-    let text = text.join(" ");
-    // Before it stand the store's name, the object's, the method and the time.
-    let mut reason = text
-        .split_once(" - ")
-        .map_or(&*text, |(_, reason)| reason)
-        .to_owned();
-    if let Some(code) = element(&reason, "Code") {
-        let status = reason.split('<').next().unwrap_or_default();
-        let message = element(&reason, "Message").unwrap_or_default();
-        reason = format!("{} {code}: {message}", status.trim());
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let cause = cause.to_string();
-    if !text.contains(&cause) && !cause.contains('<') {
-        reason = format!("{reason}: {cause}");
-    }
-    match reason.char_indices().nth(ERROR_CHARS) {
-        Some((end, _)) => format!("{}…", &reason[..end]),
-        None => reason,
-    }
-}
-
-/// What stands in the first element of a name.
-fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    let (_, rest) = text.split_once(&format!("<{name}>"))?;
-    rest.split('<').next()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn failed(text: &str) -> Error {
-        Error::Generic {
-            store: "S3",
-            source: text.to_owned().into(),
-        }
-    }
-
-    #[test]
-    fn of_an_error_its_reason_is_told() {
-        let text = "Error performing PUT http://a/b.json in 2ms - Server returned non-2xx status code: 404 Not Found: \
-            <?xml version='1.0'?>\n<Error><Code>NoSuchBucket</Code><Message>The bucket is not there</Message>\
-            <AWSAccessKeyId>AKIA</AWSAccessKeyId></Error>";
-        let expected = "Server returned non-2xx status code: 404 Not Found: NoSuchBucket: The bucket is not there";
-        assert_eq!(told(&failed(text)), expected);
-        let long = told(&failed(&"é".repeat(ERROR_CHARS)));
-        assert_eq!(long.chars().count(), ERROR_CHARS + 1);
-    }
-
-    #[test]
-    fn what_is_wrong_with_the_settings_is_said() {
-        let new = |cloud, url: &str, variables: &[(&str, &str)]| {
-            let variables = variables.iter();
-            let variables = variables.map(|(name, value)| ((*name).into(), (*value).into()));
-            let config = StoreConfig {
-                variables: CloudVariables(variables.collect()),
-                ..StoreConfig::default()
-            };
-            Bucket::new(cloud, url, "", &config).err()
-        };
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        assert_eq!(
-            new(Cloud::S3, "s3://bucket", &[("AWS_REGION", "eu-central-1")]),
-            None
-        );
-        let key = [("AZURE_STORAGE_ACCOUNT_NAME", "me")];
-        assert_eq!(new(Cloud::Azure, "az://container", &key), None);
-        assert_eq!(new(Cloud::Google, "gs://bucket", &[]), None);
-        let error = new(Cloud::Azure, "az://container", &[]).unwrap();
-        assert!(error.contains("ccount"), "{error}");
-        let key = [("GOOGLE_SERVICE_ACCOUNT", "/none/of/this.json")];
-        let error = new(Cloud::Google, "gs://bucket", &key).unwrap();
-        assert!(error.contains("/none/of/this.json"), "{error}");
-    }
 }

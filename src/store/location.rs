@@ -36,6 +36,16 @@ pub enum Cloud {
     Azure,
 }
 
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::S3 => "S3",
+            Self::Google => "Google Cloud Storage",
+            Self::Azure => "Azure",
+        })
+    }
+}
+
 const SCHEMES: [(&str, Cloud); 5] = [
     ("s3", Cloud::S3),
     ("gs", Cloud::Google),

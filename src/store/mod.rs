@@ -9,16 +9,19 @@
 //!
 //! - `object`: what is stored of an exchange, in the form that `canonical` has
 //! - `place`: where, which is a `folder` or a `bucket`; `location` is how that is written
+//! - `client`: what a bucket is asked by; `options` is what a file may say of it
 //! - `known`: what need not be stored again
 //! - `writer`: the worker; `sweeper` takes out of a folder what is old
 //! - `read`: the way back
 
 mod bucket;
 mod canonical;
+mod client;
 mod folder;
 mod known;
 mod location;
 mod object;
+mod options;
 mod outcome;
 mod place;
 mod prefix;
@@ -38,6 +41,7 @@ use crate::exchange::{ContentHash, StoredObject};
 
 pub use location::{EXPECTED, Location};
 pub use object::store_objects;
+pub use options::{CloudOptions, refusal};
 pub use outcome::StoreError;
 pub use prefix::HashPrefix;
 pub use read::{Found, StoreReader};
@@ -60,7 +64,11 @@ pub struct StoreConfig {
     pub timeout: Duration,
     /// Where people find an object, with `{hash}` in it for its name. Default `None`.
     pub link: Option<String>,
-    /// Variables of the environment by which clouds are told credentials and endpoints.
+    /// Where the server of a bucket is; `None`: where its cloud has it. Default `None`.
+    pub endpoint: Option<String>,
+    /// Options of the client of a bucket. Default none.
+    pub options: CloudOptions,
+    /// Variables of the environment by which clouds are told credentials and endpoints; the other two go before them.
     pub variables: CloudVariables,
 }
 
@@ -72,6 +80,8 @@ impl Default for StoreConfig {
             queue_bytes: 16 << 20,
             timeout: Duration::from_secs(10),
             link: None,
+            endpoint: None,
+            options: CloudOptions::default(),
             variables: CloudVariables::default(),
         }
     }

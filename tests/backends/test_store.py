@@ -1,26 +1,24 @@
 """moto's S3 as the store of prompts: what is stored is read back; a server that is gone, or slow, costs nobody but the store."""
 
-import json
 import re
-import subprocess
 import sys
 import urllib.error
 import urllib.request
 
 import pytest
 
-from calls import KNOBS, MODEL, post
-from collector import Collector
 from delay import Delay
-from processes import DEADLINE, Process, Proxy, eventually, fetch, free_port
+from processes import DEADLINE, Process, eventually, fetch, free_port
+from prompts import WARNING, Gauge, documented, question_of, read_back
 
 BUCKET = "prompts"
 STORE = f"s3://{BUCKET}/of/tests"
 
 
 def cloud(port):
-    """What the cloud's variables say of a server on this port."""
+    """Where prompts are stored, and what the cloud's variables say of a server on this port."""
     return {
+        "STREAMGAUGE_STORE_URL": STORE,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ALLOW_HTTP": "true",
         "AWS_REGION": "us-east-1",
@@ -52,64 +50,6 @@ class S3(Process):
         return re.findall("<Key>([^<]+)</Key>", fetch(f"{self._url}?list-type=2") or "")
 
 
-class Gauge:
-    """A proxy that stores prompts, and a collector behind it."""
-
-    def __init__(self, binary, simulator, port, **env):
-        self.collector = Collector()
-        env |= cloud(port) | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.endpoint,
-            "OTEL_METRICS_EXPORTER": "none",
-            "OTEL_BSP_SCHEDULE_DELAY": "100",
-            "STREAMGAUGE_CONTENT": "store",
-            "STREAMGAUGE_STORE_URL": STORE,
-        }
-        self.proxy = Proxy(binary, simulator, env)
-
-    def __enter__(self):
-        self.collector.__enter__()
-        return self
-
-    def __exit__(self, *_):
-        self.proxy.__exit__()
-        self.collector.__exit__()
-
-    def ask(self, question):
-        """One call, whose answer must come whole; the attributes of its span."""
-        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": question}]
-        body = {"model": MODEL, "messages": messages}
-        trace_id, answer = post(f"{self.proxy.base_url}/chat/completions", body, KNOBS)
-        assert json.loads(answer)["choices"][0]["finish_reason"]
-        return self.collector.inference(trace_id)
-
-    def objects(self, result):
-        return self._metric(rf'streamgauge_store_objects_total\{{result="{result}"\}}')
-
-    def errors(self):
-        return self._metric("streamgauge_store_errors_total")
-
-    def _metric(self, name):
-        text = fetch(f"http://{self.proxy.admin}/metrics") or ""
-        return sum(map(float, re.findall(rf"^{name} (\S+)", text, re.MULTILINE)))
-
-    def stored(self, count):
-        """Waits until so many objects are stored."""
-        eventually(f"{count} stored objects", lambda: self.objects("stored") >= count)
-
-
-def read_back(binary, port, digest):
-    """What `streamgauge prompt` prints."""
-    command = [binary, "prompt", "--store", STORE, "--json", digest]
-    done = subprocess.run(command, env=cloud(port), timeout=DEADLINE, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def question_of(prompt):
-    """What the user asks in it."""
-    return prompt["messages"][-1]["parts"][0]["content"]
-
-
 @pytest.fixture
 def s3():
     with S3(free_port()) as s3:
@@ -117,20 +57,20 @@ def s3():
 
 
 def test_what_is_stored_is_read_back_and_never_written_twice(binary, simulator, s3):
-    with Gauge(binary, simulator, s3.port) as gauge:
+    with Gauge(binary, simulator, cloud(s3.port)) as gauge:
         span = gauge.ask("How deep is anna@example.com's river?")
         # Two messages, the answer, and the lists of prompt and answer.
         gauge.stored(5)
         assert len(keys := s3.keys()) == 5
         assert all(re.fullmatch(r"of/tests/([0-9a-f]{2})/\1[0-9a-f]{62}\.json", key) for key in keys)
-        prompt = read_back(binary, s3.port, span["streamgauge.prompt.hash"])
+        prompt = read_back(binary, cloud(s3.port), span["streamgauge.prompt.hash"])
         assert question_of(prompt) == "How deep is [EMAIL]'s river?"
-        answer = read_back(binary, s3.port, span["streamgauge.answer.hash"])
+        answer = read_back(binary, cloud(s3.port), span["streamgauge.answer.hash"])
         assert answer["prompt"] == prompt
         assert answer["messages"][0]["finish_reason"] == "stop"
         gauge.ask("How wide is the river?")
         gauge.stored(9)
-    with Gauge(binary, simulator, s3.port, STREAMGAUGE_STORE_KEEP="720h") as gauge:
+    with Gauge(binary, simulator, cloud(s3.port) | {"STREAMGAUGE_STORE_KEEP": "720h"}) as gauge:
         gauge.ask("How deep is anna@example.com's river?")
         # Another answer, perhaps; the prompt is there already.
         eventually("what is known", lambda: gauge.objects("known") >= 3)
@@ -140,14 +80,14 @@ def test_what_is_stored_is_read_back_and_never_written_twice(binary, simulator, 
 
 def test_a_server_that_is_gone_costs_no_call_and_gets_what_waited_when_it_is_back(binary, simulator):
     port = free_port()
-    with Gauge(binary, simulator, port) as gauge:
+    with Gauge(binary, simulator, cloud(port)) as gauge:
         span = gauge.ask("Is anybody there?")
-        warned = gauge.proxy.message("prompts could not be stored; what waits is tried again for a minute")
+        warned = gauge.proxy.message(WARNING)
         assert warned["store"] == STORE
         assert gauge.errors() > 0 and gauge.objects("stored") == 0
         with S3(port):
             gauge.stored(5)
-            prompt = read_back(binary, port, span["streamgauge.prompt.hash"])
+            prompt = read_back(binary, cloud(port), span["streamgauge.prompt.hash"])
             assert question_of(prompt) == "Is anybody there?"
         assert not any("a-secret-key" in line for line in gauge.proxy.lines)
 
@@ -155,7 +95,7 @@ def test_a_server_that_is_gone_costs_no_call_and_gets_what_waited_when_it_is_bac
 def test_a_server_that_is_slow_costs_no_call(binary, simulator, s3):
     delay = Delay(s3.port)
     delay.seconds = 2.0
-    with Gauge(binary, simulator, delay.port, STREAMGAUGE_STORE_TIMEOUT="500ms") as gauge:
+    with Gauge(binary, simulator, cloud(delay.port) | {"STREAMGAUGE_STORE_TIMEOUT": "500ms"}) as gauge:
         span = gauge.ask("How slow is the river?")
         eventually("what is late to be counted", lambda: gauge.errors() > 0)
         assert gauge.objects("stored") == 0
@@ -164,15 +104,25 @@ def test_a_server_that_is_slow_costs_no_call(binary, simulator, s3):
         # What was too late is there all the same, or is written again.
         eventually("all to be there", lambda: gauge.objects("stored") + gauge.objects("known") >= 10)
         assert gauge.objects("failed") == gauge.objects("dropped") == 0
-        prompt = read_back(binary, s3.port, span["streamgauge.prompt.hash"])
+        prompt = read_back(binary, cloud(s3.port), span["streamgauge.prompt.hash"])
         assert question_of(prompt) == "How slow is the river?"
 
 
 def test_a_bucket_that_is_not_there_is_named(binary, simulator, s3):
-    with Gauge(binary, simulator, s3.port) as gauge:
+    with Gauge(binary, simulator, cloud(s3.port)) as gauge:
         urllib.request.urlopen(
             urllib.request.Request(f"http://127.0.0.1:{s3.port}/{BUCKET}", method="DELETE"), timeout=DEADLINE
         ).close()
         gauge.ask("Is there a bucket?")
-        warned = gauge.proxy.message("prompts could not be stored; what waits is tried again for a minute")
+        warned = gauge.proxy.message(WARNING)
         assert "NoSuchBucket" in warned["error"]
+
+
+def test_the_documented_example_does_without_the_clouds_variables(binary, simulator, s3, tmp_path):
+    config = tmp_path / "streamgauge.toml"
+    config.write_text(documented("s3").replace("127.0.0.1:9000", f"127.0.0.1:{s3.port}"))
+    env = {"STREAMGAUGE_CONFIG": str(config), "AWS_SECRET_ACCESS_KEY": "a-secret-key"}
+    with Gauge(binary, simulator, env) as gauge:
+        digest = gauge.ask("Who are you?")["streamgauge.prompt.hash"]
+        gauge.stored(5)
+        assert question_of(read_back(binary, env, digest)) == "Who are you?"

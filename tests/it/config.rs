@@ -385,6 +385,34 @@ fn files_of_the_state_folder_that_cannot_be_read_are_reported_before_the_start()
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+#[test]
+fn settings_with_which_a_bucket_cannot_be_asked_are_reported() {
+    for (store, expected) in [
+        ("url = 'az://c'", "prompts cannot be stored there: az://c: "),
+        (
+            "url = 'gs://b'\noptions = { service_account = '/no/such/file.json' }",
+            "/no/such/file.json",
+        ),
+        (
+            "url = 'az://c'\nendpoint = 'http://127.0.0.1:1'\noptions = { use_emulator = true }",
+            "expected store.endpoint or use_emulator, and there are both",
+        ),
+    ] {
+        let config = File::new(
+            "bucket.toml",
+            format!("content = 'store'\n[store]\n{store}\n"),
+        );
+        let output = streamgauge().args(["check", "-c", config.name()]).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    }
+    let config = "content = 'store'\n[store]\nurl = 's3://b'\nendpoint = 'http://127.0.0.1:1'\noptions.region = 'x'\n";
+    let config = File::new("bucket.toml", config);
+    let output = streamgauge().args(["check", "-c", config.name()]).output();
+    assert_eq!(stderr(&output.unwrap()).lines().last(), Some("ok"));
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_folder_that_a_running_process_has_is_told_of_and_stays_its_own() {

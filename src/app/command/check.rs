@@ -11,6 +11,7 @@ use crate::app::attribution::OwnFolder;
 use crate::app::{attribution, gauge, prompts};
 use crate::cli::CheckArgs;
 use crate::config::{self, Config, Environment, Flags, Loaded};
+use crate::disk::EXPECTED_FOLDER;
 use crate::otel::{NotPushed, Otlp};
 use crate::otlp::{Signal, hint_of_endpoint};
 use crate::sink::costs;
@@ -42,7 +43,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     if has_events {
         writeln!(told, "logs: {}", whither(&settings.logs))?;
     }
-    let mut odd = try_folders(&config, &mut told)?;
+    let mut odd = try_kept(&config, &mut told)?;
     odd += try_costs(&config, &mut told)?;
     if let Some(warning) = Access::of(&config.admin_config, config.admin).warning() {
         writeln!(told, "warning: admin = {}: {warning}", config.admin)?;
@@ -73,21 +74,24 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tries the folders in which something is to be kept and the secret that may be there, and leaves nothing there. Warns of one that another process has, and says how many
-/// warnings that were.
+/// Tries where something is to be kept, and leaves nothing there: folders, the secret that may be in one, and the settings of a
+/// bucket. Warns of a folder that another process has, and says how many warnings that were.
 ///
 /// # Errors
-/// Each that cannot be made or written to, and a secret that cannot be read: the proxy would not start.
-fn try_folders(config: &Config, told: &mut impl io::Write) -> anyhow::Result<usize> {
+/// Each that cannot be made or written to, a secret that cannot be read, and wrong settings: the proxy would not start.
+fn try_kept(config: &Config, told: &mut impl io::Write) -> anyhow::Result<usize> {
     let taken = OwnFolder::is_taken(config);
-    let stored = prompts::try_folder(config);
-    let folders = [taken.as_ref().err(), stored.as_ref().err()]
+    let taken_wrong = taken.as_ref().err();
+    let taken_wrong = taken_wrong.map(|error| format!("{error:#}; {EXPECTED_FOLDER}"));
+    let others = [
+        prompts::try_store(config).err(),
+        attribution::try_secret(config).err(),
+    ];
+    let others = others
         .into_iter()
         .flatten()
-        .map(|error| format!("{error:#}; expected a folder that this user may make and write to"));
-    let secret = attribution::try_secret(config).err();
-    let secret = secret.map(|error| format!("{error:#}"));
-    let wrong: Vec<String> = folders.chain(secret).collect();
+        .map(|error| format!("{error:#}"));
+    let wrong: Vec<String> = taken_wrong.into_iter().chain(others).collect();
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }

@@ -277,6 +277,7 @@ fn every_setting_can_be_given_by_its_variable() {
         ("STREAMGAUGE_STATE_TIMEOUT", "20ms"),
         ("STREAMGAUGE_STATE_FOLDER", "/var/lib/streamgauge"),
         ("STREAMGAUGE_STORE_URL", "s3://bucket/prompts"),
+        ("STREAMGAUGE_STORE_ENDPOINT", "http://127.0.0.1:9000"),
         ("STREAMGAUGE_STORE_KEEP", "720h"),
         ("STREAMGAUGE_STORE_LINK", "https://prompts.example/{hash}"),
         ("STREAMGAUGE_STORE_QUEUE_BYTES", "1MiB"),

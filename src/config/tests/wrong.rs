@@ -532,3 +532,52 @@ fn what_is_no_base_url_is_refused() {
         load_text(&format!("[[upstream]]\nname = 'a'\nurl = '{url}'")).unwrap();
     }
 }
+
+#[test]
+fn what_a_bucket_is_not_to_be_told_in_a_file_is_named_with_what_to_do() {
+    let wrong = |text: &str| problems_of(&format!("[store]\n{text}")).join("\n");
+    let secret = wrong("options = { aws_secret_access_key = 'hush' }");
+    let expected = "s.toml:2: store.options.aws_secret_access_key: it is a secret, expected it in the variable AWS_SECRET_ACCESS_KEY instead";
+    assert_eq!(secret, expected);
+    let unknown = wrong("options.regoin = 'x'");
+    assert!(
+        unknown.contains("store.options.regoin: unknown option"),
+        "{unknown}"
+    );
+    let odd = wrong("options.region = [1]");
+    assert!(
+        odd.ends_with("expected a text, a number, true or false"),
+        "{odd}"
+    );
+    let strange = wrong("url = 'gs://b'\noptions.account_name = 'me'");
+    let expected = "store.options: account_name: no option of Google Cloud Storage, expected one such as service_account, skip_signature";
+    assert_eq!(strange, expected);
+    for url in [
+        "127.0.0.1:9000",
+        "ftp://a",
+        "http://me:hush@a",
+        "http://a?sig=hush",
+        "http://",
+    ] {
+        let told = wrong(&format!("endpoint = '{url}'"));
+        assert!(
+            told.contains("expected an http or https URL without credentials"),
+            "{told}"
+        );
+        assert!(!told.contains("hush"), "{told}");
+    }
+}
+
+#[test]
+fn options_of_a_bucket_are_written_as_they_are_read() {
+    let text = "[store]\nurl = 'az://c/p'\nendpoint = 'http://a:1/me/'\noptions = { account_name = 'me', skip_signature = true }\n";
+    let config = load_text(text).unwrap();
+    let written = config.to_toml();
+    for line in [
+        "endpoint = \"http://a:1/me\"",
+        "options = { account_name = \"me\", skip_signature = \"true\" }",
+    ] {
+        assert!(written.contains(line), "{written}");
+    }
+    assert_same(&load_text(&written).unwrap(), &config);
+}

@@ -328,6 +328,60 @@ async fn a_server_of_objects_can_send_them_nowhere_else() {
     assert!(accepted.is_err(), "nobody comes there");
 }
 
+/// The names of objects, and how each cloud is asked to write one only if it is absent.
+#[tokio::test]
+async fn what_the_file_says_of_a_bucket_reaches_each_clouds_server() {
+    let of_s3 =
+        "url = 's3://bucket/prompts'\noptions = { region = 'eu-central-1', access_key_id = 'id' }";
+    let of_google = "url = 'gs://bucket/prompts'\noptions = { skip_signature = true }";
+    let of_azure = "url = 'az://bucket/prompts'\noptions = { account_name = 'me' }";
+    for (options, path, begins, condition, signed) in [
+        (
+            of_s3,
+            "",
+            "PUT /bucket/prompts/",
+            ("if-none-match", "*"),
+            Some("Credential=id/"),
+        ),
+        (
+            of_google,
+            "",
+            "PUT /bucket/prompts%2F",
+            ("x-goog-if-generation-match", "0"),
+            Some("Bearer"),
+        ),
+        (
+            of_azure,
+            "/me",
+            "PUT /me/bucket/prompts/",
+            ("if-none-match", "*"),
+            Some("SharedKey me:"),
+        ),
+    ] {
+        let bucket = Upstream::start().await;
+        let address = bucket.address();
+        let config =
+            format!("content = 'store'\n[store]\nendpoint = 'http://{address}{path}'\n{options}\n");
+        let scene = Scene::with(&config, |program| {
+            program
+                .env("AWS_SECRET_ACCESS_KEY", "secret")
+                .env("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0")
+        })
+        .await;
+        call(&scene, ASKED, answer()).await;
+        let mut asked = bucket.accept().await;
+        let request = asked.read_request().await;
+        let line = request.start_line();
+        assert!(line.starts_with(begins), "{line}");
+        let (name, value) = condition;
+        assert_eq!(request.header(name), Some(value), "{line}");
+        let authorization = request.header("authorization");
+        let is_signed = authorization.zip(signed).map(|(is, by)| is.contains(by));
+        assert_eq!(is_signed, signed.map(|_| true), "{line}");
+        assert_eq!(authorization.is_some(), signed.is_some(), "{line}");
+    }
+}
+
 const WARNING: &str = "prompts could not be stored; what waits is tried again for a minute";
 
 #[test]
