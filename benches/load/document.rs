@@ -10,7 +10,7 @@ use crate::goals;
 use crate::peers::Peer;
 use crate::report::Report;
 use crate::support::cpu;
-use crate::work::Extent;
+use crate::works::Extent;
 
 /// The document.
 pub(crate) fn of(

@@ -1,7 +1,5 @@
 //! The links: what is spoken from the clients to a peer, and from it to the upstream.
 
-use crate::work::Work;
-
 /// One way to come and to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Link {
@@ -74,19 +72,6 @@ impl Link {
             Self::Plain | Self::ClientH2 => UpstreamSide::Plain,
             Self::Tls => UpstreamSide::Tls,
             Self::H2 | Self::BothH2 => UpstreamSide::Http2,
-        }
-    }
-
-    /// Whether a work is done over it: what is about metrics is the same over each, and the clients of some works speak
-    /// HTTP/1.1 alone.
-    pub(crate) fn does(self, work: Work) -> bool {
-        match self.client() {
-            _ if self == Self::Plain => true,
-            ClientSide::Http1 => ![Work::Series, Work::Watched].contains(&work),
-            ClientSide::Http2 | ClientSide::Http2Tls => {
-                use Work::{Asked, Bursts, Memory, Paced, Prompt, Scale, Unary, Unpaced};
-                [Unary, Paced, Bursts, Unpaced, Asked, Prompt, Memory, Scale].contains(&work)
-            }
         }
     }
 }

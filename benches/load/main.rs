@@ -10,44 +10,35 @@
     reason = "the tables are what the bench is for"
 )]
 
+mod bench;
 mod document;
 mod goals;
 mod link;
 mod open_loop;
 mod peers;
 mod picture;
-mod relay;
 mod report;
 mod run;
-mod series;
 #[path = "../support/mod.rs"]
 mod support;
-mod watch;
-mod work;
+mod works;
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{self, ExitCode};
-use std::sync::Arc;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
 
-use link::{Link, UpstreamSide};
-use peers::{DIRECT, Links, MEASURED, PEERS, Peer, Running, Site};
+use bench::Bench;
+use link::Link;
+use peers::{MEASURED, PEERS, Peer, relay};
 use report::Report;
-use run::Run;
-use support::otlp::Receiver;
-use support::pacer::Command;
-use support::process::free_address;
-use support::secure::{self, Certificate};
-use support::upstream::{CHUNKS_PER_WRITE, Came, Upstream};
-use work::{Case, Extent, Figures, Work};
+use support::upstream::CHUNKS_PER_WRITE;
+use works::{Extent, WORKS, Work};
 
 /// Compares what peers cost for the same work.
 #[derive(Parser)]
@@ -56,13 +47,13 @@ struct Options {
     #[arg(long)]
     quick: bool,
     /// Only these works.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<Work>,
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(WORKS.map(Work::name)))]
+    only: Vec<String>,
     /// Only the works that a goal is set for.
     #[arg(long, conflicts_with = "only")]
     goals: bool,
     /// Only these peers; else all that are installed.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(PEERS.map(Peer::name)))]
     peers: Vec<String>,
     /// What is spoken on either side of a peer.
     #[arg(long, value_delimiter = ',', default_value = "plain")]
@@ -118,36 +109,24 @@ impl Options {
         }
     }
 
-    fn cases(&self) -> Vec<Case> {
-        let works = match self.only.as_slice() {
-            [] if self.goals => &goals::WORKS,
-            [] => Work::value_variants(),
-            only => only,
-        };
-        let extent = self.extent();
-        let over = |work: &Work| {
-            let (work, extent) = (*work, &extent);
-            let links = self.link.iter().filter(move |link| link.does(work));
-            links.flat_map(move |link| work.cases(*link, extent))
-        };
-        works.iter().flat_map(over).collect()
+    fn works(&self) -> Vec<&'static dyn Work> {
+        match self.only.as_slice() {
+            [] if self.goals => goals::works(),
+            [] => WORKS.to_vec(),
+            only => {
+                let named = |name| WORKS.into_iter().find(|work| work.name() == name);
+                only.iter().filter_map(named).collect()
+            }
+        }
     }
 
-    fn peers(&self) -> Result<Vec<&'static dyn Peer>, String> {
+    fn peers(&self) -> Vec<&'static dyn Peer> {
         if self.peers.is_empty() {
-            return Ok(PEERS
-                .into_iter()
-                .filter(|peer| peer.is_installed())
-                .collect());
+            let installed = PEERS.into_iter().filter(|peer| peer.is_installed());
+            return installed.collect();
         }
-        let named = |name: &String| {
-            let known = || PEERS.map(Peer::name).join(", ");
-            PEERS
-                .into_iter()
-                .find(|peer| peer.name() == name)
-                .ok_or_else(|| format!("no peer is called {name:?}, only {}", known()))
-        };
-        self.peers.iter().map(named).collect()
+        let named = |name| PEERS.into_iter().find(|peer| peer.name() == name);
+        self.peers.iter().filter_map(named).collect()
     }
 }
 
@@ -161,14 +140,15 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         fs::write(svg, picture::of(&document))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let peers = options.peers()?;
+    let peers = options.peers();
     let rounds = if options.quick { 1 } else { options.rounds };
     let bench = Bench::new(options.extent(), options.chunks_per_write)?;
     let report = Report::new(
         peers.iter().map(|peer| peer.name()).collect(),
         options.link.clone(),
     );
-    let (report, failed) = bench.rounds(report, &peers, &options.cases(), rounds);
+    let cases = works::cases(&options.works(), &options.link, &bench.extent);
+    let (report, failed) = bench.rounds(report, &peers, &cases, rounds);
     println!("{}\n\n{}", goals::markdown(&report), report.markdown());
     let (spans, metric_exports) = bench.collector.received();
     println!("\nThe OTLP receiver got {spans} spans and {metric_exports} exports of metrics.");
@@ -189,191 +169,4 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     } else {
         ExitCode::SUCCESS
     })
-}
-
-/// What has failed, by peer and case.
-type Failed = BTreeMap<(&'static str, Case), String>;
-
-/// What all runs have in common.
-struct Bench {
-    runtime: tokio::runtime::Runtime,
-    /// Without TLS, with it, and with HTTP/2 on top.
-    upstreams: [Upstream; 3],
-    certificate: Certificate,
-    collector: Receiver,
-    folder: PathBuf,
-    extent: Extent,
-}
-
-impl Bench {
-    fn new(extent: Extent, chunks_per_write: u64) -> io::Result<Self> {
-        raise_file_limit();
-        let certificate = Certificate::new()?;
-        let http1 = certificate.server(&[secure::HTTP1])?;
-        let http2 = certificate.server(&[secure::HTTP2, secure::HTTP1])?;
-        let bench = Self {
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?,
-            upstreams: [
-                Upstream::start(chunks_per_write)?,
-                Upstream::start_secure(chunks_per_write, http1)?,
-                Upstream::start_secure(chunks_per_write, http2)?,
-            ],
-            certificate,
-            collector: Receiver::start()?,
-            folder: std::env::temp_dir().join(format!("streamgauge-load-{}", process::id())),
-            extent,
-        };
-        fs::create_dir_all(&bench.folder)?;
-        fs::write(
-            bench.folder.join(CERTIFICATE),
-            &bench.certificate.certificate_pem,
-        )?;
-        fs::write(bench.folder.join(KEY), &bench.certificate.key_pem)?;
-        Ok(bench)
-    }
-
-    fn upstream(&self, side: UpstreamSide) -> &Upstream {
-        let [plain, tls, http2] = &self.upstreams;
-        match side {
-            UpstreamSide::Plain => plain,
-            UpstreamSide::Tls => tls,
-            UpstreamSide::Http2 => http2,
-        }
-    }
-
-    /// Every case with every peer, round by round; a peer that fails a case is left out of it from there on.
-    fn rounds(
-        &self,
-        mut report: Report,
-        peers: &[&'static dyn Peer],
-        cases: &[Case],
-        rounds: usize,
-    ) -> (Report, Failed) {
-        let mut failed = Failed::new();
-        for round in 0..rounds {
-            for case in cases {
-                eprintln!("round {} of {rounds}: {case:?}", round + 1);
-                // Each peer is first in turn, so that none always finds the machine as another left it.
-                for turn in 0..peers.len() {
-                    let place = (round + turn) % peers.len();
-                    let peer = peers[place];
-                    if failed.contains_key(&(peer.name(), *case)) || !takes_part(peer, case.link) {
-                        continue;
-                    }
-                    match self.run(peer, *case) {
-                        Ok(figures) => report.add(place, figures),
-                        Err(error) => {
-                            let failure = format!("{} failed at {case:?}: {error}", peer.name());
-                            eprintln!("{failure}");
-                            failed.insert((peer.name(), *case), failure);
-                        }
-                    }
-                }
-            }
-        }
-        report.finish();
-        (report, failed)
-    }
-
-    /// One case with a freshly started peer.
-    fn run(&self, peer: &dyn Peer, case: Case) -> io::Result<Figures> {
-        // What nobody stands between has no link but the plain one.
-        let link = if peer.name() == DIRECT {
-            Link::Plain
-        } else {
-            case.link
-        };
-        let upstream = self.upstream(link.upstream());
-        let site = Site {
-            link,
-            upstream: upstream.address,
-            certificate: self.folder.join(CERTIFICATE),
-            key: self.folder.join(KEY),
-            collector: self.collector.address,
-            admin: free_address()?,
-            folder: self.folder.join(peer.name()),
-            cores: case.cores,
-            many_series: case.work == Work::Series,
-        };
-        let running = Running::start(peer, &site)?;
-        let before = (self.collector.received().0, upstream.counts.came());
-        let run = Run {
-            peer: &running,
-            link,
-            tls: Arc::new(self.certificate.client(secure::HTTP2)?),
-            pacer: &upstream.pacer,
-            extent: &self.extent,
-            calls: Cell::new(0),
-        };
-        let figures = self.runtime.block_on(run.figures(case));
-        // Streams of a run that has failed are no concern of the next one.
-        drop(upstream.pacer.send(Command::End));
-        let mut figures = figures?;
-        let calls = run.calls.get();
-        let came = upstream.counts.came().since(before.1);
-        spoke(peer, link, came)?;
-        // An exporter pushes what it still has when its process ends.
-        drop(running);
-        let spans = self.collector.received().0 - before.0;
-        if case.work == Work::Unary {
-            let per_call = |count: u64| count as f64 / calls as f64;
-            figures.push((
-                work::CONNECTIONS.to_owned(),
-                1000.0 * per_call(came.connections),
-            ));
-            if spans > 0 {
-                figures.push((
-                    "spans received per unary request".to_owned(),
-                    per_call(spans),
-                ));
-            }
-        }
-        let named = |(name, value): (String, f64)| (case.link.named(&name), value);
-        Ok(figures.into_iter().map(named).collect())
-    }
-}
-
-/// Names of files that all peers share.
-const CERTIFICATE: &str = "tls.crt";
-/// See [`CERTIFICATE`].
-const KEY: &str = "tls.key";
-
-/// Whether a peer is measured over a link; what there is without a peer stands beside each.
-fn takes_part(peer: &dyn Peer, link: Link) -> bool {
-    link == Link::Plain || peer.name() == DIRECT || peer.manner().links != Links::None
-}
-
-/// A figure of HTTP/2 is of nothing else, nor is one of HTTP/1.1.
-///
-/// # Errors
-///
-/// The peer has asked by the other.
-fn spoke(peer: &dyn Peer, link: Link, came: Came) -> io::Result<()> {
-    let http2 =
-        link.upstream() == UpstreamSide::Http2 && peer.manner().links == Links::Http2Upstream;
-    let (wrong, version) = if http2 {
-        (came.http1, "HTTP/1.1")
-    } else {
-        (came.http2, "HTTP/2")
-    };
-    if wrong == 0 {
-        return Ok(());
-    }
-    Err(io::Error::other(format!(
-        "the upstream was asked {wrong} times by {version}, which is not what {} is about",
-        link.name()
-    )))
-}
-
-/// Both ends of 5,000 streams are open files of this process, and those of a proxy inherit its limit. Where it cannot be
-/// raised, the work that needs it says so.
-fn raise_file_limit() {
-    drop(
-        process::Command::new("prlimit")
-            .args(["--pid", &process::id().to_string(), "--nofile=20000:"])
-            .stderr(process::Stdio::null())
-            .status(),
-    );
 }

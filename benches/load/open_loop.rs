@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::support::chat::{self, Request};
 use crate::support::clients::{self, Counts};
-use crate::work::Extent;
+use crate::works::Extent;
 
 /// How often requests leave, and how many.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::link::Link;
 use crate::peers;
 use crate::support::figure::{self, Samples};
-use crate::work::{self, Figures};
+use crate::works::{self, Figures, WORKS};
 
 /// All figures so far.
 pub(crate) struct Report {
@@ -53,16 +53,9 @@ impl Report {
         let Some(direct) = self.place(peers::DIRECT) else {
             return;
         };
-        let times = [
-            work::DELAY_P50,
-            work::DELAY_P99,
-            work::TTFT_P50,
-            work::TTFT_P99,
-            work::RARE_P50,
-            work::RARE_P99,
-        ];
+        let times = WORKS.iter().flat_map(|work| work.beside_direct());
         let links = self.links.clone().into_iter();
-        for (link, time) in links.flat_map(|link| times.map(|time| (link, time))) {
+        for (link, time) in links.flat_map(|link| times.clone().map(move |time| (link, time))) {
             let figure = link.named(time);
             let Some(row) = self.rows.iter().find(|row| row.figure == figure) else {
                 continue;
@@ -76,7 +69,7 @@ impl Report {
             };
             let samples = row.samples.iter().enumerate().map(added).collect();
             self.rows.push(Row {
-                figure: link.named(&work::added(time)),
+                figure: link.named(&works::added(time)),
                 samples,
             });
         }

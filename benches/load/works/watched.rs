@@ -1,4 +1,4 @@
-//! The live page as a browser has it open: its stream of events, and the sums of the last minutes once a second.
+//! Paced streams while nobody looks, and then while the live page is open as in a browser: its stream of events, and the sums of the last minutes once a second.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +10,47 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::{Doing, Figures, Reach, Size, Work, paced};
+use crate::run::Run;
 use crate::support::wire;
 
+/// The work.
+pub(super) struct Watched;
+
+impl Work for Watched {
+    fn name(&self) -> &'static str {
+        "watched"
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Plain
+    }
+
+    fn figures<'a>(&'a self, run: &'a Run<'a>, Size { streams, .. }: Size) -> Doing<'a> {
+        Box::pin(async move {
+            if !run.peer.manner.has_metrics {
+                return Ok(Vec::new());
+            }
+            let mut figures = paced::figures_of(run, "page closed", streams).await?;
+            let watcher = Watcher::start(run.peer.admin)?;
+            let open = paced::figures_of(run, "page open", streams).await?;
+            let bytes = watcher.stop()?;
+            let times = open.iter().zip(&figures);
+            let times = times.map(|((name, open), (_, closed))| {
+                let name = name.replace("page open", "page open, × closed");
+                (name.replace(", µs", ""), open / closed)
+            });
+            let times: Figures = times.collect();
+            figures.extend(open);
+            figures.extend(times);
+            figures.push(("events to the page, KiB".to_owned(), bytes as f64 / 1024.0));
+            Ok(figures)
+        })
+    }
+}
+
 /// A page that is open, on a thread of its own.
-pub(crate) struct Watcher {
+struct Watcher {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<u64>>,
 }
@@ -24,7 +61,7 @@ impl Watcher {
     /// # Errors
     ///
     /// Its runtime cannot be had.
-    pub(crate) fn start(admin: SocketAddr) -> io::Result<Self> {
+    fn start(admin: SocketAddr) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -61,7 +98,7 @@ impl Watcher {
     /// # Errors
     ///
     /// It was not answered.
-    pub(crate) fn stop(self) -> io::Result<u64> {
+    fn stop(self) -> io::Result<u64> {
         self.stop.store(true, Relaxed);
         let joined = self.thread.join();
         joined.map_err(|_| io::Error::other("the watcher panicked"))?

@@ -1,4 +1,5 @@
-//! Thousands of series of metrics: made by requests that name as many models, and scraped as Prometheus does.
+//! Paced streams with few series of metrics and without a scraper, then while thousands are exported and scraped: made by
+//! requests that name as many models, and scraped as Prometheus does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,18 +11,53 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use super::{Doing, Reach, Size, Work, paced};
+use crate::run::{Run, millis};
 use crate::support::chat::{Answer, Request};
 use crate::support::wire;
 
 /// How many series a scrape shall find.
 const WANTED: usize = 10_000;
 
+/// The work.
+pub(super) struct Series;
+
+impl Work for Series {
+    fn name(&self) -> &'static str {
+        "series"
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Plain
+    }
+
+    fn has_many_series(&self) -> bool {
+        true
+    }
+
+    fn figures<'a>(&'a self, run: &'a Run<'a>, Size { streams, .. }: Size) -> Doing<'a> {
+        Box::pin(async move {
+            if !run.peer.manner.has_metrics {
+                return Ok(Vec::new());
+            }
+            let mut figures = paced::figures_of(run, "few series", streams).await?;
+            let found = make(run.peer.address, run.peer.admin).await?;
+            let scraper = Scraper::start(run.peer.admin)?;
+            figures.extend(paced::figures_of(run, "many series, scraped", streams).await?);
+            let scrape = scraper.stop()?;
+            figures.push(("series on /metrics".to_owned(), found as f64));
+            figures.push(("one scrape of them, ms".to_owned(), millis(scrape)));
+            Ok(figures)
+        })
+    }
+}
+
 /// Sends requests with ever more models until there are enough series; how many there are then.
 ///
 /// # Errors
 ///
 /// A call fails, or models do not make series.
-pub(crate) async fn make(proxy: SocketAddr, metrics: SocketAddr) -> io::Result<usize> {
+async fn make(proxy: SocketAddr, metrics: SocketAddr) -> io::Result<usize> {
     /// Models between two looks at the metrics.
     const STEP: u32 = 50;
     let mut stream = TcpStream::connect(proxy).await?;
@@ -43,7 +79,7 @@ pub(crate) async fn make(proxy: SocketAddr, metrics: SocketAddr) -> io::Result<u
 }
 
 /// Scrapes every second, on a thread of its own.
-pub(crate) struct Scraper {
+struct Scraper {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<Duration>>,
 }
@@ -54,7 +90,7 @@ impl Scraper {
     /// # Errors
     ///
     /// Its runtime cannot be had.
-    pub(crate) fn start(metrics: SocketAddr) -> io::Result<Self> {
+    fn start(metrics: SocketAddr) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -83,7 +119,7 @@ impl Scraper {
     /// # Errors
     ///
     /// A scrape failed.
-    pub(crate) fn stop(self) -> io::Result<Duration> {
+    fn stop(self) -> io::Result<Duration> {
         self.stop.store(true, Relaxed);
         let joined = self.thread.join();
         joined.map_err(|_| io::Error::other("the scraper panicked"))?

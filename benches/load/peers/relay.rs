@@ -4,10 +4,28 @@
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::process::Command;
 use std::thread;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
+
+use super::{Peer, Site};
+
+/// This program once more, passing bytes on: the floor.
+pub(super) struct Relay;
+
+impl Peer for Relay {
+    fn name(&self) -> &'static str {
+        "relay"
+    }
+
+    fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--relay", &listen.to_string(), &site.upstream.to_string()]);
+        Ok(Some(command))
+    }
+}
 
 /// Serves for as long as the process lives, on a thread for each core that it may use. Each client has a connection to the
 /// upstream of its own.

@@ -1,0 +1,214 @@
+//! The rounds: every case with every peer, each run with a freshly started one.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+
+use crate::link::{Link, UpstreamSide};
+use crate::peers::{DIRECT, Links, Peer, Running, Site};
+use crate::report::Report;
+use crate::run::Run;
+use crate::support::otlp::Receiver;
+use crate::support::pacer::Command;
+use crate::support::process::free_address;
+use crate::support::secure::{self, Certificate};
+use crate::support::upstream::{Came, Upstream};
+use crate::works::{Case, Extent, Figures};
+
+/// What has failed, by peer and the case's place in the list.
+pub(crate) type Failed = BTreeMap<(&'static str, usize), String>;
+
+/// What all runs have in common.
+pub(crate) struct Bench {
+    runtime: tokio::runtime::Runtime,
+    /// Without TLS, with it, and with HTTP/2 on top.
+    upstreams: [Upstream; 3],
+    certificate: Certificate,
+    /// Where a peer may push its telemetry.
+    pub(crate) collector: Receiver,
+    folder: PathBuf,
+    /// How much of each work is done.
+    pub(crate) extent: Extent,
+}
+
+impl Bench {
+    /// Starts the upstreams, and what else all peers share.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps one of them from starting.
+    pub(crate) fn new(extent: Extent, chunks_per_write: u64) -> io::Result<Self> {
+        raise_file_limit();
+        let certificate = Certificate::new()?;
+        let http1 = certificate.server(&[secure::HTTP1])?;
+        let http2 = certificate.server(&[secure::HTTP2, secure::HTTP1])?;
+        let bench = Self {
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?,
+            upstreams: [
+                Upstream::start(chunks_per_write)?,
+                Upstream::start_secure(chunks_per_write, http1)?,
+                Upstream::start_secure(chunks_per_write, http2)?,
+            ],
+            certificate,
+            collector: Receiver::start()?,
+            folder: std::env::temp_dir().join(format!("streamgauge-load-{}", process::id())),
+            extent,
+        };
+        fs::create_dir_all(&bench.folder)?;
+        fs::write(
+            bench.folder.join(CERTIFICATE),
+            &bench.certificate.certificate_pem,
+        )?;
+        fs::write(bench.folder.join(KEY), &bench.certificate.key_pem)?;
+        Ok(bench)
+    }
+
+    fn upstream(&self, side: UpstreamSide) -> &Upstream {
+        let [plain, tls, http2] = &self.upstreams;
+        match side {
+            UpstreamSide::Plain => plain,
+            UpstreamSide::Tls => tls,
+            UpstreamSide::Http2 => http2,
+        }
+    }
+
+    /// Every case with every peer, round by round; a peer that fails a case is left out of it from there on.
+    pub(crate) fn rounds(
+        &self,
+        mut report: Report,
+        peers: &[&'static dyn Peer],
+        cases: &[Case],
+        rounds: usize,
+    ) -> (Report, Failed) {
+        let mut failed = Failed::new();
+        for round in 0..rounds {
+            for (number, case) in cases.iter().enumerate() {
+                eprintln!("round {} of {rounds}: {case}", round + 1);
+                // Each peer is first in turn, so that none always finds the machine as another left it.
+                for turn in 0..peers.len() {
+                    let place = (round + turn) % peers.len();
+                    let peer = peers[place];
+                    if failed.contains_key(&(peer.name(), number)) || !takes_part(peer, case.link) {
+                        continue;
+                    }
+                    match self.run(peer, *case) {
+                        Ok(figures) => report.add(place, figures),
+                        Err(error) => {
+                            let failure = format!("{} failed at {case}: {error}", peer.name());
+                            eprintln!("{failure}");
+                            failed.insert((peer.name(), number), failure);
+                        }
+                    }
+                }
+            }
+        }
+        report.finish();
+        (report, failed)
+    }
+
+    /// One case with a freshly started peer.
+    fn run(&self, peer: &dyn Peer, case: Case) -> io::Result<Figures> {
+        // What nobody stands between has no link but the plain one.
+        let link = if peer.name() == DIRECT {
+            Link::Plain
+        } else {
+            case.link
+        };
+        let upstream = self.upstream(link.upstream());
+        let site = Site {
+            link,
+            upstream: upstream.address,
+            certificate: self.folder.join(CERTIFICATE),
+            key: self.folder.join(KEY),
+            collector: self.collector.address,
+            admin: free_address()?,
+            folder: self.folder.join(peer.name()),
+            cores: case.size.cores,
+            many_series: case.work.has_many_series(),
+        };
+        let running = Running::start(peer, &site)?;
+        let before = (self.collector.received().0, upstream.counts.came());
+        let run = Run {
+            peer: &running,
+            link,
+            tls: Arc::new(self.certificate.client(secure::HTTP2)?),
+            pacer: &upstream.pacer,
+            extent: &self.extent,
+            calls: Cell::new(0),
+        };
+        let figures = self.runtime.block_on(case.work.figures(&run, case.size));
+        // Streams of a run that has failed are no concern of the next one.
+        drop(upstream.pacer.send(Command::End));
+        let mut figures = figures?;
+        let calls = run.calls.get();
+        let came = upstream.counts.came().since(before.1);
+        spoke(peer, link, came)?;
+        // An exporter pushes what it still has when its process ends.
+        drop(running);
+        let spans = self.collector.received().0 - before.0;
+        if case.work.counts_by_call() {
+            let per_call = |count: u64| count as f64 / calls as f64;
+            figures.push((
+                "upstream connections per 1,000 unary requests".to_owned(),
+                1000.0 * per_call(came.connections),
+            ));
+            if spans > 0 {
+                figures.push((
+                    "spans received per unary request".to_owned(),
+                    per_call(spans),
+                ));
+            }
+        }
+        let named = |(name, value): (String, f64)| (case.link.named(&name), value);
+        Ok(figures.into_iter().map(named).collect())
+    }
+}
+
+/// Names of files that all peers share.
+const CERTIFICATE: &str = "tls.crt";
+/// See [`CERTIFICATE`].
+const KEY: &str = "tls.key";
+
+/// Whether a peer is measured over a link; what there is without a peer stands beside each.
+fn takes_part(peer: &dyn Peer, link: Link) -> bool {
+    link == Link::Plain || peer.name() == DIRECT || peer.manner().links != Links::None
+}
+
+/// A figure of HTTP/2 is of nothing else, nor is one of HTTP/1.1.
+///
+/// # Errors
+///
+/// The peer has asked by the other.
+fn spoke(peer: &dyn Peer, link: Link, came: Came) -> io::Result<()> {
+    let http2 =
+        link.upstream() == UpstreamSide::Http2 && peer.manner().links == Links::Http2Upstream;
+    let (wrong, version) = if http2 {
+        (came.http1, "HTTP/1.1")
+    } else {
+        (came.http2, "HTTP/2")
+    };
+    if wrong == 0 {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "the upstream was asked {wrong} times by {version}, which is not what {} is about",
+        link.name()
+    )))
+}
+
+/// Both ends of 5,000 streams are open files of this process, and those of a proxy inherit its limit. Where it cannot be
+/// raised, the work that needs it says so.
+fn raise_file_limit() {
+    drop(
+        process::Command::new("prlimit")
+            .args(["--pid", &process::id().to_string(), "--nofile=20000:"])
+            .stderr(process::Stdio::null())
+            .status(),
+    );
+}

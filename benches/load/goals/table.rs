@@ -1,0 +1,176 @@
+//! The goals: one row for each.
+
+use super::{Goal, Measure};
+use crate::link::Link;
+use crate::works::closed_loop::{CPU_PROMPT, CPU_UNARY, CPU_UNPACED};
+use crate::works::first_token::{TTFT_P50, TTFT_P99};
+use crate::works::paced::{CPU_PACED, DELAY_P50, DELAY_P99};
+use crate::works::scale::{CPU_SCALED, scaled};
+use crate::works::start::{FIRST_BYTE, MEMORY_IDLE};
+use crate::works::{added, memory};
+
+/// All of them.
+pub(super) fn goals() -> Vec<Goal> {
+    plain_goals().into_iter().chain(link_goals()).collect()
+}
+
+/// Those of HTTP/1.1 without TLS.
+fn plain_goals() -> Vec<Goal> {
+    use Measure::{TimesNginx, Unit};
+    let goal = |work, name: &str, figure: &str, measure, at_most, moonshot| Goal {
+        work,
+        link: Link::Plain,
+        name: name.to_owned(),
+        figure: figure.to_owned(),
+        measure,
+        at_most,
+        moonshot,
+    };
+    vec![
+        goal(
+            "unary",
+            "CPU per unary request",
+            CPU_UNARY,
+            TimesNginx,
+            1.8,
+            Some(1.2),
+        ),
+        goal(
+            "paced",
+            "CPU per paced chunk, 200 streams",
+            CPU_PACED,
+            TimesNginx,
+            1.15,
+            Some(1.0),
+        ),
+        goal(
+            "scale",
+            "CPU per paced chunk, 1,000 streams",
+            &scaled(CPU_SCALED, 1000, 2),
+            TimesNginx,
+            1.15,
+            Some(1.0),
+        ),
+        goal(
+            "unpaced",
+            "CPU per unpaced chunk",
+            CPU_UNPACED,
+            TimesNginx,
+            1.8,
+            Some(1.0),
+        ),
+        goal(
+            "prompt",
+            "CPU per 1 MB prompt",
+            CPU_PROMPT,
+            TimesNginx,
+            1.5,
+            Some(0.8),
+        ),
+        goal(
+            "paced",
+            "added delay per chunk, p50",
+            &added(DELAY_P50),
+            TimesNginx,
+            1.0,
+            Some(0.5),
+        ),
+        goal(
+            "paced",
+            "added delay per chunk, p99",
+            &added(DELAY_P99),
+            TimesNginx,
+            1.0,
+            Some(0.5),
+        ),
+        goal(
+            "ttft",
+            "added time to first token, p50",
+            &added(TTFT_P50),
+            Unit("µs"),
+            100.0,
+            Some(50.0),
+        ),
+        goal(
+            "ttft",
+            "added time to first token, p99",
+            &added(TTFT_P99),
+            TimesNginx,
+            1.0,
+            None,
+        ),
+        goal(
+            "memory",
+            "memory per stream, 1,000 open",
+            &memory::per_stream(1000),
+            Unit("KiB"),
+            16.0,
+            Some(8.0),
+        ),
+        goal(
+            "memory",
+            "memory per stream, 5,000 open",
+            &memory::per_stream(5000),
+            Unit("KiB"),
+            16.0,
+            Some(8.0),
+        ),
+        goal(
+            "start",
+            "memory when idle",
+            MEMORY_IDLE,
+            Unit("MiB"),
+            20.0,
+            Some(10.0),
+        ),
+        goal(
+            "start",
+            "start to first byte served",
+            FIRST_BYTE,
+            Unit("ms"),
+            50.0,
+            Some(20.0),
+        ),
+    ]
+}
+
+/// Those of TLS and HTTP/2. Beside HTTP/2 to the upstream stands nginx's HTTP/1.1 by TLS, as it speaks no other.
+fn link_goals() -> Vec<Goal> {
+    const WORKS: [(&str, &str, &str); 4] = [
+        ("unary", "CPU per unary request", CPU_UNARY),
+        ("paced", "CPU per paced chunk, 200 streams", CPU_PACED),
+        ("unpaced", "CPU per unpaced chunk", CPU_UNPACED),
+        ("prompt", "CPU per 1 MB prompt", CPU_PROMPT),
+    ];
+    let limits: [(Link, &'static [(f64, f64)]); 3] = [
+        (
+            Link::Tls,
+            &[(1.0, 0.8), (0.95, 0.8), (1.0, 0.8), (0.9, 0.7)],
+        ),
+        (Link::H2, &[(1.1, 0.9), (0.85, 0.7), (1.0, 0.8), (0.9, 0.7)]),
+        (Link::ClientH2, &[(1.5, 1.0), (1.2, 1.0)]),
+    ];
+    let of_link = |(link, limits): (Link, &'static [(f64, f64)])| {
+        let goals = WORKS.into_iter().zip(limits);
+        goals.map(move |((work, name, figure), (at_most, moonshot))| Goal {
+            work,
+            link,
+            name: link.named(name),
+            figure: link.named(figure),
+            measure: Measure::TimesNginx,
+            at_most: *at_most,
+            moonshot: Some(*moonshot),
+        })
+    };
+    let mut goals: Vec<Goal> = limits.into_iter().flat_map(of_link).collect();
+    goals.push(Goal {
+        work: "memory",
+        link: Link::BothH2,
+        name: Link::BothH2.named("memory per stream, 1,000 open"),
+        figure: Link::BothH2.named(&memory::per_stream(1000)),
+        measure: Measure::Unit("KiB"),
+        at_most: 24.0,
+        moonshot: Some(12.0),
+    });
+    goals
+}

@@ -1,0 +1,79 @@
+//! The proxy under test, by its defaults and with everything on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use super::{Links, MEASURED, Manner, Peer, Site};
+use crate::link::UpstreamSide;
+use crate::support::streamgauge;
+
+/// By its defaults.
+pub(super) struct Streamgauge;
+
+impl Peer for Streamgauge {
+    fn name(&self) -> &'static str {
+        MEASURED
+    }
+
+    fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+        let upstream = format!("{}://{}", site.scheme(), site.upstream);
+        let mut command = streamgauge::command(listen, site.admin, &upstream, site.collector);
+        if site.link.upstream() != UpstreamSide::Plain {
+            command.env("STREAMGAUGE_UPSTREAM_TLS_CA", &site.certificate);
+        }
+        if let Some([certificate, key]) = site.for_clients() {
+            command
+                .env("STREAMGAUGE_TLS_CERTIFICATE", certificate)
+                .env("STREAMGAUGE_TLS_KEY", key);
+        }
+        if site.many_series {
+            command
+                .env("STREAMGAUGE_LIMITS_LABEL_VALUES", "100000")
+                .env("OTEL_METRIC_EXPORT_INTERVAL", "1000");
+        }
+        Ok(Some(command))
+    }
+
+    fn version(&self) -> Option<Command> {
+        let mut command = Command::new(streamgauge::PROGRAM);
+        command.arg("--version");
+        Some(command)
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            has_metrics: true,
+            links: Links::Http2Upstream,
+            ..Manner::default()
+        }
+    }
+}
+
+/// streamgauge as it costs most: what is said in every call is looked through and stored in a folder. Only where it is named.
+pub(super) struct Storing;
+
+impl Peer for Storing {
+    fn name(&self) -> &'static str {
+        "streamgauge-store"
+    }
+
+    fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+        let mut command = Streamgauge.command(site, listen)?;
+        if let Some(command) = &mut command {
+            command
+                .env("STREAMGAUGE_CONTENT", "store")
+                .env("STREAMGAUGE_STORE_URL", site.folder.join("prompts"))
+                .env("STREAMGAUGE_REDACT_ALWAYS", "true");
+        }
+        Ok(command)
+    }
+
+    fn is_installed(&self) -> bool {
+        false
+    }
+
+    fn manner(&self) -> Manner {
+        Streamgauge.manner()
+    }
+}
