@@ -1,5 +1,5 @@
 //! Requests that leave when they are due, whether or not earlier ones have been answered, on connections that are warm: the
-//! time from each to its first token.
+//! times from each to its first token, between its frames, and to its end.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::support::chat::{self, Request};
@@ -20,26 +21,72 @@ use crate::works::Extent;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rate {
     /// Between two requests, in the mean.
-    interval: Duration,
+    pub(crate) interval: Duration,
+    /// What the times between them are like.
+    pub(crate) gaps: Gaps,
+    /// From when a request's times are taken.
+    pub(crate) from: From,
     /// Requests of one run at least: fewer would leave its p99 to a handful.
-    requests: u32,
+    pub(crate) requests: u32,
     /// Each serves the next request in turn, so that all of them stay warm; more than any peer that keeps up has in use.
-    connections: usize,
+    pub(crate) connections: usize,
 }
 
-impl Rate {
-    /// 500 requests a second.
-    pub(crate) const OFTEN: Self = Self {
-        interval: Duration::from_millis(2),
-        requests: 2_000,
-        connections: 256,
-    };
-    /// 50 a second: so rare that each finds every thread at rest, and every cache cold.
-    pub(crate) const RARE: Self = Self {
-        interval: Duration::from_millis(20),
-        requests: 300,
-        connections: 16,
-    };
+/// The times between requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gaps {
+    /// All the same.
+    Even,
+    /// Those of clients that know nothing of each other (a Poisson process), the same in every run.
+    ///
+    /// Even gaps could keep step with what a peer does at even times, which each request would then meet, or none.
+    Random,
+}
+
+/// The beginning of a request's times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// When it is written.
+    Write,
+    /// When it was due: where the sender itself cannot keep up, that counts too.
+    Due,
+}
+
+/// The times of all requests while they were noted, each list in order of size, in nanoseconds.
+#[derive(Default)]
+pub(crate) struct Times {
+    /// To the first token.
+    pub(crate) first: Vec<u64>,
+    /// Between two reads that brought chunks.
+    pub(crate) between: Vec<u64>,
+    /// To the end of the answer.
+    pub(crate) whole: Vec<u64>,
+    /// Whether there always was a free connection.
+    pub(crate) kept_up: bool,
+}
+
+impl Times {
+    /// The same, of a peer that kept up.
+    ///
+    /// # Errors
+    ///
+    /// It did not.
+    pub(crate) fn of_one_that_kept_up(self, rate: Rate) -> io::Result<Self> {
+        if self.kept_up {
+            return Ok(self);
+        }
+        Err(io::Error::other(format!(
+            "does not keep up with a request every {:?} on average: all {} connections were in use",
+            rate.interval, rate.connections
+        )))
+    }
+
+    fn sorted(mut self) -> Self {
+        self.first.sort_unstable();
+        self.between.sort_unstable();
+        self.whole.sort_unstable();
+        self
+    }
 }
 
 /// What sender and readers share.
@@ -47,25 +94,36 @@ impl Rate {
 struct Shared {
     counts: Counts,
     stop: AtomicBool,
-    /// When the request under way on each connection left.
-    sent: Vec<AtomicU64>,
-    /// Times to the first token, in nanoseconds, while they are noted.
-    times: Mutex<Vec<u64>>,
+    /// No connection was free.
+    behind: AtomicBool,
+    fell_behind: Notify,
+    /// When the times of the request under way on each connection began.
+    began: Vec<AtomicU64>,
+    times: Mutex<Times>,
 }
 
-/// Times to the first token in order of size, in nanoseconds.
+impl Shared {
+    /// Where times are noted now, notes them.
+    fn note(&self, times: impl FnOnce(&mut Times)) {
+        if self.counts.noting.load(Relaxed) {
+            times(&mut self.times.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+/// The times of a run. It ends early where a peer does not keep up.
 ///
 /// # Errors
 ///
-/// A call fails, or the peer cannot keep up: no connection was free when a request was due.
-pub(crate) async fn first_tokens(
+/// A call fails.
+pub(crate) async fn times(
     address: SocketAddr,
     request: Request,
     rate: Rate,
     extent: &Extent,
-) -> io::Result<Vec<u64>> {
+) -> io::Result<Times> {
     let shared = Arc::new(Shared {
-        sent: (0..rate.connections).map(|_| AtomicU64::new(0)).collect(),
+        began: (0..rate.connections).map(|_| AtomicU64::new(0)).collect(),
         ..Shared::default()
     });
     let (free, waiting) = mpsc::channel();
@@ -85,28 +143,38 @@ pub(crate) async fn first_tokens(
     drop(free);
     let sender = Sending {
         request: request.bytes(&address.to_string()),
-        interval: rate.interval,
+        rate,
         writers,
         waiting,
         shared: Arc::clone(&shared),
     };
     let sending = thread::spawn(move || sender.run());
-    tokio::time::sleep(extent.warm_up).await;
-    shared.counts.noting.store(true, Relaxed);
-    tokio::time::sleep(extent.window.max(rate.interval * rate.requests)).await;
+    let measured = async {
+        tokio::time::sleep(extent.warm_up).await;
+        shared.counts.noting.store(true, Relaxed);
+        tokio::time::sleep(extent.window.max(rate.interval * rate.requests)).await;
+    };
+    tokio::select! {
+        () = measured => {}
+        () = shared.fell_behind.notified() => {}
+    }
     shared.counts.noting.store(false, Relaxed);
     shared.stop.store(true, Relaxed);
+    let mut read = Ok(());
     while let Some(ended) = readers.join_next().await {
-        ended??;
+        read = read.and(ended?);
     }
     match sending.join() {
         Ok(sent) => sent?,
         Err(_) => return Err(io::Error::other("the sender of requests panicked")),
     }
-    let mut times =
-        std::mem::take(&mut *shared.times.lock().unwrap_or_else(PoisonError::into_inner));
-    times.sort_unstable();
-    Ok(times)
+    let kept_up = !shared.behind.load(Relaxed);
+    if kept_up {
+        // Those who are cut off by the end of a run that fell behind have failed at nothing else.
+        read?;
+    }
+    let times = std::mem::take(&mut *shared.times.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Times { kept_up, ..times }.sorted())
 }
 
 /// Reads the answers on one connection, until it is closed.
@@ -119,52 +187,54 @@ async fn read(
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        let first_chunk = || {
-            if shared.counts.noting.load(Relaxed) {
-                let took = chat::now_ns().saturating_sub(shared.sent[connection].load(Relaxed));
-                let mut times = shared.times.lock().unwrap_or_else(PoisonError::into_inner);
-                times.push(took);
-            }
+        let since_began = |now: u64| now.saturating_sub(shared.began[connection].load(Relaxed));
+        let mut last = 0;
+        let arrived = |before| {
+            let now = chat::now_ns();
+            shared.note(|times| match before {
+                0 => times.first.push(since_began(now)),
+                _ => times.between.push(now - last),
+            });
+            last = now;
         };
         let counts = &shared.counts;
-        if !clients::answer(&mut stream, &mut buffer, request, counts, first_chunk).await? {
+        if !clients::answer(&mut stream, &mut buffer, request, counts, arrived).await? {
             return Ok(());
         }
+        shared.note(|times| times.whole.push(since_began(chat::now_ns())));
         // Nobody takes it where the sender is about to close the connection.
         let _ = free.send(connection);
     }
 }
 
-/// The times between requests of clients that know nothing of each other (a Poisson process), the same in every run.
-///
-/// Even gaps could keep step with what a peer does at even times, which each request would then meet, or none.
-struct Gaps {
-    mean: Duration,
-    state: u64,
+/// Random numbers, the same in every run: Marsaglia's xorshift64.
+struct Random(u64);
+
+impl Random {
+    /// The next, evenly distributed from 0 to less than 1.
+    fn next(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
 }
 
-impl Gaps {
-    fn of(mean: Duration) -> Self {
-        Self {
-            mean,
-            state: 0x9e37_79b9_7f4a_7c15,
+impl Rate {
+    /// The time from one request to the next.
+    fn gap(self, random: &mut Random) -> Duration {
+        match self.gaps {
+            Gaps::Even => self.interval,
+            // Exponentially distributed.
+            Gaps::Random => self.interval.mul_f64(-(1.0 - random.next()).ln()),
         }
-    }
-
-    /// The next, exponentially distributed, by way of Marsaglia's xorshift64.
-    fn next(&mut self) -> Duration {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        let unit = (self.state >> 11) as f64 / (1_u64 << 53) as f64;
-        self.mean.mul_f64(-(1.0 - unit).ln())
     }
 }
 
 /// A thread with blocking sleeps, as tokio's timer ticks in milliseconds.
 struct Sending {
     request: Vec<u8>,
-    interval: Duration,
+    rate: Rate,
     writers: Vec<TcpStream>,
     waiting: Receiver<usize>,
     shared: Arc<Shared>,
@@ -188,18 +258,21 @@ impl Sending {
 
     fn send(&mut self) -> io::Result<()> {
         let mut due = Instant::now();
-        let mut gaps = Gaps::of(self.interval);
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
         while !self.shared.stop.load(Relaxed) {
-            due += gaps.next();
+            due += self.rate.gap(&mut random);
             thread::sleep(due.saturating_duration_since(Instant::now()));
             let Ok(connection) = self.waiting.try_recv() else {
-                return Err(io::Error::other(format!(
-                    "does not keep up with a request every {:?} on average: all {} connections were in use",
-                    self.interval,
-                    self.writers.len()
-                )));
+                self.shared.behind.store(true, Relaxed);
+                self.shared.fell_behind.notify_one();
+                return Ok(());
             };
-            self.shared.sent[connection].store(chat::now_ns(), Relaxed);
+            let late = match self.rate.from {
+                From::Write => 0,
+                From::Due => u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            };
+            let began = chat::now_ns().saturating_sub(late);
+            self.shared.began[connection].store(began, Relaxed);
             self.writers[connection].write_all(&self.request)?;
         }
         Ok(())

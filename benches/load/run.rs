@@ -179,6 +179,15 @@ impl Seen {
     }
 }
 
+/// The p50 and the p99 of times in order of size, by these names.
+pub(crate) fn percentiles(names: &[&str], sorted: &[u64]) -> Figures {
+    let figure = |(name, per_mille): (&&str, _)| {
+        let time = micros(figure::per_mille(sorted, per_mille));
+        ((*name).to_owned(), time)
+    };
+    names.iter().zip([500, 990]).map(figure).collect()
+}
+
 /// Nanoseconds as microseconds.
 pub(crate) fn micros(ns: u64) -> f64 {
     ns as f64 / 1000.0

@@ -11,6 +11,9 @@ use memchr::memmem;
 /// Request header that tells the upstream which answer is wanted; passes through any transparent proxy.
 pub(crate) const WORK_HEADER: &str = "x-load";
 
+/// What stands before the number of chunks of [`Answer::Timed`] in it.
+pub(crate) const TIMED: &str = "timed-";
+
 /// What stands before the number by which requests differ.
 const NUMBER: &str = "Question ";
 
@@ -23,6 +26,8 @@ pub(crate) enum Answer {
     Unpaced(u64),
     /// Chunks at the pacer's interval until it is told to end.
     Paced,
+    /// So many chunks, the first at once and each of the others 20 ms after the one before.
+    Timed(u64),
 }
 
 /// A JSON request.
@@ -109,6 +114,7 @@ impl Request {
             Answer::Unary => "unary".to_owned(),
             Answer::Unpaced(chunks) => chunks.to_string(),
             Answer::Paced => "paced".to_owned(),
+            Answer::Timed(chunks) => format!("{TIMED}{chunks}"),
         };
         [
             ("accept", "application/json".to_owned()),
@@ -229,6 +235,12 @@ pub(crate) fn stamp(digits: &mut [u8], mut ns: u64) {
         *digit = b'0' + u8::try_from(ns % 10).unwrap_or(0);
         ns /= 10;
     }
+}
+
+/// Writes the present instant into a chunk in HTTP/1.1's framing.
+pub(crate) fn stamp_framed(chunk: &mut [u8]) {
+    let digits = chunk.len() - CHUNK.len() - 2 + STAMP_AT;
+    stamp(&mut chunk[digits..digits + STAMP_DIGITS], now_ns());
 }
 
 /// The instant in a chunk's event; `None` where the event is no [`CHUNK`].

@@ -140,13 +140,13 @@ async fn calls(
     while !counts.stop.load(Relaxed) {
         request.differ(&mut bytes);
         stream.write_all(&bytes).await?;
-        let first_chunk = || {
+        let arrived = |_| {
             if !opened {
                 opened = true;
                 counts.open.fetch_add(1, Relaxed);
             }
         };
-        if !answer(&mut stream, &mut buffer, request, counts, first_chunk).await? {
+        if !answer(&mut stream, &mut buffer, request, counts, arrived).await? {
             return Err(bad("the connection closed before the answer"));
         }
         if request.answer == Answer::Paced {
@@ -157,6 +157,7 @@ async fn calls(
 }
 
 /// Reads one answer to its end and compares it with what was sent; false where the connection closed before it began.
+/// Of each read that brings chunks, `arrived` is told how many were there before.
 ///
 /// # Errors
 ///
@@ -166,7 +167,7 @@ pub(crate) async fn answer(
     buffer: &mut [u8],
     request: Request,
     counts: &Counts,
-    mut first_chunk: impl FnMut(),
+    mut arrived: impl FnMut(u64),
 ) -> io::Result<bool> {
     let mut reading = Reading::new(request);
     let head = |head: &[u8]| {
@@ -177,7 +178,7 @@ pub(crate) async fn answer(
         }
     };
     let data = |data: &[u8]| {
-        reading.data(data, counts, &mut first_chunk);
+        reading.data(data, counts, &mut arrived);
         Ok(())
     };
     if !wire::read_message(stream, buffer, head, data).await? {
@@ -212,16 +213,16 @@ impl Reading {
         }
     }
 
-    /// Takes the next piece of it.
-    fn data(&mut self, data: &[u8], counts: &Counts, first_chunk: impl FnOnce()) {
+    /// Takes the next piece of it; where there is a chunk in it, says how many were there before.
+    fn data(&mut self, data: &[u8], counts: &Counts, arrived: impl FnOnce(u64)) {
         let chunks = self.chunks;
         match self.request.answer {
             Answer::Unary => self.text.extend_from_slice(data),
             _ => self.events(data, counts),
         }
         counts.chunks.fetch_add(self.chunks - chunks, Relaxed);
-        if chunks == 0 && self.chunks > 0 {
-            first_chunk();
+        if self.chunks > chunks {
+            arrived(chunks);
         }
     }
 
@@ -275,7 +276,10 @@ impl Reading {
             Answer::Unary => chat::COMPLETION.to_owned(),
             _ => [chat::ROLE, chat::FINISH, usage, chat::DONE].concat(),
         };
-        let complete = !matches!(request.answer, Answer::Unpaced(chunks) if chunks != self.chunks);
+        let complete = match request.answer {
+            Answer::Unpaced(chunks) | Answer::Timed(chunks) => chunks == self.chunks,
+            Answer::Unary | Answer::Paced => true,
+        };
         let same = if request.restated {
             request.answer == Answer::Unary || self.text.ends_with(chat::DONE.as_bytes())
         } else {

@@ -17,5 +17,6 @@ pub(crate) mod pacer;
 pub(crate) mod process;
 pub(crate) mod secure;
 pub(crate) mod streamgauge;
+pub(crate) mod timed;
 pub(crate) mod upstream;
 pub(crate) mod wire;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 
 use bytes::Bytes;
 use rustls::ServerConnection;
@@ -90,15 +91,31 @@ pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
     ///
     /// The system does not give the socket up.
     fn into_paced(self) -> io::Result<Paced>;
+
+    /// The same for a while, with the connection kept.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no second handle, or the connection is one of TLS, whose state cannot be in two places.
+    fn share(&self) -> io::Result<Paced>;
 }
 
 impl Wire for tokio::net::TcpStream {
+    fn share(&self) -> io::Result<Paced> {
+        let stream = self.as_fd().try_clone_to_owned()?;
+        Ok(Paced::Plain(stream.into()))
+    }
+
     fn into_paced(self) -> io::Result<Paced> {
         Ok(Paced::Plain(self.into_std()?))
     }
 }
 
 impl Wire for TlsStream<tokio::net::TcpStream> {
+    fn share(&self) -> io::Result<Paced> {
+        Err(bad("streams with a time of their own are not sent by TLS"))
+    }
+
     fn into_paced(self) -> io::Result<Paced> {
         let (stream, tls) = self.into_inner();
         Ok(Paced::Tls(Box::new(tls), stream.into_std()?))

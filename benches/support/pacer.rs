@@ -141,12 +141,7 @@ impl Pacer {
         let Some(turn) = turn.checked_rem(self.streams.len()) else {
             return;
         };
-        let size_line = self.chunk.len() - chat::CHUNK.len() - 2;
-        let digits = size_line + chat::STAMP_AT;
-        chat::stamp(
-            &mut self.chunk[digits..digits + chat::STAMP_DIGITS],
-            chat::now_ns(),
-        );
+        chat::stamp_framed(&mut self.chunk);
         if self.streams[turn].0.send(&self.chunk).is_err() {
             drop(self.streams.swap_remove(turn));
         }

@@ -13,12 +13,14 @@ use memchr::memmem;
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 use super::chat::{self, Answer};
 use super::paced::Wire;
 use super::pacer::{self, Command};
 use super::secure;
+use super::timed::{self, Timed};
 use super::wire::{self, bad};
 
 /// Chunks in one write of an unpaced stream, each in an HTTP chunk of its own, where nothing else is asked for.
@@ -116,6 +118,7 @@ impl Upstream {
         let server = Arc::new(Server {
             prepared: Prepared::new(chunks_per_write),
             pacer,
+            timed: timed::start()?,
             counts: Arc::clone(&upstream.counts),
             tls,
         });
@@ -130,6 +133,7 @@ impl Upstream {
 struct Server {
     prepared: Prepared,
     pacer: Sender<Command>,
+    timed: Sender<Timed>,
     counts: Arc<Counts>,
     tls: Option<TlsAcceptor>,
 }
@@ -177,8 +181,8 @@ struct Prepared {
     begin: Vec<u8>,
     /// What an unpaced stream writes at once.
     block: Vec<u8>,
-    /// One chunk's part of it.
-    chunk_bytes: usize,
+    /// One chunk of it.
+    chunk: Vec<u8>,
     /// The same without the framing of HTTP/1.1.
     events: Bytes,
 }
@@ -196,7 +200,7 @@ impl Prepared {
             block: (0..chunks_per_write.max(1))
                 .flat_map(|_| chat::http_chunk(chat::CHUNK))
                 .collect(),
-            chunk_bytes: chat::http_chunk(chat::CHUNK).len(),
+            chunk: chat::http_chunk(chat::CHUNK),
             events: chat::CHUNK
                 .repeat(usize::try_from(chunks_per_write).unwrap_or(1).max(1))
                 .into(),
@@ -240,6 +244,7 @@ impl<S: Wire> Connection<S> {
                 Answer::Unary => self.stream.write_all(&self.server.prepared.unary).await?,
                 Answer::Unpaced(chunks) => self.unpaced(chunks, usage).await?,
                 Answer::Paced => return self.paced(usage).await,
+                Answer::Timed(chunks) => self.timed(chunks, usage).await?,
             }
             self.stream.flush().await?;
         }
@@ -248,20 +253,41 @@ impl<S: Wire> Connection<S> {
     async fn unpaced(&mut self, chunks: u64, usage: bool) -> io::Result<()> {
         let Prepared {
             begin,
-            chunk_bytes,
+            chunk,
             block,
             ..
         } = &self.server.prepared;
         self.stream.write_all(begin).await?;
         let mut left = usize::try_from(chunks)
             .unwrap_or(usize::MAX)
-            .saturating_mul(*chunk_bytes);
+            .saturating_mul(chunk.len());
         while left > 0 {
             let now = left.min(block.len());
             self.stream.write_all(&block[..now]).await?;
             left -= now;
         }
         self.stream.write_all(&chat::stream_end(usage)).await
+    }
+
+    /// Sends the first chunk, and leaves the rest to another thread until its end.
+    async fn timed(&mut self, chunks: u64, usage: bool) -> io::Result<()> {
+        let Prepared { begin, chunk, .. } = &self.server.prepared;
+        let (mut begin, mut chunk) = (begin.clone(), chunk.clone());
+        chat::stamp_framed(&mut chunk);
+        begin.extend(chunk);
+        self.stream.write_all(&begin).await?;
+        let (done, ended) = oneshot::channel();
+        let stream = Timed {
+            stream: self.stream.share()?,
+            chunks: chunks.saturating_sub(1),
+            usage,
+            done,
+        };
+        let handed_over = self.server.timed.send(stream);
+        handed_over.map_err(|_| bad("the thread of timed streams has ended"))?;
+        // It is dropped, not sent.
+        drop(ended.await);
+        Ok(())
     }
 
     /// Begins a stream and leaves the rest to the pacer, which closes the connection at the end.
@@ -292,10 +318,14 @@ fn work(value: Option<&str>) -> io::Result<Answer> {
     match value {
         Some("unary") => Ok(Answer::Unary),
         Some("paced") => Ok(Answer::Paced),
-        Some(chunks) => chunks
-            .parse()
-            .map(Answer::Unpaced)
-            .map_err(|_| bad("an x-load header that is no work")),
+        Some(chunks) => {
+            let (chunks, answer): (_, fn(u64) -> Answer) = match chunks.strip_prefix(chat::TIMED) {
+                Some(chunks) => (chunks, Answer::Timed),
+                None => (chunks, Answer::Unpaced),
+            };
+            let chunks = chunks.parse().map(answer);
+            chunks.map_err(|_| bad("an x-load header that is no work"))
+        }
         None => Err(bad("a request without the x-load header")),
     }
 }

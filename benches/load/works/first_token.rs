@@ -1,10 +1,11 @@
 //! Streamed requests that come whether or not earlier ones were answered: when does the first token arrive?
 
+use std::time::Duration;
+
 use super::{Doing, Reach, Size, Work};
-use crate::open_loop::{self, Rate};
-use crate::run::{Run, micros};
+use crate::open_loop::{self, From, Gaps, Rate};
+use crate::run::{Run, percentiles};
 use crate::support::chat::Answer;
-use crate::support::figure;
 
 /// From the client's write to the first chunk with text.
 pub(crate) const TTFT_P50: &str = "time to first token p50, µs";
@@ -22,14 +23,25 @@ pub(crate) struct FirstToken {
 /// 500 a second.
 pub(crate) const TTFT: FirstToken = FirstToken {
     name: "ttft",
-    rate: Rate::OFTEN,
+    rate: Rate {
+        interval: Duration::from_millis(2),
+        gaps: Gaps::Random,
+        from: From::Write,
+        requests: 2_000,
+        connections: 256,
+    },
     times: &[TTFT_P50, TTFT_P99],
 };
 
-/// 50 a second, so that each request finds the peer at rest.
+/// 50 a second: so rare that each finds every thread at rest, and every cache cold.
 pub(crate) const RARE: FirstToken = FirstToken {
     name: "rare",
-    rate: Rate::RARE,
+    rate: Rate {
+        interval: Duration::from_millis(20),
+        requests: 300,
+        connections: 16,
+        ..TTFT.rate
+    },
     times: &[
         "time to first token at 50 requests/s p50, µs",
         "time to first token at 50 requests/s p99, µs",
@@ -51,14 +63,10 @@ impl Work for FirstToken {
 
     fn figures<'a>(&'a self, run: &'a Run<'a>, _: Size) -> Doing<'a> {
         Box::pin(async move {
-            let request = run.request(Answer::Unpaced(8));
-            let address = run.peer.address;
-            let sorted = open_loop::first_tokens(address, request, self.rate, run.extent).await?;
-            let figure = |(name, per_mille): (&&str, _)| {
-                let time = micros(figure::per_mille(&sorted, per_mille));
-                ((*name).to_owned(), time)
-            };
-            Ok(self.times.iter().zip([500, 990]).map(figure).collect())
+            let (request, rate) = (run.request(Answer::Unpaced(8)), self.rate);
+            let times = open_loop::times(run.peer.address, request, rate, run.extent).await?;
+            let times = times.of_one_that_kept_up(rate)?;
+            Ok(percentiles(self.times, &times.first))
         })
     }
 }

@@ -5,8 +5,10 @@ pub(crate) mod closed_loop;
 pub(crate) mod first_token;
 pub(crate) mod memory;
 pub(crate) mod paced;
+mod rate;
 pub(crate) mod scale;
 mod series;
+mod shape;
 pub(crate) mod start;
 mod watched;
 
@@ -62,11 +64,13 @@ pub(crate) trait Work: Sync {
 pub(crate) type Doing<'a> = Pin<Box<dyn Future<Output = io::Result<Figures>> + 'a>>;
 
 /// All works, in the order of a round.
-pub(crate) const WORKS: [&dyn Work; 14] = [
+pub(crate) const WORKS: [&dyn Work; 16] = [
     &closed_loop::UNARY,
     &closed_loop::DIFFERING,
     &first_token::TTFT,
     &first_token::RARE,
+    &shape::Shape,
+    &rate::Rate,
     &paced::PACED,
     &paced::BURSTS,
     &closed_loop::UNPACED,

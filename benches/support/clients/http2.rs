@@ -127,7 +127,7 @@ impl Call {
         let mut reading = Reading::new(self.request);
         while let Some(data) = body.data().await {
             let data = data.map_err(broken)?;
-            reading.data(&data, &self.counts, || {
+            reading.data(&data, &self.counts, |_| {
                 if !std::mem::replace(opened, true) {
                     self.counts.open.fetch_add(1, Relaxed);
                 }

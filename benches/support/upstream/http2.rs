@@ -69,6 +69,11 @@ async fn answer(request: Request<Incoming>, server: Arc<Server>) -> io::Result<R
                 .map_err(|_| bad("the pacer has ended"))?;
             Content::Paced(chunks)
         }
+        Answer::Timed(_) => {
+            return Err(bad(
+                "streams with a time of their own are not sent by HTTP/2",
+            ));
+        }
     };
     let media_type = match answer {
         Answer::Unary => "application/json",
