@@ -140,13 +140,13 @@ impl Bench {
             tls: Arc::new(self.certificate.client(secure::HTTP2)?),
             pacer: &upstream.pacer,
             extent: &self.extent,
-            calls: Cell::new(0),
+            ended: Cell::new(0),
         };
         let figures = self.runtime.block_on(case.work.figures(&run, case.size));
         // Streams of a run that has failed are no concern of the next one.
         drop(upstream.pacer.send(Command::End));
         let mut figures = figures?;
-        let calls = run.calls.get();
+        let calls = run.ended.get();
         let came = upstream.counts.came().since(before.1);
         spoke(peer, link, came)?;
         // An exporter pushes what it still has when its process ends.

@@ -32,7 +32,7 @@ pub(crate) struct Run<'a> {
     /// How much.
     pub(crate) extent: &'a Extent,
     /// Calls that have ended so far, measured or not.
-    pub(crate) calls: Cell<u64>,
+    pub(crate) ended: Cell<u64>,
 }
 
 impl Run<'_> {
@@ -45,7 +45,7 @@ impl Run<'_> {
     }
 
     /// So many clients, speaking what the link says.
-    async fn clients(&self, request: Request, clients: usize) -> io::Result<Clients> {
+    pub(crate) async fn clients(&self, request: Request, clients: usize) -> io::Result<Clients> {
         let address = self.peer.address;
         let tls = match self.link.client() {
             ClientSide::Http1 => return Ok(Clients::start(address, request, clients).await),
@@ -60,8 +60,28 @@ impl Run<'_> {
         let clients = self.clients(request, clients).await?;
         tokio::time::sleep(self.extent.warm_up).await;
         let seen = self.window(&clients).await;
-        self.calls.set(self.calls.get() + clients.stop().await?);
+        self.stop(clients).await?;
         Ok(seen)
+    }
+
+    /// So many calls or a few more, shared by clients that each send the next when the last is answered.
+    pub(crate) async fn calls(
+        &self,
+        request: Request,
+        clients: usize,
+        calls: u64,
+    ) -> io::Result<()> {
+        /// Longer than LiteLLM takes.
+        const PATIENCE: Duration = Duration::from_secs(120);
+        let mut clients = self.clients(request, clients).await?;
+        clients.called(calls, PATIENCE).await?;
+        self.stop(clients).await
+    }
+
+    /// Lets clients finish what they are at.
+    pub(crate) async fn stop(&self, clients: Clients) -> io::Result<()> {
+        self.ended.set(self.ended.get() + clients.stop().await?);
+        Ok(())
     }
 
     /// Notes what is done, and what it costs the peer, in the time that is measured.
@@ -107,6 +127,15 @@ impl Run<'_> {
         Ok(self.resident_bytes())
     }
 
+    /// Resident memory at rest after the first call, as [`Start`](crate::works::start::Start) has it.
+    pub(crate) async fn resident_at_rest(&self) -> io::Result<u64> {
+        // A peer may listen before all its processes are there.
+        tokio::time::sleep(self.extent.warm_up).await;
+        self.calls(self.request(Answer::Unary), 1, 1).await?;
+        tokio::time::sleep(self.extent.warm_up).await;
+        Ok(self.resident_bytes())
+    }
+
     /// Resident memory of all its processes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         cpu::resident_bytes(&self.peer.processes())
@@ -132,8 +161,7 @@ impl Run<'_> {
         self.pacer
             .send(Command::End)
             .map_err(|_| bad("the pacer has ended"))?;
-        self.calls.set(self.calls.get() + clients.stop().await?);
-        Ok(())
+        self.stop(clients).await
     }
 }
 

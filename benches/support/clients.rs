@@ -91,6 +91,28 @@ impl Clients {
         )))
     }
 
+    /// Waits until so many calls have ended.
+    ///
+    /// # Errors
+    ///
+    /// A client has failed, or it takes longer than it may.
+    pub(crate) async fn called(&mut self, calls: u64, at_most: Duration) -> io::Result<()> {
+        let began = Instant::now();
+        while self.counts.calls.load(Relaxed) < calls {
+            if let Some(ended) = self.running.try_join_next() {
+                ended??;
+            }
+            if began.elapsed() > at_most {
+                return Err(io::Error::other(format!(
+                    "only {} of {calls} calls ended in {at_most:?}",
+                    self.counts.calls.load(Relaxed)
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until so many chunks have come; false where that takes longer than it may.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::works::first_token::{TTFT_P50, TTFT_P99};
 use crate::works::paced::{CPU_PACED, DELAY_P50, DELAY_P99};
 use crate::works::scale::{CPU_SCALED, scaled};
 use crate::works::start::{FIRST_BYTE, MEMORY_IDLE};
-use crate::works::{added, memory};
+use crate::works::{added, beside, large, memory};
 
 /// All of them.
 pub(super) fn goals() -> Vec<Goal> {
@@ -114,6 +114,22 @@ fn plain_goals() -> Vec<Goal> {
             Unit("KiB"),
             16.0,
             Some(8.0),
+        ),
+        goal(
+            "large",
+            "memory after 60 prompts of 6 MiB",
+            large::TIMES_IDLE,
+            Unit("× idle"),
+            1.3,
+            Some(1.1),
+        ),
+        goal(
+            "beside",
+            "delay per chunk beside 1 MB requests, p99",
+            beside::DELAY_P99,
+            TimesNginx,
+            1.0,
+            Some(0.7),
         ),
         goal(
             "start",

@@ -1,8 +1,11 @@
 //! The works: what can be asked of a peer, in how many sizes, and what comes of it.
 //! One more work is one more file, or one more value in one, and one line in [`WORKS`].
 
+pub(crate) mod beside;
 pub(crate) mod closed_loop;
 pub(crate) mod first_token;
+pub(crate) mod large;
+mod loaded;
 pub(crate) mod memory;
 pub(crate) mod paced;
 mod rate;
@@ -64,7 +67,7 @@ pub(crate) trait Work: Sync {
 pub(crate) type Doing<'a> = Pin<Box<dyn Future<Output = io::Result<Figures>> + 'a>>;
 
 /// All works, in the order of a round.
-pub(crate) const WORKS: [&dyn Work; 16] = [
+pub(crate) const WORKS: [&dyn Work; 19] = [
     &closed_loop::UNARY,
     &closed_loop::DIFFERING,
     &first_token::TTFT,
@@ -76,7 +79,10 @@ pub(crate) const WORKS: [&dyn Work; 16] = [
     &closed_loop::UNPACED,
     &closed_loop::ASKED,
     &closed_loop::PROMPT,
+    &beside::Beside,
     &memory::Memory,
+    &loaded::Loaded,
+    &large::Large,
     &start::Start,
     &scale::Scale,
     &series::Series,
