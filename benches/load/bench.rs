@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 
-use crate::link::{Link, UpstreamSide};
+use crate::link::{ClientSide, Link, UpstreamSide};
 use crate::peers::{DIRECT, Links, Peer, Running, Site};
 use crate::report::Report;
 use crate::run::Run;
@@ -114,6 +114,7 @@ impl Bench {
 
     /// One case with a freshly started peer.
     fn run(&self, peer: &dyn Peer, case: Case) -> io::Result<Figures> {
+        fits(case)?;
         // What nobody stands between has no link but the plain one.
         let link = if peer.name() == DIRECT {
             Link::Plain
@@ -130,6 +131,7 @@ impl Bench {
             admin: free_address()?,
             folder: self.folder.join(peer.name()),
             cores: case.size.cores,
+            streams: case.size.streams,
             many_series: case.work.has_many_series(),
         };
         let running = Running::start(peer, &site)?;
@@ -180,6 +182,35 @@ fn takes_part(peer: &dyn Peer, link: Link) -> bool {
     link == Link::Plain || peer.name() == DIRECT || peer.manner().links != Links::None
 }
 
+/// Whether this process, and one of a proxy, may have as many open files as the streams of a case take.
+///
+/// # Errors
+///
+/// It may not.
+fn fits(case: Case) -> io::Result<()> {
+    /// What there is beside connections of streams.
+    const OTHERS: usize = 100;
+    let streams = case.size.streams;
+    let ends = match case.link.client() {
+        ClientSide::Http1 => 2 * streams,
+        // Its connections are shared.
+        ClientSide::Http2 | ClientSide::Http2Tls => streams + streams / 50,
+    };
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let limit = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .and_then(|line| line.split_ascii_whitespace().next()?.parse().ok())
+        .unwrap_or(usize::MAX);
+    if ends + OTHERS <= limit {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "{streams} streams take {} open files, and the limit is {limit}",
+        ends + OTHERS
+    )))
+}
+
 /// A figure of HTTP/2 is of nothing else, nor is one of HTTP/1.1.
 ///
 /// # Errors
@@ -202,13 +233,17 @@ fn spoke(peer: &dyn Peer, link: Link, came: Came) -> io::Result<()> {
     )))
 }
 
-/// Both ends of 5,000 streams are open files of this process, and those of a proxy inherit its limit. Where it cannot be
-/// raised, the work that needs it says so.
+/// Both ends of each stream are open files of this process, and those of a proxy inherit its limit: 10,000 streams take
+/// more than 20,000 of either. Who may raise the hard limit has it raised; see [`fits`] for who may not.
 fn raise_file_limit() {
-    drop(
-        process::Command::new("prlimit")
-            .args(["--pid", &process::id().to_string(), "--nofile=20000:"])
+    let raised = |limits: &str| {
+        let status = process::Command::new("prlimit")
+            .args(["--pid", &process::id().to_string()])
+            .arg(format!("--nofile={limits}"))
             .stderr(process::Stdio::null())
-            .status(),
-    );
+            .status();
+        status.is_ok_and(|status| status.success())
+    };
+    // Soft and hard limit, or the soft one alone; the first that can be had.
+    let _ = ["65536:65536", "65536:", "20000:"].into_iter().any(raised);
 }

@@ -74,9 +74,11 @@ impl Clients {
     ///
     /// # Errors
     ///
-    /// A client has failed, or it takes longer than ten seconds.
+    /// A client has failed, or it takes longer than ten seconds and one more for each 500 streams.
     pub(crate) async fn opened(&mut self, streams: u64) -> io::Result<()> {
-        for _ in 0..1000 {
+        let patience = Duration::from_secs(10 + streams / 500);
+        let began = Instant::now();
+        while began.elapsed() < patience {
             if self.counts.open.load(Relaxed) >= streams {
                 return Ok(());
             }
@@ -86,7 +88,7 @@ impl Clients {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Err(io::Error::other(format!(
-            "only {} of {streams} streams opened in 10 s",
+            "only {} of {streams} streams opened in {patience:?}",
             self.counts.open.load(Relaxed)
         )))
     }

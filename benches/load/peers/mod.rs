@@ -37,6 +37,8 @@ pub(crate) struct Site {
     pub(crate) folder: PathBuf,
     /// CPUs that it may use.
     pub(crate) cores: usize,
+    /// Streams that will be open at once, where the work has streams.
+    pub(crate) streams: usize,
     /// Whether it shall keep as many series of metrics as it is given, and push them every second.
     pub(crate) many_series: bool,
 }

@@ -22,6 +22,9 @@ pub(super) const NGINX: Nginx = Nginx {
     workers: None,
 };
 
+/// Connections of a worker, on both sides, in works without many streams.
+const CONNECTIONS: usize = 10_000;
+
 impl Peer for Nginx {
     fn name(&self) -> &'static str {
         self.name
@@ -34,11 +37,14 @@ impl Peer for Nginx {
             ClientSide::Http2 => " http2",
             ClientSide::Http2Tls => " ssl http2",
         };
+        // Two for each stream. Not more than it needs, as each takes memory from the start on.
+        let connections = CONNECTIONS.max(2 * site.streams + 1000);
         let conf = include_str!("nginx.conf")
             .replace("@folder@", &site.folder.to_string_lossy())
             .replace("@upstream@", &site.upstream.to_string())
             .replace("@listen@", &listen.to_string())
             .replace("@listen_as@", listen_as)
+            .replace("@connections@", &connections.to_string())
             .replace("@scheme@", site.scheme())
             .replace("@name@", secure::NAME)
             .replace("@certificate@", &site.certificate.to_string_lossy())

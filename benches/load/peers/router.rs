@@ -31,7 +31,7 @@ impl Peer for Router {
             .args(["--worker-urls", &format!("http://{}", site.upstream)])
             .args(["--prometheus-port", &site.admin.port().to_string()])
             .args(["--policy", "round_robin", "--log-level", "warning"])
-            .args(["--max-concurrent-requests", "10000"]);
+            .args(["--max-concurrent-requests", "20000"]);
         Ok(Some(command))
     }
 
