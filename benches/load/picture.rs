@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::peers::{MEASURED, REFERENCE};
+use crate::peers::{MEASURED, ONE_WORKER, REFERENCE};
 
 const WIDTH: f64 = 880.0;
 /// Left and right end of the scale.
@@ -87,12 +87,13 @@ impl<'a> Row<'a> {
         Some(Self { goal, own })
     }
 
-    /// The peers besides nginx and streamgauge.
+    /// The peers besides nginx and streamgauge: as many as there are marks for.
     fn others(&self) -> Vec<&'a str> {
         let peers = self.goal["peers"].as_object().into_iter().flatten();
         let names = peers.map(|(name, _)| name.as_str());
         names
-            .filter(|name| ![MEASURED, REFERENCE].contains(name))
+            .filter(|name| ![MEASURED, REFERENCE, ONE_WORKER].contains(name))
+            .take(2)
             .collect()
     }
 
@@ -164,9 +165,9 @@ impl Scale {
             greatest: 2.5,
         };
         for row in rows {
-            let peers = row.goal["peers"].as_object().into_iter().flatten();
-            let all = peers.filter_map(|(peer, _)| times_nginx(row.goal, peer));
-            for times in all.chain(row.at_most()) {
+            let drawn = row.others().into_iter().chain([MEASURED]);
+            let drawn = drawn.filter_map(|peer| times_nginx(row.goal, peer));
+            for times in drawn.chain(row.at_most()) {
                 // What is less than a tenth of nginx, or nothing, stands at the left end.
                 scale.least = scale.least.min(times.max(0.1) * 0.8);
                 scale.greatest = scale.greatest.max(times * 1.25);

@@ -39,6 +39,16 @@ impl Samples {
         )
     }
 
+    /// Round by round, the less of this and another, or the one that there is.
+    pub(crate) fn or_less(&self, other: &Self) -> Self {
+        let rounds = self.0.len().max(other.0.len());
+        let less = |round: usize| match (self.0.get(round), other.0.get(round)) {
+            (Some(value), Some(other)) => Some(value.min(*other)),
+            (value, other) => value.or(other).copied(),
+        };
+        Self((0..rounds).filter_map(less).collect())
+    }
+
     /// Round by round, this less another; ends with the shorter.
     pub(crate) fn less(&self, other: &Self) -> Self {
         Self(

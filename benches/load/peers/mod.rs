@@ -121,10 +121,11 @@ impl Default for Manner {
 }
 
 /// All peers, in the order of the tables.
-pub(crate) const PEERS: [&dyn Peer; 7] = [
+pub(crate) const PEERS: [&dyn Peer; 8] = [
     &Direct,
     &relay::Relay,
     &nginx::NGINX,
+    &nginx::ONE_WORKER,
     &streamgauge::Streamgauge,
     &streamgauge::Storing,
     &router::VLLM,
@@ -133,6 +134,8 @@ pub(crate) const PEERS: [&dyn Peer; 7] = [
 
 /// The peer that the goals are set against.
 pub(crate) const REFERENCE: &str = "nginx";
+/// The same with one worker: where it is cheaper, goals of CPU are set against it.
+pub(crate) const ONE_WORKER: &str = "nginx-1";
 /// The peer without a process, against which delay is told.
 pub(crate) const DIRECT: &str = "direct";
 /// The peer that the goals are set for.

@@ -22,6 +22,12 @@ pub(super) const NGINX: Nginx = Nginx {
     workers: None,
 };
 
+/// With one worker, whatever cores there are.
+pub(super) const ONE_WORKER: Nginx = Nginx {
+    name: super::ONE_WORKER,
+    workers: Some(1),
+};
+
 /// Connections of a worker, on both sides, in works without many streams.
 const CONNECTIONS: usize = 10_000;
 
