@@ -94,6 +94,8 @@ impl Times {
 struct Shared {
     counts: Counts,
     stop: AtomicBool,
+    /// All is answered, and the connections are closed: how a peer takes that is no failure.
+    over: AtomicBool,
     /// No connection was free.
     behind: AtomicBool,
     fell_behind: Notify,
@@ -198,8 +200,11 @@ async fn read(
             last = now;
         };
         let counts = &shared.counts;
-        if !clients::answer(&mut stream, &mut buffer, request, counts, arrived).await? {
-            return Ok(());
+        match clients::answer(&mut stream, &mut buffer, request, counts, arrived).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(_) if shared.over.load(Relaxed) => return Ok(()),
+            Err(error) => return Err(error),
         }
         shared.note(|times| times.whole.push(since_began(chat::now_ns())));
         // Nobody takes it where the sender is about to close the connection.
@@ -244,11 +249,9 @@ impl Sending {
     /// Sends until told to stop, waits for the last answers, and closes the connections.
     fn run(mut self) -> io::Result<()> {
         let sent = self.send();
-        for _ in 0..self.writers.len() {
-            if self.waiting.recv_timeout(Duration::from_secs(5)).is_err() {
-                break;
-            }
-        }
+        let answered = (0..self.writers.len())
+            .all(|_| self.waiting.recv_timeout(Duration::from_secs(5)).is_ok());
+        self.shared.over.store(answered, Relaxed);
         for writer in &self.writers {
             // One that the peer has closed already is as closed as it shall be.
             drop(writer.shutdown(std::net::Shutdown::Both));
