@@ -144,7 +144,12 @@ impl Bench {
             extent: &self.extent,
             ended: Cell::new(0),
         };
-        let figures = self.runtime.block_on(case.work.figures(&run, case.size));
+        let figures = self.runtime.block_on(async {
+            if running.manner.serves_late {
+                run.until_it_serves().await?;
+            }
+            case.work.figures(&run, case.size).await
+        });
         // Streams of a run that has failed are no concern of the next one.
         drop(upstream.pacer.send(Command::End));
         let mut figures = figures?;

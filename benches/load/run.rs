@@ -8,6 +8,8 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::link::{ClientSide, Link};
 use crate::peers::Running;
@@ -40,8 +42,38 @@ impl Run<'_> {
     pub(crate) fn request(&self, answer: Answer) -> Request {
         Request {
             restated: self.peer.manner.restates,
+            asks_in_body: self.peer.manner.drops_headers,
             ..Request::new(answer)
         }
+    }
+
+    /// Waits until a request is answered with 200, to the first bytes of the answer.
+    ///
+    /// # Errors
+    ///
+    /// It takes too long, or the peer takes no connection.
+    pub(crate) async fn until_it_serves(&self) -> io::Result<()> {
+        /// Until a router has found its upstream well.
+        const PATIENCE: Duration = Duration::from_secs(120);
+        let began = Instant::now();
+        while !self.serves().await? {
+            if began.elapsed() > PATIENCE {
+                return Err(io::Error::other("serves nothing after 120 s"));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    }
+
+    /// Whether a request is answered with 200.
+    async fn serves(&self) -> io::Result<bool> {
+        let address = self.peer.address;
+        let mut stream = TcpStream::connect(address).await?;
+        let request = self.request(Answer::Unary).bytes(&address.to_string());
+        stream.write_all(&request).await?;
+        let mut first = [0; 64];
+        let read = stream.read(&mut first).await?;
+        Ok(first[..read].starts_with(b"HTTP/1.1 200 "))
     }
 
     /// So many clients, speaking what the link says.

@@ -11,6 +11,9 @@ use memchr::memmem;
 /// Request header that tells the upstream which answer is wanted; passes through any transparent proxy.
 pub(crate) const WORK_HEADER: &str = "x-load";
 
+/// What stands before the same at the end of a first message: of a body's other members a proxy may drop any.
+pub(crate) const WORK_IN_BODY: &str = "x-load:";
+
 /// What stands before the number of chunks of [`Answer::Timed`] in it.
 pub(crate) const TIMED: &str = "timed-";
 
@@ -41,6 +44,8 @@ pub(crate) struct Request {
     pub(crate) prompt_bytes: usize,
     /// Whether the answer may come in a proxy's own words: then only the chunks and the end are compared.
     pub(crate) restated: bool,
+    /// Whether its first message says too which answer is wanted, for a proxy that drops the header.
+    pub(crate) asks_in_body: bool,
     /// Which of many models it names; 0 for the usual one.
     pub(crate) model: u32,
     /// How many messages stand before the last.
@@ -57,6 +62,7 @@ impl Request {
             asks_usage: false,
             prompt_bytes: 800,
             restated: false,
+            asks_in_body: false,
             model: 0,
             history: 0,
             differs: false,
@@ -110,12 +116,6 @@ impl Request {
 
     /// The headers that matter here, in an SDK's order and casing of HTTP/2, without `host` and `content-length`.
     pub(crate) fn headers(self) -> [(&'static str, String); 7] {
-        let work = match self.answer {
-            Answer::Unary => "unary".to_owned(),
-            Answer::Unpaced(chunks) => chunks.to_string(),
-            Answer::Paced => "paced".to_owned(),
-            Answer::Timed(chunks) => format!("{TIMED}{chunks}"),
-        };
         [
             ("accept", "application/json".to_owned()),
             (
@@ -126,8 +126,18 @@ impl Request {
             ("user-agent", "AsyncOpenAI/Python 1.99.9".to_owned()),
             ("x-stainless-lang", "python".to_owned()),
             ("x-stainless-package-version", "1.99.9".to_owned()),
-            (WORK_HEADER, work),
+            (WORK_HEADER, self.work()),
         ]
+    }
+
+    /// The value of [`WORK_HEADER`].
+    fn work(self) -> String {
+        match self.answer {
+            Answer::Unary => "unary".to_owned(),
+            Answer::Unpaced(chunks) => chunks.to_string(),
+            Answer::Paced => "paced".to_owned(),
+            Answer::Timed(chunks) => format!("{TIMED}{chunks}"),
+        }
     }
 
     /// The JSON body.
@@ -150,9 +160,14 @@ impl Request {
             0 => "gpt-4o-mini".to_owned(),
             number => format!("gpt-4o-mini-{number}"),
         };
+        let work = if self.asks_in_body {
+            format!(" {WORK_IN_BODY}{}", self.work())
+        } else {
+            String::new()
+        };
         let history = self.history();
         format!(
-            r#"{{"messages":[{{"role":"system","content":"You are a careful hydrologist. Answer in one short paragraph."}},{history}{{"role":"user","content":"{prompt}"}}],"model":"{model}","max_tokens":256,"temperature":0.2,"top_p":1{stream}}}"#
+            r#"{{"messages":[{{"role":"system","content":"You are a careful hydrologist. Answer in one short paragraph.{work}"}},{history}{{"role":"user","content":"{prompt}"}}],"model":"{model}","max_tokens":256,"temperature":0.2,"top_p":1{stream}}}"#
         )
     }
 

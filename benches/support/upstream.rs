@@ -225,7 +225,7 @@ impl<S: Wire> Connection<S> {
         let mut buffer = vec![0; 16 * 1024];
         let mut body = Vec::new();
         loop {
-            let mut answer = Answer::Unary;
+            let mut answer = None;
             body.clear();
             let head = |head: &[u8]| {
                 answer = asked(head)?;
@@ -240,7 +240,7 @@ impl<S: Wire> Connection<S> {
             }
             self.server.counts.http1.fetch_add(1, Relaxed);
             let usage = asks_usage(&body);
-            match answer {
+            match answer.map_or_else(|| work(in_body(&body)), Ok)? {
                 Answer::Unary => self.stream.write_all(&self.server.prepared.unary).await?,
                 Answer::Unpaced(chunks) => self.unpaced(chunks, usage).await?,
                 Answer::Paced => return self.paced(usage).await,
@@ -304,13 +304,21 @@ impl<S: Wire> Connection<S> {
     }
 }
 
-/// The answer that a request asks for.
-fn asked(head: &[u8]) -> io::Result<Answer> {
+/// The answer that a request asks for; `None` where its body must tell.
+fn asked(head: &[u8]) -> io::Result<Option<Answer>> {
     // A router asks whether its upstream is well; any JSON will do.
     if head.starts_with(b"GET ") {
-        return Ok(Answer::Unary);
+        return Ok(Some(Answer::Unary));
     }
-    work(wire::header(head, chat::WORK_HEADER))
+    let asked = wire::header(head, chat::WORK_HEADER);
+    asked.map(|asked| work(Some(asked))).transpose()
+}
+
+/// What a body says of the answer that is wanted.
+fn in_body(body: &[u8]) -> Option<&str> {
+    let begin = memmem::find(body, chat::WORK_IN_BODY.as_bytes())? + chat::WORK_IN_BODY.len();
+    let value = body[begin..].split(|byte| *byte == b'"').next()?;
+    std::str::from_utf8(value).ok()
 }
 
 /// The answer that the value of [`chat::WORK_HEADER`] asks for.
@@ -326,7 +334,7 @@ fn work(value: Option<&str>) -> io::Result<Answer> {
             let chunks = chunks.parse().map(answer);
             chunks.map_err(|_| bad("an x-load header that is no work"))
         }
-        None => Err(bad("a request without the x-load header")),
+        None => Err(bad("a request that does not say which answer it wants")),
     }
 }
 

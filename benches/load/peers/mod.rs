@@ -2,6 +2,8 @@
 //! installed.
 //! One more peer is one more file and one line in [`PEERS`].
 
+mod ferrogw;
+mod haproxy;
 mod installed;
 mod litellm;
 mod nginx;
@@ -90,6 +92,10 @@ pub(crate) trait Peer {
 pub(crate) struct Manner {
     /// It puts answers into its own words: only chunks and the end can be compared.
     pub(crate) restates: bool,
+    /// It passes no headers of a client on: what the upstream shall answer is said in the body.
+    pub(crate) drops_headers: bool,
+    /// It listens before it serves anything, as it looks for its upstream first.
+    pub(crate) serves_late: bool,
     /// Paced streams are so many times slower for it, since it could not keep up.
     pub(crate) slowed: u32,
     /// Its metrics can be scraped.
@@ -113,6 +119,8 @@ impl Default for Manner {
     fn default() -> Self {
         Self {
             restates: false,
+            drops_headers: false,
+            serves_late: false,
             slowed: 1,
             has_metrics: false,
             links: Links::None,
@@ -121,14 +129,17 @@ impl Default for Manner {
 }
 
 /// All peers, in the order of the tables.
-pub(crate) const PEERS: [&dyn Peer; 8] = [
+pub(crate) const PEERS: [&dyn Peer; 11] = [
     &Direct,
     &relay::Relay,
     &nginx::NGINX,
     &nginx::ONE_WORKER,
+    &haproxy::Haproxy,
     &streamgauge::Streamgauge,
     &streamgauge::Storing,
     &router::VLLM,
+    &router::SGLANG,
+    &ferrogw::Ferrogw,
     &litellm::LiteLlm,
 ];
 

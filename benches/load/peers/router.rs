@@ -6,17 +6,34 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use super::installed::{found, python_version};
-use super::{Peer, Site};
+use super::{Manner, Peer, Site};
 
 /// One of them.
 pub(super) struct Router {
     /// The peer, its program and its package.
     name: &'static str,
+    /// What stands before its flags.
+    command: &'static [&'static str],
+    /// How it calls the level of warnings.
+    warnings: &'static str,
+    /// It passes no headers of a client on but those that it knows.
+    drops_headers: bool,
 }
 
 /// vLLM's.
 pub(super) const VLLM: Router = Router {
     name: "vllm-router",
+    command: &[],
+    warnings: "warning",
+    drops_headers: false,
+};
+
+/// SGLang's.
+pub(super) const SGLANG: Router = Router {
+    name: "sglang-router",
+    command: &["launch"],
+    warnings: "warn",
+    drops_headers: true,
 };
 
 impl Peer for Router {
@@ -27,10 +44,11 @@ impl Peer for Router {
     fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
         let mut command = Command::new(found(self.name).unwrap_or_default());
         command
+            .args(self.command)
             .args(["--host", "127.0.0.1", "--port", &listen.port().to_string()])
             .args(["--worker-urls", &format!("http://{}", site.upstream)])
             .args(["--prometheus-port", &site.admin.port().to_string()])
-            .args(["--policy", "round_robin", "--log-level", "warning"])
+            .args(["--policy", "round_robin", "--log-level", self.warnings])
             .args(["--max-concurrent-requests", "20000"]);
         Ok(Some(command))
     }
@@ -41,5 +59,13 @@ impl Peer for Router {
 
     fn is_installed(&self) -> bool {
         found(self.name).is_some()
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            drops_headers: self.drops_headers,
+            serves_late: true,
+            ..Manner::default()
+        }
     }
 }
