@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from chart import write_schemas
 from container import AUTHORITIES, Engine, files_of_the_image
+from schemas import write_schemas
 
 
 @pytest.fixture(scope="session")

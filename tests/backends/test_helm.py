@@ -8,10 +8,11 @@ import tomllib
 import pytest
 import yaml
 
-from chart import CHART, NAMESPACE, NEWEST, OLDEST, RELEASE, SETS, conform, helm, refusal, rendered, template
+from chart import CHART, NAMESPACE, OLDEST, RECIPES, RELEASE, SETS, helm, refusal, rendered, template
 from container import Pod
 from manifests import chosen, gauge, is_given_its_time, is_restricted, of_kind, pod, port, seconds, variables
 from prometheus_server import documented_series, series_of
+from schemas import NEWEST, conform
 
 SECRETS = {
     "AZURE_OPENAI_KEY": "a-key",
@@ -20,11 +21,6 @@ SECRETS = {
     "STREAMGAUGE_ADMIN_TOKEN": "a-token-of-the-admin-port",
 }
 """What secrets hold, by the variable that has it."""
-
-PAGE = (CHART.parents[2] / "docs" / "kubernetes.md").read_text()
-
-RECIPES = dict(re.findall(r"(?ms)^## ([^\n]+)\n(?:(?!^## ).)*?^```yaml\n(.*?)^```$", PAGE))
-"""The values on the page, by the title of their section."""
 
 PRESETS = ["nginx", "haproxy", "alb"]
 

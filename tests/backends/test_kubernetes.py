@@ -13,10 +13,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from chart import NEWEST, OLDEST, conform
+from chart import OLDEST
 from manifests import LAST_EXPORT, chosen, gauge, is_given_its_time, is_restricted, names, of_kind, pod, port, seconds, variables
 from processes import DEADLINE, Server
 from prometheus_server import DEPLOY, documented_series
+from schemas import NEWEST, conform
 
 FILES = {file.name: list(yaml.safe_load_all(file.read_text())) for file in (DEPLOY / "kubernetes").glob("*.yaml")}
 

@@ -1,58 +1,16 @@
-"""The chart of deploy/helm, rendered by Helm, and schemas for what comes of it. scripts/helm builds the programs for this."""
+"""The schemas that Kubernetes and other projects publish, and kubeconform, which compares manifests with them."""
 
-import functools
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import kubernetes_validate
-import pytest
 import yaml
 
-from container import ROOT
+from chart import OLDEST, definitions, program
 
-CHART = ROOT / "deploy" / "helm" / "streamgauge"
-
-SETS = sorted((CHART / "ci").glob("*-values.yaml"))
-
-STACK = ROOT / ".stack"
-
-RELEASE, NAMESPACE = "edge", "llm"
-
-OLDEST, NEWEST = "1.30.0", kubernetes_validate.latest_version()
-"""Of Kubernetes, the versions that the chart is for."""
-
-
-def program(name):
-    """Where a program is that scripts/helm builds."""
-    path = os.pathsep.join([str(STACK / "bin"), os.environ["PATH"]])
-    return shutil.which(name, path=path) or pytest.skip(f"there is no {name} here: scripts/helm builds it")
-
-
-def helm(*arguments):
-    """What Helm writes; its status, and what it complains of."""
-    return subprocess.run([program("helm"), *arguments], capture_output=True, text=True)
-
-
-def template(*arguments, version=OLDEST):
-    return helm("template", RELEASE, CHART, "--namespace", NAMESPACE, "--kube-version", version, *arguments)
-
-
-@functools.cache
-def rendered(*arguments):
-    """The documents that the chart makes."""
-    done = template(*arguments)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
-
-
-def refusal(*arguments):
-    """Why Helm makes nothing."""
-    done = template(*arguments)
-    assert done.returncode != 0
-    return done.stderr
+NEWEST = kubernetes_validate.latest_version()
+"""Of Kubernetes, the newest version whose schemas are here."""
 
 
 def write_schemas(folder):
@@ -66,8 +24,7 @@ def write_schemas(folder):
             # They refer to each other by paths of a server, and name themselves after it. Nothing is to be asked there.
             schema = json.loads(file.read_text().replace('"/api/_definitions.json#', '"_definitions.json#'))
             (own / file.name).write_text(json.dumps({key: value for key, value in schema.items() if key != "$id"}))
-    definitions = list((STACK / "crds").glob("*.yaml")) or pytest.skip("there are no definitions here: scripts/helm takes them")
-    for definition in map(yaml.safe_load, (file.read_text() for file in definitions)):
+    for definition in definitions():
         group, kind = definition["spec"]["group"], definition["spec"]["names"]["kind"].lower()
         for version in definition["spec"]["versions"]:
             schema = _closed(version["schema"]["openAPIV3Schema"])
