@@ -54,7 +54,7 @@ pub(crate) fn of(document: &Value) -> String {
   <style>{STYLE}</style>
   <rect class="card" x="0.5" y="0.5" width="{}" height="{}" rx="10"/>
   <text class="strong" x="24" y="34">Cost as a multiple of nginx</text>
-  <text class="quiet" x="24" y="54">less is better; logarithmic</text>
+  <text class="quiet" x="24" y="54">all telemetry on; HTTP/1.1 without TLS, unless another link is named; less is better; logarithmic</text>
 "#,
         summary(&rows),
         WIDTH - 1.0,
