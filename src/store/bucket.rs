@@ -3,6 +3,7 @@
 //!
 //! Attempts are counted by whoever asks: the crate makes one.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,9 @@ use crate::exchange::{ContentHash, StoredObject};
 
 /// Requests at the same time.
 const AT_ONCE: usize = 16;
+
+/// What is said of a request in which the client of the bucket panicked.
+const PANICKED: &str = "the bucket's client panicked; a line of the log says where";
 
 /// The bucket.
 pub(super) struct Bucket {
@@ -88,35 +92,15 @@ impl Bucket {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             left.map_or(timeout, |left| left.min(timeout))
         };
-        let mut outcomes: Vec<Result<Option<Put>, String>> = vec![Ok(None); objects.len()];
         let runtime = match self.runtime() {
             Ok(runtime) => runtime,
             Err(error) => return vec![Err(error.to_string()); objects.len()],
         };
-        runtime.block_on(async {
-            let mut asked = JoinSet::new();
-            let mut rest = objects.iter().cloned().enumerate();
-            let mut has_failed = false;
-            loop {
-                while asked.len() < AT_ONCE
-                    && !has_failed
-                    && let Some((at, object)) = rest.next()
-                {
-                    let (asker, within) = (asker.clone(), within());
-                    asked.spawn(async move { (at, asker.put(object, within).await) });
-                }
-                match asked.join_next().await {
-                    Some(Ok((at, outcome))) => {
-                        has_failed |= outcome.is_err();
-                        outcomes[at] = outcome.map(Some);
-                    }
-                    // It panicked: which of them is not known, and none of them is lost.
-                    Some(Err(_)) => has_failed = true,
-                    None => break,
-                }
-            }
+        let putting = objects.iter().cloned().map(|object| {
+            let asker = asker.clone();
+            async move { asker.put(object, within()).await }
         });
-        outcomes
+        runtime.block_on(until_one_fails(putting))
     }
 
     pub(super) fn get(&mut self, hash: ContentHash) -> Result<Option<Vec<u8>>, StoreError> {
@@ -209,6 +193,37 @@ impl Asker {
     }
 }
 
+/// Does what is asked, several at a time. Once one has failed no others are begun, which is `Ok(None)`.
+async fn until_one_fails<F>(
+    asked: impl ExactSizeIterator<Item = F>,
+) -> Vec<Result<Option<Put>, String>>
+where
+    F: Future<Output = Result<Put, String>> + Send + 'static,
+{
+    let mut outcomes = vec![Ok(None); asked.len()];
+    let mut rest = asked.enumerate();
+    let mut begun = JoinSet::new();
+    let mut places = HashMap::new();
+    let mut has_failed = false;
+    loop {
+        while begun.len() < AT_ONCE
+            && !has_failed
+            && let Some((at, one)) = rest.next()
+        {
+            places.insert(begun.spawn(one).id(), at);
+        }
+        let (task, outcome) = match begun.join_next_with_id().await {
+            Some(Ok(ended)) => ended,
+            Some(Err(error)) => (error.id(), Err(PANICKED.to_owned())),
+            None => return outcomes,
+        };
+        has_failed |= outcome.is_err();
+        if let Some(at) = places.remove(&task) {
+            outcomes[at] = outcome.map(Some);
+        }
+    }
+}
+
 fn is_unknown(error: &Error) -> bool {
     matches!(error, Error::NotImplemented { .. })
         || error.to_string().contains("501 Not Implemented")
@@ -216,4 +231,25 @@ fn is_unknown(error: &Error) -> bool {
 
 fn late(after: Duration) -> String {
     format!("no answer within {after:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use super::*;
+
+    type Asked = Pin<Box<dyn Future<Output = Result<Put, String>> + Send>>;
+
+    #[tokio::test]
+    async fn what_panics_has_failed_and_what_waits_behind_it_is_not_begun() {
+        let good = || -> Asked { Box::pin(async { Ok(Put::Written) }) };
+        let bad: Asked = Box::pin(async { panic!("it cannot be asked") });
+        let mut asked = vec![good(), bad];
+        asked.extend((0..AT_ONCE).map(|_| good()));
+        let outcomes = until_one_fails(asked.into_iter()).await;
+        assert_eq!(outcomes[0], Ok(Some(Put::Written)));
+        assert_eq!(outcomes[1], Err(PANICKED.to_owned()));
+        assert_eq!(outcomes.last(), Some(&Ok(None)));
+    }
 }
