@@ -319,6 +319,23 @@ fn redacted(arguments: &[&str], text: &str) -> (String, String) {
 }
 
 #[test]
+fn what_a_policy_withholds_is_told_with_the_reason() {
+    let mut text = r#"{"to":"anna@example.com"}"#.to_owned();
+    for _ in 0..9 {
+        text = serde_json::json!({ "by": "ben@example.com", "in": text }).to_string();
+    }
+    let (out, err) = redacted(&[], &text);
+    assert!(!out.contains("anna"), "{out}");
+    assert!(out.contains("[withheld: "), "{out}");
+    let reason =
+        "withheld: JSON that lies too deep in the strings of other JSON to be looked through";
+    assert_eq!(err.lines().last(), Some(reason), "{err}");
+    let config = File::new("short.toml", "[redact]\nmax_bytes = '10B'");
+    let (_, err) = redacted(&["-c", config.name()], &text);
+    assert_eq!(err, "withheld: longer than redact.max_bytes\n");
+}
+
+#[test]
 fn a_policy_can_be_tried_on_a_text() {
     let config = File::new(
         "redact.toml",

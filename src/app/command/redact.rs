@@ -13,23 +13,32 @@ use crate::redact::Redactor;
 /// Largest text that is read, in bytes.
 const TEXT_BYTES_MAX: u64 = 64 << 20;
 
+/// What stands in place of what is withheld begins so.
+const WITHHELD: &str = "[withheld: ";
+
 pub(super) fn redact(args: &RedactArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let Loaded { config, .. } = config::load(&Flags::from(args), &environment)?;
     let text = read(&args.text).with_context(|| args.text.display().to_string())?;
-    let redactor = Redactor::new(config.pipeline.redact.policy);
+    let policy = config.pipeline.redact.policy;
+    let is_too_long = text.len() > policy.max_bytes;
+    let redactor = Redactor::new(policy);
     let redacted = redactor.redact(&text);
     io::stdout().write_all(redacted.as_deref().unwrap_or(&text).as_bytes())?;
-    let marks = redacted.as_deref().map(|redacted| redactor.marks(redacted));
     let mut told = io::stderr();
-    match marks.unwrap_or_default().as_slice() {
-        [] if redacted.is_some() => writeln!(told, "withheld: longer than redact.max_bytes")?,
-        [] => writeln!(told, "nothing found")?,
-        marks => {
-            for (mark, count) in marks {
-                writeln!(told, "{mark} {count}")?;
-            }
-        }
+    let Some(redacted) = redacted else {
+        writeln!(told, "nothing found")?;
+        return Ok(());
+    };
+    let marks = redactor.marks(&redacted);
+    for (mark, count) in &marks {
+        writeln!(told, "{mark} {count}")?;
+    }
+    if is_too_long {
+        writeln!(told, "withheld: longer than redact.max_bytes")?;
+    } else if redacted.contains(WITHHELD) && !text.contains(WITHHELD) {
+        let why = "JSON that lies too deep in the strings of other JSON to be looked through";
+        writeln!(told, "withheld: {why}")?;
     }
     Ok(())
 }
