@@ -46,7 +46,7 @@ pub use outcome::StoreError;
 pub use prefix::HashPrefix;
 pub use read::{Found, StoreReader};
 
-use known::Known;
+use known::{Claim, Known};
 use place::Place;
 use sweeper::Sweeper;
 use writer::Writer;
@@ -111,7 +111,7 @@ const LINGER: Duration = Duration::from_millis(250);
 pub struct StoreBooks {
     /// Written.
     pub stored: AtomicU64,
-    /// There already.
+    /// There already; one that is still on its way when it is said again is not counted again.
     pub known: AtomicU64,
     /// Not written: the store did not take them.
     pub failed: AtomicU64,
@@ -203,19 +203,24 @@ impl Store {
         })
     }
 
-    /// Takes objects to be stored, all but those that are known to be there. Never waits. Says whether there was room.
+    /// Takes objects to be stored, all but those that are known to be there or on their way. Never waits. Says whether there was room.
     pub fn put(&self, objects: &[StoredObject]) -> bool {
         self.put_at(objects, Instant::now())
     }
 
     fn put_at(&self, objects: &[StoredObject], now: Instant) -> bool {
         let mut known = self.shared.known();
-        let fresh = objects.iter().filter(|it| known.claim(it.hash, now));
-        let fresh: Vec<StoredObject> = fresh.cloned().collect();
+        let (mut fresh, mut there) = (Vec::new(), 0);
+        for object in objects {
+            match known.claim(object.hash, now) {
+                Claim::Fresh => fresh.push(object.clone()),
+                Claim::Waits => {}
+                Claim::Stored => there += 1,
+            }
+        }
         drop(known);
         let books = &self.shared.books;
-        let there = objects.len() - fresh.len();
-        books.known.fetch_add(there as u64, Ordering::Relaxed);
+        books.known.fetch_add(there, Ordering::Relaxed);
         if fresh.is_empty() {
             return true;
         }

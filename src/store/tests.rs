@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::folder::Folder;
+use super::known::Claim;
 use super::*;
 use crate::disk;
 use crate::exchange::{Content, ContentMessage, ContentPart, Speaker};
@@ -77,10 +78,14 @@ fn what_is_stored_is_read_back_whole_and_once_stored_is_known() {
     let folder = Scratch::new("store-back");
     let stored = store_objects(&content(200), None);
     let store = folder.open(&StoreConfig::default());
+    let objects = stored.objects.len() as u64;
     assert!(store.put(&stored.objects));
+    let books = store.books();
+    while books.stored.load(Ordering::Relaxed) < objects {
+        std::thread::yield_now();
+    }
     assert!(store.put(&stored.objects));
     assert!(store.end(WITHIN));
-    let objects = stored.objects.len() as u64;
     assert_eq!(counts(&store.books()), [objects, objects, 0, 0]);
     // Another process knows nothing, and finds all of it there.
     let other = folder.open(&StoreConfig::default());
@@ -152,12 +157,15 @@ fn what_is_not_stored_in_the_end_is_counted_and_not_taken_for_stored() {
     fs::remove_dir_all(&folder.0).unwrap();
     fs::write(&folder.0, b"").unwrap();
     store.put(&stored.objects);
+    // Said again while it waits: that is no news, and nothing is known to be stored.
+    store.put(&stored.objects);
     // It gives up at about the time at which nobody waits for it any more.
     assert!(store.end(Duration::from_millis(600)) || store.writer.end(WITHIN));
     let objects = stored.objects.len() as u64;
     assert_eq!(counts(&store.books()), [0, 0, objects, 0]);
     let mut known = store.shared.known();
-    assert!(known.claim(stored.prompt, Instant::now()));
+    let claim = known.claim(stored.prompt, Instant::now());
+    assert_eq!(claim, Claim::Fresh);
     drop(known);
     fs::remove_file(&folder.0).unwrap();
 }
@@ -217,7 +225,8 @@ fn what_finds_no_room_is_counted_and_not_taken_for_stored() {
     assert!(!store.put(&stored.objects));
     let objects = stored.objects.len() as u64;
     assert_eq!(counts(&store.books()), [0, 0, 0, objects]);
-    assert!(store.shared.known().claim(stored.prompt, Instant::now()));
+    let claim = store.shared.known().claim(stored.prompt, Instant::now());
+    assert_eq!(claim, Claim::Fresh);
 }
 
 #[test]

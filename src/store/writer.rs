@@ -102,15 +102,20 @@ impl Writer {
         let outcomes = self.place.put_all(&objects, until);
         let books = &self.shared.books;
         let (mut untried, mut failed, mut error) = (Vec::new(), Vec::new(), None);
+        let mut known = self.shared.known();
         if outcomes.contains(&Ok(Some(Put::Anew))) {
-            self.shared.known().forget();
+            known.forget();
         }
         for (object, outcome) in objects.into_iter().zip(outcomes) {
             match outcome {
-                Ok(Some(Put::Written | Put::Anew)) => {
-                    _ = books.stored.fetch_add(1, Ordering::Relaxed)
+                Ok(Some(put)) => {
+                    known.stored(object.hash);
+                    let count = match put {
+                        Put::Written | Put::Anew => &books.stored,
+                        Put::There => &books.known,
+                    };
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(Some(Put::There)) => _ = books.known.fetch_add(1, Ordering::Relaxed),
                 Ok(None) => untried.push(object),
                 Err(why) => {
                     error = error.or(Some(why));
@@ -118,6 +123,7 @@ impl Writer {
                 }
             }
         }
+        drop(known);
         books
             .errors
             .fetch_add(failed.len() as u64, Ordering::Relaxed);
