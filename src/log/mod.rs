@@ -17,6 +17,8 @@ use tracing::level_filters::LevelFilter;
 pub use limit::{LogLimit, LogLimits};
 #[cfg(feature = "cli")]
 pub use subscriber::{dropped, end, failed, start};
+#[cfg(all(test, feature = "cli"))]
+pub(crate) use text::tests::written;
 
 /// Target of the lines of the access log. They are written whatever the level: they are asked for by a setting of their own.
 pub const ACCESS: &str = "streamgauge::access";

@@ -82,7 +82,7 @@ impl Visit for Line<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     /// What is written of what is logged, from the message on.
-    fn written(ansi: bool, log: impl FnOnce()) -> String {
+    pub(crate) fn written(ansi: bool, log: impl FnOnce()) -> String {
         let written = Written::default();
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(written.clone())

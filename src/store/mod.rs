@@ -243,9 +243,11 @@ impl Store {
 
     /// Has stored what waits, as far as that can be done in the time; takes nothing more. Says whether all of it was. Blocks.
     pub fn end(&self, within: Duration) -> bool {
+        let given_up = || self.shared.books.failed.load(Ordering::Relaxed);
+        let before = given_up();
         *self.shared.closing() = Some(Instant::now() + within);
         self.shared.closes.notify_all();
-        self.writer.end(within)
+        self.writer.end(within) && given_up() == before
     }
 }
 

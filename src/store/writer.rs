@@ -28,6 +28,7 @@ pub(super) struct Writer {
     batch: Vec<StoredObject>,
     bytes: usize,
     failures: LogLimit,
+    losses: LogLimit,
 }
 
 impl Work for Writer {
@@ -55,6 +56,7 @@ impl Writer {
             batch: Vec::new(),
             bytes: 0,
             failures: LogLimit::per_minute(),
+            losses: LogLimit::per_minute(),
         }
     }
 
@@ -74,11 +76,23 @@ impl Writer {
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
-        let books = &self.shared.books;
-        let failed = waiting.len() as u64;
-        books.failed.fetch_add(failed, Ordering::Relaxed);
-        let mut known = self.shared.known();
-        known.release(waiting.iter().map(|object| object.hash));
+        let given_up = waiting.len() as u64;
+        let before = self
+            .shared
+            .books
+            .failed
+            .fetch_add(given_up, Ordering::Relaxed);
+        let released = waiting.iter().map(|object| object.hash);
+        self.shared.known().release(released);
+        if let Some(held_back) = self.losses.pass() {
+            tracing::warn!(
+                store = self.location,
+                given_up,
+                since_start = before + given_up,
+                held_back,
+                "prompts were given up, and are lost: the store did not take them"
+            );
+        }
     }
 
     /// Writes what it can; gives back what is left, what failed at the end of its kind. What names others is not written before these
@@ -160,5 +174,43 @@ impl Writer {
             Err(poisoned) => poisoned.into_inner().0,
         };
         !closing.is_some_and(is_over)
+    }
+}
+
+#[cfg(all(test, feature = "cli"))]
+mod tests {
+    use super::*;
+    use crate::exchange::{Content, ContentMessage, ContentPart, Speaker};
+    use crate::log::written;
+    use crate::store::{StoreConfig, store_objects};
+
+    #[test]
+    fn what_is_given_up_is_said_with_its_number() {
+        let content = Content {
+            input: vec![ContentMessage {
+                speaker: Speaker::User,
+                name: None,
+                parts: vec![ContentPart::Text("hi".to_owned())],
+                finish_reason: None,
+            }],
+            ..Content::default()
+        };
+        let file = std::env::temp_dir().join(format!("streamgauge-lost-{}", std::process::id()));
+        std::fs::write(&file, b"").unwrap();
+        let location = Location::Folder(file.clone());
+        let place = Place::open(&location, &StoreConfig::default()).unwrap();
+        let shared = Arc::new(Shared::new(None));
+        // The process ends: there is one attempt.
+        *shared.closing() = Some(Instant::now());
+        let mut writer = Writer::new(place, &location, shared);
+        let lines = written(false, || {
+            writer.run(store_objects(&content, None).objects);
+            writer.end_round();
+        });
+        std::fs::remove_file(&file).unwrap();
+        let expected = "prompts were given up, and are lost: the store did not take them";
+        let line = lines.lines().find(|line| line.starts_with(expected));
+        let line = line.unwrap_or_else(|| panic!("{lines}"));
+        assert!(line.contains("given_up=2 since_start=2"), "{line}");
     }
 }
