@@ -320,7 +320,7 @@ fn every_setting_can_be_given_by_its_variable() {
         [conversations]\nenabled = false\ntraces = \"joined\"\nttl = \"5m\"\nturns = 7\nmemory = \"1MiB\"\nrepeated_calls = 4\nwithout_progress = 5\n\
         history_bytes = \"2KiB\"\n\n\
         [state]\nredis = \"rediss://***@redis.example:6379/2\"\ntimeout = \"20ms\"\nfolder = \"/var/lib/streamgauge\"\n\n\
-        [store]\nurl = \"s3://bucket/prompts\"\nkeep = \"720h\"\nlink = \"https://prompts.example/{hash}\"\nqueue_bytes = \"1MiB\"\n\
+        [store]\nurl = \"s3://bucket/prompts\"\nendpoint = \"http://127.0.0.1:9000\"\nkeep = \"720h\"\nlink = \"https://prompts.example/{hash}\"\nqueue_bytes = \"1MiB\"\n\
         timeout = \"2s\"\n\n\
         [sampling]\nshare = 0.05\nslow = \"off\"\nslow_quantile = 0.9\nexpensive_usd = 1.50\nparent = \"ignore\"\n\n\
         [tools]\nspan = \"off\"\n\n\
