@@ -471,6 +471,25 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
         for wrong in store.options.wrong_for(*cloud) {
             push("store.options", &wrong);
         }
+    } else if config.observe.content.has_store() && !has_no_store {
+        // Whoever says how a bucket is asked has most likely forgotten which one, and would have what was said on the disk.
+        let for_bucket = [
+            ("store.endpoint", store.endpoint.is_some()),
+            ("store.options", !store.options.0.is_empty()),
+        ];
+        let folder = match store.location {
+            Some(_) => "that of store.url",
+            None => "one in state.folder, without store.url",
+        };
+        for (key, _) in for_bucket.into_iter().filter(|(_, is_set)| *is_set) {
+            push(
+                key,
+                &format!(
+                    "it is for a bucket, and prompts would be stored in a folder, {folder}: expected store.url = \"s3://…\", \"gs://…\" \
+                     or \"az://…\" with it, or no {key}"
+                ),
+            );
+        }
     }
     if config.listen == config.admin && config.listen.port() != 0 {
         push("admin", "expected an address other than that of listen");

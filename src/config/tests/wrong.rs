@@ -47,6 +47,33 @@ fn content_that_is_to_be_stored_needs_a_place() {
 }
 
 #[test]
+fn what_is_for_a_bucket_is_refused_where_prompts_are_stored_in_a_folder() {
+    let folders = [
+        ("store.url = '/tmp/x'", "that of store.url"),
+        (
+            "state.folder = '/tmp'",
+            "one in state.folder, without store.url",
+        ),
+    ];
+    let for_bucket = [
+        ("endpoint", "'http://127.0.0.1:9000'"),
+        ("options", "{ region = 'here' }"),
+    ];
+    for (folder, said) in folders {
+        for (key, value) in for_bucket {
+            let text = format!("{folder}\nstore.{key} = {value}");
+            load_text(&text).unwrap();
+            let wrong = problems_of(&format!("content = 'store'\n{text}"));
+            let expected = format!(
+                "store.{key}: it is for a bucket, and prompts would be stored in a folder, {said}: expected store.url = "
+            );
+            assert_eq!(wrong.len(), 1, "{wrong:?}");
+            assert!(wrong[0].starts_with(&expected), "{wrong:?}");
+        }
+    }
+}
+
+#[test]
 fn a_bound_of_nothing_is_no_bound() {
     let route = "[[route]]\nupstream = 'default'\ndrain = { bytes = 0 }";
     let wrong = problems_of(route);
