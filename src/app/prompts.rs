@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
-#[cfg(feature = "cli")]
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 
 use crate::config::Config;
 #[cfg(feature = "cli")]
@@ -34,8 +32,8 @@ pub(super) fn store(config: &Config) -> anyhow::Result<Option<Arc<Store>>> {
         return Ok(None);
     }
     let location = location(config).context("store.url: missing, and there is no state.folder")?;
-    let store =
-        Store::open(&location, &config.pipeline.store).with_context(|| cannot_store(&location))?;
+    let opened = Store::open(&location, &config.pipeline.store);
+    let store = opened.map_err(|error| cannot_store(&location, &error.without_location()))?;
     Ok(Some(Arc::new(store)))
 }
 
@@ -51,18 +49,18 @@ pub(super) fn try_store(config: &Config) -> anyhow::Result<()> {
     };
     let tried = match &location {
         Location::Folder(path) => {
-            disk::try_folder(path).map_err(|error| anyhow!("{error}; {}", disk::EXPECTED_FOLDER))
+            disk::try_folder(path).map_err(|error| format!("{error}; {}", disk::EXPECTED_FOLDER))
         }
         Location::Bucket { .. } => {
             // The first TLS client of the process.
             let _ = rustls::crypto::ring::default_provider().install_default();
             let opened = StoreReader::open(&location, &config.pipeline.store);
-            opened.map(drop).map_err(Into::into)
+            opened.map(drop).map_err(|error| error.without_location())
         }
     };
-    tried.with_context(|| cannot_store(&location))
+    tried.map_err(|why| cannot_store(&location, &why))
 }
 
-fn cannot_store(location: &Location) -> String {
-    format!("store.url = {location}: prompts cannot be stored there")
+fn cannot_store(location: &Location, why: &str) -> anyhow::Error {
+    anyhow!("store.url = {location}: prompts cannot be stored there: {why}")
 }

@@ -45,10 +45,11 @@ pub(super) fn build(
         max_retries: 0,
         retry_timeout: config.timeout,
     };
+    let prefix = variables_of(cloud);
     let built = match cloud {
         Cloud::S3 => {
             let (endpoint, plain) = (AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::Client);
-            let settings = settings(config, "AWS_", endpoint, plain);
+            let settings = settings(config, prefix, endpoint, plain);
             let builder = settings.fold(AmazonS3Builder::new(), |it, (key, value)| {
                 it.with_config(key, value)
             });
@@ -57,7 +58,7 @@ pub(super) fn build(
         }
         Cloud::Google => {
             let (endpoint, plain) = (GoogleConfigKey::BaseUrl, GoogleConfigKey::Client);
-            let settings = settings(config, "GOOGLE_", endpoint, plain);
+            let settings = settings(config, prefix, endpoint, plain);
             // By itself it speaks plain HTTP to whatever a file or a variable names.
             let builder = GoogleCloudStorageBuilder::new()
                 .with_config(plain(ClientConfigKey::AllowHttp), "false");
@@ -75,7 +76,7 @@ pub(super) fn build(
         }
         Cloud::Azure => {
             let (endpoint, plain) = (AzureConfigKey::Endpoint, AzureConfigKey::Client);
-            let settings = settings(config, "AZURE_", endpoint, plain);
+            let settings = settings(config, prefix, endpoint, plain);
             let builder = settings.fold(MicrosoftAzureBuilder::new(), |it, (key, value)| {
                 it.with_config(key, value)
             });
@@ -91,7 +92,62 @@ pub(super) fn build(
             builder.with_url(url).build().map(shared)
         }
     };
-    built.map_err(|error| told(&error))
+    built.map_err(|error| wrong_setting(&told(&error), prefix, config))
+}
+
+/// What names of a cloud's variables begin with.
+const fn variables_of(cloud: Cloud) -> &'static str {
+    match cloud {
+        Cloud::S3 => "AWS_",
+        Cloud::Google => "GOOGLE_",
+        Cloud::Azure => "AZURE_",
+    }
+}
+
+/// What the crate says where a setting is missing, and what to set then.
+const MISSING: [(&str, &str); 3] = [
+    (
+        "Missing SecretAccessKey",
+        "there is an access_key_id and no secret: set the variable AWS_SECRET_ACCESS_KEY",
+    ),
+    (
+        "Missing AccessKeyId",
+        "there is AWS_SECRET_ACCESS_KEY and no id: set store.options.access_key_id or the variable AWS_ACCESS_KEY_ID",
+    ),
+    (
+        "Account must be specified",
+        "no account is named: set store.options.account_name or the variable AZURE_STORAGE_ACCOUNT_NAME",
+    ),
+];
+
+/// What a builder says against its settings, with the setting that it means.
+fn wrong_setting(error: &str, variables: &str, config: &StoreConfig) -> String {
+    // It names itself first: `Generic S3 error: `.
+    let generic = error.strip_prefix("Generic ");
+    let reason = generic.and_then(|it| it.split_once(" error: "));
+    let reason = reason.map_or(error, |(_, reason)| reason);
+    if let Some((_, to_do)) = MISSING.iter().find(|(said, _)| *said == reason) {
+        return (*to_do).to_owned();
+    }
+    // Of a value that it cannot read it says the value alone.
+    let is_meant = |value: &str| reason.contains(&format!("\"{value}\""));
+    let options = config.options.0.iter();
+    let options = options.filter(|(_, value)| is_meant(value));
+    let mut meant: Vec<String> = options
+        .map(|(name, _)| format!("store.options.{name}"))
+        .collect();
+    if meant.is_empty() {
+        let variables = config
+            .variables
+            .0
+            .iter()
+            .filter(|(name, value)| name.starts_with(variables) && is_meant(value));
+        meant.extend(variables.map(|(name, _)| name.clone()));
+    }
+    match meant.is_empty() {
+        true => reason.to_owned(),
+        false => format!("{}: {reason}", meant.join(" or ")),
+    }
 }
 
 /// As the crate reads what is true or not.
@@ -240,10 +296,39 @@ mod tests {
         assert_eq!(new(Cloud::Azure, "az://container", &key), None);
         assert_eq!(new(Cloud::Google, "gs://bucket", &[]), None);
         let error = new(Cloud::Azure, "az://container", &[]).unwrap();
-        assert!(error.contains("ccount"), "{error}");
+        let expected = "no account is named: set store.options.account_name or the variable AZURE_STORAGE_ACCOUNT_NAME";
+        assert_eq!(error, expected);
+        let error = new(Cloud::S3, "s3://b", &[("AWS_ACCESS_KEY_ID", "id")]).unwrap();
+        assert!(
+            error.ends_with("set the variable AWS_SECRET_ACCESS_KEY"),
+            "{error}"
+        );
+        let error = new(Cloud::S3, "s3://b", &[("AWS_SECRET_ACCESS_KEY", "hush")]).unwrap();
+        let expected = "set store.options.access_key_id or the variable AWS_ACCESS_KEY_ID";
+        assert!(error.ends_with(expected), "{error}");
         let key = [("GOOGLE_SERVICE_ACCOUNT", "/none/of/this.json")];
         let error = new(Cloud::Google, "gs://bucket", &key).unwrap();
         assert!(error.contains("/none/of/this.json"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_named_by_its_option_or_variable() {
+        let region = [("region", "maybe-not")];
+        let option = [("unsigned_payload", "maybe")];
+        let variable = [("AWS_UNSIGNED_PAYLOAD", "maybe"), ("GOOGLE_X", "maybe")];
+        for (options, variables, name) in [
+            (&option, &variable[1..], "store.options.unsigned_payload"),
+            (&region, &variable[..], "AWS_UNSIGNED_PAYLOAD"),
+        ] {
+            let config = StoreConfig {
+                options: CloudOptions(pairs(options)),
+                variables: CloudVariables(pairs(variables)),
+                ..StoreConfig::default()
+            };
+            let error = wrong(Cloud::S3, "s3://bucket", &config).unwrap();
+            let expected = format!("{name}: failed to parse \"maybe\" as boolean");
+            assert_eq!(error, expected);
+        }
     }
 
     #[test]

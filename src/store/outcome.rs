@@ -35,6 +35,18 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What is wrong, without where: for whoever says that already.
+    #[must_use]
+    pub fn without_location(&self) -> String {
+        match self {
+            Self::Folder { error, .. } => error.to_string(),
+            Self::Bucket { error, .. } => error.clone(),
+            Self::Damaged { .. } => self.to_string(),
+        }
+    }
+}
+
 /// What became of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Put {

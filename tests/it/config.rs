@@ -388,7 +388,10 @@ fn files_of_the_state_folder_that_cannot_be_read_are_reported_before_the_start()
 #[test]
 fn settings_with_which_a_bucket_cannot_be_asked_are_reported() {
     for (store, expected) in [
-        ("url = 'az://c'", "prompts cannot be stored there: az://c: "),
+        (
+            "url = 'az://c'",
+            "store.url = az://c: prompts cannot be stored there: no account is named: set store.options.account_name or",
+        ),
         (
             "url = 'gs://b'\noptions = { service_account = '/no/such/file.json' }",
             "/no/such/file.json",
