@@ -409,6 +409,9 @@ const TAKEN_LABELS: [&str; 6] = [
 
 /// What only shows when everything is put together.
 fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
+    // Of a place that is wrong it is said already, and which it would be is not known.
+    let is_place = |problem: &Problem| ["store.url", "state.folder"].contains(&&*problem.key);
+    let stores = config.observe.content.has_store() && !problems.iter().any(is_place);
     let mut push = |key: &str, message: &str| {
         problems.push(Problem {
             place: Place::Whole,
@@ -461,7 +464,7 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
     }
     let store = &config.pipeline.store;
     let has_no_store = store.location.is_none() && config.folder.is_none();
-    if config.observe.content.has_store() && has_no_store {
+    if stores && has_no_store {
         push(
             "store.url",
             "missing: content = \"store\" needs it, a folder or a bucket, or else state.folder",
@@ -471,7 +474,7 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
         for wrong in store.options.wrong_for(*cloud) {
             push("store.options", &wrong);
         }
-    } else if config.observe.content.has_store() && !has_no_store {
+    } else if stores && !has_no_store {
         // Whoever says how a bucket is asked has most likely forgotten which one, and would have what was said on the disk.
         let for_bucket = [
             ("store.endpoint", store.endpoint.is_some()),

@@ -116,8 +116,11 @@ impl Raw<'_> {
         match self.text() {
             Some("") => Ok(None),
             Some(text) if Location::parse(text).is_some() => Ok(Location::parse(text)),
-            // A wrong one may hold a credential.
-            _ => Err(Wrong::hidden(expected)),
+            // A wrong one may hold a credential: before an `@`, behind a colon, or in a query.
+            Some(text) if text.replacen("://", "", 1).contains(['@', ':', '?', '=']) => {
+                Err(Wrong::hidden(expected))
+            }
+            _ => Err(Wrong::shown(expected)),
         }
     }
 

@@ -47,6 +47,27 @@ fn content_that_is_to_be_stored_needs_a_place() {
 }
 
 #[test]
+fn a_place_that_is_wrong_is_the_only_fault_and_shown_unless_it_may_hold_a_secret() {
+    for (place, shown) in [
+        (
+            "store.url = 's4://bucket/a'",
+            "store.url = 's4://bucket/a': expected ",
+        ),
+        ("store.url = ' '", "store.url = ' ': expected "),
+        ("state.folder = ' '", "state.folder = ' ': expected "),
+        ("store.url = 's3://key:hush@b'", "store.url: expected "),
+        ("store.url = 's4://b?sig=hush'", "store.url: expected "),
+        ("store.url = 's4://id:hush/b'", "store.url: expected "),
+    ] {
+        for more in ["", "store.endpoint = 'http://a:1'\n"] {
+            let wrong = problems_of(&format!("{place}\n{more}content = 'store'"));
+            assert_eq!(wrong.len(), 1, "{wrong:?}");
+            assert!(wrong[0].contains(shown), "{wrong:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_for_a_bucket_is_refused_where_prompts_are_stored_in_a_folder() {
     let folders = [
         ("store.url = '/tmp/x'", "that of store.url"),
