@@ -123,11 +123,17 @@ fn of_file(path: &Path) -> anyhow::Result<KeySecret> {
 
 fn read_secret(path: &Path) -> anyhow::Result<KeySecret> {
     let text = fs::read_to_string(path).map_err(|error| unusable(path, &error))?;
-    match text.trim() {
-        // Without a secret anybody could find out which key a fingerprint is of.
-        "" => Err(unusable(path, &"it is empty")),
-        text => Ok(KeySecret::of(text)),
-    }
+    let text = text.trim();
+    // Without a secret anybody could find out which key a fingerprint is of, and with a short one by trying.
+    let wrong = match text.len() {
+        0 => "is empty",
+        1..KeySecret::TEXT_BYTES => "is cut short",
+        _ => return Ok(KeySecret::of(text)),
+    };
+    Err(anyhow::anyhow!(
+        "{}: the secret for fingerprints of keys {wrong}; remove the file: a new one is made, and fingerprints change",
+        path.display()
+    ))
 }
 
 fn unusable(path: &Path, why: &dyn Display) -> anyhow::Error {

@@ -39,6 +39,9 @@ impl KeySecret {
         Self([random(), random()])
     }
 
+    /// How long [its text](Self::to_text) is, without the line's end.
+    pub const TEXT_BYTES: usize = 32;
+
     /// As it is kept.
     #[must_use]
     pub fn to_text(&self) -> String {

@@ -353,21 +353,25 @@ fn files_of_the_state_folder_that_cannot_be_read_are_reported_before_the_start()
         output.unwrap()
     };
     let (secret, costs) = (folder.join("key-secret"), folder.join("costs.json"));
-    for make in [
-        |path: &std::path::Path| std::fs::create_dir(path).unwrap(),
-        |path: &std::path::Path| std::fs::write(path, "\n").unwrap(),
-    ] {
-        make(&secret);
+    let is_refused = |why: &str| {
         let output = check();
         assert_eq!(output.status.code(), Some(1));
         let expected = format!(
-            "{}: the secret for fingerprints of keys cannot be read or written (",
+            "{}: the secret for fingerprints of keys {why}",
             secret.display()
         );
         assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
-        let _ = std::fs::remove_dir(&secret);
+    };
+    std::fs::create_dir(&secret).unwrap();
+    is_refused("cannot be read or written (");
+    std::fs::remove_dir(&secret).unwrap();
+    for (text, why) in [("\n", "is empty"), ("0a1", "is cut short")] {
+        std::fs::write(&secret, text).unwrap();
+        is_refused(&format!(
+            "{why}; remove the file: a new one is made, and fingerprints change"
+        ));
     }
-    std::fs::write(&secret, "a secret\n").unwrap();
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef\n").unwrap();
 
     std::fs::write(&costs, "{").unwrap();
     let output = check();
