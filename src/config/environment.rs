@@ -62,6 +62,7 @@ impl Environment {
         let ours: Vec<String> = SETTINGS
             .iter()
             .map(|setting| setting.path)
+            .filter(|path| !path.ends_with(NAMED_BY_USER))
             .chain(["config", "upstream"])
             .map(variable)
             .chain(of_upstream.iter().cloned())
@@ -89,8 +90,26 @@ impl Environment {
     }
 }
 
+/// How the path of a key ends that stands for names of the user's own: no variable can say those.
+const NAMED_BY_USER: &str = ".*";
+
+/// The table of names of the user's own that a variable is most likely meant for.
+fn table_meant(name: &str) -> Option<&'static str> {
+    let mut tables = SETTINGS
+        .iter()
+        .filter_map(|setting| setting.path.strip_suffix(NAMED_BY_USER));
+    let is_below = |table: &&str| {
+        let rest = name.strip_prefix(&variable(table));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    };
+    tables.find(is_below)
+}
+
 /// What to do about a variable that no key answers to.
 fn unknown(name: &str, ours: &[String]) -> String {
+    if let Some(table) = table_meant(name) {
+        return format!("unknown variable, not read: {table} can be set only in the file");
+    }
     match meant(name, ours) {
         Some(near) => format!("unknown variable, not read; did you mean {near}"),
         None => {
@@ -189,6 +208,19 @@ mod tests {
                 "STREAMGAUGE_QUUX: unknown variable, not read; config/streamgauge.toml names every variable"
             ]
         );
+    }
+
+    #[test]
+    fn a_variable_for_a_table_of_names_of_ones_own_is_led_to_the_file() {
+        for (name, table) in [
+            ("STREAMGAUGE_STORE_OPTIONS_REGION", "store.options"),
+            ("STREAMGAUGE_STORE_OPTIONS", "store.options"),
+            ("STREAMGAUGE_REDACT_PATTERNS_BADGE", "redact.patterns"),
+        ] {
+            let expected =
+                format!("{name}: unknown variable, not read: {table} can be set only in the file");
+            assert_eq!(strangers(&[(name, "x")]), [expected]);
+        }
     }
 
     #[test]
