@@ -138,7 +138,8 @@ impl<T> Walk<'_, T> {
                     problems.push(self.wrong(&path, value, Wrong::hidden("expected a table")));
                 }
                 (None, _) => {
-                    let message = self.unknown(prefix, &path);
+                    let is_table = matches!(value.get_ref(), DeValue::Table(_));
+                    let message = self.unknown(prefix, &path, is_table);
                     problems.push(
                         self.document
                             .problem(&self.scoped(&path), &key.span(), message),
@@ -186,16 +187,19 @@ impl<T> Walk<'_, T> {
         }
     }
 
-    fn unknown(&self, prefix: &str, path: &str) -> String {
+    fn unknown(&self, prefix: &str, path: &str, is_table: bool) -> String {
         let groups = self
             .settings
             .iter()
             .filter_map(|setting| setting.path.split_once('.'));
+        let groups = groups.map(|(group, _)| group);
         let known = self.settings.iter().map(|setting| setting.path);
         let known = known
-            .chain(groups.map(|(group, _)| group))
+            .chain(groups.clone())
             .chain(self.apart.iter().copied());
-        if let Some(near) = nearest(path, known.clone()) {
+        // A table was most likely meant to be one.
+        let table = is_table.then(|| nearest(path, groups)).flatten();
+        if let Some(near) = table.or_else(|| nearest(path, known.clone())) {
             return format!("unknown key, did you mean {}", self.scoped(near));
         }
         let mut here: Vec<&str> = known

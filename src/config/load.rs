@@ -140,7 +140,9 @@ fn odd_provider(upstream: &UpstreamConfig) -> Option<Problem> {
         return None;
     }
     let near = nearest(name, provider::names().chain(catalogue.provider_ids()))?;
-    let message = format!("the provider {name} of upstream {of} is unknown; did you mean {near}");
+    let message = format!(
+        "the provider {name} of upstream {of} is unknown: gen_ai.provider.name is {name}, as written, and no price is found by it; did you mean {near}?"
+    );
     Some(odd("upstream.provider", message))
 }
 

@@ -503,7 +503,8 @@ fn an_upstream_that_is_most_likely_mistaken_is_warned_of() {
         [
             "upstream.url: the URL of upstream default has no path, and api.openai.com has its API below /v1: calls would be \
              answered with 404; did you mean https://api.openai.com/v1",
-            "upstream.provider: the provider opnai of upstream default is unknown; did you mean openai",
+            "upstream.provider: the provider opnai of upstream default is unknown: gen_ai.provider.name is opnai, as written, and no \
+             price is found by it; did you mean openai?",
         ]
     );
     for (url, provider) in [
@@ -513,6 +514,25 @@ fn an_upstream_that_is_most_likely_mistaken_is_warned_of() {
         ("https://api.deepseek.com", "our-own-gateway"),
     ] {
         assert_eq!(warnings(url, provider), [""; 0], "{url} {provider}");
+    }
+}
+
+#[test]
+fn a_table_is_taken_for_another_table_and_not_for_a_key() {
+    for (text, meant) in [
+        (
+            "[conversation]\nttl = '1h'",
+            "conversation: unknown key, did you mean conversations",
+        ),
+        (
+            "[redact.pattern]\nbadge = 'a'",
+            "did you mean redact.patterns",
+        ),
+        ("conversation = 'a'", "did you mean telemetry.conversation"),
+    ] {
+        let wrong = problems_of(text);
+        assert!(wrong[0].contains(meant), "{wrong:?}");
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
     }
 }
 
