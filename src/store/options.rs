@@ -20,6 +20,8 @@ enum Kind {
     Secret(String),
     /// Another key says it.
     Elsewhere(&'static str),
+    /// Nothing says it.
+    Fixed(&'static str),
 }
 
 /// Why an option cannot stand in a file, whichever cloud has the bucket; `None` where it can.
@@ -35,6 +37,7 @@ pub fn refusal(name: &str) -> Option<String> {
             format!("it is a secret, expected it in the variable {variable} instead")
         }
         Some(Kind::Elsewhere(key)) => format!("expected {key} instead"),
+        Some(Kind::Fixed(why)) => format!("it cannot be set: {why}"),
         Some(Kind::Free) | None => format!(
             "unknown option, expected one that the crate object_store has, such as {}",
             [Cloud::S3, Cloud::Google, Cloud::Azure]
@@ -58,7 +61,37 @@ impl CloudOptions {
                 examples(cloud)
             )
         });
-        strange.collect()
+        strange.chain(self.twice(cloud)).collect()
+    }
+
+    /// Options that say the same by two names, and not alike.
+    fn twice(&self, cloud: Cloud) -> impl Iterator<Item = String> {
+        self.0.iter().enumerate().filter_map(move |(at, (name, value))| {
+            let key = key(cloud, name)?;
+            let is_other = |(other, said): &&(String, String)| {
+                said != value && self::key(cloud, other) == Some(key.clone())
+            };
+            let (other, _) = self.0[..at].iter().find(is_other)?;
+            Some(format!("{name}: it is the same option as {other}, with another value: expected one of them"))
+        })
+    }
+}
+
+/// What an option is called by the crate, whichever of its names stands there.
+fn key(cloud: Cloud, name: &str) -> Option<String> {
+    match cloud {
+        Cloud::S3 => name
+            .parse()
+            .ok()
+            .map(|key: AmazonS3ConfigKey| key.as_ref().to_owned()),
+        Cloud::Google => name
+            .parse()
+            .ok()
+            .map(|key: GoogleConfigKey| key.as_ref().to_owned()),
+        Cloud::Azure => name
+            .parse()
+            .ok()
+            .map(|key: AzureConfigKey| key.as_ref().to_owned()),
     }
 }
 
@@ -84,6 +117,10 @@ fn of_s3(key: AmazonS3ConfigKey) -> Kind {
         Key::SecretAccessKey | Key::Token => secret(key),
         Key::Bucket => BUCKET,
         Key::Endpoint | Key::S3Endpoint => ENDPOINT,
+        // Another way than by `If-None-Match` would write what is there, or nothing.
+        Key::ConditionalPut | Key::CopyIfNotExists => Kind::Fixed(
+            "the store writes what is absent, and asks the server itself whether it can",
+        ),
         Key::Client(key) => of_client(key),
         // The crate does not export the type of this one.
         key if key.as_ref() == "aws_sse_customer_key_base64" => secret(key),
@@ -123,9 +160,14 @@ const ENDPOINT: Kind = Kind::Elsewhere("store.endpoint");
 
 /// The client is our own, and takes no others.
 const fn of_client(key: ClientConfigKey) -> Kind {
+    use ClientConfigKey as Key;
     match key {
-        ClientConfigKey::AllowHttp => ENDPOINT,
-        _ => Kind::Elsewhere("store.timeout, which is all that can be set of connections,"),
+        Key::AllowHttp => ENDPOINT,
+        Key::Timeout | Key::ConnectTimeout | Key::ReadTimeout => Kind::Elsewhere("store.timeout"),
+        Key::ProxyUrl | Key::ProxyExcludes => {
+            Kind::Elsewhere("the variables HTTPS_PROXY and NO_PROXY")
+        }
+        _ => Kind::Fixed("of a connection only store.timeout can be"),
     }
 }
 
@@ -175,7 +217,23 @@ mod tests {
             ("container_name", "expected store.url instead"),
             ("google_base_url", "expected store.endpoint instead"),
             ("aws_allow_http", "expected store.endpoint instead"),
-            ("connect_timeout", "expected store.timeout"),
+            ("connect_timeout", "expected store.timeout instead"),
+            (
+                "proxy_url",
+                "expected the variables HTTPS_PROXY and NO_PROXY",
+            ),
+            (
+                "user_agent",
+                "it cannot be set: of a connection only store.timeout",
+            ),
+            (
+                "conditional_put",
+                "it cannot be set: the store writes what is absent",
+            ),
+            (
+                "aws_copy_if_not_exists",
+                "it cannot be set: the store writes",
+            ),
             ("regoin", "unknown option, expected one that the crate"),
         ] {
             let refused = refusal(name).unwrap();
@@ -191,5 +249,21 @@ mod tests {
         let wrong = options.wrong_for(Cloud::Google);
         let expected = "account_name: no option of Google Cloud Storage, expected one such as service_account, skip_signature";
         assert_eq!(wrong, [expected]);
+    }
+
+    #[test]
+    fn one_option_by_two_names_is_wrong_where_they_differ() {
+        let of = |options: [(&str, &str); 2]| {
+            let options = options.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            CloudOptions(options.into()).wrong_for(Cloud::S3)
+        };
+        assert_eq!(
+            of([("region", "here"), ("aws_region", "there")]),
+            [
+                "aws_region: it is the same option as region, with another value: expected one of them"
+            ]
+        );
+        assert_eq!(of([("region", "here"), ("aws_region", "here")]), [""; 0]);
+        assert_eq!(of([("region", "here"), ("role_arn", "there")]), [""; 0]);
     }
 }

@@ -305,6 +305,25 @@ async fn before_bucket(endpoint: &str, more: &str) -> Scene {
 }
 
 #[tokio::test]
+async fn a_bucket_is_asked_by_the_proxy_that_the_environment_names() {
+    let proxy = Upstream::start().await;
+    let config = "content = 'store'\n[store]\nurl = 's3://bucket/prompts'\nendpoint = 'http://store.example:9000'\n\
+                  options.access_key_id = 'id'";
+    let scene = Scene::with(config, |program| {
+        program
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("HTTP_PROXY", format!("http://{}", proxy.address()))
+            .env("NO_PROXY", "127.0.0.1")
+    })
+    .await;
+    call(&scene, ASKED, answer()).await;
+    let request = proxy.accept().await.read_request().await;
+    let expected = "PUT http://store.example:9000/bucket/prompts/";
+    let line = request.start_line();
+    assert!(line.starts_with(expected), "{line}");
+}
+
+#[tokio::test]
 async fn a_server_of_objects_can_send_them_nowhere_else() {
     let other = Upstream::start().await;
     let bucket = Upstream::start().await;
