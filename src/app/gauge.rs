@@ -15,7 +15,7 @@ use crate::conversation::Joins;
 use crate::log::LogConfig;
 use crate::observe::{Observe, Undrained};
 use crate::otel::{self, Settings, Spans};
-use crate::pipeline::{Books, Pipeline, PriceConfig};
+use crate::pipeline::{Books, Pipeline, PriceConfig, Traces};
 use crate::proxy::Proxy;
 use crate::semconv;
 use crate::serve::ProxyService;
@@ -76,6 +76,12 @@ impl Gauge {
         if is_sampled_twice(&config, settings) {
             tracing::warn!(
                 "OTEL_TRACES_SAMPLER and sampling.share both keep a share: the shares multiply, and failed calls may be lost"
+            );
+        }
+        if let Some(why) = joins_nothing(&config, settings) {
+            tracing::warn!(
+                why,
+                "calls are not joined to one trace (conversations.traces)"
             );
         }
         config.pipeline.sampling.after_share = settings.samples_share;
@@ -219,6 +225,18 @@ pub(super) fn settings(environment: &Environment) -> anyhow::Result<Settings> {
 /// meant.
 pub(super) const fn is_sampled_twice(config: &Config, settings: &Settings) -> bool {
     config.pipeline.sampling.share < 1.0 && settings.samples_share
+}
+
+/// Why no calls are joined to one trace where they are to be, which is no error, and was most likely not meant.
+pub(super) fn joins_nothing(config: &Config, settings: &Settings) -> Option<String> {
+    if config.pipeline.correlate.traces != Traces::Joined {
+        return None;
+    }
+    if !config.pipeline.conversations {
+        return Some("conversations.enabled is false".to_owned());
+    }
+    let why = settings.traces.as_ref().err()?;
+    Some(format!("traces are not pushed: {why}"))
 }
 
 fn in_one(errors: Vec<otel::Error>) -> anyhow::Error {

@@ -390,6 +390,32 @@ fn files_of_the_state_folder_that_cannot_be_read_are_reported_before_the_start()
 }
 
 #[test]
+fn calls_that_are_to_be_joined_and_cannot_be_are_warned_of() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+    for (config, endpoint, why) in [
+        ("", None, Some("traces are not pushed: ")),
+        (
+            "enabled = false",
+            Some(endpoint),
+            Some("conversations.enabled is false"),
+        ),
+        ("", Some(endpoint), None),
+    ] {
+        let text = format!("[conversations]\ntraces = 'joined'\n{config}\n");
+        let file = File::new("joined.toml", text);
+        let mut program = streamgauge();
+        program.args(["check", "-c", file.name()]).envs(endpoint);
+        let output = program.output().unwrap();
+        let told = stderr(&output);
+        let warning = "warning: calls are not joined to one trace (conversations.traces): ";
+        match why {
+            Some(why) => assert!(told.contains(&format!("{warning}{why}")), "{told}"),
+            None => assert_eq!(told.lines().last(), Some("ok"), "{told}"),
+        }
+    }
+}
+
+#[test]
 fn settings_with_which_a_bucket_cannot_be_asked_are_reported() {
     for (store, expected) in [
         (

@@ -44,6 +44,11 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         writeln!(told, "logs: {}", whither(&settings.logs))?;
     }
     let mut odd = try_kept(&config, &mut told)?;
+    if let Some(why) = gauge::joins_nothing(&config, &settings) {
+        let joined = "calls are not joined to one trace (conversations.traces)";
+        writeln!(told, "warning: {joined}: {why}")?;
+        odd += 1;
+    }
     odd += try_costs(&config, &mut told)?;
     if let Some(warning) = Access::of(&config.admin_config, config.admin).warning() {
         writeln!(told, "warning: admin = {}: {warning}", config.admin)?;
