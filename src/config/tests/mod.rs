@@ -499,7 +499,8 @@ fn upstreams() -> impl Strategy<Value = UpstreamConfig> {
         http,
         headers,
         proptest::option::of(any::<bool>()),
-        "[^\\pC]{1,9}",
+        // Not blank, which is refused.
+        "[^\\pC\\pZ][^\\pC]{0,8}",
         (1..u64::MAX, 1..u64::MAX, any::<usize>()),
         (proptest::option::of("[a-z]{1,9}"), any::<bool>()),
     )
@@ -563,7 +564,7 @@ proptest! {
         routes in proptest::collection::vec(routes(), 0..3),
         drain in any::<u64>(),
         inspect_bytes in 1..usize::MAX / 2,
-        tls in proptest::option::of("[^\\pC]{1,9}"),
+        tls in proptest::option::of("[^\\pC\\pZ][^\\pC]{0,8}"),
     ) {
         let mut config = Config {
             drain: Duration::from_millis(drain),
