@@ -17,6 +17,7 @@ use object_store::{
 
 use super::StoreConfig;
 use super::location::Cloud;
+use super::options;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -46,6 +47,11 @@ pub(super) fn build(
         retry_timeout: config.timeout,
     };
     let prefix = variables_of(cloud);
+    if let Some(name) = broken_over_lines(cloud, prefix, config) {
+        return Err(format!(
+            "{name}: expected text without line ends and other control characters"
+        ));
+    }
     let built = match cloud {
         Cloud::S3 => {
             let (endpoint, plain) = (AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::Client);
@@ -150,6 +156,24 @@ fn wrong_setting(error: &str, variables: &str, config: &StoreConfig) -> String {
     }
 }
 
+/// The setting of a cloud whose value cannot stand in the field of a head, which the crate takes for granted of most. Keys of
+/// service accounts are JSON, of several lines.
+fn broken_over_lines(cloud: Cloud, prefix: &str, config: &StoreConfig) -> Option<String> {
+    let is_broken = |value: &str| {
+        let value = value.trim();
+        value.contains(char::is_control) && !value.starts_with('{')
+    };
+    let variables = config.variables.0.iter();
+    let variables = variables.filter(|(name, _)| name.starts_with(prefix));
+    let variables = variables.filter(|(name, _)| options::is_known(cloud, name));
+    let variables = variables.map(|(name, value)| (name.clone(), value));
+    let options = config.options.0.iter();
+    let options = options.map(|(name, value)| (format!("store.options.{name}"), value));
+    let mut all = variables.chain(options);
+    all.find(|(_, value)| is_broken(value))
+        .map(|(name, _)| name)
+}
+
 /// As the crate reads what is true or not.
 fn is_true(text: String) -> bool {
     ["1", "true", "on", "yes", "y"].contains(&&*text.to_ascii_lowercase())
@@ -170,7 +194,8 @@ fn settings<'c, K: FromStr>(
     let variables = variables.filter(move |(name, _)| name.starts_with(prefix));
     let told = variables.chain(&config.options.0);
     let told = told.filter_map(|(name, value)| {
-        Some((name.to_ascii_lowercase().parse().ok()?, value.as_str()))
+        // A secret that was made from a file often has that file's last line end.
+        Some((name.to_ascii_lowercase().parse().ok()?, value.trim()))
     });
     let at = config.endpoint.as_deref().map(|url| (endpoint, url));
     let is_plain = |url: &&str| url.starts_with("http://");
@@ -329,6 +354,36 @@ mod tests {
             let expected = format!("{name}: failed to parse \"maybe\" as boolean");
             assert_eq!(error, expected);
         }
+    }
+
+    #[test]
+    fn a_value_of_several_lines_is_named_and_the_last_line_end_is_none_of_it() {
+        let with = |key: &str| StoreConfig {
+            variables: CloudVariables(pairs(&[
+                ("AWS_ACCESS_KEY_ID", key),
+                ("AWS_SECRET_ACCESS_KEY", "x"),
+                ("AWS_NOTHING_OF_OURS", "two\nlines"),
+            ])),
+            options: CloudOptions(pairs(&[("region", "eu\n")])),
+            ..StoreConfig::default()
+        };
+        assert_eq!(wrong(Cloud::S3, "s3://b", &with("ours\n")), None);
+        let expected =
+            "AWS_ACCESS_KEY_ID: expected text without line ends and other control characters";
+        let said = wrong(Cloud::S3, "s3://b", &with("ours\nand more"));
+        assert_eq!(said.as_deref(), Some(expected));
+        let config = StoreConfig {
+            options: CloudOptions(pairs(&[("account_name", "a\tb")])),
+            ..StoreConfig::default()
+        };
+        let said = wrong(Cloud::Azure, "az://c", &config).unwrap();
+        assert!(said.starts_with("store.options.account_name: "), "{said}");
+        let config = StoreConfig {
+            options: CloudOptions(pairs(&[("service_account", "{\n}")])),
+            ..StoreConfig::default()
+        };
+        let said = wrong(Cloud::Google, "gs://b", &config).unwrap();
+        assert!(!said.contains("control characters"), "{said}");
     }
 
     #[test]

@@ -95,6 +95,11 @@ fn key(cloud: Cloud, name: &str) -> Option<String> {
     }
 }
 
+/// Whether a cloud's client has an option of this name, as a file or a variable writes it.
+pub(super) fn is_known(cloud: Cloud, name: &str) -> bool {
+    kind(cloud, &name.to_ascii_lowercase()).is_some()
+}
+
 const fn examples(cloud: Cloud) -> &'static str {
     match cloud {
         Cloud::S3 => "region, virtual_hosted_style_request",

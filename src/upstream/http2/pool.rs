@@ -431,8 +431,8 @@ impl Slot {
     }
 
     /// Whether so much of a small body may be sent before the connection says that it takes it, which it does only once the
-    /// head has gone out: then both go out together. All that is sent so fits in what every upstream takes before it reads,
-    /// unless another body is in the way.
+    /// head has gone out: then both go out together. All that is sent so, and is unanswered, fits in the window that a connection
+    /// begins with, unless another body is in the way.
     pub(super) fn may_send_ahead(&mut self, bytes: usize) -> bool {
         let Connection { ahead, uploads, .. } = &*self.connection;
         if uploads.load(Relaxed) > 0 {
