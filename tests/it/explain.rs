@@ -1,5 +1,7 @@
 //! `streamgauge explain`, through the real program: each form of capture, what is left out, and what cannot be read.
 
+mod transcripts;
+
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 

@@ -15,13 +15,14 @@ use super::raw;
 use super::{Capture, CapturePlace, CapturedRequest, Unreadable};
 
 /// What curl writes amid a body's line, each such that no JSON has it: notes of how much data came, what it says of TLS and of the
-/// connection's end, and why it failed.
+/// connection's end or of the next one's beginning, and why it failed.
 static AMID: LazyLock<Regex> = LazyLock::new(|| {
     let data = r"[{}] \[\d+ bytes data\]\r*\n";
     let tls = r#"\* TLSv1\.\d \((?:IN|OUT)\), [^"\n]{1,80} \(\d+\):\r*\n"#;
     let end = r"\* (?:Connection #\d+ to host \S+ left intact|(?:[Cc]losing|shutting down) connection(?: #?-?\d+)?)(?:\r*\n|\z)";
+    let next = r#"\* (?:Found bundle for host|Re-using existing|Hostname \S+ was found|Host \S+:\d+ was resolved|  Trying \S+:\d+)[^"\n]{1,200}\n(?:[*] [^\n]*\n)*"#;
     let failed = r#"curl: \(\d+\) [^"\n]{1,200}(?:\n|\z)"#;
-    regex(&[data, tls, end, failed])
+    regex(&[data, tls, end, next, failed])
 });
 
 /// One state of the progress meter, which has a fixed width.
@@ -66,12 +67,17 @@ fn is_said_at_end(rest: &[u8]) -> bool {
     rest.is_empty() || rest.starts_with(b"* ") || rest.starts_with(b"curl: ")
 }
 
+/// Whether what stands behind a body of the length that its head says is curl's: it begins in the body's line, which may have no end.
+fn is_said_behind(rest: &[u8]) -> bool {
+    is_said_at_end(rest.trim_ascii_start())
+}
+
 /// Takes the progress meter out, where there is one. The last one of a transfer has a line end that is curl's, too, where what is
 /// behind that says so.
 fn without_meter(bytes: &[u8], is_end: fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
     let meters: Vec<Match<'_>> = METER.find_iter(bytes).collect();
     if meters.is_empty() {
-        return bytes.into();
+        return ABOVE_METER.replace_all(bytes, NoExpand(b""));
     }
     let mut kept = Vec::with_capacity(bytes.len());
     let mut begin = 0;
@@ -140,17 +146,29 @@ impl Call {
     /// Each begins with the line of a request: another one, a redirect that was followed, or one that is made again.
     fn all(bytes: &[u8]) -> Vec<Self> {
         let bytes = without_meter(bytes, is_said_at_end);
-        let bytes: Cow<'_, [u8]> = AMID.replace_all(&bytes, NoExpand(b""));
-        let (mut calls, mut call) = (Vec::new(), Self::default());
+        let mut begins = vec![0];
+        let mut at = 0;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             if is_marked(b'>', line, head::request_line) {
-                let before = std::mem::take(&mut call);
-                calls.extend(Some(before).filter(|call| !call.is_empty()));
+                begins.push(at);
             }
+            at += line.len();
+        }
+        begins.push(bytes.len());
+        let said = begins.windows(2).map(|ends| &bytes[ends[0]..ends[1]]);
+        let calls = said.map(Self::of);
+        calls.filter(|call| !call.is_empty()).collect()
+    }
+
+    /// The one that all of this is about. What stands amid lines is taken out of each call by itself: between two of them, it may have the
+    /// only line end.
+    fn of(said: &[u8]) -> Self {
+        let mut call = Self::default();
+        let said = AMID.replace_all(said, NoExpand(b""));
+        for line in said.split_inclusive(|byte| *byte == b'\n') {
             call.push(line);
         }
-        calls.push(call);
-        calls
+        call
     }
 
     const fn is_empty(&self) -> bool {
@@ -195,7 +213,8 @@ impl Call {
         if !self.response.is_empty() {
             let method = capture.request.as_ref().map(|request| &request.method);
             let mut lines = Lines::of(&self.response);
-            let response = raw::read_response(&mut lines, method, &mut capture.warnings);
+            let response =
+                raw::read_response(&mut lines, method, is_said_behind, &mut capture.warnings);
             capture.response = response.map_err(|_| unreadable(b'<'))?;
         }
         Ok(capture)

@@ -41,7 +41,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Capture, Unreadable> {
     lines.skip_empty();
     if capture.request.is_none() || !lines.rest().trim_ascii().is_empty() {
         let method = capture.request.as_ref().map(|request| &request.method);
-        capture.response = read_response(&mut lines, method, &mut capture.warnings)?;
+        capture.response = read_response(&mut lines, method, |_| false, &mut capture.warnings)?;
     }
     Ok(capture)
 }
@@ -68,10 +68,12 @@ fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// Takes the head and body of a response that goes on to the end; `None` where only interim ones came.
+/// Takes the head and body of a response that goes on to the end; `None` where only interim ones came. `is_behind` says of what stands
+/// behind a body of the known length whether it is no part of it.
 pub(super) fn read_response(
     lines: &mut Lines<'_>,
     method: Option<&Method>,
+    is_behind: fn(&[u8]) -> bool,
     warnings: &mut Vec<String>,
 ) -> Result<Option<CapturedResponse>, Unreadable> {
     loop {
@@ -104,7 +106,7 @@ pub(super) fn read_response(
         let rest = lines.rest();
         let has_body = method != Some(&Method::HEAD);
         let (body, extent) = if has_body {
-            response_body(rest, &headers, warnings)
+            response_body(rest, &headers, is_behind, warnings)
         } else {
             (Vec::new(), Extent::Whole)
         };
@@ -127,6 +129,7 @@ pub(super) fn read_response(
 fn response_body(
     rest: &[u8],
     headers: &HeaderMap,
+    is_behind: fn(&[u8]) -> bool,
     warnings: &mut Vec<String>,
 ) -> (Vec<u8>, Extent) {
     if is_chunked(headers) {
@@ -156,7 +159,7 @@ fn response_body(
         return (rest.to_vec(), Extent::Cut);
     }
     let (body, more) = rest.split_at(length as usize);
-    if more.trim_ascii().is_empty() {
+    if more.trim_ascii().is_empty() || is_behind(more) {
         return (body.to_vec(), Extent::Whole);
     }
     warnings.push(format!(

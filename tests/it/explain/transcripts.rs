@@ -1,0 +1,52 @@
+//! What curl prints of several calls, or of less than one.
+
+use super::*;
+
+/// A body without a line end, as most servers send it.
+const ANSWER: &str = concat!(
+    r#"{"id":"c1","object":"chat.completion","model":"gpt-4o-2024-08-06","choices":[{"index":0,"message":{"role":"assistant","#,
+    r#""content":"Hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":8,"completion_tokens":2,"total_tokens":10}}"#,
+);
+const ABOVE_METER: &str = "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n\
+                           \x20                                Dload  Upload   Total   Spent    Left  Speed\n";
+
+/// What `curl -v -s` writes of one call, as 7.88 does.
+fn verbose(first: &str, framing: &str, body: &str) -> String {
+    let bytes = ANSWER.len();
+    format!(
+        "{first}> POST /v1/chat/completions HTTP/1.1\r\n> Host: api.openai.com\r\n> \r\n}} [2 bytes data]\n< HTTP/1.1 200 OK\r\n\
+         < content-type: application/json\r\n< {framing}\r\n< \r\n{{ [{bytes} bytes data]\n* Connection #0 to host a left intact\n{body}"
+    )
+}
+
+fn content_length() -> String {
+    format!("content-length: {}", ANSWER.len())
+}
+
+fn assert_is_the_answer(exchange: &Value) {
+    assert_is_the_call(exchange);
+    let bytes = attribute(exchange, 0, "streamgauge.response.bytes");
+    assert_eq!(bytes, ANSWER.len(), "{exchange:#}");
+    assert!(!exchange.to_string().contains("A-14"), "{exchange:#}");
+    let warnings = exchange["warnings"].to_string();
+    assert!(!warnings.contains("Content-Length"), "{warnings}");
+}
+
+#[test]
+fn what_curl_says_behind_a_body_without_a_line_end_is_not_the_body() {
+    let again = "* Found bundle for host: 0x5606e02621e0 [serially]\n* Can not multiplex, even if we wanted to\n\
+                 * Re-using existing connection #0 with host a\n";
+    let trying = "*   Trying 127.0.0.1:8000...\n* Connected to a (127.0.0.1) port 8000 (#0)\n";
+    let metered = format!("{ABOVE_METER}{trying}");
+    for framing in [&*content_length(), "transfer-encoding: chunked"] {
+        for first in [again, trying, &metered] {
+            let call = verbose(first, framing, ANSWER);
+            let explained = exchanges(format!("{call}{call}"), &[]);
+            assert_eq!(explained.len(), 2, "{framing} {first}");
+            explained.iter().for_each(assert_is_the_answer);
+        }
+    }
+    // Whatever else curl says there.
+    let call = verbose(trying, &content_length(), ANSWER);
+    assert_is_the_answer(&exchange(format!("{call}* Something of a later curl\n")));
+}
