@@ -112,12 +112,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Capture>, Unreadable> {
     if !calls.iter().all(is_connect) {
         calls.retain(|call| !is_connect(call));
     }
-    let count = calls.len();
-    if count > 1 {
-        for (at, call) in calls.iter_mut().enumerate() {
-            call.title = format!("call {} of {count}", at + 1);
-        }
-    }
     Ok(calls)
 }
 

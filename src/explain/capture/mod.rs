@@ -139,10 +139,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Capture>, Unreadable> {
         return har::read(bytes);
     }
     let bytes = &without_text_mode(bytes);
-    if curl::is_verbose(bytes) {
-        return curl::read(bytes);
+    let mut calls = if curl::is_verbose(bytes) {
+        curl::read(bytes)?
+    } else {
+        raw::read(&curl::without_progress(bytes))?
+    };
+    let count = calls.len();
+    if count > 1 {
+        for (at, call) in calls.iter_mut().enumerate() {
+            call.title = format!("call {} of {count}", at + 1);
+        }
     }
-    Ok(vec![raw::read(&curl::without_progress(bytes))?])
+    Ok(calls)
 }
 
 /// Undoes what a pipe in Windows' text mode does: there is a CR more before each LF. It is known by lines that had one before.

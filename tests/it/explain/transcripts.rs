@@ -50,3 +50,61 @@ fn what_curl_says_behind_a_body_without_a_line_end_is_not_the_body() {
     let call = verbose(trying, &content_length(), ANSWER);
     assert_is_the_answer(&exchange(format!("{call}* Something of a later curl\n")));
 }
+
+#[test]
+fn each_of_several_outputs_in_one_file_is_a_call() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    let sized = format!("{head}{}\r\n\r\n{ANSWER}", content_length());
+    let chunks = format!("{head}transfer-encoding: chunked\r\n\r\n");
+    // curl prints them undone; other tools do not.
+    let undone = format!("{chunks}{ANSWER}");
+    let raw = String::from_utf8([chunks.as_bytes(), &chunked(ANSWER.as_bytes())].concat()).unwrap();
+    for outputs in [
+        [&*sized, &sized],
+        [&sized, &undone],
+        [&undone, &sized],
+        [&undone, &undone],
+        [&raw, &undone],
+    ] {
+        for between in ["", "\n", "\r\n\r\n"] {
+            let explained = exchanges(outputs.join(between), &[]);
+            assert_eq!(explained.len(), 2, "{outputs:?} {between:?}");
+            assert_eq!(explained[1]["title"], "call 2 of 2");
+            explained.iter().for_each(assert_is_the_answer);
+        }
+    }
+    let stream = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{STREAM}");
+    let unfinished = stream.replace("data: [DONE]\n\n", "");
+    let failed = "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n";
+    let explained = exchanges([&unfinished, failed, &stream].concat(), &[]);
+    assert_eq!(explained.len(), 3);
+    assert_eq!(
+        attribute(&explained[1], 0, "http.response.status_code"),
+        429
+    );
+    assert_is_the_call(&explained[2]);
+    let bytes = |at: usize| attribute(&explained[at], 0, "streamgauge.response.bytes").clone();
+    assert_eq!((bytes(1), bytes(2)), (json!(0), json!(STREAM.len())));
+}
+
+#[test]
+fn calls_with_their_requests_stand_one_behind_the_other() {
+    let call = String::from_utf8(raw("", STREAM.as_bytes())).unwrap();
+    let sized = call
+        .replace(
+            "text/event-stream\r\n",
+            &format!("application/json\r\n{}\r\n", content_length()),
+        )
+        .replace(STREAM, ANSWER);
+    let explained = exchanges([&*sized, &sized].concat(), &[]);
+    assert_eq!(explained.len(), 2);
+    explained.iter().for_each(assert_is_the_answer);
+}
+
+#[test]
+fn several_outputs_that_cannot_be_told_apart_are_warned_of() {
+    let output = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nHello\n";
+    let exchange = exchange(output.repeat(2));
+    let warnings = exchange["warnings"].to_string();
+    assert!(warnings.contains("several responses"), "{warnings}");
+}
