@@ -12,7 +12,12 @@ use regex::bytes::{Match, NoExpand, Regex};
 
 use super::head::{self, Lines};
 use super::raw;
-use super::{Capture, CapturePlace, CapturedRequest, Unreadable};
+use super::{
+    Capture, CapturePlace, CapturedRequest, CapturedResponse, Extent, Unreadable, content_length,
+};
+
+/// What is said where only curl's standard error was kept.
+const ELSEWHERE: &str = "a body came, and went elsewhere: capture it with what curl says, by 2>&1, to see tokens and how the response ended";
 
 /// What curl writes amid a body's line, each such that no JSON has it: notes of how much data came, what it says of TLS and of the
 /// connection's end or of the next one's beginning, and why it failed.
@@ -126,6 +131,45 @@ fn unreadable(mark: u8) -> Unreadable {
     Unreadable::new(CapturePlace::Whole, message)
 }
 
+/// What curl says of a response's body behind its head.
+#[derive(Default)]
+struct Said {
+    /// How many bytes of it came.
+    came: bool,
+    /// That the response is over as it should be.
+    is_over: bool,
+}
+
+impl Said {
+    fn of(said: &[u8]) -> Self {
+        let (mut of_body, mut before) = (Self::default(), &b""[..]);
+        for line in said.split_inclusive(|byte| *byte == b'\n') {
+            let word = line.trim_ascii_end();
+            // A record of TLS has a note of its own, behind a line that says what it is.
+            let is_note = line.starts_with(b"{ [") && word.ends_with(b" data]");
+            if line.starts_with(b"<") {
+                of_body = Self::default();
+            } else if is_note && !before.starts_with(b"* TLSv") {
+                of_body.came = true;
+            } else if line.starts_with(b"* Connection #") && word.ends_with(b" left intact") {
+                of_body.is_over = true;
+            }
+            before = line;
+        }
+        of_body
+    }
+
+    /// Whether there was a body that was not written here.
+    fn is_elsewhere(&self, response: &CapturedResponse) -> bool {
+        let is_long = content_length(&response.headers).map(|length| length > 0);
+        let came = match is_long {
+            Some(is_long) => is_long && (self.came || self.is_over),
+            None => self.came,
+        };
+        came && response.body.is_empty()
+    }
+}
+
 /// The messages of one call, without curl's marks.
 #[derive(Default)]
 struct Call {
@@ -134,6 +178,8 @@ struct Call {
     response: Vec<u8>,
     /// Whether the response's head, or that of one before it, has begun and not ended.
     is_in_head: bool,
+    /// What curl says of the body, wherever that has gone.
+    said: Said,
 }
 
 impl Call {
@@ -157,7 +203,10 @@ impl Call {
     /// The one that all of this is about. What stands amid lines is taken out of each call by itself: between two of them, it may have the
     /// only line end.
     fn of(said: &[u8]) -> Self {
-        let mut call = Self::default();
+        let mut call = Self {
+            said: Said::of(said),
+            ..Self::default()
+        };
         let said = AMID.replace_all(said, NoExpand(b""));
         for line in said.split_inclusive(|byte| *byte == b'\n') {
             call.push(line);
@@ -207,9 +256,19 @@ impl Call {
         if !self.response.is_empty() {
             let method = capture.request.as_ref().map(|request| &request.method);
             let mut lines = Lines::of(&self.response);
-            let response =
-                raw::read_response(&mut lines, method, is_said_behind, &mut capture.warnings);
-            capture.response = response.map_err(|_| unreadable(b'<'))?;
+            let mut warnings = Vec::new();
+            let response = raw::read_response(&mut lines, method, is_said_behind, &mut warnings);
+            let mut response = response.map_err(|_| unreadable(b'<'))?;
+            if let Some(response) = &mut response
+                && method != Some(&Method::HEAD)
+                && self.said.is_elsewhere(response)
+            {
+                response.extent = Extent::Unsaved;
+                response.wire_bytes = content_length(&response.headers);
+                warnings = vec![ELSEWHERE.into()];
+            }
+            capture.response = response;
+            capture.warnings.append(&mut warnings);
         }
         Ok(capture)
     }

@@ -108,3 +108,37 @@ fn several_outputs_that_cannot_be_told_apart_are_warned_of() {
     let warnings = exchange["warnings"].to_string();
     assert!(warnings.contains("several responses"), "{warnings}");
 }
+
+#[test]
+fn a_body_that_went_elsewhere_is_no_fault_of_the_upstream() {
+    let tls = "* TLSv1.2 (IN), TLS header, Supplemental data (23):\n{ [5 bytes data]\n";
+    for framing in [&*content_length(), "transfer-encoding: chunked"] {
+        let kept = verbose("", framing, "");
+        let without_notes = kept.replace(&format!("{{ [{} bytes data]\n", ANSWER.len()), "");
+        let mut transcripts = vec![kept.clone(), kept.replace("{ [", &format!("{tls}{{ ["))];
+        // At a terminal, curl notes nothing.
+        if framing.starts_with("content-length") {
+            transcripts.push(without_notes);
+        }
+        for transcript in transcripts {
+            let exchange = exchange(&transcript);
+            let warnings = exchange["warnings"].to_string();
+            assert!(warnings.contains("2>&1"), "{transcript}: {warnings}");
+            assert!(!warnings.contains("0 bytes of its body"), "{warnings}");
+            for span in exchange["spans"].as_array().unwrap() {
+                assert_eq!(span["error"], Value::Null, "{span:#}");
+                assert_eq!(span["attributes"].get("streamgauge.end"), None, "{span:#}");
+            }
+            let errors = |sample: &&Value| sample["name"].as_str().unwrap().contains("error");
+            assert_eq!(metrics(&exchange).into_iter().find(errors), None);
+        }
+    }
+    // A response that broke off before its body did not go elsewhere.
+    let whole = verbose("", &content_length(), "");
+    let broken = &whole[..whole.find("{ [").unwrap()];
+    let closed = "* transfer closed with 230 bytes remaining to read\n* Closing connection 0\n";
+    for transcript in [broken.to_owned(), format!("{broken}{tls}{closed}")] {
+        let exchange = exchange(&transcript);
+        assert_eq!(attribute(&exchange, 1, "streamgauge.end"), "cut");
+    }
+}
