@@ -281,6 +281,52 @@ fn the_command_says_what_has_no_price_and_why() {
     }
 }
 
+#[test]
+fn a_count_that_is_none_is_an_error_that_names_it() {
+    for (usage, wrong) in [
+        (
+            r#"{"prompt_tokens":-5,"completion_tokens":1}"#,
+            "usage.prompt_tokens: expected a count of 0 or more, found -5",
+        ),
+        (
+            r#"{"input_tokens":-5}"#,
+            "usage.input_tokens: expected a count of 0 or more, found -5",
+        ),
+        (
+            r#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":-1}}"#,
+            "usage.prompt_tokens_details.cached_tokens: expected a count of 0 or more, found -1",
+        ),
+        (
+            r#"{"prompt_tokens":"many","completion_tokens":1}"#,
+            "usage.prompt_tokens: expected a count of 0 or more, found \"many\"",
+        ),
+    ] {
+        let output = cost(&["--model", "gpt-4o", "--usage", usage]);
+        assert_eq!(output.status.code(), Some(1), "{usage}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).trim_end(), wrong);
+    }
+    // As text, a count is what an answer's would be.
+    let usage = r#"{"prompt_tokens":"1000000","completion_tokens":0}"#;
+    let text = stdout(&cost(&["--model", "gpt-4o", "--usage", usage]));
+    assert!(text.ends_with("total 2.5 USD\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_count_below_zero_on_the_wire_is_not_counted() {
+    let scene = Scene::configured(&format!("prices = '{OWN}'\n")).await;
+    let below = PRICED.replace(
+        r#""completion_tokens":1000000"#,
+        r#""completion_tokens":-1000000"#,
+    );
+    assert_ne!(below, PRICED);
+    call(&scene, &below).await;
+    let spans = inference(&scene, 1).await;
+    let output = spans[0].int("gen_ai.usage.output_tokens");
+    assert!(output.is_none_or(|output| output >= 0), "{output:?}");
+    let usd = spans[0].double("streamgauge.cost.usd");
+    assert!(usd.is_none_or(|usd| usd >= 0.0), "{usd:?}");
+}
+
 #[tokio::test]
 async fn a_cost_of_usage_in_part_says_so_on_its_span_in_the_metrics_and_in_the_sums() {
     let scene = Scene::configured(&format!("prices = '{OWN}'\n")).await;

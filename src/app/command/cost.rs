@@ -105,6 +105,33 @@ impl Call {
     }
 }
 
+/// # Errors
+///
+/// Some count is below zero, or is none: an answer's would not be counted either, and without it the price would be a wrong one.
+fn check_counts(place: &str, value: &Value) -> anyhow::Result<()> {
+    let is_count = place.ends_with("_tokens");
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .try_for_each(|(name, value)| check_counts(&format!("{place}.{name}"), value)),
+        Value::Array(values) => values
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, value)| check_counts(&format!("{place}[{at}]"), value)),
+        Value::Number(number) if number.as_f64().is_some_and(|number| number < 0.0) => {
+            bail!("{place}: expected a count of 0 or more, found {number}")
+        }
+        // Servers are known that write counts as text.
+        Value::String(text) if is_count && text.trim().parse::<u64>().is_err() => {
+            bail!("{place}: expected a count of 0 or more, found {value}")
+        }
+        Value::Bool(_) if is_count => {
+            bail!("{place}: expected a count of 0 or more, found {value}")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn to_json(priced: &Priced, call: &Call) -> Value {
     let mut json = priced.to_json();
     if let Some(note) = note(priced, call) {
@@ -248,6 +275,7 @@ impl Pricing<'_> {
                 "usage: expected a JSON object, such as {{\"input_tokens\": 1000, \"output_tokens\": 100}}"
             );
         };
+        check_counts("usage", usage)?;
         let mut counts = Counts::default();
         let mut unknown = None;
         for (name, value) in members {
