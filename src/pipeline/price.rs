@@ -259,6 +259,7 @@ pub fn worked(config: &PriceConfig, exchange: &Exchange) -> Option<Priced> {
         .work(&found.counts, at, tier(exchange).as_slice());
     Some(Priced {
         entry: found.entry,
+        asked: None,
         at,
         working: working.ok()?,
     })

@@ -405,6 +405,22 @@ fn a_command_line_without_a_usage_or_a_model_is_a_wrong_one_and_says_what_is_mis
 }
 
 #[test]
+fn a_price_of_the_users_own_is_not_credited_to_the_catalogue() {
+    let named = ["--provider", "vllm", "--model", "llama-3.3-70b"];
+    let own = ["--usage", r#"{"input_tokens":1000000}"#, "--prices", OWN];
+    let arguments = [&named[..], &own].concat();
+    let text = stdout(&cost(&arguments));
+    let first = text.lines().next().unwrap();
+    assert_eq!(first, "llama-3.3-70b, by your own price of llama-3.3-*");
+    let json = stdout(&cost(&[&arguments[..], &["--json"]].concat()));
+    let priced: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&priced["asked"], &priced["catalogue"]),
+        (&"llama-3.3-70b".into(), &Value::Null)
+    );
+}
+
+#[test]
 fn of_a_price_that_may_not_be_that_of_the_day_a_note_says_so() {
     let usage = r#"{"input_tokens":1000000}"#;
     let of = |model, more: &[&str]| {

@@ -245,7 +245,12 @@ impl Pricing<'_> {
             .collect();
         let at = call.at.unwrap_or_else(SystemTime::now);
         let working = entry.work(&counts, at, &context)?;
-        Ok(Priced { entry, at, working })
+        Ok(Priced {
+            entry,
+            asked: Some(call.model.clone()),
+            at,
+            working,
+        })
     }
 
     /// # Errors
