@@ -1,8 +1,9 @@
 //! What holds for every answer of the admin port: allowed hosts, security headers, compression, limits, and words where
 //! something is wrong.
 //!
-//! Of paths it knows one: what is wrong is said as text, and below `/api` as the API says it. There every answer has the version,
-//! refusals too: a client learns from it that this is an admin port before it shows a token.
+//! Of paths it knows few: what is wrong is said as text, and below `/api` as the API says it. There every answer has the version,
+//! refusals too: a client learns from it that this is an admin port before it shows a token. So have the probes, that nobody takes an
+//! upstream's answer for one.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -108,8 +109,9 @@ fn is_for_any_of(hosts: &Hosts, request: &Request) -> bool {
 async fn in_words(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let of_api = path == "/api" || path.starts_with("/api/");
+    let is_probe = matches!(path, "/healthz" | "/readyz");
     let mut response = worded(next.run(request).await, of_api);
-    if of_api {
+    if of_api || is_probe {
         response.headers_mut().insert(VERSION_HEADER, VERSION);
     }
     response

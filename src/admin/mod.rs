@@ -41,7 +41,7 @@ use crate::sink::metrics::Scrape;
 use crate::view::Choices;
 
 pub use access::Access;
-pub use api::{ConfigEntry, Exporter, Facts, QueueFacts, UpstreamFacts, openapi};
+pub use api::{ConfigEntry, Exporter, Facts, QueueFacts, UpstreamFacts, VERSION_HEADER, openapi};
 pub use config::{AdminConfig, KeptConfig, Token};
 
 /// Renders metrics for a scraper's `Accept` header. May block.

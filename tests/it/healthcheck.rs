@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::support::file::File;
 use crate::support::listener::admin;
 use crate::support::process::{Process, Program};
+use crate::support::scene::Scene;
 use crate::support::upstream::Upstream;
 
 /// Asked at an address, as text in the log.
@@ -88,4 +89,26 @@ async fn something_else_at_the_address_is_not_alive() {
     assert_eq!(status, Some(1));
     let told = process.stderr().text();
     assert!(told.contains("is not streamgauge"), "{told}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_has_the_same_path_is_not_taken_for_a_proxy_that_is_alive() {
+    let scene = Scene::start().await;
+    let proxy = scene.server.proxy;
+    let answer = async {
+        let mut served = scene.upstream.accept().await;
+        served.read_request().await;
+        let ok = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n";
+        served.write(ok).await;
+    };
+    let ((), (status, process)) = tokio::join!(answer, ended(at(proxy)));
+    assert_eq!(status, Some(1));
+    let told = process.stderr().text();
+    let expected = format!(
+        "http://{proxy}/healthz is not at the admin port of a streamgauge (it answered 200)"
+    );
+    assert!(told.contains(&expected), "{told}");
+    assert_eq!(process.stdout().text(), "");
+    let admin = scene.server.admin;
+    assert_eq!(ended(at(admin)).await.0, Some(0));
 }

@@ -27,7 +27,7 @@ use super::AdminState;
 pub use gauge::{ConfigEntry, Exporter, Facts, QueueFacts, UpstreamFacts};
 
 /// The header that says which version of the API has answered.
-pub(super) const VERSION_HEADER: HeaderName = HeaderName::from_static("streamgauge-api-version");
+pub const VERSION_HEADER: HeaderName = HeaderName::from_static("streamgauge-api-version");
 /// That version.
 pub(super) const VERSION: HeaderValue = HeaderValue::from_static("1");
 
