@@ -119,15 +119,35 @@ fn odd_tls(upstream: &UpstreamConfig) -> Option<Problem> {
     })
 }
 
-/// A base URL that its provider is known to have nothing at.
+/// How paths end that clients call, below a base URL.
+const CALLED: [&str; 7] = [
+    "/chat/completions",
+    "/completions",
+    "/responses",
+    "/messages",
+    "/embeddings",
+    "/rerank",
+    "/models",
+];
+
+/// A base URL that nothing can be below: the provider is known to have its API elsewhere, or it is the URL of one call.
 fn odd_url(upstream: &UpstreamConfig) -> Option<Problem> {
     let (url, of) = (&upstream.url, &upstream.name);
     let host = url.host()?;
-    let base = provider::base_path(host).filter(|_| url.path() == "/")?;
+    let path = url.path().trim_end_matches('/');
+    let called = CALLED.iter().find(|called| path.ends_with(**called));
+    let base = path.strip_suffix(called.copied().unwrap_or_default())?;
+    let known = provider::base_path(host).filter(|_| base.is_empty());
+    let what = match (called, known) {
+        (Some(called), _) => format!("ends in {called}, and clients add that themselves"),
+        (None, Some(known)) => format!("has no path, and {host} has its API below {known}"),
+        (None, None) => return None,
+    };
+    let whole = url.to_string();
+    let origin = whole.trim_end_matches('/').strip_suffix(path)?;
+    let base = known.unwrap_or(base);
     let message = format!(
-        "the URL of upstream {of} has no path, and {host} has its API below {base}: calls would be answered with 404; did \
-         you mean {}{base}",
-        url.to_string().trim_end_matches('/')
+        "the URL of upstream {of} {what}: calls would be answered with 404; did you mean {origin}{base}"
     );
     Some(odd("upstream.url", message))
 }

@@ -509,6 +509,7 @@ fn an_upstream_that_is_most_likely_mistaken_is_warned_of() {
     );
     for (url, provider) in [
         ("https://api.openai.com/v1", "openai"),
+        ("https://gateway/v1/our-models", "openai"),
         ("https://api.openai.com/other", "azure"),
         ("http://vllm:8000", "vllm"),
         ("https://api.deepseek.com", "our-own-gateway"),
@@ -533,6 +534,33 @@ fn a_table_is_taken_for_another_table_and_not_for_a_key() {
         let wrong = problems_of(text);
         assert!(wrong[0].contains(meant), "{wrong:?}");
         assert_eq!(wrong.len(), 1, "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_url_of_a_call_in_the_place_of_a_base_url_is_warned_of() {
+    for (url, called, meant) in [
+        (
+            "https://api.openai.com/v1/chat/completions",
+            "/chat/completions",
+            "https://api.openai.com/v1",
+        ),
+        (
+            "http://vllm:8000/v1/completions/",
+            "/completions",
+            "http://vllm:8000/v1",
+        ),
+        (
+            "https://openrouter.ai/responses",
+            "/responses",
+            "https://openrouter.ai/api/v1",
+        ),
+    ] {
+        let expected = format!(
+            "upstream.url: the URL of upstream default ends in {called}, and clients add that themselves: calls would be \
+             answered with 404; did you mean {meant}"
+        );
+        assert_eq!(warnings_of(&[("STREAMGAUGE_UPSTREAM", url)]), [expected]);
     }
 }
 
