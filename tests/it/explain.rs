@@ -640,7 +640,7 @@ fn what_cannot_be_read_is_named_with_its_place_and_what_would_be_right() {
     for (capture, error) in [
         (
             "\n",
-            "-: the capture is empty: expected raw HTTP, HAR, or the output of curl -i",
+            "-: the capture is empty: expected raw HTTP, HAR, or the output of curl -i or curl -v",
         ),
         (
             "HTTP/1.1 200 OK\nDate\n\n",

@@ -59,6 +59,26 @@ pub(super) fn is_verbose(bytes: &[u8]) -> bool {
     false
 }
 
+/// What is the matter where all is curl's own and nothing of a call; `None` where there may be one. Its words may name hosts, and are not
+/// repeated.
+pub(super) fn without_call(bytes: &[u8]) -> Option<&'static str> {
+    let bytes = without_meter(bytes, |_| false);
+    let said = || bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let is_said = |line: &[u8]| line.starts_with(b"* ") || line.starts_with(b"curl: (");
+    let is_own = |line: &[u8]| line.is_empty() || is_said(line) || is_curls_own(line);
+    if !said().any(is_said) || !said().all(is_own) {
+        return None;
+    }
+    let has = |word: &str| memchr::memmem::find(&bytes, word.as_bytes()).is_some();
+    Some(if has("Could not resolve host") {
+        "curl did not find the host: there is no call in the capture"
+    } else if has("Failed to connect") || has("Connection refused") {
+        "curl did not connect: there is no call in the capture"
+    } else {
+        "curl sent no request: there is no call in the capture"
+    })
+}
+
 /// What `curl -i` has printed, without what it says itself where that stands in it, too: with the progress meter.
 pub(super) fn without_progress(bytes: &[u8]) -> Cow<'_, [u8]> {
     match without_meter(bytes, |_| true) {

@@ -132,13 +132,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Capture>, Unreadable> {
     const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     if bytes.trim_ascii().is_empty() {
-        let message = "the capture is empty: expected raw HTTP, HAR, or the output of curl -i";
+        let message =
+            "the capture is empty: expected raw HTTP, HAR, or the output of curl -i or curl -v";
         return Err(Unreadable::new(CapturePlace::Whole, message));
     }
     if matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]) {
         return har::read(bytes);
     }
     let bytes = &without_text_mode(bytes);
+    if let Some(why) = curl::without_call(bytes) {
+        return Err(Unreadable::new(CapturePlace::Whole, why));
+    }
     let mut calls = if curl::is_verbose(bytes) {
         curl::read(bytes)?
     } else {

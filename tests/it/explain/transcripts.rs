@@ -142,3 +142,33 @@ fn a_body_that_went_elsewhere_is_no_fault_of_the_upstream() {
         assert_eq!(attribute(&exchange, 1, "streamgauge.end"), "cut");
     }
 }
+
+#[test]
+fn a_transcript_without_a_call_says_that_curl_did_not_connect() {
+    let refused = "*   Trying 127.0.0.1:1...\n* connect to 127.0.0.1 port 1 failed: Connection refused\n\
+                   * Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server\n* Closing connection 0\n";
+    let meter = "\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0";
+    let plain =
+        "curl: (7) Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server\n";
+    let unknown = "* Could not resolve host: nosuch.invalid\n* Closing connection 0\n";
+    let metered = format!("{ABOVE_METER}{meter}{refused}{plain}");
+    let unknown_metered = format!("{ABOVE_METER}{meter}{unknown}");
+    for (transcript, what) in [
+        (refused, "curl did not connect"),
+        (plain, "curl did not connect"),
+        (&metered, "curl did not connect"),
+        (unknown, "curl did not find the host"),
+        (&unknown_metered, "curl did not find the host"),
+        (
+            "*   Trying 127.0.0.1:1...\n* Connected to a\n* SSL certificate problem: self signed certificate\n",
+            "curl sent no request",
+        ),
+    ] {
+        let output = explain(transcript.as_bytes(), &[]);
+        let expected = format!("-: {what}: there is no call in the capture\n");
+        assert_eq!(
+            (output.status.code(), stderr(&output)),
+            (Some(1), &*expected)
+        );
+    }
+}
