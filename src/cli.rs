@@ -168,7 +168,7 @@ pub struct CostArgs {
     pub provider: Option<String>,
 
     /// Base URL of the upstream, from which the provider is derived
-    #[arg(long, value_name = "URL", conflicts_with = "provider")]
+    #[arg(long, value_name = "URL", conflicts_with = "provider", value_parser = url)]
     pub url: Option<String>,
 
     /// The model, as the response names it
@@ -177,7 +177,7 @@ pub struct CostArgs {
 
     /// The usage, as JSON; - for standard input
     ///
-    /// As a response of any of the APIs reports it, or by the units of the catalogue, such as
+    /// As a response of any of the APIs reports it, alone or in the whole response, or by the units of the catalogue, such as
     /// {"input_tokens": 1000, "cache_read_tokens": 200, "output_tokens": 100}.
     #[arg(
         long,
@@ -288,6 +288,13 @@ pub(crate) fn instant(text: &str) -> Result<SystemTime, &'static str> {
         return Err(expected);
     }
     Ok(day.start() + Duration::from_secs((hours * 60 + minutes) * 60 + seconds))
+}
+
+fn url(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!("the scheme is missing: expected https://{text}")),
+    }
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), &'static str> {

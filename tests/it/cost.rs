@@ -377,7 +377,14 @@ fn the_command_prices_each_line_and_fails_where_one_has_no_price() {
         .collect();
     let errors: Vec<bool> = lines.iter().map(|line| line["error"].is_string()).collect();
     assert_eq!(errors, [false, true, true]);
-    let told = format!("{}: 2 of 3 lines have no price\n", file.name());
+    assert_eq!(
+        (&lines[1]["line"], &lines[2]["line"]),
+        (&2.into(), &3.into())
+    );
+    let told = format!(
+        "{}: 2 of 3 lines have no price, the first is line 2\n",
+        file.name()
+    );
     assert_eq!(String::from_utf8(output.stderr).unwrap(), told);
 }
 
@@ -402,6 +409,31 @@ fn a_command_line_without_a_usage_or_a_model_is_a_wrong_one_and_says_what_is_mis
         "{told}"
     );
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_whole_response_is_priced_by_its_usage() {
+    let response =
+        r#"{"id":"a","model":"gpt-4o","usage":{"prompt_tokens":1000000,"completion_tokens":0}}"#;
+    let text = stdout(&cost(&["--model", "gpt-4o", "--usage", response]));
+    assert!(text.ends_with("total 2.5 USD\n"), "{text}");
+}
+
+#[test]
+fn a_url_without_its_scheme_is_a_wrong_one() {
+    let usage = r#"{"input_tokens":1}"#;
+    let named = [
+        "--url",
+        "api.openai.com",
+        "--model",
+        "gpt-4o",
+        "--usage",
+        usage,
+    ];
+    let output = cost(&named);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("expected https://api.openai.com"), "{told}");
 }
 
 #[test]

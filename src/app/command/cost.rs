@@ -201,21 +201,25 @@ impl Pricing<'_> {
         };
         let mut out = io::stdout().lock();
         let (mut calls, mut unpriced) = (0_u64, 0_u64);
+        let mut first_unpriced = None;
         for (at, line) in BufReader::new(lines).lines().enumerate() {
             let line = line.with_context(|| format!("{}:{}", file.display(), at + 1))?;
             let priced = Call::of_line(&line, self.args)
                 .and_then(|call| Ok(to_json(&self.price(&call)?, &call)));
             calls += 1;
-            unpriced += u64::from(priced.is_err());
+            if priced.is_err() {
+                unpriced += 1;
+                first_unpriced.get_or_insert(calls);
+            }
             let priced = match priced {
                 Ok(priced) => priced,
-                Err(error) => json!({ "error": format!("{error:#}") }),
+                Err(error) => json!({ "error": format!("{error:#}"), "line": calls }),
             };
             writeln!(out, "{priced}")?;
         }
-        if unpriced > 0 {
+        if let Some(first) = first_unpriced {
             bail!(
-                "{}: {unpriced} of {calls} lines have no price",
+                "{}: {unpriced} of {calls} lines have no price, the first is line {first}",
                 file.display()
             );
         }
@@ -280,6 +284,10 @@ impl Pricing<'_> {
                 "usage: expected a JSON object, such as {{\"input_tokens\": 1000, \"output_tokens\": 100}}"
             );
         };
+        // A whole response may stand here: people paste it.
+        if let Some(inner) = members.get("usage").filter(|inner| inner.is_object()) {
+            return self.counts(inner);
+        }
         check_counts("usage", usage)?;
         let mut counts = Counts::default();
         let mut unknown = None;
