@@ -1,5 +1,6 @@
 //! `streamgauge explain`, through the real program: each form of capture, what is left out, and what cannot be read.
 
+mod conversations;
 mod transcripts;
 
 use std::io::Write as _;
@@ -136,6 +137,33 @@ fn entry() -> Value {
     })
 }
 
+/// An entry of a chat that began so many milliseconds after another, and took half a second.
+fn turn(millis: u32, messages: &[Value], answer: &Value) -> Value {
+    let request = json!({"model": "gpt-4o", "messages": messages}).to_string();
+    let reason = if answer["tool_calls"].is_null() {
+        "stop"
+    } else {
+        "tool_calls"
+    };
+    let answer = json!({
+        "id": format!("c-{millis}"), "object": "chat.completion", "model": "gpt-4o-2024-08-06",
+        "choices": [{"index": 0, "message": answer, "finish_reason": reason}],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
+    });
+    json!({
+        "startedDateTime": format!("2026-11-29T12:30:{:02}.{:03}+02:00", millis / 1000, millis % 1000),
+        "request": {
+            "method": "POST", "url": "https://api.openai.com/v1/chat/completions", "httpVersion": "h2",
+            "headers": [], "postData": {"mimeType": "application/json", "text": request},
+        },
+        "response": {
+            "status": 200, "httpVersion": "h2", "headers": [],
+            "content": {"mimeType": "application/json", "text": answer.to_string()},
+        },
+        "timings": {"send": 100, "wait": 400, "receive": 0},
+    })
+}
+
 #[test]
 fn the_spans_are_those_that_the_configuration_asks_for() {
     let file = File::new("spans.toml", "[telemetry]\nspans = \"client\"\n");
@@ -226,163 +254,6 @@ fn a_response_alone_says_nothing_of_what_was_asked() {
     );
     let output = explain(format!("{request}{response}").as_bytes(), &[]);
     assert!(stdout(&output).contains("A-15"), "{}", stdout(&output));
-}
-
-#[test]
-fn what_curl_says_itself_is_no_part_of_the_exchange() {
-    let capture = format!(
-        "  % Total    % Received\n* Trying 1.2.3.4:443...\n> POST /v1/chat/completions HTTP/2\n> Host: api.openai.com\n\
-         > Authorization: Bearer {KEY}\n> \n}} [75 bytes data]\n< HTTP/2 200 \n< content-type: text/event-stream\n< \n\
-         {{ [5 bytes data]\n{STREAM}* Connection #0 to host api.openai.com left intact\n"
-    );
-    let exchange = exchange(&capture);
-    assert_is_the_call(&exchange);
-    assert_eq!(
-        attribute(&exchange, 0, "streamgauge.response.bytes"),
-        STREAM.len()
-    );
-    assert_eq!(attribute(&exchange, 0, "network.protocol.version"), "2");
-    assert!(!exchange.to_string().contains(KEY));
-}
-
-#[test]
-fn what_curl_writes_amid_the_body_is_taken_out_and_the_stream_is_whole() {
-    // As curl 7.88 writes both to one file: of a body in blocks without -N, with a meter without -s, over TLS with a note for each record.
-    let meter = "\r100  1438    0  1259  100   179   2294    326 --:--:-- --:--:-- --:--:--  2619";
-    let data = "{ [341 bytes data]\n";
-    let tls = "* TLSv1.2 (IN), TLS header, Supplemental data (23):\n{ [5 bytes data]\n";
-    let word = "* Connection #0 to host 127.0.0.1 left intact\n";
-    let closing = "* Closing connection 0\n";
-    let head = "> POST /v1/chat/completions HTTP/1.1\r\n> Host: a\r\n> \r\n< HTTP/1.1 200 OK\r\n< content-type: text/event-stream\r\n< \r\n";
-    let within = STREAM.find("\"choices\"").unwrap();
-    for said in [meter, data, tls, word, closing] {
-        // Within a line, where one begins, and at the end.
-        for at in [within, 0, STREAM.len()] {
-            let (before, after) = STREAM.split_at(at);
-            let capture = format!("  % Total    % Received\n{head}{before}{said}{after}");
-            let exchange = exchange(&capture);
-            assert_is_the_call(&exchange);
-            let malformed = attribute(&exchange, 1, "streamgauge.problems.malformed");
-            assert_eq!(malformed, &Value::Null, "{said:?} at {at}");
-            assert_eq!(
-                attribute(&exchange, 0, "streamgauge.response.bytes"),
-                STREAM.len(),
-                "{said:?} at {at}"
-            );
-        }
-    }
-    // What a model says of curl is its own.
-    let says = STREAM.replacen(
-        "\"content\":\"",
-        "\"content\":\"* Closing connection 0 { [5 bytes data] ",
-        1,
-    );
-    assert_ne!(says, STREAM);
-    let exchange = exchange(format!("{head}{says}{word}"));
-    assert_eq!(
-        attribute(&exchange, 0, "streamgauge.response.bytes"),
-        says.len()
-    );
-}
-
-/// What `curl -v` prints of one call, head and stream.
-fn verbose(path: &str, status: &str) -> String {
-    format!(
-        "* Trying 1.2.3.4:443...\n> POST {path} HTTP/1.1\r\n> Host: api.openai.com\r\n> \r\n}} [75 bytes data]\n< HTTP/1.1 {status}\r\n\
-         < content-type: text/event-stream\r\n< \r\n{STREAM}* Connection #0 to host api.openai.com left intact\n"
-    )
-}
-
-#[test]
-fn each_call_that_curl_made_is_explained() {
-    let chat = "/v1/chat/completions";
-    let connect = "> CONNECT api.openai.com:443 HTTP/1.1\n> Host: api.openai.com:443\n> \n< HTTP/1.1 200 OK\n< \n";
-    let capture = [
-        connect,
-        &verbose(chat, "200 OK"),
-        &verbose(chat, "201 Created"),
-    ]
-    .concat();
-    let [first, second] = exchanges(&capture, &[]).try_into().unwrap();
-    for (exchange, title, status) in [(&first, "call 1 of 2", 200), (&second, "call 2 of 2", 201)] {
-        assert_is_the_call(exchange);
-        assert_eq!(exchange["title"], title);
-        let told = attribute(exchange, 0, "http.response.status_code");
-        assert_eq!(told, status);
-    }
-    // What a body has behind such marks is the body's.
-    let says = "> quoted\n< not a head\n";
-    let capture = format!(
-        "> GET /health HTTP/1.1\r\n> Host: a\r\n> \r\n< HTTP/1.1 200 OK\r\n< content-type: text/plain\r\n< \r\n{says}"
-    );
-    let exchange = exchange(&capture);
-    let bytes = attribute(&exchange, 0, "streamgauge.response.bytes");
-    assert_eq!(bytes, says.len());
-}
-
-#[test]
-fn a_head_that_breaks_off_is_shown_as_one_that_does() {
-    let whole = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: a\r\n";
-    let request = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}";
-    for kept in [whole.len(), whole.len() - 2, whole.len() - 16, 17] {
-        let exchange = exchange(format!("{request}\r\n{}", &whole[..kept]));
-        assert_eq!(attribute(&exchange, 1, "streamgauge.end"), "cut", "{kept}");
-        let warnings = exchange["warnings"].to_string();
-        assert!(
-            warnings.contains("the capture ends within the head of the response"),
-            "{kept}: {warnings}"
-        );
-    }
-    let cut = &verbose("/v1/chat/completions", "200 OK");
-    let cut = &cut[..cut.find("< content-type").unwrap() + 10];
-    assert_eq!(attribute(&exchange(cut), 1, "streamgauge.end"), "cut");
-    let warnings = exchange("GET / HTTP/1.1\r\nHost: a")["warnings"].to_string();
-    assert!(warnings.contains("the capture ends within the head of the request"));
-}
-
-#[test]
-fn line_ends_that_a_pipe_has_lengthened_are_read() {
-    let plain = String::from_utf8(raw("", STREAM.as_bytes())).unwrap();
-    for capture in [plain, verbose("/v1/chat/completions", "200 OK")] {
-        // All of it went through the pipe, or the heads alone.
-        let (head, body) = capture.split_once(STREAM).unwrap();
-        for capture in [
-            capture.replace('\n', "\r\n"),
-            [&*head.replace('\n', "\r\n"), STREAM, body].concat(),
-        ] {
-            let exchange = exchange(&capture);
-            assert_is_the_call(&exchange);
-            let bytes = attribute(&exchange, 0, "streamgauge.response.bytes");
-            assert_eq!(bytes, STREAM.len());
-        }
-    }
-}
-
-#[test]
-fn the_line_that_ends_the_progress_meter_cuts_no_event() {
-    // As curl 7.88 writes it with `-v` and with `-i`, of a body that it writes out once the transfer is over.
-    let above = "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n\
-                 \x20                                Dload  Upload   Total   Spent    Left  Speed\n";
-    let meter = |of: &str| {
-        format!("\r{of}  1438    0  1259  100   179   2294    326 --:--:-- --:--:-- --:--:--  2619")
-    };
-    let (before, after) = STREAM.split_at(STREAM.find("\"choices\"").unwrap());
-    let (begun, over) = (meter("  0"), meter("100"));
-    let intact = "* Connection #0 to host a left intact\n";
-    let verbose = format!(
-        "{above}{begun}> POST /v1/chat/completions HTTP/1.1\r\n> Host: a\r\n> \r\n< HTTP/1.1 200 OK\r\n\
-         < content-type: text/event-stream\r\n< \r\n{before}{over}\n{intact}{after}"
-    );
-    let plain = format!(
-        "{above}{begun}HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{before}{over}\n{after}curl: (18) transfer closed\n"
-    );
-    for capture in [format!("{verbose}{verbose}"), verbose, plain] {
-        for exchange in exchanges(&capture, &[]) {
-            assert_is_the_call(&exchange);
-            let bytes = attribute(&exchange, 0, "streamgauge.response.bytes");
-            assert_eq!(bytes, STREAM.len(), "{capture}");
-        }
-    }
 }
 
 #[test]
@@ -757,159 +628,6 @@ fn a_body_that_was_not_saved_is_said_to_be_unknown_and_not_empty() {
                 .contains("no response body")
         );
     }
-}
-
-#[test]
-fn calls_of_tools_and_the_history_are_shown() {
-    let request = concat!(
-        r#"{"model":"m","tools":[{"type":"function","function":{"name":"gauge"}}],"tool_choice":"required","#,
-        r#""messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"How deep?"}]}"#,
-    );
-    let answer = |arguments: &str| {
-        let call = json!({"id": "call_1", "type": "function", "function": {"name": "gauge", "arguments": arguments}});
-        let message = json!({"role": "assistant", "content": null, "tool_calls": [call]});
-        let answer = json!({"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]});
-        let answer = answer.to_string();
-        format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: api.openai.com\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{request}HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{answer}",
-            request.len(),
-            answer.len()
-        )
-    };
-    let capture = answer(r#"{"at":"bridge"}"#);
-    let one = exchange(&capture);
-    let call = &one["tool_calls"][0];
-    assert_eq!(call["name"], "gauge");
-    assert_eq!(call["facts"]["type"], "function");
-    assert_eq!(call["facts"]["id"], "call_1");
-    assert_eq!(call["facts"]["arguments_bytes"], 15);
-    assert_eq!(call["facts"]["forced"], true);
-    let history = &one["history"];
-    assert_eq!(
-        (&history["items"], &history["items.user"]),
-        (&json!(2), &json!(1))
-    );
-    assert_eq!(history["parameters"], json!(["model"]));
-    assert!(!one.to_string().contains("hash"), "{one}");
-    assert_eq!(
-        one["conversation"],
-        json!(["turn 1: it begins a conversation"])
-    );
-    let text = explain(capture.as_bytes(), &[]);
-    let text = stdout(&text);
-    assert!(text.contains("\ntool call: gauge\n"), "{text}");
-    assert!(text.contains("\nhistory\n"), "{text}");
-}
-
-/// An entry of a chat that began so many milliseconds after another, and took half a second.
-fn turn(millis: u32, messages: &[Value], answer: &Value) -> Value {
-    let request = json!({"model": "gpt-4o", "messages": messages}).to_string();
-    let reason = if answer["tool_calls"].is_null() {
-        "stop"
-    } else {
-        "tool_calls"
-    };
-    let answer = json!({
-        "id": format!("c-{millis}"), "object": "chat.completion", "model": "gpt-4o-2024-08-06",
-        "choices": [{"index": 0, "message": answer, "finish_reason": reason}],
-        "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
-    });
-    json!({
-        "startedDateTime": format!("2026-11-29T12:30:{:02}.{:03}+02:00", millis / 1000, millis % 1000),
-        "request": {
-            "method": "POST", "url": "https://api.openai.com/v1/chat/completions", "httpVersion": "h2",
-            "headers": [], "postData": {"mimeType": "application/json", "text": request},
-        },
-        "response": {
-            "status": 200, "httpVersion": "h2", "headers": [],
-            "content": {"mimeType": "application/json", "text": answer.to_string()},
-        },
-        "timings": {"send": 100, "wait": 400, "receive": 0},
-    })
-}
-
-#[test]
-fn the_place_of_each_call_in_its_conversation_is_told_in_words() {
-    let user = json!({"role": "user", "content": "How deep?"});
-    let call = json!({"id": "call_1", "type": "function", "function": {"name": "gauge", "arguments": "{\"at\":\"bridge\"}"}});
-    let calls = json!({"role": "assistant", "content": null, "tool_calls": [call]});
-    let result = json!({"role": "tool", "tool_call_id": "call_1", "content": "3 m"});
-    let done = json!({"role": "assistant", "content": "Three metres."});
-    let entries = json!([
-        turn(0, std::slice::from_ref(&user), &calls),
-        turn(2000, &[user, calls, result], &done),
-    ]);
-    let [first, second] = exchanges(har(&entries), &[]).try_into().unwrap();
-    assert_eq!(
-        first["conversation"],
-        json!(["turn 1: it begins a conversation"])
-    );
-    let said: Vec<&str> = second["conversation"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    assert_eq!(
-        said[0],
-        "turn 2: it goes on from entry 1 of 2, told by the calls of the answer, by id, name and arguments (calls)"
-    );
-    assert!(
-        said[1].ends_with(" bytes of its prompt were sent before"),
-        "{said:?}"
-    );
-    assert_eq!(
-        said.last(),
-        Some(&"it brings the result of gauge (call_1), 1.500 s after the call")
-    );
-    assert_eq!(attribute(&second, 1, "streamgauge.conversation.turn"), 2);
-    assert_eq!(
-        attribute(&second, 1, "streamgauge.conversation.id"),
-        &Value::Null
-    );
-    let text = explain(har(&entries).as_bytes(), &[]);
-    assert!(
-        stdout(&text).contains("\nconversation\n  turn 2: "),
-        "{}",
-        stdout(&text)
-    );
-
-    let mut untimed = entries;
-    untimed[1]["startedDateTime"] = json!("yesterday");
-    let [_, second] = exchanges(har(&untimed), &[]).try_into().unwrap();
-    let last = second["conversation"].as_array().unwrap().last().unwrap();
-    assert_eq!(
-        last,
-        "it brings the result of gauge (call_1); the capture does not say how long that took"
-    );
-}
-
-#[test]
-fn calls_that_would_be_in_one_trace_are_told_apart_all_the_same() {
-    let says = |who: &str, what: &str| json!({"role": who, "content": what});
-    let [asked, answered] = [says("user", "How deep?"), says("assistant", "3 m.")];
-    let [more, then] = [says("user", "And now?"), says("assistant", "4 m.")];
-    let all = [
-        asked,
-        answered.clone(),
-        more,
-        then.clone(),
-        says("user", "Why?"),
-    ];
-    let entries = json!([
-        turn(0, &all[..1], &answered),
-        turn(2000, &all[..3], &then),
-        turn(4000, &all, &says("assistant", "Rain.")),
-    ]);
-    let file = File::new("joined.toml", "[conversations]\ntraces = \"joined\"\n");
-    let joined = exchanges(har(&entries), &["-c", file.path().to_str().unwrap()]);
-    let told = joined[2]["conversation"][0].as_str().unwrap();
-    assert!(
-        told.starts_with("turn 3: it goes on from entry 2 of 3,"),
-        "{told}"
-    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What curl prints of several calls, or of less than one.
+//! What curl prints: its own words beside a call, several calls, or less than one.
 
 use super::*;
 
@@ -170,5 +170,162 @@ fn a_transcript_without_a_call_says_that_curl_did_not_connect() {
             (output.status.code(), stderr(&output)),
             (Some(1), &*expected)
         );
+    }
+}
+
+#[test]
+fn what_curl_says_itself_is_no_part_of_the_exchange() {
+    let capture = format!(
+        "  % Total    % Received\n* Trying 1.2.3.4:443...\n> POST /v1/chat/completions HTTP/2\n> Host: api.openai.com\n\
+         > Authorization: Bearer {KEY}\n> \n}} [75 bytes data]\n< HTTP/2 200 \n< content-type: text/event-stream\n< \n\
+         {{ [5 bytes data]\n{STREAM}* Connection #0 to host api.openai.com left intact\n"
+    );
+    let exchange = exchange(&capture);
+    assert_is_the_call(&exchange);
+    assert_eq!(
+        attribute(&exchange, 0, "streamgauge.response.bytes"),
+        STREAM.len()
+    );
+    assert_eq!(attribute(&exchange, 0, "network.protocol.version"), "2");
+    assert!(!exchange.to_string().contains(KEY));
+}
+
+#[test]
+fn what_curl_writes_amid_the_body_is_taken_out_and_the_stream_is_whole() {
+    // As curl 7.88 writes both to one file: of a body in blocks without -N, with a meter without -s, over TLS with a note for each record.
+    let meter = "\r100  1438    0  1259  100   179   2294    326 --:--:-- --:--:-- --:--:--  2619";
+    let data = "{ [341 bytes data]\n";
+    let tls = "* TLSv1.2 (IN), TLS header, Supplemental data (23):\n{ [5 bytes data]\n";
+    let word = "* Connection #0 to host 127.0.0.1 left intact\n";
+    let closing = "* Closing connection 0\n";
+    let head = "> POST /v1/chat/completions HTTP/1.1\r\n> Host: a\r\n> \r\n< HTTP/1.1 200 OK\r\n< content-type: text/event-stream\r\n< \r\n";
+    let within = STREAM.find("\"choices\"").unwrap();
+    for said in [meter, data, tls, word, closing] {
+        // Within a line, where one begins, and at the end.
+        for at in [within, 0, STREAM.len()] {
+            let (before, after) = STREAM.split_at(at);
+            let capture = format!("  % Total    % Received\n{head}{before}{said}{after}");
+            let exchange = exchange(&capture);
+            assert_is_the_call(&exchange);
+            let malformed = attribute(&exchange, 1, "streamgauge.problems.malformed");
+            assert_eq!(malformed, &Value::Null, "{said:?} at {at}");
+            assert_eq!(
+                attribute(&exchange, 0, "streamgauge.response.bytes"),
+                STREAM.len(),
+                "{said:?} at {at}"
+            );
+        }
+    }
+    // What a model says of curl is its own.
+    let says = STREAM.replacen(
+        "\"content\":\"",
+        "\"content\":\"* Closing connection 0 { [5 bytes data] ",
+        1,
+    );
+    assert_ne!(says, STREAM);
+    let exchange = exchange(format!("{head}{says}{word}"));
+    assert_eq!(
+        attribute(&exchange, 0, "streamgauge.response.bytes"),
+        says.len()
+    );
+}
+
+/// What `curl -v` prints of one call, head and stream.
+fn streamed(path: &str, status: &str) -> String {
+    format!(
+        "* Trying 1.2.3.4:443...\n> POST {path} HTTP/1.1\r\n> Host: api.openai.com\r\n> \r\n}} [75 bytes data]\n< HTTP/1.1 {status}\r\n\
+         < content-type: text/event-stream\r\n< \r\n{STREAM}* Connection #0 to host api.openai.com left intact\n"
+    )
+}
+
+#[test]
+fn each_call_that_curl_made_is_explained() {
+    let chat = "/v1/chat/completions";
+    let connect = "> CONNECT api.openai.com:443 HTTP/1.1\n> Host: api.openai.com:443\n> \n< HTTP/1.1 200 OK\n< \n";
+    let capture = [
+        connect,
+        &streamed(chat, "200 OK"),
+        &streamed(chat, "201 Created"),
+    ]
+    .concat();
+    let [first, second] = exchanges(&capture, &[]).try_into().unwrap();
+    for (exchange, title, status) in [(&first, "call 1 of 2", 200), (&second, "call 2 of 2", 201)] {
+        assert_is_the_call(exchange);
+        assert_eq!(exchange["title"], title);
+        let told = attribute(exchange, 0, "http.response.status_code");
+        assert_eq!(told, status);
+    }
+    // What a body has behind such marks is the body's.
+    let says = "> quoted\n< not a head\n";
+    let capture = format!(
+        "> GET /health HTTP/1.1\r\n> Host: a\r\n> \r\n< HTTP/1.1 200 OK\r\n< content-type: text/plain\r\n< \r\n{says}"
+    );
+    let exchange = exchange(&capture);
+    let bytes = attribute(&exchange, 0, "streamgauge.response.bytes");
+    assert_eq!(bytes, says.len());
+}
+
+#[test]
+fn a_head_that_breaks_off_is_shown_as_one_that_does() {
+    let whole = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: a\r\n";
+    let request = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}";
+    for kept in [whole.len(), whole.len() - 2, whole.len() - 16, 17] {
+        let exchange = exchange(format!("{request}\r\n{}", &whole[..kept]));
+        assert_eq!(attribute(&exchange, 1, "streamgauge.end"), "cut", "{kept}");
+        let warnings = exchange["warnings"].to_string();
+        assert!(
+            warnings.contains("the capture ends within the head of the response"),
+            "{kept}: {warnings}"
+        );
+    }
+    let cut = &streamed("/v1/chat/completions", "200 OK");
+    let cut = &cut[..cut.find("< content-type").unwrap() + 10];
+    assert_eq!(attribute(&exchange(cut), 1, "streamgauge.end"), "cut");
+    let warnings = exchange("GET / HTTP/1.1\r\nHost: a")["warnings"].to_string();
+    assert!(warnings.contains("the capture ends within the head of the request"));
+}
+
+#[test]
+fn line_ends_that_a_pipe_has_lengthened_are_read() {
+    let plain = String::from_utf8(raw("", STREAM.as_bytes())).unwrap();
+    for capture in [plain, streamed("/v1/chat/completions", "200 OK")] {
+        // All of it went through the pipe, or the heads alone.
+        let (head, body) = capture.split_once(STREAM).unwrap();
+        for capture in [
+            capture.replace('\n', "\r\n"),
+            [&*head.replace('\n', "\r\n"), STREAM, body].concat(),
+        ] {
+            let exchange = exchange(&capture);
+            assert_is_the_call(&exchange);
+            let bytes = attribute(&exchange, 0, "streamgauge.response.bytes");
+            assert_eq!(bytes, STREAM.len());
+        }
+    }
+}
+
+#[test]
+fn the_line_that_ends_the_progress_meter_cuts_no_event() {
+    // As curl 7.88 writes it with `-v` and with `-i`, of a body that it writes out once the transfer is over.
+    let above = "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n\
+                 \x20                                Dload  Upload   Total   Spent    Left  Speed\n";
+    let meter = |of: &str| {
+        format!("\r{of}  1438    0  1259  100   179   2294    326 --:--:-- --:--:-- --:--:--  2619")
+    };
+    let (before, after) = STREAM.split_at(STREAM.find("\"choices\"").unwrap());
+    let (begun, over) = (meter("  0"), meter("100"));
+    let intact = "* Connection #0 to host a left intact\n";
+    let verbose = format!(
+        "{above}{begun}> POST /v1/chat/completions HTTP/1.1\r\n> Host: a\r\n> \r\n< HTTP/1.1 200 OK\r\n\
+         < content-type: text/event-stream\r\n< \r\n{before}{over}\n{intact}{after}"
+    );
+    let plain = format!(
+        "{above}{begun}HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{before}{over}\n{after}curl: (18) transfer closed\n"
+    );
+    for capture in [format!("{verbose}{verbose}"), verbose, plain] {
+        for exchange in exchanges(&capture, &[]) {
+            assert_is_the_call(&exchange);
+            let bytes = attribute(&exchange, 0, "streamgauge.response.bytes");
+            assert_eq!(bytes, STREAM.len(), "{capture}");
+        }
     }
 }
