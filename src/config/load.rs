@@ -455,6 +455,15 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
             }
         }
     }
+    check_labels(config, &mut push);
+    check_store(config, stores, &mut push);
+    if config.listen == config.admin && config.listen.port() != 0 {
+        push("admin", "expected an address other than that of listen");
+    }
+}
+
+/// Whether each label is an attribute that there is, and no other label's name.
+fn check_labels(config: &Config, push: &mut impl FnMut(&str, &str)) {
     let known = || {
         let told = config.observe.annotations.iter().map(|it| &*it.name);
         told.chain(config.telemetry.key_fingerprint.then_some(KEY_FINGERPRINT))
@@ -484,6 +493,10 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
             );
         }
     }
+}
+
+/// Whether there is a place for prompts where they are stored, and what is said of it fits it.
+fn check_store(config: &Config, stores: bool, push: &mut impl FnMut(&str, &str)) {
     let store = &config.pipeline.store;
     let has_no_store = store.location.is_none() && config.folder.is_none();
     if stores && has_no_store {
@@ -515,8 +528,5 @@ fn check_whole(config: &Config, problems: &mut Vec<Problem>) {
                 ),
             );
         }
-    }
-    if config.listen == config.admin && config.listen.port() != 0 {
-        push("admin", "expected an address other than that of listen");
     }
 }
