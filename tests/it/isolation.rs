@@ -1,5 +1,6 @@
 //! One request never touches another: whatever breaks off, comes early or stays behind, no byte of one shows up in the next.
 
+mod body;
 mod client;
 mod plan;
 mod upstream;

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BytesMut};
 use http::{Request, StatusCode};
 use http_body::Frame;
-use http_body_util::channel::Channel;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use streamgauge::http1::unchunk;
@@ -14,11 +13,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use super::body::{Played, played};
 use super::plan::{End, Plan, Read, Site};
 use super::upstream::send;
 use crate::support::http1::{Framing, framing};
-
-type Body = Channel<Bytes, std::io::Error>;
 
 async fn connect(proxy: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(proxy).await.unwrap();
@@ -181,7 +179,7 @@ async fn answer(
 }
 
 /// A connection of HTTP/2.
-pub(super) struct Http2(SendRequest<Body>);
+pub(super) struct Http2(SendRequest<Played>);
 
 impl Http2 {
     pub(super) async fn new(proxy: SocketAddr) -> Self {
@@ -192,7 +190,7 @@ impl Http2 {
     }
 
     pub(super) async fn call(&mut self, proxy: SocketAddr, plan: &Plan, site: &Site) {
-        let (mut sender, body) = Body::new(4);
+        let (sender, body) = played(4);
         let mut request =
             Request::post(format!("http://{proxy}/v1/x")).header("x-plan", plan.field());
         if plan.has_length {
@@ -201,17 +199,18 @@ impl Http2 {
         let (answered, at) = oneshot::channel::<()>();
         let sent = *plan;
         tokio::spawn(async move {
-            send(&mut sender, &sent, 0..sent.before).await;
+            send(&sender, &sent, 0..sent.before).await;
             if sent.before < sent.request {
                 let _ = at.await;
             }
             if sent.breaks {
-                sender.abort(std::io::Error::other("broken off"));
+                let broken = std::io::Error::other("broken off");
+                let _ = sender.send(Err(broken)).await;
                 return;
             }
-            send(&mut sender, &sent, sent.before..sent.request).await;
+            send(&sender, &sent, sent.before..sent.request).await;
             if sent.has_trailers {
-                let _ = sender.send(Frame::trailers(sent.trailers())).await;
+                let _ = sender.send(Ok(Frame::trailers(sent.trailers()))).await;
             }
         });
         let Ok(response) = self.0.send_request(request.body(body).unwrap()).await else {

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::channel::{Channel, Sender};
+use http_body::Frame;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -16,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::body::{Played, Sender, played};
 use super::plan::{End, Plan, Read, Site};
 
 /// What a client may send of a body before it is read, by HTTP/2.
@@ -40,13 +40,14 @@ pub(super) async fn start(site: Arc<Site>) -> (SocketAddr, AbortHandle) {
     (address, task.abort_handle())
 }
 
-type Body = Channel<Bytes, std::io::Error>;
-
-async fn answer(request: Request<Incoming>, site: Arc<Site>) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    site: Arc<Site>,
+) -> Result<Response<Played>, Infallible> {
     let plan = Plan::of(request.headers());
     site.arrived(&plan);
     let mut body = request.into_body();
-    let (mut sender, answer) = Body::new(4);
+    let (sender, answer) = played(4);
     let (answered, at) = oneshot::channel();
     tokio::spawn(async move {
         let mut read = Read::new(&plan, "the request");
@@ -56,11 +57,11 @@ async fn answer(request: Request<Incoming>, site: Arc<Site>) -> Result<Response<
         }
         // Whoever asked may have left.
         let _ = answered.send(());
-        send(&mut sender, &plan, 0..plan.answer / 2).await;
+        send(&sender, &plan, 0..plan.answer / 2).await;
         if plan.cuts {
-            sender.abort(std::io::Error::other("cut"));
+            let _ = sender.send(Err(std::io::Error::other("cut"))).await;
         } else {
-            send(&mut sender, &plan, plan.answer / 2..plan.answer).await;
+            send(&sender, &plan, plan.answer / 2..plan.answer).await;
             drop(sender);
         }
         let ended = match ended {
@@ -87,15 +88,11 @@ async fn answer(request: Request<Incoming>, site: Arc<Site>) -> Result<Response<
 }
 
 /// Sends a part of a body in two frames. Whoever does not want it any more is not told so.
-pub(super) async fn send(
-    sender: &mut Sender<Bytes, std::io::Error>,
-    plan: &Plan,
-    part: Range<usize>,
-) {
+pub(super) async fn send(sender: &Sender, plan: &Plan, part: Range<usize>) {
     let middle = part.start + part.len() / 2;
     for (from, to) in [(part.start, middle), (middle, part.end)] {
         if from < to {
-            let _ = sender.send_data(plan.marked(from, to)).await;
+            let _ = sender.send(Ok(Frame::data(plan.marked(from, to)))).await;
         }
     }
 }
