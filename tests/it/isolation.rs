@@ -23,8 +23,8 @@ const CLIENTS: u64 = 4;
 const CALLS: u64 = 40;
 const SEED: u64 = 20_251_129;
 
-/// A proxy in front of an upstream that is spoken to by this version. Each of its threads has made a call: what is sent by
-/// HTTP/2 before the upstream's window is known may be more than that, and streams stall in the library.
+/// A proxy in front of an upstream that is spoken to by this version. Each of its threads has made a call, so that few requests
+/// go out by HTTP/2 before the upstream's window is known.
 async fn proxy(upstream: SocketAddr, version: &str, site: &Site) -> (Server, File) {
     let config =
         format!("[[upstream]]\nname = 'up'\nurl = 'http://{upstream}/v1'\nhttp = '{version}'");

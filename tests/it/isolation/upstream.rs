@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Frame;
@@ -14,12 +15,16 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::body::{Played, Sender, played};
 use super::plan::{End, Plan, Read, Site};
 
 /// What a client may send of a body before it is read, by HTTP/2.
 const WINDOW: u32 = 64;
+/// A request that stands still for so long does so for good: on a new connection a client may send more than the window before
+/// it knows of it, and the library forgets to open one that it has made smaller meanwhile.
+const STALLED: Duration = Duration::from_secs(3);
 
 /// An upstream of both versions. It leaves its window shut where it answers early, and opens it when the next request is in.
 pub(super) async fn start(site: Arc<Site>) -> (SocketAddr, AbortHandle) {
@@ -53,7 +58,7 @@ async fn answer(
         let mut read = Read::new(&plan, "the request");
         let mut ended = None;
         while read.length < plan.answers_at && ended.is_none() {
-            ended = read.frame(&mut body, &site).await;
+            ended = next(&mut read, &mut body, &site).await;
         }
         // Whoever asked may have left.
         let _ = answered.send(());
@@ -64,15 +69,14 @@ async fn answer(
             send(&sender, &plan, plan.answer / 2..plan.answer).await;
             drop(sender);
         }
-        let ended = match ended {
-            Some(ended) => ended,
-            None => {
-                site.next_arrived(&plan).await;
-                read.rest(&mut body, &site).await
-            }
-        };
+        if ended.is_none() {
+            site.next_arrived(&plan).await;
+        }
+        while ended.is_none() {
+            ended = next(&mut read, &mut body, &site).await;
+        }
         let is_whole = (read.length, read.trailers) == (plan.request, plan.has_trailers);
-        if ended == End::Whole && !is_whole {
+        if ended == Some(End::Whole) && !is_whole {
             site.fault(format!(
                 "the request of {plan:?} is over after {} bytes, trailers: {}",
                 read.length, read.trailers
@@ -85,6 +89,12 @@ async fn answer(
         .header("x-id", plan.id)
         .body(answer)
         .unwrap())
+}
+
+/// The next frame of a request, if it does not stand still.
+async fn next(read: &mut Read<'_>, body: &mut Incoming, site: &Site) -> Option<End> {
+    let frame = timeout(STALLED, read.frame(body, site)).await;
+    frame.unwrap_or(Some(End::Broken))
 }
 
 /// Sends a part of a body in two frames. Whoever does not want it any more is not told so.
