@@ -1,5 +1,6 @@
 //! A server as a process of its own: started, waited for until it listens, ended when dropped.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -134,17 +135,25 @@ pub(crate) fn on_cores(command: Command, cores: usize) -> Command {
 /// A program and its arguments put before a command.
 pub(crate) fn prefixed(program: &str, arguments: &[&str], command: &Command) -> Command {
     let mut prefixed = Command::new(program);
-    prefixed
-        .args(arguments)
-        .arg(command.get_program())
-        .args(command.get_args());
+    prefixed.args(arguments).arg(command.get_program());
+    told(prefixed, command)
+}
+
+/// Another program, told the same.
+pub(crate) fn replaced(program: &OsStr, command: &Command) -> Command {
+    told(Command::new(program), command)
+}
+
+/// A command with the arguments and the environment of another.
+fn told(mut told: Command, command: &Command) -> Command {
+    told.args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => prefixed.env(name, value),
-            None => prefixed.env_remove(name),
+            Some(value) => told.env(name, value),
+            None => told.env_remove(name),
         };
     }
-    prefixed
+    told
 }
 
 /// An address on which nobody listens; nothing keeps it free, but the kernel hands out others first.

@@ -129,7 +129,7 @@ impl Default for Manner {
 }
 
 /// All peers, in the order of the tables.
-pub(crate) const PEERS: [&dyn Peer; 11] = [
+pub(crate) const PEERS: [&dyn Peer; 12] = [
     &Direct,
     &relay::Relay,
     &nginx::NGINX,
@@ -137,6 +137,7 @@ pub(crate) const PEERS: [&dyn Peer; 11] = [
     &haproxy::Haproxy,
     &streamgauge::Streamgauge,
     &streamgauge::Storing,
+    &streamgauge::Other,
     &router::VLLM,
     &router::SGLANG,
     &ferrogw::Ferrogw,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{Links, MEASURED, Manner, Peer, Site};
 use crate::link::UpstreamSide;
-use crate::support::streamgauge;
+use crate::support::{process, streamgauge};
 
 /// By its defaults.
 pub(super) struct Streamgauge;
@@ -47,6 +47,40 @@ impl Peer for Streamgauge {
             links: Links::Http2Upstream,
             ..Manner::default()
         }
+    }
+}
+
+/// Another build of it. Only where it is named.
+pub(super) struct Other;
+
+/// The program of that build.
+const OTHER: &str = "BENCH_OTHER";
+
+impl Peer for Other {
+    fn name(&self) -> &'static str {
+        "streamgauge-other"
+    }
+
+    fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+        let program = std::env::var_os(OTHER).ok_or_else(|| {
+            io::Error::other(format!("{OTHER} is to name the program of another build"))
+        })?;
+        let command = Streamgauge.command(site, listen)?;
+        Ok(command.map(|command| process::replaced(&program, &command)))
+    }
+
+    fn version(&self) -> Option<Command> {
+        let mut command = Command::new(std::env::var_os(OTHER)?);
+        command.arg("--version");
+        Some(command)
+    }
+
+    fn is_installed(&self) -> bool {
+        false
+    }
+
+    fn manner(&self) -> Manner {
+        Streamgauge.manner()
     }
 }
 
