@@ -20,6 +20,11 @@ pub(super) const RULES: &[Rule] = &[
         r#"([A-Za-z][A-Za-z0-9_.-]{1,63})\s{0,4}[:=]\s{0,4}([^\s"'\\,;&(){}\[\]<>]+)"#,
         bare,
     ),
+    // As a head says it, with the scheme before the credential.
+    (
+        r#"(?i)\b(authorization)\\*["']?\s{0,4}[:=]\s{0,4}[A-Za-z][A-Za-z0-9_-]{1,31}\s{1,4}([^\s"'\\,;(){}\[\]<>]+)"#,
+        bare,
+    ),
     // As a sentence says it.
     (
         r#"(?i)\b(password|passwort|passphrase|api[ -]?key|secret|token)\s{1,4}(?:is|was|ist|=>)\s{1,4}["'`]?([^\s"'`,;()\[\]{}<>]+)"#,

@@ -83,6 +83,14 @@ fn a_name_makes_a_value_a_credential() {
             r#"{"pin": {"passwords": ["[SECRET]", "[SECRET]"]}}"#,
         ),
         ("the password is hunter2.", "the password is [SECRET]."),
+        (
+            "authorization: SharedKey me:a1B2+c3D4=, and more",
+            "authorization: SharedKey [SECRET], and more",
+        ),
+        (
+            "Authorization: the client sends it",
+            "Authorization: the client sends it",
+        ),
         ("the password is required", "the password is required"),
         // What programs and sentences are made of.
         (r"def f(password: str):", r"def f(password: str):"),
