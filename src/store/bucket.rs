@@ -14,10 +14,11 @@ use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode};
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinSet;
 
-use super::client::{build, told};
+use super::client::build;
 use super::location::Cloud;
 use super::outcome::{Put, StoreError};
 use super::prefix::HashPrefix;
+use super::told::Teller;
 use super::{StoreConfig, key, renewed_after};
 use crate::exchange::{ContentHash, StoredObject};
 
@@ -40,6 +41,7 @@ pub(super) struct Bucket {
 #[derive(Clone)]
 struct Asker {
     store: Arc<dyn ObjectStore>,
+    teller: Arc<Teller>,
     prefix: Arc<str>,
     renewed_after: Option<Duration>,
     /// Whether the server knows no conditional writing.
@@ -57,9 +59,11 @@ impl Bucket {
         prefix: &str,
         config: &StoreConfig,
     ) -> Result<Self, String> {
-        let store = build(cloud, url, config)?;
+        let teller = Teller::new(cloud, config);
+        let store = build(cloud, url, config, &teller)?;
         let asker = Asker {
             store,
+            teller: Arc::new(teller),
             prefix: prefix.into(),
             renewed_after: config.keep.map(renewed_after),
             overwrites: Arc::default(),
@@ -108,7 +112,7 @@ impl Bucket {
         match self.ask(asker.get(hash))? {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.failed(told(&error))),
+            Err(error) => Err(self.failed(self.asker.teller.told(&error))),
         }
     }
 
@@ -118,7 +122,7 @@ impl Bucket {
     ) -> Result<Vec<ContentHash>, StoreError> {
         let asker = self.asker.clone();
         let names = self.ask(asker.beginning_with(prefix))?;
-        names.map_err(|error| self.failed(told(&error)))
+        names.map_err(|error| self.failed(self.asker.teller.told(&error)))
     }
 
     /// Waits for an answer, for as long as one may take.
@@ -145,7 +149,7 @@ impl Asker {
     async fn put(&self, object: StoredObject, within: Duration) -> Result<Put, String> {
         match tokio::time::timeout(within, self.put_unless_there(object)).await {
             Err(_) => Err(late(within)),
-            Ok(outcome) => outcome.map_err(|error| told(&error)),
+            Ok(outcome) => outcome.map_err(|error| self.teller.told(&error)),
         }
     }
 

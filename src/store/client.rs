@@ -1,5 +1,4 @@
-//! The client of a bucket, by the `object_store` crate: what the endpoint, the options and the variables of the environment make of it, and
-//! what its errors say.
+//! The client of a bucket, by the `object_store` crate: what the endpoint, the options and the variables of the environment make of it.
 //!
 //! Without any of them a client takes what the machines of its cloud are given.
 
@@ -18,14 +17,12 @@ use object_store::{
 use super::StoreConfig;
 use super::location::Cloud;
 use super::options;
+use super::told::{Teller, reason};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Most characters of what a server says of an error.
-const ERROR_CHARS: usize = 300;
-
-/// Connects to nothing.
+/// Connects to nothing. `teller` knows the secrets among the settings.
 ///
 /// # Errors
 /// What is wrong with the settings.
@@ -33,6 +30,7 @@ pub(super) fn build(
     cloud: Cloud,
     url: &str,
     config: &StoreConfig,
+    teller: &Teller,
 ) -> Result<Arc<dyn ObjectStore>, String> {
     let wrong = config.options.wrong_for(cloud);
     if !wrong.is_empty() {
@@ -55,7 +53,7 @@ pub(super) fn build(
     let built = match cloud {
         Cloud::S3 => {
             let (endpoint, plain) = (AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::Client);
-            let settings = settings(config, prefix, endpoint, plain);
+            let settings = settings(config, cloud, endpoint, plain);
             let builder = settings.fold(AmazonS3Builder::new(), |it, (key, value)| {
                 it.with_config(key, value)
             });
@@ -64,7 +62,7 @@ pub(super) fn build(
         }
         Cloud::Google => {
             let (endpoint, plain) = (GoogleConfigKey::BaseUrl, GoogleConfigKey::Client);
-            let settings = settings(config, prefix, endpoint, plain);
+            let settings = settings(config, cloud, endpoint, plain);
             // By itself it speaks plain HTTP to whatever a file or a variable names.
             let builder = GoogleCloudStorageBuilder::new()
                 .with_config(plain(ClientConfigKey::AllowHttp), "false");
@@ -82,7 +80,7 @@ pub(super) fn build(
         }
         Cloud::Azure => {
             let (endpoint, plain) = (AzureConfigKey::Endpoint, AzureConfigKey::Client);
-            let settings = settings(config, prefix, endpoint, plain);
+            let settings = settings(config, cloud, endpoint, plain);
             let builder = settings.fold(MicrosoftAzureBuilder::new(), |it, (key, value)| {
                 it.with_config(key, value)
             });
@@ -98,11 +96,11 @@ pub(super) fn build(
             builder.with_url(url).build().map(shared)
         }
     };
-    built.map_err(|error| wrong_setting(&told(&error), prefix, config))
+    built.map_err(|error| teller.hide(&wrong_setting(&reason(&error), prefix, config)))
 }
 
 /// What names of a cloud's variables begin with.
-const fn variables_of(cloud: Cloud) -> &'static str {
+pub(super) const fn variables_of(cloud: Cloud) -> &'static str {
     match cloud {
         Cloud::S3 => "AWS_",
         Cloud::Google => "GOOGLE_",
@@ -186,12 +184,14 @@ fn shared(store: impl ObjectStore) -> Arc<dyn ObjectStore> {
 /// What a builder is told, the later before the earlier: what the variables of a cloud say, what the options do, and where the server is.
 fn settings<'c, K: FromStr>(
     config: &'c StoreConfig,
-    prefix: &'static str,
+    cloud: Cloud,
     endpoint: K,
     plain: fn(ClientConfigKey) -> K,
 ) -> impl Iterator<Item = (K, &'c str)> {
     let variables = config.variables.0.iter();
-    let variables = variables.filter(move |(name, _)| name.starts_with(prefix));
+    let variables = variables.filter(move |(name, _)| {
+        name.starts_with(variables_of(cloud))
+    });
     let told = variables.chain(&config.options.0);
     let told = told.filter_map(|(name, value)| {
         // A secret that was made from a file often has that file's last line end.
@@ -228,69 +228,10 @@ impl HttpConnector for Connector {
     }
 }
 
-/// What reqwest says where a URL is not https and must be.
-const NOT_PLAIN: &str = "URL scheme is not allowed";
-
-/// What is told of an error: its reason, and of what a server says of it, which is XML, code and message.
-pub(super) fn told(error: &Error) -> String {
-    let text = error.to_string();
-    let text: Vec<&str> = text.split_whitespace().collect();
-    let text = text.join(" ");
-    // Before it stand the store's name, the object's, the method and the time.
-    let mut reason = text
-        .split_once(" - ")
-        .map_or(&*text, |(_, reason)| reason)
-        .to_owned();
-    if let Some(code) = element(&reason, "Code") {
-        let status = reason.split('<').next().unwrap_or_default();
-        let message = element(&reason, "Message").unwrap_or_default();
-        reason = format!("{} {code}: {message}", status.trim());
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let cause = cause.to_string();
-    if !text.contains(&cause) && !cause.contains('<') {
-        reason = format!("{reason}: {cause}");
-    }
-    if cause == NOT_PLAIN {
-        reason.push_str(": expected https, or the http URL in store.endpoint");
-    }
-    match reason.char_indices().nth(ERROR_CHARS) {
-        Some((end, _)) => format!("{}…", &reason[..end]),
-        None => reason,
-    }
-}
-
-/// What stands in the first element of a name.
-fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    let (_, rest) = text.split_once(&format!("<{name}>"))?;
-    rest.split('<').next()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::{CloudOptions, CloudVariables};
-
-    fn failed(text: &str) -> Error {
-        Error::Generic {
-            store: "S3",
-            source: text.to_owned().into(),
-        }
-    }
-
-    #[test]
-    fn of_an_error_its_reason_is_told() {
-        let text = "Error performing PUT http://a/b.json in 2ms - Server returned non-2xx status code: 404 Not Found: \
-            <?xml version='1.0'?>\n<Error><Code>NoSuchBucket</Code><Message>The bucket is not there</Message>\
-            <AWSAccessKeyId>AKIA</AWSAccessKeyId></Error>";
-        let expected = "Server returned non-2xx status code: 404 Not Found: NoSuchBucket: The bucket is not there";
-        assert_eq!(told(&failed(text)), expected);
-        let long = told(&failed(&"é".repeat(ERROR_CHARS)));
-        assert_eq!(long.chars().count(), ERROR_CHARS + 1);
-    }
 
     fn pairs(texts: &[(&str, &str)]) -> Vec<(String, String)> {
         let pairs = texts.iter();
@@ -301,7 +242,7 @@ mod tests {
 
     fn wrong(cloud: Cloud, url: &str, config: &StoreConfig) -> Option<String> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        build(cloud, url, config).err()
+        build(cloud, url, config, &Teller::new(cloud, config)).err()
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!
 //! - `object`: what is stored of an exchange, in the form that `canonical` has
 //! - `place`: where, which is a `folder` or a `bucket`; `location` is how that is written
-//! - `client`: what a bucket is asked by; `options` is what a file may say of it
+//! - `client`: what a bucket is asked by; `options` is what a file may say of it, and `told` what people are told of its errors
 //! - `known`: what need not be stored again
 //! - `writer`: the worker; `sweeper` takes out of a folder what is old
 //! - `read`: the way back
@@ -29,6 +29,7 @@ mod read;
 mod sweeper;
 #[cfg(test)]
 mod tests;
+mod told;
 mod writer;
 
 use std::fmt;

@@ -100,6 +100,14 @@ pub(super) fn is_known(cloud: Cloud, name: &str) -> bool {
     kind(cloud, &name.to_ascii_lowercase()).is_some()
 }
 
+/// Whether an option of this name, as a file or a variable writes it, is a secret to a cloud's client.
+pub(super) fn is_secret(cloud: Cloud, name: &str) -> bool {
+    matches!(
+        kind(cloud, &name.to_ascii_lowercase()),
+        Some(Kind::Secret(_))
+    )
+}
+
 const fn examples(cloud: Cloud) -> &'static str {
     match cloud {
         Cloud::S3 => "region, virtual_hosted_style_request",

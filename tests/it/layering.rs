@@ -54,7 +54,7 @@ const ROOMS: &[(&str, May)] = &[
     ("state", Import(&["background", "conversation", "log"])),
     (
         "store",
-        Import(&["background", "disk", "exchange", "log", "semconv"]),
+        Import(&["background", "disk", "exchange", "log", "redact", "semconv"]),
     ),
     ("pipeline", Import(PIPELINE)),
     ("otel", Import(&["exchange", "outbound"])),

@@ -401,6 +401,56 @@ async fn what_the_file_says_of_a_bucket_reaches_each_clouds_server() {
     }
 }
 
+/// A server that quotes the request in its error, as some do, puts no credential of ours into the log.
+#[tokio::test]
+async fn what_a_bucket_quotes_of_a_request_is_logged_without_its_credentials() {
+    let signature = "sv=2024-11-04&sig=a1B2%2Bc3D4%2Fe5F6g7H8%3D";
+    for (url, options, variables, secrets) in [
+        (
+            "s3://bucket/prompts",
+            "{ region = 'eu-central-1', access_key_id = 'AKIAIOSFODNN7EXAMPLE' }",
+            [
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("AWS_SESSION_TOKEN", "of-our-session"),
+            ],
+            ["of-our-session", "AKIAIOSFODNN7EXAMPLE"],
+        ),
+        (
+            "az://bucket/prompts",
+            "{ account_name = 'me' }",
+            [("AZURE_STORAGE_SAS_TOKEN", signature), ("AZURE_NONE", "x")],
+            ["c3D4", "g7H8"],
+        ),
+    ] {
+        let bucket = Upstream::start().await;
+        let address = bucket.address();
+        let config = format!(
+            "content = 'store'\n[store]\nurl = '{url}'\nendpoint = 'http://{address}'\noptions = {options}\n"
+        );
+        let [one, other] = variables;
+        let scene = Scene::with(&config, |program| {
+            program.env(one.0, one.1).env(other.0, other.1)
+        })
+        .await;
+        call(&scene, ASKED, answer()).await;
+        let mut asked = bucket.accept().await;
+        let request = asked.read_request().await;
+        let fields = ["x-amz-security-token", "authorization"];
+        let fields = fields.map(|name| format!("{name}: {}", request.header(name).unwrap_or("")));
+        let quoted = format!("got {} {}", request.start_line(), fields.join(", "));
+        for secret in secrets {
+            assert!(quoted.contains(secret), "{quoted}");
+        }
+        asked.write(json(403, &quoted)).await;
+        let warning = scene.server.process.message(WARNING).await;
+        let told = warning["error"].as_str().unwrap();
+        assert!(told.contains("403 Forbidden: got PUT /"), "{told}");
+        for secret in secrets {
+            assert!(!told.contains(secret), "{told}");
+        }
+    }
+}
+
 const WARNING: &str = "prompts could not be stored; what waits is tried again for a minute";
 
 #[test]
