@@ -182,6 +182,7 @@ fn shared(store: impl ObjectStore) -> Arc<dyn ObjectStore> {
 }
 
 /// What a builder is told, the later before the earlier: what the variables of a cloud say, what the options do, and where the server is.
+/// A variable that says how objects are written was set for another program: it is ignored.
 fn settings<'c, K: FromStr>(
     config: &'c StoreConfig,
     cloud: Cloud,
@@ -190,7 +191,7 @@ fn settings<'c, K: FromStr>(
 ) -> impl Iterator<Item = (K, &'c str)> {
     let variables = config.variables.0.iter();
     let variables = variables.filter(move |(name, _)| {
-        name.starts_with(variables_of(cloud))
+        name.starts_with(variables_of(cloud)) && !options::is_fixed(cloud, name)
     });
     let told = variables.chain(&config.options.0);
     let told = told.filter_map(|(name, value)| {
@@ -325,6 +326,25 @@ mod tests {
         };
         let said = wrong(Cloud::Google, "gs://b", &config).unwrap();
         assert!(!said.contains("control characters"), "{said}");
+    }
+
+    #[test]
+    fn how_objects_are_written_no_variable_says() {
+        let with = |value: &str| StoreConfig {
+            variables: CloudVariables(pairs(&[
+                ("AWS_CONDITIONAL_PUT", value),
+                ("AWS_COPY_IF_NOT_EXISTS", value),
+            ])),
+            ..StoreConfig::default()
+        };
+        let built = |value| {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let config = with(value);
+            let teller = Teller::new(Cloud::S3, &config);
+            let store = build(Cloud::S3, "s3://b", &config, &teller).unwrap();
+            format!("{store:?}").contains("conditional_put: ETagMatch")
+        };
+        assert!(built("disabled") && built("no way at all"));
     }
 
     #[test]

@@ -108,6 +108,14 @@ pub(super) fn is_secret(cloud: Cloud, name: &str) -> bool {
     )
 }
 
+/// Whether nothing can set an option of this name, whether a file or a variable writes it.
+pub(super) fn is_fixed(cloud: Cloud, name: &str) -> bool {
+    matches!(
+        kind(cloud, &name.to_ascii_lowercase()),
+        Some(Kind::Fixed(_))
+    )
+}
+
 const fn examples(cloud: Cloud) -> &'static str {
     match cloud {
         Cloud::S3 => "region, virtual_hosted_style_request",
