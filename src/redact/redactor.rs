@@ -292,14 +292,31 @@ fn every_way<'p>(
             Some(last) => plain.through(last),
             None => plain,
         };
-        let found = find(&plain.text).into_iter();
-        all.extend(found.map(|one| Found {
+        let found = find(&plain.text).into_iter().map(|one| Found {
             range: plain.place(&one.range),
             ..one
-        }));
+        });
+        let found: Vec<_> = found.collect();
+        leave_escapes(&mut all, &found, &plain);
+        all.extend(found);
         last = Some(plain);
     }
     all
+}
+
+/// Of what was found in a text as it is written, the letter of an escape before it may be none of it: in `\nanna@example.com` the
+/// address begins behind the line end, as what was found in the text as it reads says.
+fn leave_escapes(written: &mut [Found<'_>], read: &[Found<'_>], plain: &Unescaped) {
+    for one in written {
+        let is_same = |other: &&Found<'_>| {
+            other.name == one.name
+                && other.range.end == one.range.end
+                && plain.is_escape_up_to(one.range.start, other.range.start)
+        };
+        if let Some(other) = read.iter().find(is_same) {
+            one.range.start = other.range.start;
+        }
+    }
 }
 
 /// Of those that overlap one: all of what they cover, by the name of the first of the detectors.

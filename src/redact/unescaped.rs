@@ -59,6 +59,13 @@ impl Unescaped {
         self
     }
 
+    /// Whether one place of the original lies within an escape, and the other behind the end of it.
+    pub(super) fn is_escape_up_to(&self, within: usize, end: usize) -> bool {
+        let next = self.places.partition_point(|place| *place <= within);
+        let starts_before = next > 0 && self.places[next - 1] < within;
+        starts_before && self.places.get(next) == Some(&end)
+    }
+
     /// Where a range of it is in the original, escapes whole.
     pub(super) fn place(&self, range: &Range<usize>) -> Range<usize> {
         self.places[range.start]..self.places[range.end]

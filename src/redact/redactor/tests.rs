@@ -48,6 +48,42 @@ fn escapes_hide_nothing_where_a_text_is_no_whole_json() {
 }
 
 #[test]
+fn an_escape_beside_what_is_found_stays_whole() {
+    for (text, expected) in [
+        (
+            r#"it says {"a": "To:\nanna@example.com\nBye"} and"#,
+            r#"it says {"a": "To:\n[EMAIL]\nBye"} and"#,
+        ),
+        (
+            r#"it says {\"a\": \"\\tanna@example.com\\n\"} and"#,
+            r#"it says {\"a\": \"\\t[EMAIL]\\n\"} and"#,
+        ),
+        (
+            r#"it says {"a": "x\u000aanna@example.com"} and"#,
+            r#"it says {"a": "x\u000a[EMAIL]"} and"#,
+        ),
+        // An escape that is a letter of it goes with it.
+        (
+            r#"it says {"a": "\u0061nna@example.com"} and"#,
+            r#"it says {"a": "[EMAIL]"} and"#,
+        ),
+        ("anna@example.com, nina@example.com", "[EMAIL], [EMAIL]"),
+    ] {
+        assert_eq!(redact(text), expected);
+    }
+    let name = REDACTOR.redact_name("to=%0Aanna@example.com");
+    assert_eq!(name.as_deref(), Some("to=%0A[EMAIL]"));
+    let pattern = Pattern::new("STAFF", r"[a-z]+-\d+").unwrap();
+    let redactor = Redactor::new(Policy {
+        detectors: Vec::new(),
+        patterns: vec![pattern],
+        ..Policy::default()
+    });
+    let found = redactor.redact(r#"it says "\nab-12" and"#);
+    assert_eq!(found.as_deref(), Some(r#"it says "\n[STAFF]" and"#));
+}
+
+#[test]
 fn escapes_hide_nothing_in_an_address() {
     for (text, expected) in [
         ("c=4111%201111%201111%201111&d=1", "c=[CARD]&d=1"),
