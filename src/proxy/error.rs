@@ -103,6 +103,15 @@ impl ProxyError {
         }
     }
 
+    /// The same, said of the repeat of a request that the upstream had not processed the first time either.
+    #[must_use]
+    pub fn repeated(mut self) -> Self {
+        if let Self::Upstream(UpstreamError::Unprocessed { twice, .. }) = &mut self {
+            *twice = true;
+        }
+        self
+    }
+
     /// Low-cardinality identifier, for `error.type` and the marker header.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -131,7 +140,8 @@ impl ProxyError {
                 UpstreamError::ConnectionRefused { .. }
                 | UpstreamError::ConnectFailed { .. }
                 | UpstreamError::CertificateRefused { .. }
-                | UpstreamError::Broken { .. } => StatusCode::BAD_GATEWAY,
+                | UpstreamError::Broken { .. }
+                | UpstreamError::Unprocessed { .. } => StatusCode::BAD_GATEWAY,
                 UpstreamError::ConnectTimeout { .. }
                 | UpstreamError::SendTimeout { .. }
                 | UpstreamError::FirstByteTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,

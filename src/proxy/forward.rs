@@ -303,7 +303,12 @@ impl Outbound<'_> {
         };
         // Boxed: it is rare, and as large as the first.
         let repeated = Box::pin(self.attempt(body, why, role)).await;
-        repeated.map_err(|unanswered| Box::new(unanswered.error))
+        repeated.map_err(|unanswered| {
+            Box::new(match why {
+                Why::Unprocessed => unanswered.error.repeated(),
+                _ => unanswered.error,
+            })
+        })
     }
 
     /// Sends a request once and waits for the head of the answer. The future has no more in it than the waiting needs.

@@ -98,6 +98,22 @@ pub enum UpstreamError {
         /// What the transport said.
         cause: String,
     },
+    /// The upstream says that it has processed nothing of the request, as it may by HTTP/2.
+    #[error(
+        "upstream {upstream} at {address} refused the request{} without processing it: {cause}; retry later; if this goes on, \
+         check whether the upstream restarts or is overloaded",
+        if *.twice { " twice" } else { "" }
+    )]
+    Unprocessed {
+        /// Its name.
+        upstream: String,
+        /// Its host and port.
+        address: String,
+        /// How it said so.
+        cause: String,
+        /// Whether it did so again when the request was repeated.
+        twice: bool,
+    },
     /// The process may open no further connection.
     #[error(
         "streamgauge has no file descriptor or local port left for a connection to upstream {upstream}; retry later, \
@@ -121,6 +137,14 @@ impl UpstreamError {
         let (connecting, error) = match error {
             TransportError::Connect(error) => (true, &**error),
             TransportError::Broken(error) => (false, &**error),
+            TransportError::Unprocessed(said) => {
+                return Self::Unprocessed {
+                    upstream,
+                    address,
+                    cause: said.to_string(),
+                    twice: false,
+                };
+            }
         };
         let cause = root_cause(error).to_string();
         // What is wrong with our own certificate may be said only once the connection is used (RFC 8446 §4.4.2.4).
@@ -180,7 +204,7 @@ impl UpstreamError {
             Self::ConnectTimeout { .. } => "connect_timeout",
             Self::FirstByteTimeout { .. } => "timeout",
             Self::SendTimeout { .. } => "send_timeout",
-            Self::Broken { .. } => "connection_broken",
+            Self::Broken { .. } | Self::Unprocessed { .. } => "connection_broken",
             Self::LimitReached { .. } => "limit_reached",
         }
     }
@@ -195,7 +219,7 @@ impl UpstreamError {
             Self::ConnectTimeout { .. }
             | Self::FirstByteTimeout { .. }
             | Self::SendTimeout { .. } => FaultClass::Timeout,
-            Self::Broken { .. } => FaultClass::Cut,
+            Self::Broken { .. } | Self::Unprocessed { .. } => FaultClass::Cut,
             Self::LimitReached { .. } => FaultClass::Rejected,
         }
     }

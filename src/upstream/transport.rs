@@ -35,6 +35,8 @@ pub(super) enum TransportError {
     Connect(BoxError),
     /// There was one.
     Broken(BoxError),
+    /// The upstream says that it has processed nothing of the request.
+    Unprocessed(BoxError),
 }
 
 /// A request that was not answered.
@@ -237,7 +239,10 @@ impl<B: Sendable> Exchange<B> {
             Self::Http2(exchange) => match ready!(http2::Exchange::poll_response(exchange, cx)) {
                 Ok(response) => Ok(inbound(response, UpstreamBody::Http2)),
                 Err(http2::Unanswered { error, unprocessed }) => Err(Unanswered {
-                    error: TransportError::Broken(error),
+                    error: match unprocessed {
+                        Some(_) => TransportError::Unprocessed(error),
+                        None => TransportError::Broken(error),
+                    },
                     again: unprocessed.map(|body| (body, Why::Unprocessed)),
                 }),
             },

@@ -168,10 +168,39 @@ async fn a_request_that_is_refused_twice_is_not_sent_a_third_time() {
         let mut refused = upstream.stream().await;
         refused.respond.send_reset(Reason::REFUSED_STREAM);
     }
-    let answer = answered.await.unwrap();
-    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
-    assert_eq!(answer.headers()["x-streamgauge-error"], "connection_broken");
+    says_refused(
+        answered,
+        "refused the request twice without processing it: it takes no more requests on its connections (REFUSED_STREAM); retry later",
+    )
+    .await;
     site.resends("false", 1).await;
+}
+
+#[tokio::test]
+async fn a_request_that_two_goodbyes_leave_out_is_answered_with_that() {
+    let site = Site::of(Scene::configured(&config("")).await).await;
+    let answered = site.post("/v1/chat/completions", HELLO);
+    for _ in 0..2 {
+        let mut connection = Frames::accept(&site.scene.upstream).await;
+        connection.request().await;
+        connection.go_away(0).await;
+    }
+    says_refused(
+        answered,
+        "refused the request twice without processing it: it is closing its connections (GOAWAY, NO_ERROR); retry later",
+    )
+    .await;
+    site.resends("false", 1).await;
+}
+
+/// The request is answered by the proxy, with a message that has this in it.
+async fn says_refused(answered: Answered, message: &str) {
+    let answer = answered.await.unwrap();
+    assert_eq!(answer.headers()["x-streamgauge-error"], "connection_broken");
+    let body = within("a body", answer.into_body().collect()).await;
+    let body: serde_json::Value = serde_json::from_slice(&body.unwrap().to_bytes()).unwrap();
+    let told = body["error"]["message"].as_str().unwrap();
+    assert!(told.contains(message), "{told}");
 }
 
 #[tokio::test]
@@ -199,8 +228,7 @@ async fn a_body_of_which_too_much_has_gone_is_not_sent_again() {
     let mut first = upstream.stream().await;
     first.body().await;
     first.respond.send_reset(Reason::REFUSED_STREAM);
-    let answer = answered.await.unwrap();
-    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    says_refused(answered, "refused the request without processing it: ").await;
 }
 
 #[tokio::test]

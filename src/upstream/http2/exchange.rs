@@ -146,7 +146,7 @@ where
             }
             Err(error) if is_unprocessed(&error) => {
                 self.slot.connection().refused();
-                Err(Lost::Unprocessed(error.into()))
+                Err(Lost::Unprocessed(refusal(&error).into()))
             }
             Err(error) => Err(Lost::Broken(self.slot.explained(error))),
         })
@@ -165,6 +165,16 @@ enum Lost {
 fn is_unprocessed(error: &h2::Error) -> bool {
     let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
     error.is_remote() && (refused || error.is_go_away())
+}
+
+/// How an upstream said that it has processed nothing of a request.
+fn refusal(error: &h2::Error) -> String {
+    match error.reason() {
+        Some(reason) if error.is_go_away() => {
+            format!("it is closing its connections (GOAWAY, {reason:?})")
+        }
+        _ => "it takes no more requests on its connections (REFUSED_STREAM)".to_owned(),
+    }
 }
 
 /// The head of a request as it goes by HTTP/2.
