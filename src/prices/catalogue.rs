@@ -90,13 +90,25 @@ pub enum NotFound {
     /// Nobody of that name, or at that URL.
     #[error("the price catalogue has no provider {wanted}{}", did_you_mean(.nearest.as_deref()))]
     Provider {
-        /// Its name, its URL or whose model it is.
+        /// Its name or its URL.
         wanted: String,
         /// The provider whose name is like it, if there is one.
         nearest: Option<String>,
     },
+    /// No provider is known by a model of its own of this name.
+    #[error(
+        "the price catalogue has no provider of a model {model}{}",
+        did_you_mean(Catalogue::bundled().like_own(.model))
+    )]
+    Owner {
+        /// As it was asked for.
+        model: String,
+    },
     /// The provider has no such model.
-    #[error("the price catalogue has no model {model} of {provider}")]
+    #[error(
+        "the price catalogue has no model {model} of {provider}{}",
+        did_you_mean(Catalogue::bundled().like(.provider, .model))
+    )]
     Model {
         /// Its id.
         provider: String,
@@ -261,7 +273,9 @@ impl Catalogue {
             model_match.is_some_and(|clause| clause.is_match(model))
         };
         let found = providers.find(is_its_own);
-        found.ok_or_else(|| NotFound::provider(format!("of a model {model}"), None))
+        found.ok_or_else(|| NotFound::Owner {
+            model: model.to_owned(),
+        })
     }
 
     /// The names of all providers, each as it is listed.
@@ -285,6 +299,26 @@ impl Catalogue {
                     .is_some_and(|clause| clause.is_match(name))
             })
         })
+    }
+
+    /// The model of a provider, or of one whose models it offers, whose name is like one that there is not.
+    fn like(&self, provider: &str, name: &str) -> Option<&str> {
+        let provider = self.providers.iter().find(|it| *it.id == *provider)?;
+        let others = self.providers.iter();
+        let others = others.filter(|it| provider.fallback.contains(&it.id));
+        let models = [provider].into_iter().chain(others);
+        let models = models.flat_map(|it| it.models(&self.units));
+        nearest(&name.to_lowercase(), models.map(|model| &*model.id))
+    }
+
+    /// The model whose name is like one that there is not, of those that say whose they are.
+    fn like_own(&self, name: &str) -> Option<&str> {
+        let own = self.providers.iter().filter_map(|provider| {
+            let clause = provider.model.as_ref()?;
+            let models = provider.models(&self.units).iter();
+            Some(models.filter(|model| clause.is_match(&model.id)))
+        });
+        nearest(&name.to_lowercase(), own.flatten().map(|model| &*model.id))
     }
 
     /// A provider's own model of a name, else that of one whose models it offers; whether it was another's.

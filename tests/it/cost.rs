@@ -472,6 +472,16 @@ fn of_a_price_that_may_not_be_that_of_the_day_a_note_says_so() {
     for more in [&["--at", "2026-04-30"][..], &[]] {
         assert!(!of(grok, more).contains("note: "), "{more:?}");
     }
+    // Of the days after its own the catalogue cannot know.
+    let catalogue = include_str!("../../config/prices.jsonl");
+    let head: Value = serde_json::from_str(catalogue.lines().next().unwrap()).unwrap();
+    let date = head["date"].as_str().unwrap();
+    assert!(!of(grok, &["--at", date]).contains("note: "));
+    let told = format!(
+        "\nnote: the catalogue is of {date}: the price of the day asked for may be another\n"
+    );
+    let later = of(grok, &["--at", "2099-01-01"]);
+    assert!(later.ends_with(&told), "{later}");
     let contract = "example-contract";
     let early = of(contract, &["--at", "2026-11-29", "--prices", OWN]);
     let told =
@@ -479,4 +489,28 @@ fn of_a_price_that_may_not_be_that_of_the_day_a_note_says_so() {
     assert!(early.ends_with(told), "{early}");
     assert!(!of(contract, &["--at", "2026-12-01", "--prices", OWN]).contains("note: "));
     assert!(!of("example-long", &["--at", "2020-01-01", "--prices", OWN]).contains("note: "));
+}
+
+#[test]
+fn a_model_that_there_is_not_is_answered_with_the_one_that_is_like_it() {
+    let usage = r#"{"input_tokens":1000000}"#;
+    for (named, expected) in [
+        (
+            &["--provider", "openai", "--model", "gpt-4o-mni"][..],
+            "no model gpt-4o-mni of openai, did you mean gpt-4o-mini?",
+        ),
+        (
+            &["--model", "cluade-opus-4-1"],
+            "no provider of a model cluade-opus-4-1, did you mean claude-opus-4-1?",
+        ),
+        (
+            &["--provider", "openai", "--model", "xyz"],
+            "no model xyz of openai\n",
+        ),
+    ] {
+        let output = cost(&[named, &["--usage", usage]].concat());
+        assert!(!output.status.success());
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains(expected), "{told}");
+    }
 }

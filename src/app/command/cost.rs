@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use rust_decimal::Decimal;
@@ -16,6 +16,8 @@ use crate::cli::CostArgs;
 use crate::dialect::read_usage;
 use crate::pipeline::counts_of;
 use crate::prices::{Catalogue, Counts, Day, OwnPrices, Priced, Wanted};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn cost(args: &CostArgs) -> anyhow::Result<()> {
     let catalogue = Catalogue::bundled();
@@ -147,13 +149,21 @@ fn note(priced: &Priced, call: &Call) -> Option<String> {
     let since = priced.entry.since(at);
     match since.as_deref().and_then(Day::parse) {
         // One of the user's own without a day holds always, and one of the catalogue held when that was published.
-        None if priced.entry.is_own() || is_published(at) => None,
-        None => Some("the catalogue does not say from which day on this price holds: that of the day asked for may be another".to_owned()),
+        None if !priced.entry.is_own() && !is_published(at) => Some("the catalogue does not say from which day on this price holds: that of the day asked for may be another".to_owned()),
         Some(since) if since.start() > at => Some(format!(
             "no price is known of the day asked for: this one holds from {since} on"
         )),
-        Some(_) => None,
+        _ if !priced.entry.is_own() => is_later(at).then(|| {
+            let date = &Catalogue::bundled().source().date;
+            format!("the catalogue is of {date}: the price of the day asked for may be another")
+        }),
+        _ => None,
     }
+}
+
+/// Whether an instant is after the day on which the catalogue was published.
+fn is_later(at: SystemTime) -> bool {
+    at.checked_sub(DAY).is_some_and(is_published)
 }
 
 /// Whether the catalogue was published before.
