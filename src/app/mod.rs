@@ -305,7 +305,10 @@ impl Running {
                     }
                     ending
                 }
-                () = now => Ending::Stopped(counters.in_flight()),
+                () = now => Ending::Stopped(match ending {
+                    Ending::Late(cut_off) => cut_off,
+                    _ => counters.in_flight(),
+                }),
             },
         };
         stop_admin(self.stop_admin, self.admin_task).await;
@@ -315,11 +318,14 @@ impl Running {
                 Ok(())
             }
             Ending::Late(cut_off) => anyhow::bail!(
-                "{cut_off} exchanges were still in flight after {limit:?} (shutdown.drain) and were cut off"
+                "exchanges still in flight after {limit:?} (shutdown.drain) were cut off: {cut_off}"
             ),
-            Ending::Stopped(in_flight) => {
-                anyhow::bail!("stopped by a second signal with {in_flight} exchanges in flight")
-            }
+            Ending::Stopped(0) => anyhow::bail!(
+                "stopped by a second signal: no exchange was cut off, and telemetry that was not exported yet may be lost"
+            ),
+            Ending::Stopped(cut_off) => anyhow::bail!(
+                "stopped by a second signal: exchanges in flight were cut off: {cut_off}"
+            ),
         }
     }
 }

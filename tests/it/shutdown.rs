@@ -133,7 +133,7 @@ async fn a_stream_that_outlasts_the_drain_limit_is_cut_off_and_told_of() {
     unanswered.closed().await;
     assert_eq!(scene.server.process.exit().await.code(), Some(1));
     let log = scene.server.process.stderr();
-    let told = "2 exchanges were still in flight after 100ms (shutdown.drain) and were cut off";
+    let told = "exchanges still in flight after 100ms (shutdown.drain) were cut off: 2";
     assert_eq!(log.messages("stopped").next().unwrap()["error"], told);
     let received = scene.collector.received();
     assert_eq!(received.spans.len(), 4, "{}", received.summary());
@@ -161,7 +161,7 @@ async fn a_second_signal_ends_it_at_once_and_what_it_cuts_is_logged() {
         served.closed().await;
         assert_eq!(scene.server.process.exit().await.code(), Some(1));
         let log = scene.server.process.stderr();
-        let told = "stopped by a second signal with 1 exchanges in flight";
+        let told = "stopped by a second signal: exchanges in flight were cut off: 1";
         assert_eq!(log.messages("stopped").next().unwrap()["error"], told);
         let line = log.messages("access").next().unwrap();
         assert_eq!(
@@ -183,6 +183,9 @@ async fn a_second_signal_does_not_wait_for_a_collector_that_hangs() {
     refuses(&scene).await;
     scene.server.process.terminate().await;
     assert_eq!(scene.server.process.exit().await.code(), Some(1));
+    let log = scene.server.process.stderr();
+    let told = "stopped by a second signal: no exchange was cut off, and telemetry that was not exported yet may be lost";
+    assert_eq!(log.messages("stopped").next().unwrap()["error"], told);
 }
 
 #[tokio::test]
