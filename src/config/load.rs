@@ -130,26 +130,52 @@ const CALLED: [&str; 7] = [
     "/models",
 ];
 
-/// A base URL that nothing can be below: the provider is known to have its API elsewhere, or it is the URL of one call.
+/// A base URL that nothing can be below: the provider is known to have its API elsewhere, it is the URL of one call, or a part of
+/// its path is empty or there twice.
 fn odd_url(upstream: &UpstreamConfig) -> Option<Problem> {
     let (url, of) = (&upstream.url, &upstream.name);
     let host = url.host()?;
     let path = url.path().trim_end_matches('/');
     let called = CALLED.iter().find(|called| path.ends_with(**called));
     let base = path.strip_suffix(called.copied().unwrap_or_default())?;
-    let known = provider::base_path(host).filter(|_| base.is_empty());
+    let mut parts: Vec<&str> = base.split('/').filter(|part| !part.is_empty()).collect();
+    let has_empty = parts.len() != base.matches('/').count();
+    let before = parts.len();
+    parts.dedup_by(|part, before| part == before && is_version(part));
+    let has_twice = parts.len() != before;
+    // Other paths than that of a version lead to APIs of their own.
+    let is_elsewhere = match parts[..] {
+        [] => true,
+        [only] => is_version(only),
+        _ => false,
+    };
+    let mended: String = parts.iter().flat_map(|part| ["/", part]).collect();
+    let known = provider::base_path(host).filter(|known| is_elsewhere && *known != mended);
     let what = match (called, known) {
         (Some(called), _) => format!("ends in {called}, and clients add that themselves"),
-        (None, Some(known)) => format!("has no path, and {host} has its API below {known}"),
+        (None, Some(known)) if parts.is_empty() => {
+            format!("has no path, and {host} has its API below {known}")
+        }
+        (None, Some(known)) => {
+            format!("has the path {base}, and {host} has its API below {known}")
+        }
+        (None, None) if has_twice => format!("has the path {base}, which has a part twice"),
+        (None, None) if has_empty => format!("has the path {base}, with two slashes in a row"),
         (None, None) => return None,
     };
     let whole = url.to_string();
     let origin = whole.trim_end_matches('/').strip_suffix(path)?;
-    let base = known.unwrap_or(base);
+    let base = known.unwrap_or(&mended);
     let message = format!(
         "the URL of upstream {of} {what}: calls would be answered with 404; did you mean {origin}{base}"
     );
     Some(odd("upstream.url", message))
+}
+
+/// Whether a part of a path is that of a version, such as `v1`.
+fn is_version(part: &str) -> bool {
+    let number = part.strip_prefix('v').unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A provider that nobody knows, and whose name is like one that is known.

@@ -507,8 +507,47 @@ fn an_upstream_that_is_most_likely_mistaken_is_warned_of() {
              price is found by it; did you mean openai?",
         ]
     );
+    for (url, what, meant) in [
+        (
+            "https://openrouter.ai/v1",
+            "has the path /v1, and openrouter.ai has its API below /api/v1",
+            "https://openrouter.ai/api/v1",
+        ),
+        (
+            "https://api.openai.com/v2/",
+            "has the path /v2, and api.openai.com has its API below /v1",
+            "https://api.openai.com/v1",
+        ),
+        (
+            "https://api.openai.com/v1/v1",
+            "has the path /v1/v1, which has a part twice",
+            "https://api.openai.com/v1",
+        ),
+        (
+            "http://vllm:8000//v1",
+            "has the path //v1, with two slashes in a row",
+            "http://vllm:8000/v1",
+        ),
+        (
+            "http://gateway/team//v1/chat/completions",
+            "ends in /chat/completions, and clients add that themselves",
+            "http://gateway/team/v1",
+        ),
+    ] {
+        let expected = format!(
+            "upstream.url: the URL of upstream default {what}: calls would be answered with 404; did you mean {meant}"
+        );
+        assert_eq!(warnings(url, "vllm"), [expected], "{url}");
+    }
     for (url, provider) in [
         ("https://api.openai.com/v1", "openai"),
+        ("http://ovms:8000/v3", "vllm"),
+        ("https://api.groq.com/openai/v1", "groq"),
+        (
+            "https://generativelanguage.googleapis.com/v1beta",
+            "gcp.gemini",
+        ),
+        ("https://gateway/v1/our/our/v1", "openai"),
         ("https://gateway/v1/our-models", "openai"),
         ("https://api.openai.com/other", "azure"),
         ("http://vllm:8000", "vllm"),
