@@ -251,6 +251,22 @@ fn calls_side_by_side_under_one_name_are_in_one_trace() {
 }
 
 #[test]
+fn in_a_conversation_with_a_name_what_is_tried_again_joins_a_first_call_that_failed() {
+    let named = |script: Script| {
+        let mut exchange = script.exchange();
+        exchange.request.conversation_id = Some("s-1".to_owned());
+        exchange
+    };
+    for failed in [Script::failed, Script::left] {
+        let first = named(failed(1, 0, &opening()));
+        let again = named(Script::new(2, 2000, &opening(), model("Three metres.")));
+        let all = joined_by(JOINS, vec![first, again]);
+        let top = Some(server_span(1));
+        assert_eq!(places(&traces(all)), [(1, None), (1, top)]);
+    }
+}
+
+#[test]
 fn what_is_forgotten_is_joined_no_more() {
     let bounds = Bounds {
         turns: 1,
