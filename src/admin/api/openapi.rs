@@ -69,155 +69,195 @@ fn error(says: &str) -> Value {
 }
 
 fn paths(schemas: &mut Schemas) -> Value {
-    let q = text(
-        "q",
-        "Which exchanges: terms of the query language, which docs/api.md describes.",
-        json!({ "type": "string", "maxLength": 2_000 }),
-    );
-    let limit = |default: usize, most: usize| {
-        let schema =
-            json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default });
-        text("limit", "How many at most.", schema)
+    let mut paths = Paths {
+        schemas,
+        all: Map::new(),
     };
-    let before = |schema| text("before", "The `next` of the page before.", schema);
-    let id = |says: &str, schema: Value| json!({ "name": "id", "in": "path", "required": true, "description": says, "schema": schema });
-    let number = || json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX });
-    let hex = || json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" });
-    let time = |name, says| {
-        text(
-            name,
-            says,
-            json!({ "type": "string", "pattern": "^[1-9][0-9]{0,2}[sm]$" }),
-        )
-    };
-    let mut paths = Map::new();
-    let mut add = |path: &str,
-                   name: &str,
-                   says: &str,
-                   parameters: Value,
-                   answer: Value,
-                   errors: &[(&str, &str)]| {
+    paths.of_exchanges();
+    paths.of_conversations();
+    paths.of_sums();
+    paths.of_what_goes_on();
+    paths.of_costs();
+    paths.of_this_document();
+    Value::Object(paths.all)
+}
+
+/// The table of paths, a resource after another.
+struct Paths<'s> {
+    schemas: &'s mut Schemas,
+    all: Map<String, Value>,
+}
+
+/// What is asked for below a path.
+struct Asked {
+    /// What it is called, for programs.
+    name: &'static str,
+    says: &'static str,
+    parameters: Value,
+    answer: Value,
+}
+
+impl Paths<'_> {
+    fn of_exchanges(&mut self) {
+        let asked = Asked {
+            name: "exchanges",
+            says: "Exchanges that have ended, newest first.",
+            parameters: json!([
+                query(),
+                limit(exchanges::LIMIT, exchanges::LIMIT_MAX),
+                before(number())
+            ]),
+            answer: answer::<ExchangeList<'_>>(self.schemas),
+        };
+        self.add("/api/exchanges", asked);
+        let asked = Asked {
+            name: "exchange",
+            says: "Everything about one exchange.",
+            parameters: json!([id("The exchange's id.", number())]),
+            answer: answer::<Detail<'_>>(self.schemas),
+        };
+        self.add("/api/exchanges/{id}", asked);
+    }
+
+    fn of_conversations(&mut self) {
+        let cursor = json!({ "type": "string", "pattern": "^[0-9]{1,15}-[0-9a-f]{32}$" });
+        let asked = Asked {
+            name: "conversations",
+            says: "Conversations, the one with the latest exchange first.",
+            parameters: json!([
+                limit(conversations::LIMIT, conversations::LIMIT_MAX),
+                before(cursor)
+            ]),
+            answer: answer::<Conversations>(self.schemas),
+        };
+        self.add("/api/conversations", asked);
+        let hex = json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" });
+        let asked = Asked {
+            name: "conversation",
+            says: "One conversation, turn by turn.",
+            parameters: json!([id("The conversation's id.", hex)]),
+            answer: answer::<ConversationDetail<'_>>(self.schemas),
+        };
+        self.add("/api/conversations/{id}", asked);
+    }
+
+    fn of_sums(&mut self) {
+        let step =
+            "Length of a step: a number with `s` or `m` (or `h`) behind it; at most 240 steps.";
+        let since = "How far back: a number with `s`, `m` or `h` behind it, at most 24h; 15m where nothing is said.";
+        let asked = Asked {
+            name: "summary",
+            says: "Sums over time, and the state of things.",
+            parameters: json!([query(), time("since", since), time("step", step)]),
+            answer: answer::<Summary>(self.schemas),
+        };
+        self.add("/api/summary", asked);
+    }
+
+    fn of_what_goes_on(&mut self) {
+        let asked = Asked {
+            name: "in_flight",
+            says: "Exchanges in flight.",
+            parameters: json!([]),
+            answer: answer::<InFlightList>(self.schemas),
+        };
+        self.add("/api/in-flight", asked);
+        let asked = Asked {
+            name: "gauge",
+            says: "The gauge itself.",
+            parameters: json!([]),
+            answer: answer::<GaugeFacts>(self.schemas),
+        };
+        self.add("/api/gauge", asked);
+        let events = json!({
+            "description": "Server-sent events: `exchange` with a Row, `in_flight` with an InFlightList each 500 ms, and `missed` with a `count` of exchanges \
+                            that were let go before the client read them.",
+            "content": { "text/event-stream": { "schema": { "type": "string" } } },
+        });
+        let resume = json!({ "name": "Last-Event-ID", "in": "header", "description": "The id of the last event that was read.", "schema": number() });
+        let asked = Asked {
+            name: "stream",
+            says: "What ends and what is in flight, as it happens.",
+            parameters: json!([query(), resume]),
+            answer: events,
+        };
+        self.add("/api/stream", asked);
+    }
+
+    fn of_costs(&mut self) {
+        let asked = Asked {
+            name: "costs",
+            says: "Sums of costs and tokens by hour, as JSON or CSV.",
+            parameters: costs(),
+            answer: costs_answer(),
+        };
+        self.add("/api/costs", asked);
+    }
+
+    fn of_this_document(&mut self) {
+        let any = json!({ "description": "This document.", "content": { "application/json": { "schema": { "type": "object" } } } });
+        let asked = Asked {
+            name: "openapi",
+            says: "This document.",
+            parameters: json!([]),
+            answer: any,
+        };
+        self.add("/api/openapi.json", asked);
+    }
+
+    /// Adds a path, with what may go wrong there. Where one thing of many is asked for, there may be none of that id.
+    fn add(&mut self, path: &str, asked: Asked) {
         let mut responses = Map::new();
-        responses.insert("200".into(), answer);
+        responses.insert("200".into(), asked.answer);
         let always = [
             ("400", "Wrong"),
             ("401", "Unauthorized"),
             ("403", "Forbidden"),
             ("503", "Unavailable"),
         ];
-        for (status, response) in always.iter().chain(errors) {
+        let missing = path.contains("{id}").then_some(("404", "NotFound"));
+        for (status, response) in always.into_iter().chain(missing) {
             let response = json!({ "$ref": format!("#/components/responses/{response}") });
-            responses.insert((*status).into(), response);
+            responses.insert(status.into(), response);
         }
-        let get = json!({ "operationId": name, "summary": says, "parameters": parameters, "responses": responses });
-        paths.insert(path.into(), json!({ "get": get }));
-    };
-    let missing = [("404", "NotFound")];
-    let list = answer::<ExchangeList<'_>>(schemas);
-    add(
-        "/api/exchanges",
-        "exchanges",
-        "Exchanges that have ended, newest first.",
-        json!([
-            q,
-            limit(exchanges::LIMIT, exchanges::LIMIT_MAX),
-            before(number())
-        ]),
-        list,
-        &[],
-    );
-    let one = answer::<Detail<'_>>(schemas);
-    add(
-        "/api/exchanges/{id}",
-        "exchange",
-        "Everything about one exchange.",
-        json!([id("The exchange's id.", number())]),
-        one,
-        &missing,
-    );
-    let list = answer::<Conversations>(schemas);
-    let cursor = json!({ "type": "string", "pattern": "^[0-9]{1,15}-[0-9a-f]{32}$" });
-    add(
-        "/api/conversations",
-        "conversations",
-        "Conversations, the one with the latest exchange first.",
-        json!([
-            limit(conversations::LIMIT, conversations::LIMIT_MAX),
-            before(cursor)
-        ]),
-        list,
-        &[],
-    );
-    let one = answer::<ConversationDetail<'_>>(schemas);
-    add(
-        "/api/conversations/{id}",
-        "conversation",
-        "One conversation, turn by turn.",
-        json!([id("The conversation's id.", hex())]),
-        one,
-        &missing,
-    );
-    let sums = answer::<Summary>(schemas);
-    let step = "Length of a step: a number with `s` or `m` (or `h`) behind it; at most 240 steps.";
-    let since = "How far back: a number with `s`, `m` or `h` behind it, at most 24h; 15m where nothing is said.";
-    add(
-        "/api/summary",
-        "summary",
-        "Sums over time, and the state of things.",
-        json!([q, time("since", since), time("step", step)]),
-        sums,
-        &[],
-    );
-    let flying = answer::<InFlightList>(schemas);
-    add(
-        "/api/in-flight",
-        "in_flight",
-        "Exchanges in flight.",
-        json!([]),
-        flying,
-        &[],
-    );
-    let gauge = answer::<GaugeFacts>(schemas);
-    add(
-        "/api/gauge",
-        "gauge",
-        "The gauge itself.",
-        json!([]),
-        gauge,
-        &[],
-    );
-    let events = json!({
-        "description": "Server-sent events: `exchange` with a Row, `in_flight` with an InFlightList each 500 ms, and `missed` with a `count` of exchanges \
-                        that were let go before the client read them.",
-        "content": { "text/event-stream": { "schema": { "type": "string" } } },
-    });
-    let resume = json!({ "name": "Last-Event-ID", "in": "header", "description": "The id of the last event that was read.", "schema": number() });
-    add(
-        "/api/stream",
-        "stream",
-        "What ends and what is in flight, as it happens.",
-        json!([q, resume]),
-        events,
-        &[],
-    );
-    add(
-        "/api/costs",
-        "costs",
-        "Sums of costs and tokens by hour, as JSON or CSV.",
-        costs(),
-        costs_answer(),
-        &[],
-    );
-    let any = json!({ "description": "This document.", "content": { "application/json": { "schema": { "type": "object" } } } });
-    add(
-        "/api/openapi.json",
-        "openapi",
-        "This document.",
-        json!([]),
-        any,
-        &[],
-    );
-    Value::Object(paths)
+        let get = json!({
+            "operationId": asked.name,
+            "summary": asked.says,
+            "parameters": asked.parameters,
+            "responses": responses,
+        });
+        self.all.insert(path.into(), json!({ "get": get }));
+    }
+}
+
+fn query() -> Value {
+    text(
+        "q",
+        "Which exchanges: terms of the query language, which docs/api.md describes.",
+        json!({ "type": "string", "maxLength": 2_000 }),
+    )
+}
+
+fn limit(default: usize, most: usize) -> Value {
+    let schema = json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default });
+    text("limit", "How many at most.", schema)
+}
+
+fn before(schema: Value) -> Value {
+    text("before", "The `next` of the page before.", schema)
+}
+
+fn id(says: &str, schema: Value) -> Value {
+    json!({ "name": "id", "in": "path", "required": true, "description": says, "schema": schema })
+}
+
+fn number() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX })
+}
+
+fn time(name: &str, says: &str) -> Value {
+    let schema = json!({ "type": "string", "pattern": "^[1-9][0-9]{0,2}[sm]$" });
+    text(name, says, schema)
 }
 
 fn text(name: &str, says: &str, schema: Value) -> Value {
