@@ -38,6 +38,20 @@ static METER: LazyLock<Regex> =
 static ABOVE_METER: LazyLock<Regex> =
     LazyLock::new(|| regex(&[r" *% Total +% Received +% Xferd [^\n]*\n +Dload +Upload [^\n]*\n"]));
 
+/// What curl says of a call for which it got no connection, such that no JSON has it. Of several addresses of a host that can be tried only
+/// the last is told so.
+static FAILED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(&[
+        r#"(?:\* |curl: \(7\) )Failed to connect to \S+ port \d+[^"\n]{0,200}(?:\n|\z)"#,
+        r#"(?:\* |curl: \(6\) )Could not resolve host: [^"\n]{1,200}(?:\n|\z)"#,
+    ])
+});
+
+/// What is said of such a call at the one after it, and at the one before it.
+const FAILED_BEFORE: &str =
+    "curl did not connect for a call before this one: that call is not shown";
+const FAILED_AFTER: &str = "curl did not connect for a call after this one: that call is not shown";
+
 /// Any of these, in bytes.
 fn regex(any: &[&str]) -> Regex {
     let any = format!("(?-u:{})", any.join("|"));
@@ -200,6 +214,8 @@ struct Call {
     is_in_head: bool,
     /// What curl says of the body, wherever that has gone.
     said: Said,
+    /// Calls for which it got no connection, beside this one.
+    failed: Vec<&'static str>,
 }
 
 impl Call {
@@ -216,8 +232,14 @@ impl Call {
         }
         begins.push(bytes.len());
         let said = begins.windows(2).map(|ends| &bytes[ends[0]..ends[1]]);
-        let calls = said.map(Self::of);
-        calls.filter(|call| !call.is_empty()).collect()
+        let mut calls: Vec<Self> = said.map(Self::of).collect();
+        // What is said before the line of the first request is of calls that came to none.
+        let failed = calls[0].is_empty() && !calls[0].failed.is_empty();
+        calls.retain(|call| !call.is_empty());
+        if let Some(first) = calls.first_mut().filter(|_| failed) {
+            first.failed.insert(0, FAILED_BEFORE);
+        }
+        calls
     }
 
     /// The one that all of this is about. What stands amid lines is taken out of each call by itself: between two of them, it may have the
@@ -225,6 +247,11 @@ impl Call {
     fn of(said: &[u8]) -> Self {
         let mut call = Self {
             said: Said::of(said),
+            failed: FAILED
+                .is_match(said)
+                .then_some(FAILED_AFTER)
+                .into_iter()
+                .collect(),
             ..Self::default()
         };
         let said = AMID.replace_all(said, NoExpand(b""));
@@ -290,6 +317,9 @@ impl Call {
             capture.response = response;
             capture.warnings.append(&mut warnings);
         }
+        capture
+            .warnings
+            .extend(self.failed.iter().map(|it| (*it).to_owned()));
         Ok(capture)
     }
 }

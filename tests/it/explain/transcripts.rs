@@ -174,6 +174,36 @@ fn a_transcript_without_a_call_says_that_curl_did_not_connect() {
 }
 
 #[test]
+fn a_call_that_did_not_connect_is_mentioned_at_the_one_beside_it() {
+    let refused = "*   Trying 127.0.0.1:1...\n* connect to 127.0.0.1 port 1 failed: Connection refused\n\
+                   * Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server\n* Closing connection 0\n\
+                   curl: (7) Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server\n";
+    let unknown = "* Could not resolve host: nosuch.invalid\n* Closing connection 0\n";
+    let call = verbose("", &content_length(), ANSWER);
+    // The first of the addresses of a host is none that was called.
+    let second = "*   Trying [::1]:1...\n* connect to ::1 port 1 failed: Connection refused\n";
+    for (transcript, before, after) in [
+        (call.clone(), false, false),
+        (format!("{second}{call}"), false, false),
+        (format!("{refused}{call}"), true, false),
+        (format!("{unknown}{call}"), true, false),
+        (format!("{call}{refused}"), false, true),
+        (format!("{refused}{call}{unknown}"), true, true),
+    ] {
+        let warnings = exchange(&transcript)["warnings"].to_string();
+        let has = |place| {
+            let told = format!("curl did not connect for a call {place} this one");
+            warnings.contains(&told)
+        };
+        assert_eq!(
+            (has("before"), has("after")),
+            (before, after),
+            "{transcript}\n{warnings}"
+        );
+    }
+}
+
+#[test]
 fn what_curl_says_itself_is_no_part_of_the_exchange() {
     let capture = format!(
         "  % Total    % Received\n* Trying 1.2.3.4:443...\n> POST /v1/chat/completions HTTP/2\n> Host: api.openai.com\n\
