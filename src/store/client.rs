@@ -44,7 +44,7 @@ pub(super) fn build(
         max_retries: 0,
         retry_timeout: config.timeout,
     };
-    let prefix = variables_of(cloud);
+    let prefix = options::variables_of(cloud);
     if let Some(name) = broken_over_lines(cloud, prefix, config) {
         return Err(format!(
             "{name}: expected text without line ends and other control characters"
@@ -97,15 +97,6 @@ pub(super) fn build(
         }
     };
     built.map_err(|error| teller.hide(&wrong_setting(&reason(&error), prefix, config)))
-}
-
-/// What names of a cloud's variables begin with.
-pub(super) const fn variables_of(cloud: Cloud) -> &'static str {
-    match cloud {
-        Cloud::S3 => "AWS_",
-        Cloud::Google => "GOOGLE_",
-        Cloud::Azure => "AZURE_",
-    }
 }
 
 /// What the crate says where a setting is missing, and what to set then.
@@ -183,15 +174,15 @@ fn shared(store: impl ObjectStore) -> Arc<dyn ObjectStore> {
 
 /// What a builder is told, the later before the earlier: what the variables of a cloud say, what the options do, and where the server is.
 /// A variable that says how objects are written was set for another program: it is ignored.
-fn settings<'c, K: FromStr>(
-    config: &'c StoreConfig,
+fn settings<K: FromStr>(
+    config: &StoreConfig,
     cloud: Cloud,
     endpoint: K,
     plain: fn(ClientConfigKey) -> K,
-) -> impl Iterator<Item = (K, &'c str)> {
+) -> impl Iterator<Item = (K, &str)> {
     let variables = config.variables.0.iter();
     let variables = variables.filter(move |(name, _)| {
-        name.starts_with(variables_of(cloud)) && !options::is_fixed(cloud, name)
+        name.starts_with(options::variables_of(cloud)) && !options::is_fixed(cloud, name)
     });
     let told = variables.chain(&config.options.0);
     let told = told.filter_map(|(name, value)| {

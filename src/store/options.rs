@@ -100,6 +100,15 @@ pub(super) fn is_known(cloud: Cloud, name: &str) -> bool {
     kind(cloud, &name.to_ascii_lowercase()).is_some()
 }
 
+/// What names of a cloud's variables begin with.
+pub(super) const fn variables_of(cloud: Cloud) -> &'static str {
+    match cloud {
+        Cloud::S3 => "AWS_",
+        Cloud::Google => "GOOGLE_",
+        Cloud::Azure => "AZURE_",
+    }
+}
+
 /// Whether an option of this name, as a file or a variable writes it, is a secret to a cloud's client.
 pub(super) fn is_secret(cloud: Cloud, name: &str) -> bool {
     matches!(

@@ -5,7 +5,6 @@ use object_store::Error;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::StoreConfig;
-use super::client::variables_of;
 use super::location::Cloud;
 use super::options;
 use crate::redact::{Detector, Policy, REDACTED, Redactor};
@@ -112,7 +111,7 @@ impl Secrets {
     fn of(cloud: Cloud, config: &StoreConfig) -> Self {
         let variables = config.variables.0.iter();
         let secrets = variables.filter(|(name, _)| {
-            name.starts_with(variables_of(cloud)) && options::is_secret(cloud, name)
+            name.starts_with(options::variables_of(cloud)) && options::is_secret(cloud, name)
         });
         let mut forms = Vec::new();
         for (_, secret) in secrets {
