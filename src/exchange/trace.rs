@@ -148,6 +148,17 @@ impl Exchange {
         let ours = self.trace.as_ref().map(|trace| trace.trace_id);
         ours.or(self.http.trace_id)
     }
+
+    /// The trace that the upstream was told, or else the one that the client named, where it is another.
+    #[must_use]
+    pub fn other_trace_id(&self) -> Option<u128> {
+        let told = self
+            .trace
+            .as_ref()
+            .and_then(|trace| trace.told_upstream.as_deref());
+        let other = told.map(|told| told.trace_id).or(self.http.trace_id);
+        other.filter(|other| Some(*other) != self.trace_id())
+    }
 }
 
 /// Writes bytes in hexadecimal.

@@ -73,8 +73,10 @@ shown! {
         pub conversation: Option<Id>,
         /// Which of the model's turns in it the answer is, from 1.
         pub turn: Option<u32>,
-        /// Its trace; `null` where traces are off.
+        /// The trace of its spans; where traces are off, that of the client's `traceparent`. `null` where there is neither.
         pub trace_id: Option<Id>,
+        /// The trace that the upstream was told, or else the client's, where it is another than `trace_id`.
+        pub upstream_trace_id: Option<Id>,
         /// The keyed hash of the client's API key.
         pub key_fingerprint: Option<Cow<'e, str>>,
     }
@@ -124,7 +126,8 @@ impl<'e> Row<'e> {
                 .collect(),
             conversation: place.map(|place| Id(place.id)),
             turn: place.map(|place| place.turn),
-            trace_id: exchange.trace.as_ref().map(|trace| Id(trace.trace_id)),
+            trace_id: exchange.trace_id().map(Id),
+            upstream_trace_id: exchange.other_trace_id().map(Id),
             key_fingerprint: exchange
                 .key_fingerprint
                 .as_ref()

@@ -269,6 +269,35 @@ async fn joined_calls_and_the_waits_between_them_are_one_tree_that_everything_na
     for trace_id in named {
         assert_eq!(trace_id, root.trace_id());
     }
+
+    // Who has the id that the upstream was told finds the call by it, and its spans as they are exported.
+    let api = async |path: &str| -> serde_json::Value {
+        let answer = get(gauge.server.admin, path).await;
+        serde_json::from_str(answer.text()).unwrap()
+    };
+    let found = api(&format!("/api/exchanges?q=trace:{trace_id}")).await;
+    let found = found["exchanges"].as_array().unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["upstream_trace_id"], *trace_id);
+    let id = &found[0]["id"];
+    let shown = api(&format!("/api/exchanges/{id}")).await;
+    let shown = &shown["spans"][1];
+    assert_eq!(shown["trace_id"], root.trace_id());
+    assert_eq!(shown["span_id"], two.span_id());
+    let links = shown["links"].as_array().unwrap();
+    let links = links
+        .iter()
+        .map(|link| (&link["trace_id"], &link["span_id"]));
+    let expected = [
+        (json_text(one.trace_id()), json_text(one.span_id())),
+        (json_text(&trace_id), json_text(two.span_id())),
+    ];
+    let expected = expected.iter().map(|(trace, span)| (trace, span));
+    assert!(links.eq(expected), "{shown}");
+}
+
+fn json_text(text: impl Into<String>) -> serde_json::Value {
+    serde_json::Value::String(text.into())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -136,7 +136,10 @@ pub(super) static FIELDS: [Field; 27] = [
     number!("turn", Count, row => row.turn.map(f64::from)),
     Field {
         name: "trace",
-        values: Values::Text(|row, show| row.trace_id.iter().for_each(|id| show(&id.to_string()))),
+        values: Values::Text(|row, show| {
+            let ids = row.trace_id.iter().chain(&row.upstream_trace_id);
+            ids.for_each(|id| show(&id.to_string()));
+        }),
     },
     text!("key", row => row.key_fingerprint.as_deref()),
     // An instant, in ms since 1970: no duration, so that no unit of one may stand behind it.

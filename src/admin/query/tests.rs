@@ -27,6 +27,8 @@ fn row() -> Row<'static> {
         input_tokens: Some(8_000),
         cost_usd: Some(Usd("0.05".parse().unwrap())),
         conversation: Some(Id(0xabc)),
+        trace_id: Some(Id(0x1234)),
+        upstream_trace_id: Some(Id(0x5678)),
         finish_reasons: vec!["stop".into(), "tool_calls".into()],
         ..serde_json::from_str(&text).unwrap()
     }
@@ -69,6 +71,9 @@ fn every_kind_of_term_takes_what_it_says() {
         "finish:tool_calls",
         "end:cut -stream:false",
         "conversation:*abc",
+        "trace:*1234",
+        "trace:00000000000000000000000000005678",
+        "0005678",
         "path:*/chat/*",
         "duration>2s model:*",
         "ended>=1767225602500",
@@ -90,6 +95,7 @@ fn every_kind_of_term_takes_what_it_says() {
         "finish:length",
         "nothing",
         "conversation:abc",
+        "trace:5678",
         "ended>1767225602500",
         "ended<1767225602500",
     ] {
