@@ -5,6 +5,7 @@
 
 mod connection;
 mod exchange;
+mod frames;
 mod pool;
 mod sending;
 

@@ -309,6 +309,32 @@ async fn a_request_that_has_to_wait_for_others_says_for_how_long() {
 }
 
 #[tokio::test]
+async fn empty_frames_of_other_responses_break_no_stream() {
+    let upstream = Multiplexed::start(server::Builder::new()).await;
+    let site = Site::towards(&upstream).await;
+    let first = site.settle(&upstream).await;
+    let steady = site.get("/v1/steady");
+    let mut steady_stream = upstream.stream().await;
+    let mut sending = steady_stream.begin();
+    let mut last = first;
+    // The library ends a connection at the 101st.
+    for _ in 0..150 {
+        let call = site.get("/v1/models");
+        let mut stream = upstream.stream().await;
+        let mut answer = stream.begin();
+        answer.send_data(Bytes::new(), false).unwrap();
+        answer.send_data(Bytes::from_static(b"ok"), true).unwrap();
+        assert_eq!(text(call).await, ok("ok"));
+        last = stream.connection;
+    }
+    assert_ne!(last, first);
+    sending
+        .send_data(Bytes::from_static(b"steady"), true)
+        .unwrap();
+    assert_eq!(text(steady).await, ok("steady"));
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_the_line_takes_nobodys_place() {
     let mut settings = server::Builder::new();
     settings.max_concurrent_streams(1);

@@ -14,6 +14,8 @@ use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
 
+use super::frames::Frames;
+
 /// What a stream may send that its client has not read, which is also the most that a client who never reads costs. It is
 /// the protocol's initial value, so that it holds from the first byte on.
 const STREAM_WINDOW: u32 = (64 << 10) - 1;
@@ -24,6 +26,10 @@ pub(super) const STREAMS_MAX: usize = (CONNECTION_WINDOW / STREAM_WINDOW) as usi
 /// What is read of a head before the connection is given up. A head that is too large, but smaller than this, breaks only
 /// its own stream.
 const HEAD_BYTES_READ: u32 = 1 << 20;
+
+/// Frames of data without any after which a connection takes no further streams. The library ends it, and all streams that it
+/// has, at the 101st of its life.
+const EMPTY_DATA_MAX: usize = 50;
 
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -114,10 +120,11 @@ pub(super) async fn open<T>(
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let heard = Arc::new(AtomicBool::new(false));
+    let come = Arc::<Come>::default();
     let io = Heard {
         io,
-        heard: Arc::clone(&heard),
+        frames: Frames::default(),
+        come: Arc::clone(&come),
         write_failed: false,
     };
     let (sender, mut connection) = client::Builder::new()
@@ -144,7 +151,7 @@ where
         handle: Arc::downgrade(&handle),
         connection,
         ping,
-        heard,
+        come,
     };
     Ok((handle, driver))
 }
@@ -154,8 +161,16 @@ pub(super) struct Driver<T> {
     handle: Weak<Connection>,
     connection: client::Connection<Heard<T>, Bytes>,
     ping: PingPong,
-    /// Whether something has come since that was last asked.
-    heard: Arc<AtomicBool>,
+    come: Arc<Come>,
+}
+
+/// What has come by a connection.
+#[derive(Debug, Default)]
+struct Come {
+    /// Anything, since that was last asked.
+    heard: AtomicBool,
+    /// Frames of data without any.
+    empty_data: AtomicUsize,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
@@ -197,17 +212,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 return Poll::Ready(false);
             }
             if settled.is_some()
-                && self.heard.load(Relaxed)
+                && self.come.heard.load(Relaxed)
                 && let Some(handle) = self.handle.upgrade()
             {
                 handle.settled.store(true, Relaxed);
                 settled.take().into_iter().for_each(|settled| settled());
             }
+            if self.come.empty_data.load(Relaxed) >= EMPTY_DATA_MAX
+                && let Some(handle) = self.handle.upgrade()
+            {
+                handle.condemn();
+            }
             went_on();
             while look.as_mut().poll(cx).is_ready() {
                 let now = Instant::now();
                 look.as_mut().reset(now + every);
-                let alive = self.heard.swap(false, Relaxed);
+                let alive = self.come.heard.swap(false, Relaxed);
                 // Without a handle it ends as soon as its last words are written.
                 let handle = self.handle.upgrade();
                 let resting = handle.filter(|handle| handle.streams.load(Relaxed) == 0);
@@ -258,10 +278,11 @@ impl Silence {
     }
 }
 
-/// A stream that notes when something comes.
+/// A stream that notes what comes.
 struct Heard<T> {
     io: T,
-    heard: Arc<AtomicBool>,
+    frames: Frames,
+    come: Arc<Come>,
     /// It could not be written to.
     write_failed: bool,
 }
@@ -286,8 +307,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.heard.store(true, Relaxed);
+        let read = &buffer.filled()[before..];
+        if !read.is_empty() {
+            self.come.heard.store(true, Relaxed);
+            let empty = self.frames.empty_data(read);
+            if empty > 0 {
+                self.come.empty_data.fetch_add(empty, Relaxed);
+            }
         }
         Poll::Ready(Ok(()))
     }

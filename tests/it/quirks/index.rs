@@ -62,6 +62,11 @@ const NAMED: &[(&str, &str, &str)] = &[
         "response_header_fields_keep_order_spelling_and_duplicates",
     ),
     (
+        "A-25",
+        "tests/it/multiplexed.rs",
+        "empty_frames_of_other_responses_break_no_stream",
+    ),
+    (
         "C-11",
         "tests/it/usage_edit.rs",
         "a_refused_edit_is_repeated_once_with_the_original_and_remembered_when_that_succeeds",
