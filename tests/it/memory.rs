@@ -12,6 +12,7 @@ use crate::support::admin::until;
 use crate::support::client::post;
 use crate::support::http1::Connection;
 use crate::support::otlp::{Attributes as _, Span};
+use crate::support::process::Program;
 use crate::support::scene::{EDITED, END, Scene, TOKEN, UNEDITED, USAGE, chat};
 
 const MIB: usize = 1 << 20;
@@ -201,6 +202,17 @@ async fn answer_all(scene: &Scene, calls: usize) -> Vec<usize> {
         });
     }
     serving.join_all().await
+}
+
+/// What large prompts have taken goes back to the system a second after, not ten.
+#[tokio::test]
+async fn the_allocator_keeps_what_is_free_for_a_second() {
+    let mut process = Program::new(["--version"])
+        .env("_RJEM_MALLOC_CONF", "stats_print:true")
+        .start();
+    assert!(process.exit().await.success());
+    let told = process.stderr().text();
+    assert!(told.contains("opt.dirty_decay_ms: 1000 "), "{told}");
 }
 
 #[tokio::test]
