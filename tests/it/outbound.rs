@@ -7,6 +7,7 @@ use crate::support::client::get;
 use crate::support::collector::Collector;
 use crate::support::file::File;
 use crate::support::forward_proxy::ForwardProxy;
+use crate::support::gauge::{Gauge, chat, json};
 use crate::support::http1::Message;
 use crate::support::otlp::Received;
 use crate::support::process::{Program, Server};
@@ -299,4 +300,18 @@ async fn telemetry_goes_by_the_proxy_over_either_protocol() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_tls_nobody_need_be_trusted() {
+    let none = |program: Program| {
+        let program = program.env("SSL_CERT_FILE", "/dev/null");
+        program.env("SSL_CERT_DIR", "/nowhere")
+    };
+    let gauge = Gauge::with(none).await;
+    gauge.call(chat(), json(200, "{}")).await;
+    gauge.spans().await;
+    let admin = format!("http://{}", gauge.server.admin);
+    let mut top = none(Program::new(["top", "--once", &admin])).start();
+    assert!(top.exit().await.success(), "{}", top.stderr().text());
 }
