@@ -1,5 +1,7 @@
 //! How names of models and providers are recognised.
 
+use std::sync::OnceLock;
+
 use fancy_regex::Regex;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -66,22 +68,68 @@ impl<'de> Deserialize<'de> for Pattern {
     }
 }
 
-/// A regular expression that stands at the beginning of an URL.
+/// A regular expression that stands at the beginning of an URL. Of the catalogue's fifty a process needs few, so each is made
+/// when an URL comes that begins as it does.
 #[derive(Debug)]
-pub(super) struct UrlPattern(Pattern);
+pub(super) struct UrlPattern {
+    written: Box<str>,
+    /// What all that it matches begins with.
+    beginning: Box<str>,
+    made: OnceLock<Pattern>,
+}
 
 impl UrlPattern {
     pub(super) fn is_match(&self, url: &str) -> bool {
-        self.0.is_match(url)
+        url.starts_with(&*self.beginning) && self.made().is_match(url)
+    }
+
+    pub(super) fn made(&self) -> &Pattern {
+        self.made.get_or_init(|| {
+            let made = Regex::new(&format!("^(?:{})", self.written));
+            Pattern(
+                made.expect("the program was built with a catalogue whose patterns can be read"),
+            )
+        })
     }
 }
 
 impl<'de> Deserialize<'de> for UrlPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let pattern = format!("^(?:{})", String::deserialize(deserializer)?);
-        let pattern = Regex::new(&pattern).map_err(D::Error::custom)?;
-        Ok(Self(Pattern(pattern)))
+        let written = Box::<str>::deserialize(deserializer)?;
+        Ok(Self {
+            beginning: beginning(&written).into(),
+            written,
+            made: OnceLock::new(),
+        })
     }
+}
+
+/// The plain text that a regular expression of an URL begins with, as far as that is seen at once.
+fn beginning(pattern: &str) -> String {
+    let balanced = |text: &str| text.matches('(').count() == text.matches(')').count();
+    let mut alternatives = pattern.match_indices('|');
+    if alternatives.any(|(at, _)| balanced(&pattern[..at])) {
+        // Outside of all groups: another way to begin.
+        return String::new();
+    }
+    let mut text = String::new();
+    let mut rest = pattern.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '\\' => match rest.next() {
+                Some(escaped) if escaped.is_ascii_punctuation() => text.push(escaped),
+                _ => break,
+            },
+            // What stands before may be absent.
+            '?' | '*' | '{' => {
+                text.pop();
+                break;
+            }
+            '.' | '+' | '[' | '(' | '^' | '$' => break,
+            plain => text.push(plain),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -108,5 +156,34 @@ mod tests {
             assert!(matches(clause, yes), "{clause} {yes}");
             assert!(!matches(clause, no), "{clause} {no}");
         }
+    }
+
+    #[test]
+    fn an_url_is_what_a_pattern_says_from_its_beginning_on() {
+        for (written, yes, no) in [
+            (
+                r"https://api\.a\.com",
+                "https://api.a.com/v1",
+                "https://api_a.com",
+            ),
+            (r"https://a\.b", "https://a.b", "http://proxy/https://a.b"),
+            (r"https://(x\.)?a\.b", "https://x.a.b", "https://y.a.b"),
+            (r"https?://a\.b", "http://a.b", "ftp://a.b"),
+            (r"https://a|http://(b|c)", "http://b", "http://a"),
+            (r"(https?://)?(?:a|b)\.c", "b.c", "https://c.c"),
+            (r"https://[^/]+\.a\.b", "https://x.a.b", "https://a.b"),
+        ] {
+            let pattern = serde_json::to_string(written).unwrap();
+            let pattern: UrlPattern = serde_json::from_str(&pattern).unwrap();
+            assert!(pattern.is_match(yes), "{written} {yes}");
+            assert!(!pattern.is_match(no), "{written} {no}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_not_made_for_an_url_that_begins_otherwise() {
+        let pattern: UrlPattern = serde_json::from_str(r#""https://api\\.a\\.com""#).unwrap();
+        assert!(!pattern.is_match("http://127.0.0.1:8000/v1"));
+        assert!(pattern.made.get().is_none());
     }
 }

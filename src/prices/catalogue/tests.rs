@@ -10,6 +10,7 @@ fn every_provider_and_model_of_the_bundled_catalogue_can_be_read_and_has_units_f
     let mut models = 0;
     for provider in &catalogue.providers {
         assert!(provider.model_named("\0", &catalogue.units).is_none());
+        assert!(!provider.url.made().is_match("\0"));
         models += provider.models.get().unwrap().len();
     }
     assert!(models > 2000, "{models}");
