@@ -72,7 +72,7 @@ impl Limits {
                 let count = counts.get(name).copied().unwrap_or_default();
                 (name.to_owned(), json!((count * 100.0).round() / 100.0))
             };
-            file[unit.name()] = COUNTS
+            file[unit.name] = COUNTS
                 .map(hundredths)
                 .into_iter()
                 .collect::<Map<_, _>>()
@@ -93,7 +93,7 @@ impl Limits {
         for unit in UNITS {
             for count in COUNTS {
                 limits.written(unit, count).ok_or_else(|| {
-                    let name = unit.name();
+                    let name = unit.name;
                     format!(
                         "{}: no {name}.{count}; `{UPDATE}` writes it",
                         file.display()
@@ -124,7 +124,7 @@ impl Limits {
             };
             Row {
                 count,
-                unit: unit.name(),
+                unit: unit.name,
                 found,
                 written,
                 allowed: written + margin,
@@ -135,7 +135,7 @@ impl Limits {
     }
 
     fn written(&self, unit: Unit, count: &str) -> Option<f64> {
-        self.0[unit.name()][count].as_f64()
+        self.0[unit.name][count].as_f64()
     }
 }
 

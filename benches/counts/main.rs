@@ -20,11 +20,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
 
 use limits::{Limits, Row, Verdict};
 use support::figure;
 use support::otlp::Receiver;
-use support::upstream::{CHUNKS_PER_WRITE, Upstream};
+use support::upstream::CHUNKS_PER_WRITE;
+use support::upstreams::Upstreams;
 use tool::{Counts, TOOLS, Tool};
 use unit::{Scene, UNITS, Unit};
 
@@ -40,6 +42,12 @@ struct Options {
     /// The file with the limits.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.json"))]
     limits: PathBuf,
+    /// Only these.
+    #[arg(long, value_delimiter = ',', conflicts_with = "update", value_parser = PossibleValuesParser::new(UNITS.map(|unit| unit.name)))]
+    only: Vec<String>,
+    /// Also leaves in this folder what callgrind has written, for `callgrind_annotate`.
+    #[arg(long)]
+    profiles: Option<PathBuf>,
     /// Also prints which system calls they were.
     #[arg(long)]
     verbose: bool,
@@ -50,12 +58,14 @@ struct Options {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::parse();
+    let folder = std::env::temp_dir().join(format!("streamgauge-counts-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
     let scene = Scene {
-        upstream: Upstream::start(CHUNKS_PER_WRITE)?,
+        upstreams: Upstreams::start(CHUNKS_PER_WRITE, &folder)?,
         collector: Receiver::start()?,
-        folder: std::env::temp_dir().join(format!("streamgauge-counts-{}", std::process::id())),
+        folder,
+        profiles: options.profiles.clone(),
     };
-    std::fs::create_dir_all(&scene.folder)?;
     let outcome = outcome(&options, &scene);
     // What is left of it is in the system's folder for such things.
     drop(std::fs::remove_dir_all(&scene.folder));
@@ -75,7 +85,9 @@ fn outcome(options: &Options, scene: &Scene) -> Result<ExitCode, Box<dyn Error>>
     }
     let limits = Limits::read(&options.limits)?;
     let mut rows = Vec::new();
-    for unit in UNITS {
+    let asked =
+        |unit: &Unit| options.only.is_empty() || options.only.iter().any(|name| name == unit.name);
+    for unit in UNITS.into_iter().filter(asked) {
         let mut counts = count_unit(scene, unit, options.verbose)?;
         if has_grown(&limits.rows(unit, &counts)) {
             eprintln!("more than is allowed: once more");
@@ -100,12 +112,12 @@ fn has_grown(rows: &[Row]) -> bool {
 fn count_unit(scene: &Scene, unit: Unit, verbose: bool) -> Result<Counts, Box<dyn Error>> {
     let mut counts = Counts::new();
     for tool in TOOLS {
-        eprintln!("{} under {}", unit.name(), tool.program());
+        eprintln!("{} under {}", unit.name, tool.program());
         counts.extend(count(scene, unit, tool)?);
     }
     if verbose {
         for (name, each) in &counts {
-            println!("{}: {each:.3} {name}", unit.name());
+            println!("{}: {each:.3} {name}", unit.name);
         }
     }
     Ok(counts)

@@ -8,15 +8,15 @@ use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 
-use crate::link::{ClientSide, Link, UpstreamSide};
 use crate::peers::{DIRECT, Links, Peer, Running, Site};
 use crate::report::Report;
 use crate::run::Run;
+use crate::support::link::{ClientSide, Link};
 use crate::support::otlp::Receiver;
 use crate::support::pacer::Command;
 use crate::support::process::free_address;
-use crate::support::secure::{self, Certificate};
-use crate::support::upstream::{Came, Upstream};
+use crate::support::secure;
+use crate::support::upstreams::Upstreams;
 use crate::works::{Case, Extent, Figures};
 
 /// What has failed, by peer and the case's place in the list.
@@ -25,9 +25,7 @@ pub(crate) type Failed = BTreeMap<(&'static str, usize), String>;
 /// What all runs have in common.
 pub(crate) struct Bench {
     runtime: tokio::runtime::Runtime,
-    /// Without TLS, with it, and with HTTP/2 on top.
-    upstreams: [Upstream; 3],
-    certificate: Certificate,
+    upstreams: Upstreams,
     /// Where a peer may push its telemetry.
     pub(crate) collector: Receiver,
     folder: PathBuf,
@@ -43,39 +41,17 @@ impl Bench {
     /// Whatever keeps one of them from starting.
     pub(crate) fn new(extent: Extent, chunks_per_write: u64) -> io::Result<Self> {
         raise_file_limit();
-        let certificate = Certificate::new()?;
-        let http1 = certificate.server(&[secure::HTTP1])?;
-        let http2 = certificate.server(&[secure::HTTP2, secure::HTTP1])?;
-        let bench = Self {
+        let folder = std::env::temp_dir().join(format!("streamgauge-load-{}", process::id()));
+        fs::create_dir_all(&folder)?;
+        Ok(Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?,
-            upstreams: [
-                Upstream::start(chunks_per_write)?,
-                Upstream::start_secure(chunks_per_write, http1)?,
-                Upstream::start_secure(chunks_per_write, http2)?,
-            ],
-            certificate,
+            upstreams: Upstreams::start(chunks_per_write, &folder)?,
             collector: Receiver::start()?,
-            folder: std::env::temp_dir().join(format!("streamgauge-load-{}", process::id())),
+            folder,
             extent,
-        };
-        fs::create_dir_all(&bench.folder)?;
-        fs::write(
-            bench.folder.join(CERTIFICATE),
-            &bench.certificate.certificate_pem,
-        )?;
-        fs::write(bench.folder.join(KEY), &bench.certificate.key_pem)?;
-        Ok(bench)
-    }
-
-    fn upstream(&self, side: UpstreamSide) -> &Upstream {
-        let [plain, tls, http2] = &self.upstreams;
-        match side {
-            UpstreamSide::Plain => plain,
-            UpstreamSide::Tls => tls,
-            UpstreamSide::Http2 => http2,
-        }
+        })
     }
 
     /// Every case with every peer, round by round; a peer that fails a case is left out of it from there on.
@@ -121,12 +97,12 @@ impl Bench {
         } else {
             case.link
         };
-        let upstream = self.upstream(link.upstream());
+        let upstream = self.upstreams.of(link.upstream());
         let site = Site {
             link,
             upstream: upstream.address,
-            certificate: self.folder.join(CERTIFICATE),
-            key: self.folder.join(KEY),
+            certificate: self.upstreams.certificate_file.clone(),
+            key: self.upstreams.key_file.clone(),
             collector: self.collector.address,
             admin: free_address()?,
             folder: self.folder.join(peer.name()),
@@ -139,7 +115,7 @@ impl Bench {
         let run = Run {
             peer: &running,
             link,
-            tls: Arc::new(self.certificate.client(secure::HTTP2)?),
+            tls: Arc::new(self.upstreams.certificate.client(secure::HTTP2)?),
             pacer: &upstream.pacer,
             extent: &self.extent,
             ended: Cell::new(0),
@@ -155,7 +131,8 @@ impl Bench {
         let mut figures = figures?;
         let calls = run.ended.get();
         let came = upstream.counts.came().since(before.1);
-        spoke(peer, link, came)?;
+        let http2 = peer.manner().links == Links::Http2Upstream;
+        came.by(link, http2)?;
         // An exporter pushes what it still has when its process ends.
         drop(running);
         let spans = self.collector.received().0 - before.0;
@@ -176,11 +153,6 @@ impl Bench {
         Ok(figures.into_iter().map(named).collect())
     }
 }
-
-/// Names of files that all peers share.
-const CERTIFICATE: &str = "tls.crt";
-/// See [`CERTIFICATE`].
-const KEY: &str = "tls.key";
 
 /// Whether a peer is measured over a link; what there is without a peer stands beside each.
 fn takes_part(peer: &dyn Peer, link: Link) -> bool {
@@ -213,28 +185,6 @@ fn fits(case: Case) -> io::Result<()> {
     Err(io::Error::other(format!(
         "{streams} streams take {} open files, and the limit is {limit}",
         ends + OTHERS
-    )))
-}
-
-/// A figure of HTTP/2 is of nothing else, nor is one of HTTP/1.1.
-///
-/// # Errors
-///
-/// The peer has asked by the other.
-fn spoke(peer: &dyn Peer, link: Link, came: Came) -> io::Result<()> {
-    let http2 =
-        link.upstream() == UpstreamSide::Http2 && peer.manner().links == Links::Http2Upstream;
-    let (wrong, version) = if http2 {
-        (came.http1, "HTTP/1.1")
-    } else {
-        (came.http2, "HTTP/2")
-    };
-    if wrong == 0 {
-        return Ok(());
-    }
-    Err(io::Error::other(format!(
-        "the upstream was asked {wrong} times by {version}, which is not what {} is about",
-        link.name()
     )))
 }
 

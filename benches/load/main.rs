@@ -13,7 +13,6 @@
 mod bench;
 mod document;
 mod goals;
-mod link;
 mod open_loop;
 mod peers;
 mod picture;
@@ -34,9 +33,9 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
 use bench::Bench;
-use link::Link;
 use peers::{MEASURED, PEERS, Peer, relay};
 use report::Report;
+use support::link::Link;
 use support::upstream::CHUNKS_PER_WRITE;
 use works::{Extent, WORKS, Work};
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::link::Link;
 use crate::peers;
 use crate::support::figure::{self, Samples};
+use crate::support::link::Link;
 use crate::works::{self, Figures, WORKS};
 
 /// All figures so far.

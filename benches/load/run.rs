@@ -11,12 +11,12 @@ use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::link::{ClientSide, Link};
 use crate::peers::Running;
 use crate::support::chat::{Answer, Request};
 use crate::support::clients::Clients;
 use crate::support::cpu::{self, Cpu};
 use crate::support::figure;
+use crate::support::link::{ClientSide, Link};
 use crate::support::pacer::{Command, Pace};
 use crate::support::wire::bad;
 use crate::works::{Extent, Figures};

@@ -1,6 +1,7 @@
 //! The load: many clients at once, each reading what it gets to the last byte and comparing it with what was sent.
 
 mod http2;
+pub(crate) mod single;
 
 use std::io;
 use std::net::SocketAddr;

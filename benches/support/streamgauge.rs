@@ -2,16 +2,29 @@
 //! metrics pushed to a live OTLP receiver.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
+
+use super::link::UpstreamSide;
 
 /// Its executable.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_streamgauge");
 
-/// The command that starts it between a listener and an upstream, whose URL is given without a path.
+/// Where it shall send requests.
+pub(crate) struct Target<'a> {
+    /// Where the upstream listens.
+    pub(crate) address: SocketAddr,
+    /// What it speaks.
+    pub(crate) side: UpstreamSide,
+    /// The file of the certificate that it shows, where it speaks by TLS.
+    pub(crate) certificate: &'a Path,
+}
+
+/// The command that starts it between a listener and an upstream.
 pub(crate) fn command(
     listen: SocketAddr,
     admin: SocketAddr,
-    upstream: &str,
+    upstream: &Target<'_>,
     collector: SocketAddr,
 ) -> Command {
     let mut command = Command::new(PROGRAM);
@@ -19,8 +32,14 @@ pub(crate) fn command(
         .arg("serve")
         .args(["--listen", &listen.to_string()])
         .args(["--admin", &admin.to_string()])
-        .args(["--upstream", &format!("{upstream}/v1")])
+        .args([
+            "--upstream",
+            &format!("{}://{}/v1", upstream.side.scheme(), upstream.address),
+        ])
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"))
         .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+    if upstream.side != UpstreamSide::Plain {
+        command.env("STREAMGAUGE_UPSTREAM_TLS_CA", upstream.certificate);
+    }
     command
 }

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 use super::chat::{self, Answer};
+use super::link::{Link, UpstreamSide};
 use super::paced::Wire;
 use super::pacer::{self, Command};
 use super::secure;
@@ -82,6 +83,26 @@ impl Came {
             http1: self.http1 - earlier.http1,
             http2: self.http2 - earlier.http2,
         }
+    }
+
+    /// A figure of HTTP/2 is of nothing else, nor is one of HTTP/1.1. Whether who asked speaks `http2` where an upstream does.
+    ///
+    /// # Errors
+    ///
+    /// It has come by the other.
+    pub(crate) fn by(self, link: Link, http2: bool) -> io::Result<()> {
+        let (wrong, version) = if http2 && link.upstream() == UpstreamSide::Http2 {
+            (self.http1, "HTTP/1.1")
+        } else {
+            (self.http2, "HTTP/2")
+        };
+        if wrong == 0 {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "the upstream was asked {wrong} times by {version}, which is not what {} is about",
+            link.name()
+        )))
     }
 }
 

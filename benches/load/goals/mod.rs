@@ -4,10 +4,10 @@ mod table;
 
 use serde_json::{Value, json};
 
-use crate::link::Link;
 use crate::peers::{DIRECT, MEASURED, ONE_WORKER, REFERENCE};
 use crate::report::Report;
 use crate::support::figure::{self, Samples};
+use crate::support::link::Link;
 use crate::works::{WORKS, Work};
 
 /// What a goal is set in.

@@ -1,7 +1,7 @@
 //! The goals: one row for each.
 
 use super::{Goal, Measure};
-use crate::link::Link;
+use crate::support::link::Link;
 use crate::works::closed_loop::{CPU_PROMPT, CPU_UNARY, CPU_UNPACED};
 use crate::works::first_token::{TTFT_P50, TTFT_P99};
 use crate::works::paced::{CPU_PACED, DELAY_P50, DELAY_P99};

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::link::{ClientSide, Link, UpstreamSide};
+use crate::support::link::{ClientSide, Link};
 
 /// What a peer is told.
 pub(crate) struct Site {
@@ -46,13 +46,6 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    fn scheme(&self) -> &'static str {
-        match self.link.upstream() {
-            UpstreamSide::Plain => "http",
-            UpstreamSide::Tls | UpstreamSide::Http2 => "https",
-        }
-    }
-
     /// The certificate for clients, and its key; `None` where they come without TLS.
     fn for_clients(&self) -> Option<[&Path; 2]> {
         (self.link.client() == ClientSide::Http2Tls).then_some([&self.certificate, &self.key])

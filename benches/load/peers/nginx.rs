@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use super::{Links, Manner, Peer, REFERENCE, Site};
-use crate::link::ClientSide;
+use crate::support::link::ClientSide;
 use crate::support::secure;
 
 /// nginx with so many workers.
@@ -51,7 +51,7 @@ impl Peer for Nginx {
             .replace("@listen@", &listen.to_string())
             .replace("@listen_as@", listen_as)
             .replace("@connections@", &connections.to_string())
-            .replace("@scheme@", site.scheme())
+            .replace("@scheme@", site.link.upstream().scheme())
             .replace("@name@", secure::NAME)
             .replace("@certificate@", &site.certificate.to_string_lossy())
             .replace("@key@", &site.key.to_string_lossy())

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use super::{Links, MEASURED, Manner, Peer, Site};
-use crate::link::UpstreamSide;
-use crate::support::{process, streamgauge};
+use crate::support::process;
+use crate::support::streamgauge::{self, Target};
 
 /// By its defaults.
 pub(super) struct Streamgauge;
@@ -17,11 +17,12 @@ impl Peer for Streamgauge {
     }
 
     fn command(&self, site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
-        let upstream = format!("{}://{}", site.scheme(), site.upstream);
+        let upstream = Target {
+            address: site.upstream,
+            side: site.link.upstream(),
+            certificate: &site.certificate,
+        };
         let mut command = streamgauge::command(listen, site.admin, &upstream, site.collector);
-        if site.link.upstream() != UpstreamSide::Plain {
-            command.env("STREAMGAUGE_UPSTREAM_TLS_CA", &site.certificate);
-        }
         if let Some([certificate, key]) = site.for_clients() {
             command
                 .env("STREAMGAUGE_TLS_CERTIFICATE", certificate)

@@ -21,9 +21,9 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::link::{ClientSide, Link};
 use crate::run::Run;
 use crate::support::cpu;
+use crate::support::link::{ClientSide, Link};
 
 /// One kind of work.
 pub(crate) trait Work: Sync {

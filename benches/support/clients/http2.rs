@@ -59,10 +59,13 @@ impl Clients {
     }
 }
 
-async fn connect(
+/// What requests are sent by.
+pub(super) type Sender = SendRequest<Bytes>;
+
+pub(super) async fn connect(
     address: SocketAddr,
     tls: Option<&Arc<ClientConfig>>,
-) -> io::Result<SendRequest<Bytes>> {
+) -> io::Result<Sender> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let Some(tls) = tls else {
@@ -77,9 +80,7 @@ async fn connect(
     .await
 }
 
-async fn agree(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> io::Result<SendRequest<Bytes>> {
+async fn agree(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<Sender> {
     let (sender, connection) = h2::client::Builder::new()
         .initial_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
@@ -92,12 +93,12 @@ async fn agree(
 }
 
 /// One client.
-struct Call {
-    sender: SendRequest<Bytes>,
-    authority: SocketAddr,
-    request: Request,
-    body: Bytes,
-    counts: Arc<Counts>,
+pub(super) struct Call {
+    pub(super) sender: Sender,
+    pub(super) authority: SocketAddr,
+    pub(super) request: Request,
+    pub(super) body: Bytes,
+    pub(super) counts: Arc<Counts>,
 }
 
 impl Call {
@@ -112,7 +113,8 @@ impl Call {
         Ok(())
     }
 
-    async fn once(&self, opened: &mut bool) -> io::Result<()> {
+    /// Sends the request and reads the answer to its end; `opened` when a chunk has come.
+    pub(super) async fn once(&self, opened: &mut bool) -> io::Result<()> {
         let mut sender = self.sender.clone().ready().await.map_err(broken)?;
         let (response, mut sending) = sender.send_request(self.head()?, false).map_err(broken)?;
         sending.send_data(self.body.clone(), true).map_err(broken)?;

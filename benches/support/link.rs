@@ -1,7 +1,8 @@
 //! The links: what is spoken from the clients to a peer, and from it to the upstream.
 
 /// One way to come and to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub(crate) enum Link {
     /// HTTP/1.1 without TLS on both sides.
     Plain,
@@ -35,6 +36,16 @@ pub(crate) enum UpstreamSide {
     Tls,
     /// HTTP/2 by TLS with who asks for it.
     Http2,
+}
+
+impl UpstreamSide {
+    /// What a URL of it begins with.
+    pub(crate) fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain => "http",
+            Self::Tls | Self::Http2 => "https",
+        }
+    }
 }
 
 impl Link {
