@@ -54,12 +54,18 @@ impl Flushes {
 pub(super) struct Watched<S> {
     stream: S,
     flushes: Arc<Flushes>,
+    /// It has been written to.
+    written: bool,
 }
 
 impl<S> Watched<S> {
     /// Watches a stream.
     pub(super) const fn new(stream: S, flushes: Arc<Flushes>) -> Self {
-        Self { stream, flushes }
+        Self {
+            stream,
+            flushes,
+            written: false,
+        }
     }
 }
 
@@ -79,6 +85,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.written = true;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -90,8 +97,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
     }
 
+    /// The HTTP library asks before the first write how to send frames of data, and then at each write how to write. Told that
+    /// several pieces are written at once, it gives each frame from 256 bytes on a write of its own; else it puts together those
+    /// of up to 1 KiB that there are, of all streams.
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.written && self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -194,11 +204,13 @@ where
 mod tests {
     use http::{Request, Response};
     use http_body_util::channel::Channel;
-    use http_body_util::{BodyExt as _, Empty};
+    use http_body_util::{BodyExt as _, Empty, Full};
     use hyper::server::conn::http2;
     use hyper::service::service_fn;
     use hyper_util::rt::{TokioExecutor, TokioIo};
     use tokio::io::DuplexStream;
+    use tokio::sync::Barrier;
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -249,5 +261,105 @@ mod tests {
         };
         assert_eq!(seen, BODY);
         assert!(matches!(failure, Some(Err(_))), "{failure:?}");
+    }
+
+    /// Frames of data that are shorter than the library puts together, and longer than it would if it were told that
+    /// several pieces are written at once.
+    const SHORT: &str = match std::str::from_utf8(&[b'x'; 300]) {
+        Ok(short) => short,
+        Err(_) => "",
+    };
+
+    /// A stream that counts what is written to it at once.
+    struct Counted(DuplexStream, Arc<AtomicU64>);
+
+    impl AsyncRead for Counted {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Counted {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            parts: &[io::IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.1.fetch_add(1, SeqCst);
+            Pin::new(&mut self.0).poll_write_vectored(cx, parts)
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    #[tokio::test]
+    async fn short_frames_of_several_streams_are_one_write() {
+        const STREAMS: usize = 8;
+        let (client, server) = tokio::io::duplex(1 << 16);
+        let writes = Arc::<AtomicU64>::default();
+        // As many as had been written when the last request was there.
+        let before = Arc::<AtomicU64>::default();
+        let (counted, seen) = (Arc::clone(&writes), Arc::clone(&before));
+        tokio::spawn(async move {
+            let stream = Watched::new(Counted(server, Arc::clone(&counted)), Arc::default());
+            let all = Arc::new(Barrier::new(STREAMS));
+            let service = service_fn(move |_| {
+                let (all, counted, seen) =
+                    (Arc::clone(&all), Arc::clone(&counted), Arc::clone(&seen));
+                async move {
+                    if all.wait().await.is_leader() {
+                        seen.store(counted.load(SeqCst), SeqCst);
+                    }
+                    Ok::<_, io::Error>(Response::new(Full::new(Bytes::from_static(
+                        SHORT.as_bytes(),
+                    ))))
+                }
+            });
+            let _ = http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+        let (sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        let mut answers = JoinSet::new();
+        for _ in 0..STREAMS {
+            let mut sender = sender.clone();
+            answers.spawn(async move {
+                let request = Request::get("http://a/")
+                    .body(Empty::<Bytes>::new())
+                    .unwrap();
+                let answer = sender.send_request(request).await.unwrap();
+                answer.into_body().collect().await.unwrap().to_bytes()
+            });
+        }
+        for answer in answers.join_all().await {
+            assert_eq!(answer, SHORT);
+        }
+        assert_eq!(writes.load(SeqCst) - before.load(SeqCst), 1);
     }
 }
