@@ -74,7 +74,9 @@ impl ProxyService {
     ) -> impl Future<Output = http::Response<HttpBody<ClientBody>>> + Send + use<> {
         let (proxy, peer) = (Arc::clone(&self.proxy), self.peer(address));
         async move {
-            let mut response = proxy.handle(request, peer).await;
+            // Boxed, it is gone when the response begins. Inline there would be room for it, 11 KiB, for as long as the stream
+            // is open, and the HTTP library would move that ten times.
+            let mut response = Box::pin(proxy.handle(request, peer)).await;
             // Whoever writes it decides how it is framed (RFC 9112 §6.1, RFC 9113 §8.2.2).
             response.fields.remove(TRANSFER_ENCODING);
             http::Response::from(response.map(HttpBody))
