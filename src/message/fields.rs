@@ -47,6 +47,9 @@ impl FieldPlace {
     }
 }
 
+/// What stands between the name and the value of a field that was added.
+const BETWEEN: &[u8] = b": ";
+
 /// One field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -80,6 +83,13 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn text(self) -> Option<&'a str> {
         text(self.value)
+    }
+
+    /// As a map has it, the name in lower case. What was read has been checked, so there is one.
+    #[must_use]
+    pub fn to_header(self) -> Option<(HeaderName, HeaderValue)> {
+        let name = HeaderName::from_bytes(self.name).ok()?;
+        Some((name, HeaderValue::from_bytes(self.value).ok()?))
     }
 }
 
@@ -258,14 +268,8 @@ impl Fields {
     #[must_use]
     pub fn to_map(&self) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(self.len());
-        for field in self.iter() {
-            // What was read has been checked.
-            if let (Ok(name), Ok(value)) = (
-                HeaderName::from_bytes(field.name),
-                HeaderValue::from_bytes(field.value),
-            ) {
-                map.append(name, value);
-            }
+        for (name, value) in self.iter().filter_map(Field::to_header) {
+            map.append(name, value);
         }
         map
     }
@@ -329,7 +333,7 @@ impl Fields {
         let start = self.end();
         self.names.add(name);
         self.added.extend_from_slice(name);
-        self.added.extend_from_slice(b": ");
+        self.added.extend_from_slice(BETWEEN);
         let place = self.add(start, name.len(), value);
         self.places.push(place);
     }
@@ -380,10 +384,13 @@ impl std::fmt::Debug for Fields {
 
 impl From<&HeaderMap> for Fields {
     fn from(map: &HeaderMap) -> Self {
-        let fields = map.iter();
-        fields
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
-            .collect()
+        let bytes = map.iter();
+        let bytes = bytes.map(|(name, value)| name.as_str().len() + BETWEEN.len() + value.len());
+        let mut made = Self::default().with_room(map.len(), bytes.sum());
+        for (name, value) in map {
+            made.append(name, value);
+        }
+        made
     }
 }
 

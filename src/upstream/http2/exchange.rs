@@ -10,14 +10,14 @@ use h2::{Reason, RecvStream};
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
 };
-use http::{Uri, Version};
+use http::{HeaderMap, Uri, Version};
 use http_body::SizeHint;
 
 use super::super::BoxError;
 use super::pool::Slot;
 use super::sending::{Sending, Stopped};
 use crate::http1::head::HEAD_BYTES_MAX;
-use crate::message::{Body, Fields, Frame, Polled, Request, Response};
+use crate::message::{Body, Field, Fields, Frame, Polled, Request, Response};
 
 /// A request on its way.
 ///
@@ -177,19 +177,23 @@ fn refusal(error: &h2::Error) -> String {
     }
 }
 
+/// Another one in each request (W3C Trace Context).
+const TRACEPARENT: &str = "traceparent";
+
 /// The head of a request as it goes by HTTP/2.
 fn head<B>(request: &Request<B>, uri: &Uri) -> http::Request<()> {
-    let mut headers = request.fields.to_map();
     // `:authority` says it; bodies are framed otherwise; and there is no `Connection` (RFC 9113 §8.2.2). What else ends at
     // a hop is gone already.
-    headers.remove(HOST);
-    headers.remove(CONNECTION);
-    headers.remove(TRANSFER_ENCODING);
-    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
-        if let Some(credential) = headers.get_mut(name) {
-            // Such are kept out of the compression's tables (RFC 7541 §7.1.3).
-            credential.set_sensitive(true);
-        }
+    let is_sent = |field: &Field<'_>| {
+        !(field.is(HOST) || field.is(CONNECTION) || field.is(TRANSFER_ENCODING))
+    };
+    let fields = request.fields.iter().filter(is_sent);
+    let mut headers = HeaderMap::with_capacity(request.fields.len());
+    for (name, mut value) in fields.filter_map(Field::to_header) {
+        // Such are kept out of the compression's tables (RFC 7541 §7.1.3). What never comes again would push out of them what does.
+        let is_credential = name == AUTHORIZATION || name == PROXY_AUTHORIZATION || name == COOKIE;
+        value.set_sensitive(is_credential || name == TRACEPARENT);
+        headers.append(name, value);
     }
     let mut made = http::Request::new(());
     made.method_mut().clone_from(&request.method);
@@ -343,5 +347,50 @@ where
     /// How much the upstream has taken, while it has to take more; `None` while the client is waited for.
     pub(in super::super) fn taken(&self) -> Option<u64> {
         self.sending.taken()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::message::Target;
+
+    #[test]
+    fn credentials_and_traces_are_kept_out_of_the_tables_and_what_is_said_otherwise_is_left_out() {
+        let fields = [
+            ("Host", "a"),
+            ("Cookie", "one"),
+            ("X-One", "1"),
+            ("Traceparent", "00-1-2-01"),
+            ("cookie", "two"),
+            ("Transfer-Encoding", "chunked"),
+            ("Authorization", "Bearer one"),
+            ("Connection", "close"),
+        ];
+        let uri = Uri::from_static("https://upstream/v1");
+        let request = Request {
+            method: Method::POST,
+            target: Target::from(&uri),
+            version: Version::HTTP_11,
+            fields: fields.into_iter().collect(),
+            body: (),
+        };
+        let head = head(&request, &uri);
+        let sent = head.headers().iter();
+        let sent: Vec<_> = sent
+            .map(|(name, value)| (name.as_str(), value.as_bytes(), value.is_sensitive()))
+            .collect();
+        assert_eq!(
+            sent,
+            [
+                ("cookie", &b"one"[..], true),
+                ("cookie", b"two", true),
+                ("x-one", b"1", false),
+                ("traceparent", b"00-1-2-01", true),
+                ("authorization", b"Bearer one", true),
+            ]
+        );
     }
 }
