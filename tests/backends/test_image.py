@@ -4,126 +4,34 @@ The program is the one under test; the files beside it are those that the build 
 """
 
 import os
-import re
-import ssl
-import subprocess
-import tomllib
+import shutil
 from pathlib import Path
 
 import pytest
 
-from container import AUTHORITIES, ROOT, Pod, files_of_the_image
-
-MOST_BYTES = 15_000_000
-"""Of the compressed image."""
-
-MOST_BYTES_BESIDE = 2_500_000
-"""Of all that is in it but the program, compressed."""
-
-PROGRAM = "/usr/local/bin/streamgauge"
-
-
-@pytest.fixture(scope="module")
-def pod(image, certificate, tmp_path_factory):
-    """A container before an upstream that runs inside of it."""
-    mounts = {"/certificates": certificate, "/etc/hosts": certificate / "hosts"}
-    variables = {"STREAMGAUGE_UPSTREAM": "http://127.0.0.1:8000/v1", "STREAMGAUGE_LOG_FORMAT": "json"}
-    pod = Pod(image, tmp_path_factory.mktemp("pod"), variables=variables, mounts=mounts)
-    with pod.running() as server:
-        pod.server = server
-        with pod.beside(PROGRAM, "simulate") as simulator:
-            simulator.address()
-            yield pod
-
-
-def test_the_image_has_what_it_runs_and_nothing_else(files):
-    found = {str(path.relative_to(files)) for path in files.rglob("*") if path.is_file()}
-    libraries = {path for path in found if ".so." in path}
-    linked = {Path(library).name.partition(".so.")[0] for library in libraries}
-    assert {name for name in linked if not name.startswith("ld-linux")} == {"libc", "libgcc_s", "libm"}
-    assert found - libraries == {
-        PROGRAM.removeprefix("/"),
-        AUTHORITIES,
-        "etc/passwd",
-        "etc/group",
-        "etc/nsswitch.conf",
-    }
-
-
-def test_the_authorities_are_those_of_the_public(files):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(files / AUTHORITIES)
-    assert context.cert_store_stats()["x509_ca"] > 100
-
-
-def test_the_image_says_what_it_is(image):
-    package = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
-    labels = {key.rpartition(".")[2]: value for key, value in image.config["Labels"].items() if "opencontainers" in key}
-    assert (labels["title"], labels["version"], labels["licenses"]) == (package["name"], package["version"], package["license"])
-    assert labels["revision"] == "unknown"
-    assert image.config["User"] == "65532:65532"
-    assert image.config["ExposedPorts"].keys() == {"8080/tcp", "9464/tcp"}
+from container import DOCKERFILE, ROOT, files_of_the_image
+from image_promises import *  # noqa: F403
+from image_promises import MOST_BYTES, REVISION
 
 
 def test_a_build_can_say_its_revision(engine, files):
-    image = engine.build(files, "of-a-revision", REVISION="0123abc")
-    assert image.config["Labels"]["org.opencontainers.image.revision"] == "0123abc"
+    image = engine.build_last_stage(files, "of-a-revision", REVISION="0123abc")
+    assert image.config["Labels"][REVISION] == "0123abc"
 
 
-def test_it_runs_without_a_right_that_the_strictest_level_takes(pod):
-    status = Path(f"/proc/{pod.state()['pid']}/status").read_text()
-    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert fields["Uid"].split() == ["65532"] * 4
-    assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == 0
-    assert fields["NoNewPrivs"] == "1"
-    mounts = Path(f"/proc/{pod.state()['pid']}/mounts").read_text().splitlines()
-    (root,) = [mount.split()[3].split(",") for mount in mounts if mount.split()[1] == "/"]
-    assert "ro" in root
+def test_a_build_that_is_told_no_revision_names_none(image):
+    assert image.config["Labels"][REVISION] == "unknown"
 
 
-def test_it_listens_where_other_containers_reach_it(pod):
-    assert (pod.server.proxy, pod.server.admin) == ("0.0.0.0:8080", "0.0.0.0:9464")
-
-
-def test_its_health_check_says_that_it_is_well(pod, image):
-    kind, *command = image.config["Healthcheck"]["Test"]
-    assert kind == "CMD"
-    done = pod.ask(*command)
-    assert (done.returncode, done.stdout) == (0, "http://127.0.0.1:9464/healthz: 200\n")
-
-
-def test_its_health_check_says_that_nothing_listens(pod, image):
-    done = pod.ask(*image.config["Healthcheck"]["Test"][1:], STREAMGAUGE_ADMIN="127.0.0.1:9")
-    assert done.returncode == 1 and "Connection refused" in done.stderr
-
-
-def test_a_call_goes_through_it(pod):
-    done = pod.ask(PROGRAM, "check", "--probe", "--upstream", "http://127.0.0.1:8080/v1")
-    assert "upstream default: GET http://127.0.0.1:8080/v1/models was answered with status 200" in done.stderr
-    assert done.returncode == 0
-
-
-def test_it_finds_hosts_by_name_and_trusts_the_authorities_of_the_image(pod):
-    tls = {"STREAMGAUGE_TLS_CERTIFICATE": "/certificates/tls.crt", "STREAMGAUGE_TLS_KEY": "/certificates/tls.key"}
-    listen = ["--listen", "127.0.0.1:8443", "--admin", "127.0.0.1:0", "--upstream", "http://127.0.0.1:8000/v1"]
-    with pod.beside(PROGRAM, "serve", *listen, STREAMGAUGE_LOG_FORMAT="json", **tls) as server:
-        server.message("listening")
-        probe = [PROGRAM, "check", "--probe", "--upstream", "https://gauge.example:8443/v1"]
-        trusted = pod.ask(*probe)
-        distrusted = pod.ask(*probe, SSL_CERT_FILE="/certificates/another.crt")
-    assert "GET https://gauge.example:8443/v1/models was answered with status 200" in trusted.stderr
-    assert "its certificate was issued by an authority that is not trusted" in distrusted.stderr
-
-
-def test_it_ends_by_the_signal_that_engines_send(image, tmp_path):
-    assert image.config["StopSignal"] == "SIGTERM"
-    with Pod(image, tmp_path, variables={"STREAMGAUGE_LOG_FORMAT": "json"}).running() as server:
-        assert server.terminate() == 0
-
-
-def test_what_is_beside_the_program_is_small(files):
-    beside = ["tar", "-C", files, "--exclude", f".{PROGRAM}", "-cz", "."]
-    assert len(subprocess.run(beside, check=True, stdout=subprocess.PIPE).stdout) < MOST_BYTES_BESIDE
+def test_the_engine_sees_what_the_build_needs_and_nothing_else(engine, tmp_path):
+    """By the file beside the Dockerfile."""
+    file = tmp_path / "Dockerfile"
+    file.write_text("FROM scratch\nCOPY . /\n")
+    shutil.copy(f"{DOCKERFILE}.dockerignore", f"{file}.dockerignore")
+    seen = engine.build("of-the-context", file, ROOT).folder
+    needed = ["Cargo.toml", "Cargo.lock", "build.rs", "docker/root", *ROOT.glob("docker/*.profdata")]
+    needed += [path for folder in ("src", "config") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    assert {path.relative_to(seen) for path in seen.rglob("*") if path.is_file()} == {(ROOT / path).relative_to(ROOT) for path in needed}
 
 
 def test_the_image_of_a_release_is_small(engine, tmp_path):
@@ -131,4 +39,4 @@ def test_the_image_of_a_release_is_small(engine, tmp_path):
     if not built.exists():
         pytest.skip("there is no release build: scripts/test counts makes one")
     files = files_of_the_image(built, tmp_path / "files")
-    assert engine.build(files, "release").compressed_bytes() < MOST_BYTES
+    assert engine.build_last_stage(files, "release").compressed_bytes() < MOST_BYTES

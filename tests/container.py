@@ -1,4 +1,4 @@
-"""The image of docker/Dockerfile, its last stage built by buildah, and containers of it, run by runc."""
+"""The image of docker/Dockerfile, built by buildah, all of it or its last stage, and containers of it, run by runc."""
 
 import contextlib
 import functools
@@ -13,7 +13,9 @@ import pytest
 
 from processes import Process, Server
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
+
+DOCKERFILE = ROOT / "docker" / "Dockerfile"
 
 AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
 """Where the image has the certificates of public authorities."""
@@ -28,7 +30,7 @@ def files_of_the_image(program, folder):
 
 
 class Engine:
-    """A buildah with a storage of its own."""
+    """A buildah with a storage of its own, and with caches of its own for the mounts of a build."""
 
     def __init__(self, folder):
         if missing := [name for name in NEEDED if not shutil.which(name)]:
@@ -36,33 +38,45 @@ class Engine:
         if os.geteuid() != 0:
             pytest.skip("containers are run here as root only")
         self.folder = folder
+        self._temporary = folder / "temporary"
+        self._temporary.mkdir()
+        self._environment = os.environ | {"TMPDIR": str(self._temporary)}
         self._command = ["buildah", "--root", folder / "storage", "--runroot", folder / "run", "--storage-driver", "vfs"]
         self._base = self._tried("from", "scratch")
 
     def __call__(self, *arguments):
-        return subprocess.run([*self._command, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        command = [*self._command, *arguments]
+        return subprocess.run(command, env=self._environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def _tried(self, *arguments):
-        done = subprocess.run([*self._command, *arguments], capture_output=True, text=True)
+        done = subprocess.run([*self._command, *arguments], env=self._environment, capture_output=True, text=True)
         if done.returncode:
             pytest.skip(f"buildah cannot work here: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def build(self, files, name, **values):
+    def build(self, name, file, context, *how, **values):
+        """Builds an image from a Dockerfile."""
+        given = [f"--build-arg={key}={value}" for key, value in values.items()]
+        # Of the formats, only Docker's has a health check.
+        always = ["--isolation=chroot", "--format=docker", "--pull-never"]
+        self("build", *always, *how, *given, f"--file={file}", f"--tag={name}", context)
+        return Image(self, name)
+
+    def build_last_stage(self, files, name, **values):
         """Builds the last stage, with a folder in the place of the first one."""
         context = self.folder / name
         context.mkdir()
         shutil.copytree(files, context / "image", symlinks=True)
-        given = [f"--build-arg={key}={value}" for key, value in values.items()]
-        file = ROOT / "docker" / "Dockerfile"
-        # Of the formats, only Docker's has a health check.
-        how = ["--isolation=chroot", "--format=docker", "--pull-never", f"--build-context=build={context}"]
-        self("build", *how, *given, f"--file={file}", f"--tag={name}", context)
-        return Image(self, name)
+        return self.build(name, DOCKERFILE, context, f"--build-context=build={context}", **values)
+
+    def unpacked(self, name):
+        """The files of an image, in a working container of buildah's."""
+        return Path(self("mount", self("from", "--pull-never", name)))
 
     def close(self):
         self("rm", "--all")
         self("rmi", "--all", "--force")
+        shutil.rmtree(self._temporary)
 
 
 class Image:
@@ -74,8 +88,8 @@ class Image:
 
     @functools.cached_property
     def folder(self):
-        """Its files, in a working container of buildah's. Nothing writes there: roots are read-only."""
-        return Path(self.engine("mount", self.engine("from", "--pull-never", self.name)))
+        """Its files, for its containers, which do not write there: roots are read-only."""
+        return self.engine.unpacked(self.name)
 
     def compressed_bytes(self):
         """Of all layers, as a registry has them."""
