@@ -1,5 +1,6 @@
 //! `check`: whether a configuration is right, what it comes to, and whither telemetry goes.
 
+use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -20,43 +21,41 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let flags = Flags::from(&args.sources);
     let Loaded { config, warnings } = config::load(&flags, &environment)?;
-    let mut told = io::stderr();
+    let mut told = Told::default();
     let settings = gauge::settings(&environment)?;
-    let warnings = warnings.iter().map(ToString::to_string);
-    for warning in warnings.chain(settings.warnings.iter().map(ToString::to_string)) {
-        writeln!(told, "warning: {warning}")?;
+    for warning in &warnings {
+        told.warn(warning)?;
+    }
+    for warning in &settings.warnings {
+        told.warn(warning)?;
     }
     if gauge::is_sampled_twice(&config, &settings) {
-        let both = "OTEL_TRACES_SAMPLER and sampling.share both keep a share: the shares multiply, and failed calls may be lost";
-        writeln!(told, "warning: {both}")?;
+        told.warn(&"OTEL_TRACES_SAMPLER and sampling.share both keep a share: the shares multiply, and failed calls may be lost")?;
     }
     io::stdout().write_all(config.to_toml().as_bytes())?;
     let (traces, metrics) = (&settings.traces, &settings.metrics);
-    writeln!(told, "traces: {}", whither(traces))?;
-    writeln!(
-        told,
-        "metrics: {}; /metrics at {}",
-        whither(metrics),
+    told.line(&format_args!("traces: {}", whither(traces)))?;
+    let metrics_to = whither(metrics);
+    told.line(&format_args!(
+        "metrics: {metrics_to}; /metrics at {}",
         config.admin
-    )?;
+    ))?;
     let has_events = config.observe.content.has_events();
     if has_events {
-        writeln!(told, "logs: {}", whither(&settings.logs))?;
+        told.line(&format_args!("logs: {}", whither(&settings.logs)))?;
     }
-    let mut odd = try_kept(&config, &mut told)?;
+    try_kept(&config, &mut told)?;
     if let Some(why) = gauge::joins_nothing(&config, &settings) {
         let joined = "calls are not joined to one trace (conversations.traces)";
-        writeln!(told, "warning: {joined}: {why}")?;
-        odd += 1;
+        told.warn(&format_args!("{joined}: {why}"))?;
     }
-    odd += try_costs(&config, &mut told)?;
+    try_costs(&config, &mut told)?;
     if let Some(warning) = Access::of(&config.admin_config, config.admin).warning() {
-        writeln!(told, "warning: admin = {}: {warning}", config.admin)?;
-        odd += 1;
+        told.warn(&format_args!("admin = {}: {warning}", config.admin))?;
     }
     if args.probe {
         // What is wrong with an endpoint is then told with what answers there.
-        odd += probe(config.proxy.upstreams, &settings, has_events)?;
+        told.warnings += probe(config.proxy.upstreams, &settings, has_events)?;
     } else {
         let signals = [
             (Signal::Traces, traces),
@@ -67,24 +66,41 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         for (signal, pushed) in signals.into_iter().take(used) {
             let hint = pushed.as_ref().ok();
             if let Some(hint) = hint.and_then(|otlp| hint_of_endpoint(otlp, signal)) {
-                writeln!(told, "warning: {}: {hint}", signal.name())?;
+                told.warn(&format_args!("{}: {hint}", signal.name()))?;
             }
         }
     }
-    match odd {
-        0 => writeln!(told, "ok")?,
-        1 => writeln!(told, "ok, but for the warning above")?,
-        odd => writeln!(told, "ok, but for the {odd} warnings above")?,
+    match told.warnings {
+        0 => told.line(&"ok")?,
+        1 => told.line(&"ok, but for the warning above")?,
+        all => told.line(&format_args!("ok, but for the {all} warnings above"))?,
     }
     Ok(())
 }
 
+/// What is told on standard error, and how many warnings are among it.
+#[derive(Default)]
+struct Told {
+    warnings: usize,
+}
+
+impl Told {
+    fn line(&mut self, line: &dyn Display) -> io::Result<()> {
+        writeln!(io::stderr(), "{line}")
+    }
+
+    fn warn(&mut self, warning: &dyn Display) -> io::Result<()> {
+        self.warnings += 1;
+        self.line(&format_args!("warning: {warning}"))
+    }
+}
+
 /// Tries where something is to be kept, and leaves nothing there: folders, the secret that may be in one, and the settings of a
-/// bucket. Warns of a folder that another process has, and says how many warnings that were.
+/// bucket. Warns of a folder that another process has.
 ///
 /// # Errors
 /// Each that cannot be made or written to, a secret that cannot be read, and wrong settings: the proxy would not start.
-fn try_kept(config: &Config, told: &mut impl io::Write) -> anyhow::Result<usize> {
+fn try_kept(config: &Config, told: &mut Told) -> anyhow::Result<()> {
     let taken = OwnFolder::is_taken(config);
     let taken_wrong = taken.as_ref().err();
     let taken_wrong = taken_wrong.map(|error| format!("{error:#}; {EXPECTED_FOLDER}"));
@@ -100,31 +116,27 @@ fn try_kept(config: &Config, told: &mut impl io::Write) -> anyhow::Result<usize>
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }
-    let is_taken = taken?;
-    if is_taken {
+    if taken? {
         let folder = config.folder.as_deref().unwrap_or(Path::new("")).display();
-        writeln!(
-            told,
-            "warning: state.folder = {folder}: another process uses it: a second one keeps neither costs nor the history there; stop \
+        told.warn(&format_args!(
+            "state.folder = {folder}: another process uses it: a second one keeps neither costs nor the history there; stop \
              that one first, or give each its own folder"
-        )?;
+        ))?;
     }
-    Ok(is_taken.into())
+    Ok(())
 }
 
-/// Reads the sums of costs that are kept, and warns where they cannot be read. Says how many warnings that were.
-fn try_costs(config: &Config, told: &mut impl io::Write) -> io::Result<usize> {
+/// Reads the sums of costs that are kept, and warns where they cannot be read.
+fn try_costs(config: &Config, told: &mut Told) -> io::Result<()> {
     let folder = config.folder.as_deref();
     let Some((file, error)) = folder.and_then(costs::unreadable) else {
-        return Ok(0);
+        return Ok(());
     };
-    writeln!(
-        told,
-        "warning: {}: the sums of costs cannot be read ({error}): at the start the file is renamed, and they begin anew; repair it, \
-         or have this user read it, to keep them",
+    told.warn(&format_args!(
+        "{}: the sums of costs cannot be read ({error}): at the start the file is renamed, and they begin anew; repair it, or have \
+         this user read it, to keep them",
         file.display()
-    )?;
-    Ok(1)
+    ))
 }
 
 /// Where a signal goes and how, or why nowhere.
