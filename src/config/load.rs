@@ -150,7 +150,13 @@ fn odd_url(upstream: &UpstreamConfig) -> Option<Problem> {
         _ => false,
     };
     let mended: String = parts.iter().flat_map(|part| ["/", part]).collect();
-    let known = provider::base_path(host).filter(|known| is_elsewhere && *known != mended);
+    let begins = |known: &str| {
+        known
+            .strip_prefix(&*mended)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let known = provider::base_path(host)
+        .filter(|known| (is_elsewhere || begins(known)) && *known != mended);
     let what = match (called, known) {
         (Some(called), _) => format!("ends in {called}, and clients add that themselves"),
         (None, Some(known)) if parts.is_empty() => {

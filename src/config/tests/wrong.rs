@@ -514,6 +514,16 @@ fn an_upstream_that_is_most_likely_mistaken_is_warned_of() {
             "https://openrouter.ai/api/v1",
         ),
         (
+            "https://openrouter.ai/api",
+            "has the path /api, and openrouter.ai has its API below /api/v1",
+            "https://openrouter.ai/api/v1",
+        ),
+        (
+            "https://api.groq.com/openai/",
+            "has the path /openai, and api.groq.com has its API below /openai/v1",
+            "https://api.groq.com/openai/v1",
+        ),
+        (
             "https://api.openai.com/v2/",
             "has the path /v2, and api.openai.com has its API below /v1",
             "https://api.openai.com/v1",
@@ -550,6 +560,7 @@ fn an_upstream_that_is_most_likely_mistaken_is_warned_of() {
         ("https://gateway/v1/our/our/v1", "openai"),
         ("https://gateway/v1/our-models", "openai"),
         ("https://api.openai.com/other", "azure"),
+        ("https://openrouter.ai/ap", "openrouter"),
         ("http://vllm:8000", "vllm"),
         ("https://api.deepseek.com", "our-own-gateway"),
     ] {
