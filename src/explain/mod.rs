@@ -43,6 +43,8 @@ pub struct Options {
     pub spans: Spans,
     /// Path of the request, for a capture that has none; absent, it is told from the response.
     pub path: Option<Uri>,
+    /// Whether it was said for these captures whither the requests went, by the URL of one upstream.
+    pub destination_given: bool,
     /// Where requests can go. A captured host that is none of these is taken as the only one's URL.
     pub upstreams: Vec<UpstreamConfig>,
     /// Whether streams that did not ask for usage would be made to ask.
@@ -166,7 +168,9 @@ fn warn(capture: &mut Capture, options: &Options) {
     let mut warn = |warning: String| capture.warnings.push(warning);
     match &capture.request {
         None => {
-            if let Some(upstream) = options.upstreams.first() {
+            if !options.destination_given
+                && let Some(upstream) = options.upstreams.first()
+            {
                 let (name, host) = (&upstream.name, upstream.url.host().unwrap_or_default());
                 warn(format!(
                     "the destination is unknown: the upstream `{name}`, {host}, is assumed"

@@ -243,6 +243,27 @@ fn a_response_alone_is_told_by_its_shape_or_by_the_path_given() {
 }
 
 #[test]
+fn the_destination_of_a_response_alone_is_assumed_only_where_no_flag_gives_it() {
+    let response = [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n",
+        STREAM.as_bytes(),
+    ]
+    .concat();
+    for (arguments, is_assumed) in [
+        (&[][..], true),
+        (&["--upstream", "http://vllm:8000/v1"], false),
+    ] {
+        let told = exchanges(&response, arguments);
+        let warnings = told[0]["warnings"].to_string();
+        assert_eq!(
+            warnings.contains("is assumed"),
+            is_assumed,
+            "{arguments:?} {warnings}"
+        );
+    }
+}
+
+#[test]
 fn a_response_alone_says_nothing_of_what_was_asked() {
     let response = format!("HTTP/1.1 200 OK\nContent-Type: text/event-stream\n\n{STREAM}");
     let output = explain(response.as_bytes(), &[]);

@@ -22,6 +22,7 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
         metrics: semconv::all_named(metrics),
         spans: config.telemetry.spans,
         path: args.path.clone(),
+        destination_given: args.upstream.is_some(),
         upstreams: config.proxy.upstreams,
         inject_usage: config.proxy.inject_usage,
         observe: config.observe,

@@ -10,6 +10,7 @@ use crate::run::shape;
 
 pub(crate) fn check(input: &[u8], _: &mut Random) -> u64 {
     let options = Options {
+        destination_given: false,
         vocabularies: semconv::all_named(semconv::names()),
         metrics: semconv::all_named(semconv::names_with_metrics()),
         path: None,
