@@ -30,6 +30,8 @@ pub(super) enum Values {
 pub(super) enum Unit {
     /// In milliseconds.
     Time,
+    /// In milliseconds since 1970. No duration, so that no unit of one may stand behind it.
+    Instant,
     Count,
     Usd,
 }
@@ -142,8 +144,7 @@ pub(super) static FIELDS: [Field; 27] = [
         }),
     },
     text!("key", row => row.key_fingerprint.as_deref()),
-    // An instant, in ms since 1970: no duration, so that no unit of one may stand behind it.
-    number!("ended", Count, row => Some(row.ended_at_ms() as f64)),
+    number!("ended", Instant, row => Some(row.ended_at_ms() as f64)),
 ];
 
 /// Where a word is looked for.

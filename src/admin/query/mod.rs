@@ -138,6 +138,7 @@ impl Glob {
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Instant => "a time in milliseconds since 1970, such as 1767225600000",
             Self::Time => "a time such as 250ms, 2s or 1.5m",
             Self::Count => "a number such as 20, 8k or 1.5M",
             Self::Usd => "an amount in USD such as 0.05",

@@ -8,6 +8,9 @@ const CHARS_MAX: usize = 2_000;
 /// Most terms of a query.
 const TERMS_MAX: usize = 64;
 
+/// What is said of a value that is missing: a blank ends a term.
+const NO_BLANK: &str = ", with no blank before it, as in ttft>2s or model:gpt*";
+
 /// A character, and whether it stood in quotes, where nothing has a meaning.
 type Char = (char, bool);
 
@@ -93,10 +96,22 @@ fn condition(chars: &[Char], at: usize) -> Result<Condition, Mistake> {
         };
     };
     let (name, rest) = chars.split_at(sign);
+    if name.is_empty() {
+        return Err(mistake(
+            at,
+            format!(
+                "expected a field before {}, with no blank between them, as in ttft>2s or model:gpt*",
+                rest[0].0
+            ),
+        ));
+    }
     let (name, quoted) = (text(name), name.iter().any(|(_, quoted)| *quoted));
     let value_at = at + sign + 1;
     if rest[0].0 == ':' {
         if name == "has" {
+            if rest.len() == 1 {
+                return Err(mistake(value_at, format!("expected a field{NO_BLANK}")));
+            }
             return Ok(Condition::Has(field_named(&text(&rest[1..]), value_at)?));
         }
         return is(field_of(&name, quoted, at)?, &rest[1..], value_at);
@@ -140,9 +155,10 @@ fn is(field: &'static Field, chars: &[Char], at: usize) -> Result<Condition, Mis
     let mut globs = Vec::new();
     for glob in chars.split(|c| *c == ('|', false)) {
         if glob.is_empty() {
+            let no_blank = if chars.is_empty() { NO_BLANK } else { "" };
             return Err(mistake(
                 at,
-                "expected a text, in which * stands for anything",
+                format!("expected a text, in which * stands for anything{no_blank}"),
             ));
         }
         let text = text(glob);
@@ -179,8 +195,11 @@ fn compared(field: &'static Field, signs: &[Char], at: usize) -> Result<Conditio
         [('<', _), ..] => (Comparison::Less, 1),
         _ => (Comparison::Equal, 1),
     };
-    let number = number(&text(&signs[length..]), unit);
-    let number = number.ok_or_else(|| mistake(at + length, format!("expected {unit}")))?;
+    let value = text(&signs[length..]);
+    let number = number(&value, unit).ok_or_else(|| {
+        let no_blank = if value.is_empty() { NO_BLANK } else { "" };
+        mistake(at + length, format!("expected {unit}{no_blank}"))
+    })?;
     Ok(Condition::Compared(field, comparison, number))
 }
 
@@ -194,7 +213,7 @@ fn number(text: &str, unit: Unit) -> Option<f64> {
         (Unit::Time, "s") => 1e3,
         (Unit::Time, "m") => 60e3,
         (Unit::Time, "h") => 3_600e3,
-        (Unit::Count | Unit::Usd, "") => 1.0,
+        (Unit::Instant | Unit::Count | Unit::Usd, "") => 1.0,
         (Unit::Count, "k") => 1e3,
         (Unit::Count, "M") => 1e6,
         _ => return None,

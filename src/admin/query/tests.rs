@@ -112,6 +112,24 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
             "expected a field in place of \"modell\": model, upstream",
         ),
         ("a  -modell:gpt", 4, "expected a field"),
+        (
+            "ttft > 2s",
+            5,
+            "expected a field before >, with no blank between them, as in ttft>2s",
+        ),
+        ("ttft >= 2s", 5, "expected a field before >, with no blank"),
+        (
+            "ttft> 2s",
+            5,
+            "expected a time such as 250ms, 2s or 1.5m, with no blank before it, as in ttft>2s",
+        ),
+        ("model :gpt", 6, "expected a field before :, with no blank"),
+        (
+            "model: gpt",
+            6,
+            "expected a text, in which * stands for anything, with no blank before it",
+        ),
+        ("has: error", 4, "expected a field, with no blank before it"),
         ("http://x", 0, "expected a field in place of \"http\""),
         ("has:nothing", 4, "expected a field in place of \"nothing\""),
         (
@@ -123,6 +141,12 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
         ("ttft>", 5, "expected a time such as"),
         ("in>=2ms", 4, "expected a number such as"),
         ("cost>1k", 5, "expected an amount in USD"),
+        (
+            "ended>=2026-12-01",
+            7,
+            "expected a time in milliseconds since 1970, such as 1767225600000",
+        ),
+        ("ended>5m", 6, "expected a time in milliseconds since 1970"),
         ("model>3", 5, "expected model:TEXT"),
         ("model:", 6, "expected a text"),
         (
