@@ -87,13 +87,19 @@ pub struct Wanted<'a> {
 /// Why there is no price.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
-    /// Nobody of that name, or at that URL.
+    /// Nobody of that name.
     #[error("the price catalogue has no provider {wanted}{}", did_you_mean(.nearest.as_deref()))]
     Provider {
-        /// Its name or its URL.
+        /// Its name.
         wanted: String,
         /// The provider whose name is like it, if there is one.
         nearest: Option<String>,
+    },
+    /// Nobody at that URL.
+    #[error("the price catalogue has no provider at {url}")]
+    Url {
+        /// As it was asked for.
+        url: String,
     },
     /// No provider is known by a model of its own of this name.
     #[error(
@@ -266,7 +272,9 @@ impl Catalogue {
         let mut providers = self.providers.iter();
         if let Some(url) = url {
             let found = providers.find(|provider| provider.url.is_match(url));
-            return found.ok_or_else(|| NotFound::provider(format!("at {url}"), None));
+            return found.ok_or_else(|| NotFound::Url {
+                url: url.to_owned(),
+            });
         }
         let is_its_own = |provider: &&Provider| {
             let model_match = provider.model.as_ref();

@@ -507,6 +507,11 @@ fn a_model_that_there_is_not_is_answered_with_the_one_that_is_like_it() {
             &["--provider", "openai", "--model", "xyz"],
             "no model xyz of openai\n",
         ),
+        (
+            &["--url", "http://vllm:8000/v1", "--model", "xyz"],
+            "no provider at http://vllm:8000/v1: name the provider with --provider in place of --url, or give prices of your own with \
+             --prices\n",
+        ),
     ] {
         let output = cost(&[named, &["--usage", usage]].concat());
         assert!(!output.status.success());

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::CostArgs;
 use crate::dialect::read_usage;
 use crate::pipeline::counts_of;
-use crate::prices::{Catalogue, Counts, Day, OwnPrices, Priced, Wanted};
+use crate::prices::{Catalogue, Counts, Day, NotFound, OwnPrices, Priced, Wanted};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -246,7 +246,13 @@ impl Pricing<'_> {
             url: self.args.url.as_deref(),
             model: &call.model,
         };
-        let entry = self.catalogue.find(self.own, &wanted)?;
+        let found = self.catalogue.find(self.own, &wanted);
+        let entry = found.map_err(|wrong| match wrong {
+            NotFound::Url { .. } => anyhow::anyhow!(
+                "{wrong}: name the provider with --provider in place of --url, or give prices of your own with --prices"
+            ),
+            other => other.into(),
+        })?;
         let counts = self.counts(&call.usage)?;
         if counts.is_empty() {
             bail!("usage: expected counts, such as input_tokens and output_tokens, found none");
