@@ -120,10 +120,12 @@ impl Column {
     pub(super) fn text(self, row: &Row) -> String {
         let shown = |n: Option<u64>| n.map(count).unwrap_or_default();
         // What is estimated has a mark.
-        let tokens = |n: Option<u64>| match row.tokens_estimated {
-            Some(true) => n.map(|n| format!("~{}", count(n))).unwrap_or_default(),
-            _ => shown(n),
+        let mark = match row.tokens_estimated {
+            Some(true) => "~",
+            _ => "",
         };
+        let marked = |text: String| format!("{mark}{text}");
+        let tokens = |n: Option<u64>| n.map(|n| marked(count(n))).unwrap_or_default();
         match self {
             Self::Time => clock(row.ended_at_ms()),
             Self::Model => row.subject(),
@@ -136,7 +138,10 @@ impl Column {
             Self::Input => tokens(row.input_tokens),
             Self::Output => tokens(row.output_tokens),
             Self::Cached => shown(row.cached_tokens),
-            Self::Cost => row.cost_usd.as_deref().map(usd).unwrap_or_default(),
+            Self::Cost => {
+                let cost = row.cost_usd.as_deref().map(usd);
+                cost.map(marked).unwrap_or_default()
+            }
             Self::Turn => shown(row.turn),
             Self::End => row.story(),
         }
@@ -306,8 +311,15 @@ mod tests {
         let row = Row {
             output_tokens: Some(12),
             tokens_estimated: Some(true),
+            cost_usd: Some(Text::new("0.25")),
             ..Row::default()
         };
         assert_eq!(Column::Output.text(&row), "~12");
+        assert_eq!(Column::Cost.text(&row), "~$0.25");
+        let unpriced = Row {
+            cost_usd: None,
+            ..row
+        };
+        assert_eq!(Column::Cost.text(&unpriced), "");
     }
 }
