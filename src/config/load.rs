@@ -130,6 +130,9 @@ const CALLED: [&str; 7] = [
     "/models",
 ];
 
+/// Hosts of Azure AI Foundry, whose base URL ends as a call of others does.
+const FOUNDRY: &str = ".services.ai.azure.com";
+
 /// A base URL that nothing can be below: the provider is known to have its API elsewhere, it is the URL of one call, or a part of
 /// its path is empty or there twice.
 fn odd_url(upstream: &UpstreamConfig) -> Option<Problem> {
@@ -137,6 +140,9 @@ fn odd_url(upstream: &UpstreamConfig) -> Option<Problem> {
     let host = url.host()?;
     let path = url.path().trim_end_matches('/');
     let called = CALLED.iter().find(|called| path.ends_with(**called));
+    if path == "/models" && host.ends_with(FOUNDRY) {
+        return None;
+    }
     let base = path.strip_suffix(called.copied().unwrap_or_default())?;
     let mut parts: Vec<&str> = base.split('/').filter(|part| !part.is_empty()).collect();
     let has_empty = parts.len() != base.matches('/').count();
@@ -156,7 +162,8 @@ fn odd_url(upstream: &UpstreamConfig) -> Option<Problem> {
             .is_some_and(|rest| rest.starts_with('/'))
     };
     let known = provider::base_path(host)
-        .filter(|known| (is_elsewhere || begins(known)) && *known != mended);
+        .filter(|known| (is_elsewhere || begins(known)) && *known != mended)
+        .filter(|_| parts.is_empty() || !provider::has_own_api(host));
     let what = match (called, known) {
         (Some(called), _) => format!("ends in {called}, and clients add that themselves"),
         (None, Some(known)) if parts.is_empty() => {

@@ -108,6 +108,12 @@ pub fn base_path(host: &str) -> Option<&'static str> {
     base.map(|(_, path)| *path)
 }
 
+/// Whether a host is known to have an API of the provider's own below other paths.
+#[must_use]
+pub fn has_own_api(host: &str) -> bool {
+    matches!(of_host(host), Some("cohere" | "gcp.gemini"))
+}
+
 /// The provider that a host is known to be.
 #[must_use]
 pub fn of_host(host: &str) -> Option<&'static str> {

@@ -557,6 +557,11 @@ fn an_upstream_that_is_most_likely_mistaken_is_warned_of() {
             "https://generativelanguage.googleapis.com/v1beta",
             "gcp.gemini",
         ),
+        ("https://api.cohere.com/v2", "cohere"),
+        (
+            "https://our.services.ai.azure.com/models",
+            "azure.ai.inference",
+        ),
         ("https://gateway/v1/our/our/v1", "openai"),
         ("https://gateway/v1/our-models", "openai"),
         ("https://api.openai.com/other", "azure"),
