@@ -307,6 +307,9 @@ fn says_version(before: &str) -> bool {
     is_word("version") || is_word("release") || is_word("chrome")
 }
 
+/// Most times that is looked within a match for others. Names before a credential are few.
+const INSIDE_MAX: usize = 16;
+
 /// The regular expressions of one detector, ready for use.
 #[derive(Debug)]
 pub(super) struct Compiled {
@@ -355,18 +358,37 @@ impl Compiled {
             });
         }
         for (regex, check) in &self.rules {
-            for groups in regex.captures_iter(text) {
-                let whole = groups.get(0).map_or(0..0, |whole| whole.range());
-                let meant = groups.iter().skip(1).flatten().next();
-                let place = Place {
-                    text,
-                    range: meant.map_or(whole, |group| group.range()),
-                    groups,
-                };
-                if let Some(range) = check(&place) {
-                    show(range);
-                }
+            each_match(text, regex, *check, &mut show);
+        }
+    }
+}
+
+/// Shows what a rule finds. What looks like the value of a name that says nothing may be a name with a value of its own
+/// (`Error: password=…`): it is looked for there again, but no more often than `INSIDE_MAX` times, for the time that it takes.
+fn each_match(text: &str, regex: &Regex, check: Check, show: &mut impl FnMut(Range<usize>)) {
+    let (mut at, mut outer_end, mut inside) = (0, 0, 0);
+    while let Some(groups) = regex.captures_at(text, at) {
+        let whole = groups.get(0).map_or(0..0, |whole| whole.range());
+        let value = groups.get(2).map(|value| value.start());
+        let meant = groups.iter().skip(1).flatten().next();
+        let place = Place {
+            text,
+            range: meant.map_or(whole.clone(), |group| group.range()),
+            groups,
+        };
+        if whole.start >= outer_end {
+            (outer_end, inside) = (whole.end, 0);
+        }
+        let found = check(&place);
+        at = match value.filter(|_| found.is_none() && inside < INSIDE_MAX) {
+            Some(value) => {
+                inside += 1;
+                value
             }
+            None => whole.end,
+        };
+        if let Some(range) = found {
+            show(range);
         }
     }
 }

@@ -20,14 +20,14 @@ pub(super) const RULES: &[Rule] = &[
         r#"([A-Za-z][A-Za-z0-9_.-]{1,63})\s{0,4}[:=]\s{0,4}([^\s"'\\,;&(){}\[\]<>]+)"#,
         bare,
     ),
-    // As a head says it, with the scheme before the credential.
+    // As a head says it, with the scheme before the credential. Schemes with names of parameters behind them, such as Digest, are none of these.
     (
-        r#"(?i)\b(authorization)\\*["']?\s{0,4}[:=]\s{0,4}[A-Za-z][A-Za-z0-9_-]{1,31}\s{1,4}([^\s"'\\,;(){}\[\]<>]+)"#,
-        bare,
+        r#"(?i)\b(authorization)\\*["']?\s{0,4}[:=]\s{0,4}(?:basic|bearer|token|api-?key|key|negotiate|ntlm|sharedkey(?:lite)?|sharedaccesssignature|aws|aws4-hmac-sha256|goog4-rsa-sha256|oauth|bot|splunk)\s{1,4}([^\s"'\\,;(){}\[\]<>]+)"#,
+        behind_scheme,
     ),
     // As a sentence says it.
     (
-        r#"(?i)\b(password|passwort|passphrase|api[ -]?key|secret|token)\s{1,4}(?:is|was|ist|=>)\s{1,4}["'`]?([^\s"'`,;()\[\]{}<>]+)"#,
+        r#"(?i)\b(password|passwort|passphrase|api[ -]?key|secret|token)\s{1,4}(?:is|was|ist|=>)\s{1,4}["'`]?([^\s"'`\\,;()\[\]{}<>]+)"#,
         bare,
     ),
 ];
@@ -37,6 +37,9 @@ const BARE_BYTES: usize = 6;
 
 /// Shortest value under a name that may mean anything, in bytes.
 const RANDOM_BYTES: usize = 16;
+
+/// Shortest credential behind a scheme, in bytes.
+const CREDENTIAL_BYTES: usize = 8;
 
 /// Names that speak of a credential only where the value looks like one: programs are full of them.
 const VAGUE: [&str; 12] = [
@@ -136,4 +139,25 @@ fn bare(place: &Place<'_>) -> Option<Range<usize>> {
             || text.contains(|c: char| c.is_ascii_digit() || "!#$%^*+=~@|".contains(c)));
     let hides = is_value && Says::of(name.as_str()).hides(text);
     hides.then(|| value.start()..value.start() + text.len())
+}
+
+fn behind_scheme(place: &Place<'_>) -> Option<Range<usize>> {
+    let value = place.groups.get(2)?;
+    let text = value.as_str().trim_end_matches(['.', '!', '?', ':']);
+    let has = |is: fn(&char) -> bool| text.chars().any(|c| is(&c));
+    let has_cases = has(char::is_ascii_lowercase) && has(char::is_ascii_uppercase);
+    let is_credential = text.len() >= CREDENTIAL_BYTES
+        && (has(char::is_ascii_digit) || (has_cases && text.len() >= RANDOM_BYTES))
+        && !is_placeholder(text);
+    is_credential.then(|| value.start()..value.start() + text.len())
+}
+
+/// Whether a value says what belongs in its place: `$NAME`, `%NAME%`, `API_KEY_1`, `your-key-1`.
+fn is_placeholder(value: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let is_name = value.contains('_') && value.chars().all(is_of_name);
+    let is_yours = value
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("your"));
+    value.starts_with(['$', '%']) || is_name || is_yours
 }

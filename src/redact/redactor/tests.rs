@@ -141,6 +141,109 @@ fn a_name_makes_a_value_a_credential() {
 }
 
 #[test]
+fn a_word_before_a_name_hides_no_credential() {
+    for (text, expected) in [
+        (
+            "Error: AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "Error: AWS_SECRET_ACCESS_KEY=[SECRET]",
+        ),
+        ("error: password: hunter2x", "error: password: [SECRET]"),
+        ("error: password = hunter2x", "error: password = [SECRET]"),
+        (
+            "Header: x-api-key: abc12345xyz",
+            "Header: x-api-key: [SECRET]",
+        ),
+        (
+            "connect: password=hunter2x user=x",
+            "connect: password=[SECRET] user=x",
+        ),
+        (
+            r#"{"content":"Credentials: password: Tr0ub4dor&3"}"#,
+            r#"{"content":"Credentials: password: [SECRET]&3"}"#,
+        ),
+        (
+            "a: b: c:d:e=password=hunter2x",
+            "a: b: c:d:e=password=[SECRET]",
+        ),
+        (
+            r#"log "note": "set password=\"hunter2x\" there" end"#,
+            r#"log "note": "set password=\"[SECRET]\" there" end"#,
+        ),
+    ] {
+        assert_eq!(redact(text), expected);
+    }
+}
+
+#[test]
+fn behind_authorization_only_a_scheme_makes_a_word_a_credential() {
+    for text in [
+        "Authorization: see RFC7235 for details",
+        "Authorization: requires OAuth2.0 scopes",
+        "authorization: type OAuth2 is needed",
+        "Authorization: code ABC123456",
+        "Authorization: Bearer $OPENAI_API_KEY",
+        "Authorization: Token $API_KEY_2",
+        "Authorization: Token ${API_KEY_2}",
+        "Authorization: Token <token-123456>",
+        "Authorization: Token {{token_123456}}",
+        "Authorization: ApiKey YOUR_API_KEY_2",
+        "Authorization: Token your-token-123",
+        "Authorization: token authentication is needed",
+        r#"Authorization: Digest username="Mufasa", realm="a@b", response="6629fae49393a05397450978507c4ef1""#,
+        r#"Authorization: OAuth oauth_signature_method="HMAC-SHA1""#,
+    ] {
+        assert_eq!(redact(text), text);
+    }
+    for scheme in [
+        "Basic",
+        "bearer",
+        "Token",
+        "ApiKey",
+        "Negotiate",
+        "NTLM",
+        "SharedKey",
+        "SharedKeyLite",
+        "AWS",
+    ] {
+        let told = redact(&format!("Authorization: {scheme} me:a1B2+c3D4e5=, and"));
+        assert!(!told.contains("c3D4"), "{told}");
+        assert!(told.contains(scheme) && told.ends_with(", and"), "{told}");
+    }
+}
+
+#[test]
+fn json_within_a_text_stays_json() {
+    for message in [
+        r#"she said "the password is hunter2xyz" and left"#,
+        "the password is hunter2xyz\nSee you\nBye",
+        "the password is `hunter2xyz`\tBye",
+        r#"password="hunter2xyz"\ and"#,
+        r#"password="hunter2xyz\" and"#,
+        r#"password="hunter2xyz"\\n and"#,
+        r#"Authorization: Token hunter2xyz\ and"#,
+    ] {
+        for depth in 1..3 {
+            let mut json = serde_json::json!({ "m": message }).to_string();
+            for _ in 1..depth {
+                json = serde_json::json!({ "m": json }).to_string();
+            }
+            let redacted = redact(&format!("log {json} end"));
+            assert!(!redacted.contains("hunter2"), "{redacted}");
+            let within = redacted
+                .strip_prefix("log ")
+                .and_then(|it| it.strip_suffix(" end"));
+            let mut within = within.unwrap().to_owned();
+            for _ in 0..depth {
+                let read: Result<serde_json::Value, _> = serde_json::from_str(&within);
+                let read = read.unwrap_or_else(|error| panic!("{error}: {redacted}"));
+                within = read["m"].as_str().unwrap().to_owned();
+            }
+            assert!(within.contains("[SECRET]"), "{redacted}");
+        }
+    }
+}
+
+#[test]
 fn strings_in_json_are_read_as_what_they_say_however_deep() {
     let inner = r#"{"to":"anna@example.com","n":4111111111111111,"same":[1.0,"é"]}"#;
     let mut text = inner.to_owned();
@@ -189,6 +292,10 @@ fn many_that_begin_and_do_not_end_take_no_longer_than_their_length() {
         "a@b.c",
         "password=\"",
         "x: '",
+        "ab:",
+        "key=",
+        "key: ",
+        "token:token=\\\"",
         "eyJaaaaaaaa.",
         "+1 (",
         "DE89 ",
