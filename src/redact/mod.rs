@@ -20,6 +20,7 @@ pub use detector::Detector;
 pub use looks::lookalikes;
 pub use names::is_secret;
 pub use redactor::{BadPattern, Found, PATTERNS_MAX, Pattern, Policy, Redactor};
+pub use unescaped::read_plain;
 
 /// What stands in place of a value (OpenTelemetry HTTP conventions, `url.query`).
 pub const REDACTED: &str = "REDACTED";

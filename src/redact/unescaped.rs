@@ -7,6 +7,43 @@ use std::str::Chars;
 /// What an escape stands for that stands for no character, such as half of a surrogate pair.
 const UNREADABLE: char = char::REPLACEMENT_CHARACTER;
 
+/// Names of characters in XML and HTML.
+const ENTITIES: [(&str, char); 12] = [
+    ("amp", '&'),
+    ("lt", '<'),
+    ("gt", '>'),
+    ("quot", '"'),
+    ("apos", '\''),
+    ("sol", '/'),
+    ("bsol", '\\'),
+    ("equals", '='),
+    ("plus", '+'),
+    ("percnt", '%'),
+    ("num", '#'),
+    ("semi", ';'),
+];
+
+/// Most times that the escapes of a text are undone to read it.
+const READ_MAX: u8 = 4;
+
+/// A text as it reads once the escapes of JSON, XML and URLs in it are undone, those within one another too.
+#[must_use]
+pub fn read_plain(text: &str) -> String {
+    let mut read = text.to_owned();
+    for _ in 0..READ_MAX {
+        let before = read.clone();
+        for undo in [Unescaped::of, Unescaped::of_xml, Unescaped::of_percent] {
+            if let Some(plain) = undo(&read) {
+                read = plain.text;
+            }
+        }
+        if read == before {
+            break;
+        }
+    }
+    read
+}
+
 /// The text, and where each byte of it comes from.
 pub(super) struct Unescaped {
     pub(super) text: String,
@@ -30,6 +67,24 @@ impl Unescaped {
         Some(Self::read(original, |first, rest| match first {
             '%' => percent(rest),
             '+' => ' ',
+            itself => itself,
+        }))
+    }
+
+    /// The same without `+`, which stands for itself outside a query.
+    fn of_percent(original: &str) -> Option<Self> {
+        memchr::memchr(b'%', original.as_bytes())?;
+        Some(Self::read(original, |first, rest| match first {
+            '%' => percent(rest),
+            itself => itself,
+        }))
+    }
+
+    /// By those of XML and HTML, but for names of characters that are rare; `None` for a text that has none.
+    fn of_xml(original: &str) -> Option<Self> {
+        memchr::memchr(b'&', original.as_bytes())?;
+        Some(Self::read(original, |first, rest| match first {
+            '&' => entity(rest),
             itself => itself,
         }))
     }
@@ -108,6 +163,33 @@ fn percent(rest: &mut Chars<'_>) -> char {
     }
 }
 
+/// What stands behind an ampersand, up to a semicolon; the ampersand itself where it is no escape.
+fn entity(rest: &mut Chars<'_>) -> char {
+    let written = rest.as_str();
+    let Some((name, behind)) = written.split_once(';') else {
+        return '&';
+    };
+    let read = match name.strip_prefix('#') {
+        Some(number) => match number.strip_prefix(['x', 'X']) {
+            Some(number) => u32::from_str_radix(number, 16),
+            None => number.parse(),
+        }
+        .ok()
+        .and_then(char::from_u32),
+        None => ENTITIES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, read)| *read),
+    };
+    match read {
+        Some(read) => {
+            *rest = behind.chars();
+            read
+        }
+        None => '&',
+    }
+}
+
 /// The character of a unit of UTF-16, with the escape of the second half behind it where it is a first one.
 fn character(unit: u32, rest: &mut Chars<'_>) -> char {
     if !(0xD800..0xDC00).contains(&unit) {
@@ -169,6 +251,22 @@ mod tests {
         ] {
             let plain = Unescaped::of_url(original);
             assert_eq!(plain.as_ref().map(|it| &*it.text), expected, "{original}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_read_by_the_escapes_of_json_xml_and_urls_within_one_another() {
+        for (written, expected) in [
+            (r"a\/b\u003d", "a/b="),
+            (
+                "a&#x2F;b&#61;&amp;&sol;&X;&#x110000;",
+                "a/b=&/&X;&#x110000;",
+            ),
+            ("a%2fb%3D+%4", "a/b=+%4"),
+            ("a&amp;#x2F;b%252f&", "a/b/&"),
+            ("none", "none"),
+        ] {
+            assert_eq!(read_plain(written), expected, "{written}");
         }
     }
 

@@ -1,19 +1,33 @@
 //! What people are told of an error of a bucket: its reason, without a credential. A server that does not take a request may quote it,
 //! with the secrets that it came with.
 
+use std::collections::HashSet;
+
 use object_store::Error;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::StoreConfig;
 use super::location::Cloud;
 use super::options;
-use crate::redact::{Detector, Policy, REDACTED, Redactor};
+use crate::redact::{Detector, Policy, REDACTED, Redactor, read_plain};
 
 /// Most characters of what a server says of an error.
 const ERROR_CHARS: usize = 300;
 
 /// Shortest part of a setting that is taken for a secret, in bytes: emulators have any.
 const SHORTEST: usize = 8;
+
+/// Letters and digits of a secret that are a part of it worth hiding, whatever stands between them.
+const RUN: usize = 16;
+
+/// What stands before the status in the errors of a server.
+const STATUS: &str = "status code: ";
+
+/// Longest code of an error, in bytes.
+const CODE_CHARS: usize = 48;
+
+/// Why no more is told.
+const LEFT_OUT: &str = "the message is left out, since it quotes a credential";
 
 /// What reqwest says where a URL is not https and must be.
 const NOT_PLAIN: &str = "URL scheme is not allowed";
@@ -62,6 +76,9 @@ impl Teller {
     /// A text without credentials. What is JSON at its end is read as such: names of headers may stand before lists of values.
     pub(super) fn hide(&self, text: &str) -> String {
         let text = self.secrets.hide(text);
+        if self.secrets.are_in(&text) {
+            return left_out(&text);
+        }
         let (before, rest) = text.split_at(text.find(['{', '[']).unwrap_or(text.len()));
         let parts = [before, rest];
         let redacted = parts.map(|part| self.looks.redact(part).unwrap_or_else(|| part.to_owned()));
@@ -69,11 +86,30 @@ impl Teller {
     }
 }
 
+/// What is told in place of a text that quotes a credential in a way that nobody can cut it out of: its status and code.
+fn left_out(text: &str) -> String {
+    let (_, said) = text.split_once(STATUS).unwrap_or_default();
+    let mut parts = said.split(": ");
+    let status = parts.next().unwrap_or_default();
+    let status = status.split(' ').next().unwrap_or_default();
+    let is_status = !status.is_empty() && status.bytes().all(|byte| byte.is_ascii_digit());
+    let code = parts.next().filter(|code| {
+        let is_name = code.bytes().all(|byte| byte.is_ascii_alphabetic());
+        is_name && (1..=CODE_CHARS).contains(&code.len())
+    });
+    let status = is_status.then(|| format!("{STATUS}{status}: "));
+    let code = code.map(|code| format!("{code}: "));
+    [
+        &status.unwrap_or_default(),
+        &code.unwrap_or_default(),
+        LEFT_OUT,
+    ]
+    .concat()
+}
+
 /// The reason of an error, and of what a server says of it, which is XML, code and message.
 pub(super) fn reason(error: &Error) -> String {
-    let text = error.to_string();
-    let text: Vec<&str> = text.split_whitespace().collect();
-    let text = text.join(" ");
+    let text = in_a_line(error);
     // Before it stand the store's name, the object's, the method and the time.
     let mut reason = text
         .split_once(" - ")
@@ -88,7 +124,7 @@ pub(super) fn reason(error: &Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let cause = cause.to_string();
+    let cause = in_a_line(cause);
     if !text.contains(&cause) && !cause.contains('<') {
         reason = format!("{reason}: {cause}");
     }
@@ -98,14 +134,26 @@ pub(super) fn reason(error: &Error) -> String {
     reason
 }
 
+/// What an error says, in one line.
+fn in_a_line(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
 /// What stands in the first element of a name.
 fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     rest.split('<').next()
 }
 
-/// The secrets among the settings, as they are written there, and as a URL writes them.
-struct Secrets(Vec<String>);
+/// The secrets among the settings.
+struct Secrets {
+    /// As they are written there, and as a URL writes them.
+    forms: Vec<String>,
+    /// The letters and digits of each, which are the same however it is written.
+    bare: Vec<Vec<u8>>,
+}
 
 impl Secrets {
     fn of(cloud: Cloud, config: &StoreConfig) -> Self {
@@ -113,12 +161,20 @@ impl Secrets {
         let secrets = variables.filter(|(name, _)| {
             name.starts_with(options::variables_of(cloud)) && options::is_secret(cloud, name)
         });
-        let mut forms = Vec::new();
+        let (mut forms, mut bare) = (Vec::new(), Vec::new());
         for (_, secret) in secrets {
             // A signature for shared access is the query of a URL, of which a server may quote the values alone.
             let signature = secret.split(['?', '&']);
             let signature = signature.filter_map(|pair| pair.trim().strip_prefix("sig="));
-            for part in signature.chain([secret.trim()]) {
+            let signature: Vec<&str> = signature.collect();
+            // What else is in such a query is no secret.
+            let hidden = if signature.is_empty() {
+                &[secret.trim()][..]
+            } else {
+                &signature
+            };
+            bare.extend(hidden.iter().map(|part| letters_and_digits(part)));
+            for part in signature.into_iter().chain([secret.trim()]) {
                 let plain = percent_decode_str(part).decode_utf8_lossy();
                 let written = utf8_percent_encode(&plain, ESCAPED).to_string();
                 forms.extend([part.to_owned(), plain.into_owned(), written]);
@@ -127,15 +183,33 @@ impl Secrets {
         forms.retain(|form| form.len() >= SHORTEST);
         forms.sort_unstable_by_key(|form| std::cmp::Reverse(form.len()));
         forms.dedup();
-        Self(forms)
+        bare.retain(|secret| secret.len() >= SHORTEST);
+        Self { forms, bare }
     }
 
     fn hide(&self, text: &str) -> String {
-        let secrets = self.0.iter();
+        let secrets = self.forms.iter();
         secrets.fold(text.to_owned(), |text, secret| {
             text.replace(&**secret, REDACTED)
         })
     }
+
+    /// Whether a text quotes one, or a part of it, with whatever escapes and blanks.
+    fn are_in(&self, text: &str) -> bool {
+        let text = letters_and_digits(text);
+        self.bare.iter().any(|secret| {
+            let run = secret.len().min(RUN);
+            let parts: HashSet<&[u8]> = secret.windows(run).collect();
+            text.windows(run).any(|part| parts.contains(part))
+        })
+    }
+}
+
+/// Those of ASCII in a text, once its escapes are undone.
+fn letters_and_digits(text: &str) -> Vec<u8> {
+    let mut bare = read_plain(text).into_bytes();
+    bare.retain(u8::is_ascii_alphanumeric);
+    bare
 }
 
 impl std::fmt::Debug for Secrets {
@@ -216,6 +290,55 @@ mod tests {
             other.told(&failed("status code: 404")),
             "Generic S3 error: status code: 404"
         );
+    }
+
+    #[test]
+    fn a_message_that_quotes_a_secret_in_a_form_of_its_own_is_left_out() {
+        let token = "IQoJb3JpZ2luX2VjEJr/aCXVzLWVhc3Q+tMSJHMEUCIQ=&x";
+        let s3 = teller(Cloud::S3, &[("AWS_SESSION_TOKEN", token)]);
+        let quoted_as = |from: &str, to: &str| token.replace(from, to);
+        for quoted in [
+            token.replace('/', "&#x2F;").replace('=', "&#x3D;"),
+            quoted_as("&", "&amp;"),
+            quoted_as("/", "&amp;#47;"),
+            token
+                .replace('/', "%2f")
+                .replace('+', "%2b")
+                .replace('=', "%3d"),
+            quoted_as("/", "%252F"),
+            quoted_as("/", r"\/"),
+            quoted_as("/", r"\u002f"),
+            quoted_as("+", " "),
+            quoted_as("XVz", "XV\r\n z"),
+            quoted_as("J", r"\u004a"),
+            token[8..30].to_owned(),
+        ] {
+            let body =
+                format!("<Error><Code>InvalidToken</Code><Message>bad: {quoted}</Message></Error>");
+            for body in [body, format!("bad: {quoted}")] {
+                let text =
+                    format!("x - Server returned non-2xx status code: 403 Forbidden: {body}");
+                let told = s3.told(&failed(&text));
+                assert!(told.starts_with("status code: 403: "), "{told}");
+                assert!(told.ends_with(LEFT_OUT), "{told}");
+                let has_code = body.contains("<Code>");
+                assert_eq!(told.contains("InvalidToken"), has_code, "{told}");
+            }
+        }
+        assert_eq!(s3.told(&failed(&format!("x - {}", &token[..30]))), LEFT_OUT);
+        // What many texts have in common with it is no part of it.
+        let text = format!("x - status code: 403: bad: {}", &token[..15]);
+        assert!(s3.told(&failed(&text)).contains(&token[..15]));
+    }
+
+    #[test]
+    fn a_body_of_many_lines_is_told_once_and_in_one() {
+        let error = Error::Generic {
+            store: "S3",
+            source: "bad request\r\n  of a\nclient".into(),
+        };
+        let told = teller(Cloud::S3, &[]).told(&error);
+        assert_eq!(told, "Generic S3 error: bad request of a client");
     }
 
     #[test]
