@@ -126,8 +126,10 @@ fn is_random(value: &str) -> bool {
 
 fn quoted(place: &Place<'_>) -> Option<Range<usize>> {
     let (name, value) = (place.groups.get(1)?, place.groups.get(2)?);
-    let hides = Says::of(name.as_str()).hides(value.as_str());
-    hides.then(|| value.range())
+    // Backslashes at its end are the escape of the quote.
+    let text = value.as_str().trim_end_matches('\\');
+    let hides = Says::of(name.as_str()).hides(text);
+    hides.then(|| value.start()..value.start() + text.len())
 }
 
 fn bare(place: &Place<'_>) -> Option<Range<usize>> {

@@ -190,7 +190,6 @@ fn behind_authorization_only_a_scheme_makes_a_word_a_credential() {
         "Authorization: Token your-token-123",
         "Authorization: token authentication is needed",
         r#"Authorization: Digest username="Mufasa", realm="a@b", response="6629fae49393a05397450978507c4ef1""#,
-        r#"Authorization: OAuth oauth_signature_method="HMAC-SHA1""#,
     ] {
         assert_eq!(redact(text), text);
     }
