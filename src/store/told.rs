@@ -168,10 +168,11 @@ impl Secrets {
             let signature = signature.filter_map(|pair| pair.trim().strip_prefix("sig="));
             let signature: Vec<&str> = signature.collect();
             // What else is in such a query is no secret.
+            let whole = [secret.trim()];
             let hidden = if signature.is_empty() {
-                &[secret.trim()][..]
+                &whole[..]
             } else {
-                &signature
+                &signature[..]
             };
             bare.extend(hidden.iter().map(|part| letters_and_digits(part)));
             for part in signature.into_iter().chain([secret.trim()]) {
