@@ -128,7 +128,7 @@ async fn exchanges_are_shown_in_flight_and_when_they_have_ended() {
         "error": "upstream_cut", "streamed": true, "time_to_first_token_ms": 500.0, "time_per_output_token_ms": 100.0,
         "duration_ms": 2000.0, "chunks": 5, "input_tokens": 8, "output_tokens": 5, "cached_tokens": null, "reasoning_tokens": null,
         "tokens_estimated": false, "cost_usd": null, "tool_calls": 0, "stalls": 0, "finish_reasons": [], "conversation": null,
-        "turn": null, "trace_id": null, "key_fingerprint": null,
+        "turn": null, "trace_id": null, "upstream_trace_id": null, "key_fingerprint": null,
     });
     let expected = json!({ "total": 1, "kept": 1, "exchanges": [expected], "next": null });
     assert_eq!(answer.json(), expected);
