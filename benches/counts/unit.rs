@@ -45,7 +45,7 @@ enum Work {
 }
 
 /// All of them.
-pub(crate) const UNITS: [Unit; 10] = [
+pub(crate) const UNITS: [Unit; 7] = [
     Unit::of("unary_request", Work::UnaryRequest, Link::Plain),
     Unit::of("unary_history", Work::UnaryHistory, Link::Plain),
     Unit::of(
@@ -55,17 +55,10 @@ pub(crate) const UNITS: [Unit; 10] = [
     ),
     Unit::of("streamed_chunk", Work::StreamedChunk, Link::Plain),
     Unit::of("tls_unary_request", Work::UnaryRequest, Link::Tls),
-    Unit::of("tls_streamed_chunk", Work::StreamedChunk, Link::Tls),
     Unit::of("h2_unary_request", Work::UnaryRequest, Link::H2),
-    Unit::of("h2_streamed_chunk", Work::StreamedChunk, Link::H2),
     Unit::of(
         "client_h2_unary_request",
         Work::UnaryRequest,
-        Link::ClientH2,
-    ),
-    Unit::of(
-        "client_h2_streamed_chunk",
-        Work::StreamedChunk,
         Link::ClientH2,
     ),
 ];
@@ -203,10 +196,7 @@ impl Run {
         };
         tell(Command::Pace(Pace::ON_DEMAND))?;
         let request = Request::new(Answer::Paced);
-        let mut clients = match self.by_http2 {
-            false => Clients::start(self.address, request, 1).await,
-            true => Clients::start_http2(self.address, None, request, 1).await?,
-        };
+        let mut clients = Clients::start(self.address, request, 1).await;
         // There is nobody to send the first one to until the request has passed the proxy.
         tell(Command::Chunk)?;
         while !clients.received(1, Duration::from_millis(200)).await? {
