@@ -30,7 +30,7 @@ def test_the_engine_sees_what_the_build_needs_and_nothing_else(engine, tmp_path)
     shutil.copy(f"{DOCKERFILE}.dockerignore", f"{file}.dockerignore")
     seen = engine.build("of-the-context", file, ROOT).folder
     needed = ["Cargo.toml", "Cargo.lock", "build.rs", "docker/root", *ROOT.glob("docker/*.profdata")]
-    needed += [path for folder in ("src", "config") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    needed += [path for folder in (".cargo", "src", "config") for path in (ROOT / folder).rglob("*") if path.is_file()]
     assert {path.relative_to(seen) for path in seen.rglob("*") if path.is_file()} == {(ROOT / path).relative_to(ROOT) for path in needed}
 
 
