@@ -16,7 +16,7 @@ pub(super) use told::{Cached, Told};
 use crate::exchange::{Quirk, Quirks, Request, Response, Usage};
 
 /// More tokens than any one answer has: a count beyond it is none, and would spoil every sum that it goes into for good.
-pub(super) const TOKENS_MAX: u64 = 1_000_000_000;
+pub const TOKENS_MAX: u64 = 1_000_000_000;
 
 /// The counts of a response so far that its usage does not hold as they came.
 #[derive(Debug, Default)]

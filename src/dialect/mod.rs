@@ -34,6 +34,7 @@ mod tokenize;
 mod vllm_generate;
 
 pub use contract::{Asked, Dialect, Facts, Framing, Output, Reader};
+pub use counts::TOKENS_MAX;
 pub use fold::{
     AnswerContent, AnswerFolds, PromptContent, PromptFolds, PromptHistory, PromptLength,
     PromptTokens, Said, TEXT_MAX, Texts, history,

@@ -300,6 +300,11 @@ fn a_count_that_is_none_is_an_error_that_names_it() {
             r#"{"prompt_tokens":"many","completion_tokens":1}"#,
             "usage.prompt_tokens: expected a count of 0 or more, found \"many\"",
         ),
+        (
+            r#"{"prompt_tokens":4294967296,"completion_tokens":100}"#,
+            "usage.prompt_tokens: expected a count of at most 1000000000, found 4294967296; sums of calls go by the names input_tokens \
+             and output_tokens",
+        ),
     ] {
         let output = cost(&["--model", "gpt-4o", "--usage", usage]);
         assert_eq!(output.status.code(), Some(1), "{usage}");

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use crate::cli::CostArgs;
-use crate::dialect::read_usage;
+use crate::dialect::{TOKENS_MAX, read_usage};
 use crate::pipeline::counts_of;
 use crate::prices::{Catalogue, Counts, Day, NotFound, OwnPrices, Priced, Wanted};
 
@@ -109,19 +109,25 @@ impl Call {
 
 /// # Errors
 ///
-/// Some count is below zero, or is none: an answer's would not be counted either, and without it the price would be a wrong one.
-fn check_counts(place: &str, value: &Value) -> anyhow::Result<()> {
+/// Some count is below zero, above `most`, or is none: an answer's would not be counted either, and without it the price would be a
+/// wrong one.
+fn check_counts(place: &str, value: &Value, most: u64) -> anyhow::Result<()> {
     let is_count = place.ends_with("_tokens");
     match value {
         Value::Object(members) => members
             .iter()
-            .try_for_each(|(name, value)| check_counts(&format!("{place}.{name}"), value)),
+            .try_for_each(|(name, value)| check_counts(&format!("{place}.{name}"), value, most)),
         Value::Array(values) => values
             .iter()
             .enumerate()
-            .try_for_each(|(at, value)| check_counts(&format!("{place}[{at}]"), value)),
+            .try_for_each(|(at, value)| check_counts(&format!("{place}[{at}]"), value, most)),
         Value::Number(number) if number.as_f64().is_some_and(|number| number < 0.0) => {
             bail!("{place}: expected a count of 0 or more, found {number}")
+        }
+        Value::Number(number) if is_count && number.as_f64() > Some(most as f64) => {
+            bail!(
+                "{place}: expected a count of at most {most}, found {number}; sums of calls go by the names input_tokens and output_tokens"
+            )
         }
         // Servers are known that write counts as text.
         Value::String(text) if is_count && text.trim().parse::<u64>().is_err() => {
@@ -304,7 +310,7 @@ impl Pricing<'_> {
         if let Some(inner) = members.get("usage").filter(|inner| inner.is_object()) {
             return self.counts(inner);
         }
-        check_counts("usage", usage)?;
+        check_counts("usage", usage, u64::MAX)?;
         let mut counts = Counts::default();
         let mut unknown = None;
         for (name, value) in members {
@@ -320,6 +326,7 @@ impl Pricing<'_> {
         let Some(unknown) = unknown else {
             return Ok(counts);
         };
+        check_counts("usage", usage, TOKENS_MAX)?;
         let read = read_usage(&usage.to_string());
         let counts = counts_of(&read, self.catalogue);
         if counts.is_empty() {
