@@ -14,7 +14,7 @@ mod text;
 use http::Uri;
 use serde_json::Value;
 
-use self::capture::{Capture, Extent};
+use self::capture::{Capture, EndedBy, Extent};
 use self::conversation::{CapturedCall, ShownCall};
 use self::exported::{Shown, ShownSample, ShownSpan};
 use crate::dialect;
@@ -190,9 +190,12 @@ fn warn(capture: &mut Capture, options: &Options) {
         }
     }
     if capture.response.is_none() {
-        capture
-            .warnings
-            .push("the capture contains no response: shown as a call whose client left".into());
+        let shown = match capture.ended_by {
+            Some(EndedBy::Upstream) => "a call that its upstream did not answer",
+            Some(EndedBy::Client) | None => "a call whose client left",
+        };
+        let warning = format!("the capture contains no response: shown as {shown}");
+        capture.warnings.push(warning);
     }
 }
 

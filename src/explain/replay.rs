@@ -13,7 +13,7 @@ use http::uri::Scheme;
 use http::{HeaderMap, Method, Uri, Version};
 
 use super::Options;
-use super::capture::{self, Capture, CapturedRequest, CapturedResponse, Extent};
+use super::capture::{self, Capture, CapturedRequest, CapturedResponse, EndedBy, Extent};
 use crate::conversation::Correlator;
 use crate::dialect;
 use crate::exchange::{Exchange, Identity, Trace};
@@ -141,7 +141,7 @@ impl Said<'_> {
         let bytes = request.and_then(CapturedRequest::wire_bytes);
         let bytes = bytes.unwrap_or(guess.bytes);
         run.request(body, bytes, self.upstream(guess), &head.target);
-        run.response(self.capture.response.as_ref(), guess, self.options);
+        run.response(self.capture, guess, self.options);
     }
 
     fn head(&self, headers: &HeaderMap, guess: &Guess) -> RequestHead {
@@ -298,9 +298,13 @@ impl Run {
         }
     }
 
-    fn response(mut self, response: Option<&CapturedResponse>, guess: &Guess, options: &Options) {
-        let Some(response) = response else {
-            return self.close(Close::Dropped, None, guess.bytes);
+    fn response(mut self, capture: &Capture, guess: &Guess, options: &Options) {
+        let Some(response) = &capture.response else {
+            let close = match capture.ended_by {
+                Some(EndedBy::Upstream) => unanswered(),
+                Some(EndedBy::Client) | None => Close::Dropped,
+            };
+            return self.close(close, None, guess.bytes);
         };
         let mut headers = response.headers.clone();
         let body = clear(Some(&response.body), Some(&mut headers), options);
@@ -316,6 +320,7 @@ impl Run {
         }
         let close = match response.extent {
             Extent::Whole => Close::Complete,
+            Extent::Cut if capture.ended_by == Some(EndedBy::Client) => Close::Dropped,
             Extent::Cut => cut(),
             Extent::Unsaved => (guess.unsaved)(),
         };
@@ -344,6 +349,15 @@ fn cut() -> Close {
         class: FaultClass::Cut,
         kind: "stream_truncated",
         message: "the capture ends before the response does".to_owned(),
+    })
+}
+
+/// The end of a call that an upstream gives no answer to.
+fn unanswered() -> Close {
+    Close::Failed(Fault {
+        class: FaultClass::Cut,
+        kind: "connection_broken",
+        message: "the connection failed before a response head arrived".to_owned(),
     })
 }
 

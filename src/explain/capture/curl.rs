@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use http::Method;
 use regex::bytes::{Match, NoExpand, Regex};
 
+use super::failure::{self, Failure};
 use super::head::{self, Lines};
 use super::raw;
 use super::{
@@ -27,7 +28,10 @@ static AMID: LazyLock<Regex> = LazyLock::new(|| {
     let end = r"\* (?:Connection #\d+ to host \S+ left intact|(?:[Cc]losing|shutting down) connection(?: #?-?\d+)?)(?:\r*\n|\z)";
     let next = r#"\* (?:Found bundle for host|Re-using existing|Hostname \S+ was found|Host \S+:\d+ was resolved|  Trying \S+:\d+)[^"\n]{1,200}\n(?:[*] [^\n]*\n)*"#;
     let failed = r#"curl: \(\d+\) [^"\n]{1,200}(?:\n|\z)"#;
-    regex(&[data, tls, end, next, failed])
+    let told = failure::patterns();
+    let told = told.iter().map(String::as_str);
+    let any = [data, tls, end, next, failed].into_iter().chain(told);
+    regex(&any.collect::<Vec<_>>())
 });
 
 /// One state of the progress meter, which has a fixed width.
@@ -75,23 +79,42 @@ pub(super) fn is_verbose(bytes: &[u8]) -> bool {
 
 /// What is the matter where all is curl's own and nothing of a call; `None` where there may be one. Its words may name hosts, and are not
 /// repeated.
-pub(super) fn without_call(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn without_call(bytes: &[u8]) -> Option<String> {
     let bytes = without_meter(bytes, |_| false);
     let said = || bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let is_said = |line: &[u8]| line.starts_with(b"* ") || line.starts_with(b"curl: (");
+    let is_note = |line: &[u8]| line.starts_with(b"* ");
+    let is_said = |line: &[u8]| is_note(line) || line.starts_with(b"curl: (");
     let is_own = |line: &[u8]| line.is_empty() || is_said(line) || is_curls_own(line);
     if !said().any(is_said) || !said().all(is_own) {
         return None;
     }
-    let has = |word: &str| memchr::memmem::find(&bytes, word.as_bytes()).is_some();
-    Some(if has("Could not resolve host") {
-        "curl did not find the host: there is no call in the capture"
-    } else if has("Failed to connect") || has("Connection refused") {
-        "curl did not connect: there is no call in the capture"
+    let has = |word: &&str| memchr::memmem::find(&bytes, word.as_bytes()).is_some();
+    let what = if UNFOUND.iter().any(|word| has(word)) {
+        "curl did not find the host:".to_owned()
+    } else if UNCONNECTED.iter().any(|word| has(word)) {
+        "curl did not connect:".to_owned()
+    } else if let Some(failure) = Failure::of(&bytes) {
+        format!("{};", failure.meaning())
+    } else if said().any(is_note) || failure::is_unsent(&bytes) {
+        // Among its notes the request would stand.
+        "curl sent no request:".to_owned()
     } else {
-        "curl sent no request: there is no call in the capture"
-    })
+        "curl failed, and says no more than that:".to_owned()
+    };
+    Some(format!("{what} there is no call in the capture"))
 }
+
+/// What curl says where it did not find a host.
+const UNFOUND: [&str; 2] = ["Could not resolve host", "Resolving timed out"];
+
+/// What it says where it found one, and got no connection.
+const UNCONNECTED: [&str; 5] = [
+    "Failed to connect",
+    "Connection refused",
+    "Connection timed out",
+    "Connection timeout",
+    "SSL connection timeout",
+];
 
 /// What `curl -i` has printed, without what it says itself where that stands in it, too: with the progress meter.
 pub(super) fn without_progress(bytes: &[u8]) -> Cow<'_, [u8]> {
@@ -216,6 +239,8 @@ struct Call {
     said: Said,
     /// Calls for which it got no connection, beside this one.
     failed: Vec<&'static str>,
+    /// How this one failed.
+    failure: Option<&'static Failure>,
 }
 
 impl Call {
@@ -252,6 +277,7 @@ impl Call {
                 .then_some(FAILED_AFTER)
                 .into_iter()
                 .collect(),
+            failure: Failure::of(said),
             ..Self::default()
         };
         let said = AMID.replace_all(said, NoExpand(b""));
@@ -315,12 +341,35 @@ impl Call {
                 warnings = vec![ELSEWHERE.into()];
             }
             capture.response = response;
+            self.tell_failure(&mut capture, &mut warnings);
             capture.warnings.append(&mut warnings);
+        } else if let Some(failure) = self.failure {
+            capture.ended_by = failure.ended_by;
+            capture.warnings.push(failure.meaning());
         }
         capture
             .warnings
             .extend(self.failed.iter().map(|it| (*it).to_owned()));
         Ok(capture)
+    }
+
+    /// Has a call end as curl says that it did: it undoes chunks, so that a body does not show where it breaks off.
+    fn tell_failure(&self, capture: &mut Capture, warnings: &mut Vec<String>) {
+        let (Some(failure), Some(response)) = (self.failure, &mut capture.response) else {
+            return;
+        };
+        let there = response.body.len() as u64;
+        let length = content_length(&response.headers);
+        if failure.ended_by.is_some() && length != Some(there) {
+            response.extent = Extent::Cut;
+            capture.ended_by = failure.ended_by;
+        } else if failure.ended_by.is_none() && there == 0 && length != Some(0) {
+            response.extent = Extent::Unsaved;
+            response.wire_bytes = length;
+        } else {
+            return;
+        }
+        *warnings = vec![failure.meaning()];
     }
 }
 

@@ -66,6 +66,7 @@ impl<'a> Entry<'a> {
             None => None,
         };
         Ok(Capture {
+            ended_by: None,
             title: format!("entry {} of {count}", self.at + 1),
             request: Some(request),
             started: text(self.entry.get("startedDateTime")).and_then(|at| instant(&at)),

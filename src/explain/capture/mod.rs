@@ -1,6 +1,7 @@
 //! What a capture holds, whatever its form, and how its form is told.
 
 mod curl;
+mod failure;
 mod har;
 mod head;
 mod raw;
@@ -22,6 +23,8 @@ pub(super) struct Capture {
     /// When the request was begun.
     pub(super) started: Option<SystemTime>,
     pub(super) timing: Option<CapturedTiming>,
+    /// Who ended it before it was over, where the capture says so.
+    pub(super) ended_by: Option<EndedBy>,
     /// What a reader should know of how it was read.
     pub(super) warnings: Vec<String>,
 }
@@ -78,6 +81,15 @@ pub(super) enum Extent {
     Cut,
     /// Nothing, though there was something: how the response ended is unknown.
     Unsaved,
+}
+
+/// Who ended a call before it was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndedBy {
+    /// The client.
+    Client,
+    /// The upstream, or the way to it.
+    Upstream,
 }
 
 /// When what happened, from the start of the request.

@@ -173,6 +173,151 @@ fn a_transcript_without_a_call_says_that_curl_did_not_connect() {
     }
 }
 
+/// What curl says of each failure behind a request, as 7.88 does, and a part of what is said of it.
+const FAILURES: [(u8, &str, &str); 9] = [
+    (
+        16,
+        "Error in the HTTP2 framing layer",
+        "HTTP/2 connection failed",
+    ),
+    (
+        18,
+        "transfer closed with outstanding read data remaining",
+        "only a part of the response came",
+    ),
+    (
+        22,
+        "The requested URL returned error: 500",
+        "without --fail",
+    ),
+    (
+        28,
+        "Operation timed out after 2003 milliseconds with 0 bytes received",
+        "--max-time",
+    ),
+    (
+        52,
+        "Empty reply from server",
+        "closed the connection without an answer",
+    ),
+    (
+        55,
+        "Send failure: Broken pipe",
+        "while curl sent the request",
+    ),
+    (
+        56,
+        "Recv failure: Connection reset by peer",
+        "while curl waited for the response",
+    ),
+    (
+        56,
+        "CONNECT tunnel failed, response 407",
+        "the forward proxy did not connect",
+    ),
+    (
+        92,
+        "HTTP/2 stream 1 was not closed cleanly: INTERNAL_ERROR (err 2)",
+        "HTTP/2 stream of the call was ended",
+    ),
+];
+
+#[test]
+fn what_curl_says_alone_of_a_failure_is_told_by_what_it_means() {
+    for (code, words, meaning) in FAILURES {
+        let output = explain(format!("curl: ({code}) {words}\n").as_bytes(), &[]);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        let code_told = format!("exit code {code}");
+        for part in [meaning, &code_told, "there is no call in the capture"] {
+            assert!(told.contains(part), "{code}: {part}: {told}");
+        }
+        assert!(!told.contains("sent no request"), "{told}");
+    }
+    for (said, meaning) in [
+        (
+            "curl: (28) Connection timed out after 1001 milliseconds\n",
+            "curl did not connect",
+        ),
+        (
+            "curl: (28) Resolving timed out after 1001 milliseconds\n",
+            "curl did not find the host",
+        ),
+        (
+            "curl: (60) SSL certificate problem: self signed certificate\n",
+            "curl sent no request",
+        ),
+        (
+            "curl: (1) Received HTTP/0.9 when not allowed\n",
+            "curl failed, and says no more than that",
+        ),
+    ] {
+        let output = explain(said.as_bytes(), &[]);
+        let expected = format!("-: {meaning}: there is no call in the capture\n");
+        assert_eq!(stderr(&output), expected, "{said}");
+    }
+}
+
+#[test]
+fn a_call_without_an_answer_is_blamed_on_who_ended_it() {
+    let request = "> POST /v1/chat/completions HTTP/1.1\r\n> Host: api.openai.com\r\n> \r\n} [2 bytes data]\n";
+    for (code, words, meaning) in FAILURES.into_iter().filter(|(code, ..)| *code != 22) {
+        let exchange = exchange(format!("{request}* {words}\n* Closing connection 0\n"));
+        let (end, shown) = match code {
+            28 => ("client_left", "whose client left"),
+            _ => ("cut", "its upstream did not answer"),
+        };
+        assert_eq!(attribute(&exchange, 0, "streamgauge.end"), end, "{code}");
+        let warnings = exchange["warnings"].to_string();
+        for part in [meaning, shown] {
+            assert!(warnings.contains(part), "{code}: {part}: {warnings}");
+        }
+    }
+}
+
+#[test]
+fn a_response_that_broke_off_ends_as_curl_says_and_its_words_are_none_of_the_body() {
+    let head = "> POST /v1/chat/completions HTTP/1.1\r\n> Host: api.openai.com\r\n> \r\n} [2 bytes data]\n< HTTP/1.1 200 OK\r\n\
+                < content-type: text/event-stream\r\n< transfer-encoding: chunked\r\n< \r\n{ [10 bytes data]\n";
+    let begun = &STREAM[..STREAM.find("llo").unwrap()];
+    for (code, words, meaning) in FAILURES.into_iter().filter(|(code, ..)| *code != 22) {
+        let exchange = exchange(format!("{head}{begun}* {words}\n* Closing connection 0\n"));
+        let end = if code == 28 { "client_left" } else { "cut" };
+        assert_eq!(attribute(&exchange, 1, "streamgauge.end"), end, "{code}");
+        assert_eq!(
+            attribute(&exchange, 0, "streamgauge.response.bytes"),
+            begun.len(),
+            "{code}"
+        );
+        let warnings = exchange["warnings"].to_string();
+        assert!(warnings.contains(meaning), "{code}: {warnings}");
+    }
+    // What a model says of curl is its own.
+    let says = STREAM.replacen(
+        "\"content\":\"",
+        "\"content\":\"* Empty reply from server ",
+        1,
+    );
+    let exchange = exchange(format!(
+        "{head}{says}* Connection #0 to host a left intact\n"
+    ));
+    assert_eq!(attribute(&exchange, 1, "streamgauge.end"), "done");
+}
+
+#[test]
+fn an_answer_that_curl_did_not_keep_is_no_response_that_broke_off() {
+    // As `curl -v --fail` ends: within the head.
+    let capture = "> POST /v1/chat/completions HTTP/1.1\r\n> Host: api.openai.com\r\n> \r\n< HTTP/1.1 500 Oops\r\n\
+                   < content-type: application/json\r\n< content-length: 2\r\n* The requested URL returned error: 500\n\
+                   * Closing connection 0\n";
+    let exchange = exchange(capture);
+    let warnings = exchange["warnings"].to_string();
+    assert!(warnings.contains("without --fail"), "{warnings}");
+    assert!(!warnings.contains("within the head"), "{warnings}");
+    assert_eq!(attribute(&exchange, 0, "http.response.status_code"), 500);
+    assert_ne!(attribute(&exchange, 1, "streamgauge.end"), "cut");
+}
+
 #[test]
 fn a_call_that_did_not_connect_is_mentioned_at_the_one_beside_it() {
     let refused = "*   Trying 127.0.0.1:1...\n* connect to 127.0.0.1 port 1 failed: Connection refused\n\
