@@ -118,8 +118,10 @@ impl FileReader<'_> {
             content.upstreams.extend(policy);
             match draft.finish(self.environment) {
                 Ok(upstream) => upstreams.push(upstream),
-                Err((key, Wrong { message, .. })) => {
-                    self.push_at("upstream", key, span, table, message);
+                Err(wrong) => {
+                    for (key, Wrong { message, .. }) in wrong {
+                        self.push_at("upstream", key, span, table, message);
+                    }
                 }
             }
         }

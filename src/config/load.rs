@@ -383,10 +383,10 @@ fn set_only_upstream(environment: &Environment, config: &mut Config, problems: &
     }
     match draft.finish(environment) {
         Ok(upstream) => *only = upstream,
-        Err((key, wrong)) => {
+        Err(wrong) => problems.extend(wrong.into_iter().map(|(key, wrong)| {
             let name = variable(&format!("upstream.{key}"));
-            problems.push(Problem::of_variable(&name, wrong.message.into_owned()));
-        }
+            Problem::of_variable(&name, wrong.message.into_owned())
+        })),
     }
 }
 

@@ -46,15 +46,25 @@ impl UpstreamDraft {
         Self::from(&UpstreamConfig::new("", Uri::default()))
     }
 
-    /// The upstream with its key read, and the files of its certificates looked at.
+    /// The upstream with its key read, and the files of its certificates looked at; else all that is wrong with them.
     pub(super) fn finish(
         mut self,
         environment: &Environment,
-    ) -> Result<UpstreamConfig, Unfinished> {
-        self.upstream.tls.client = self.client_certificate()?;
-        let checked = self.upstream.tls.check();
-        checked.map_err(|error| (error.key, Wrong::hidden(error.to_string())))?;
-        self.with_key(environment).map_err(|wrong| ("key", wrong))
+    ) -> Result<UpstreamConfig, Vec<Unfinished>> {
+        let client = self.client_certificate();
+        let mut wrong: Vec<Unfinished> = client
+            .map(|client| self.upstream.tls.client = client)
+            .err()
+            .into_iter()
+            .collect();
+        let faults = self.upstream.tls.faults().into_iter();
+        wrong.extend(faults.map(|fault| (fault.key, Wrong::hidden(fault.to_string()))));
+        match self.with_key(environment) {
+            Ok(upstream) if wrong.is_empty() => return Ok(upstream),
+            Ok(_) => {}
+            Err(of_key) => wrong.push(("key", of_key)),
+        }
+        Err(wrong)
     }
 
     fn client_certificate(&mut self) -> Result<Option<ClientCertificate>, Unfinished> {

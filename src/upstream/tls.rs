@@ -61,12 +61,13 @@ impl UpstreamTls {
         self.ca.is_some() || self.client.is_some()
     }
 
-    /// Whether its files can be used.
-    ///
-    /// # Errors
-    /// Names the setting, its file, and what the file should contain.
-    pub fn check(&self) -> Result<(), TlsFileError> {
-        self.read().map(drop)
+    /// What of its files cannot be used: each names the setting, its file, and what the file should contain.
+    #[must_use]
+    pub fn faults(&self) -> Vec<TlsFileError> {
+        let authorities = self.ca.as_deref().map(authorities);
+        let own = self.client.as_ref().map(ClientCertificate::read);
+        let faults = [authorities.and_then(Result::err), own.and_then(Result::err)];
+        faults.into_iter().flatten().collect()
     }
 
     pub(super) fn read(&self) -> Result<Certificates, TlsFileError> {

@@ -129,6 +129,56 @@ fn everything_wrong_goes_to_standard_error_with_status_1() {
 }
 
 #[test]
+fn all_variables_that_are_wrong_are_told_at_once_with_what_is_wrong_with_the_file() {
+    let file = File::new("wrong.toml", "[limits]\ninspect_byte = 1\n");
+    let run = |command: &str| {
+        let mut program = streamgauge();
+        program.arg(command).arg("-c").arg(file.path());
+        program
+            .env("STREAMGAUGE_LISTEN", "here")
+            .env("STREAMGAUGE_UPSTREAM", "https://api.openai.com/v1")
+            .env("STREAMGAUGE_UPSTREAM_TLS_CA", "/no/such")
+            .env("STREAMGAUGE_UPSTREAM_TLS_CLIENT_KEY", "/no/such")
+            .env("HTTPS_PROXY", "ftp://proxy")
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector")
+            .env("OTEL_BSP_SCHEDULE_DELAY", "soon");
+        let output = program.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output).to_owned()
+    };
+    let expected = [
+        "HTTPS_PROXY: expected the URL of ",
+        "STREAMGAUGE_LISTEN=here: expected an IP address",
+        "STREAMGAUGE_UPSTREAM_TLS_CA: expected the certificates of ",
+        "STREAMGAUGE_UPSTREAM_TLS_CLIENT_CERTIFICATE: missing, expected the path of ",
+    ];
+    for command in ["check", "serve"] {
+        let told = run(command);
+        for expected in expected {
+            assert_eq!(told.matches(expected).count(), 1, "{expected}: {told}");
+        }
+        for expected in [
+            "limits.inspect_byte: unknown key",
+            "OTEL_BSP_SCHEDULE_DELAY is",
+        ] {
+            assert!(told.contains(expected), "{command}: {expected}: {told}");
+        }
+        assert!(!told.contains("HTTPS_PROXY is"), "{told}");
+    }
+    // What is only tried once the configuration is right.
+    let output = streamgauge()
+        .arg("check")
+        .env("OTEL_BSP_SCHEDULE_DELAY", "soon")
+        .env("STREAMGAUGE_STATE_FOLDER", "/dev/null/state")
+        .output()
+        .unwrap();
+    let told = stderr(&output);
+    for expected in ["OTEL_BSP_SCHEDULE_DELAY is", "/dev/null/state"] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+}
+
+#[test]
 fn a_variable_that_nothing_answers_to_is_warned_of_without_its_value() {
     let output = streamgauge()
         .arg("check")

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::iter;
 use std::path::Path;
 
 use anyhow::bail;
@@ -11,7 +12,7 @@ use crate::admin::Access;
 use crate::app::attribution::OwnFolder;
 use crate::app::{attribution, gauge, prompts};
 use crate::cli::CheckArgs;
-use crate::config::{self, Config, Environment, Flags, Loaded};
+use crate::config::{Config, Environment, Flags, Loaded};
 use crate::disk::EXPECTED_FOLDER;
 use crate::otel::{NotPushed, Otlp};
 use crate::otlp::{Signal, hint_of_endpoint};
@@ -20,9 +21,18 @@ use crate::sink::costs;
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let flags = Flags::from(&args.sources);
-    let Loaded { config, warnings } = config::load(&flags, &environment)?;
+    let Loaded { config, warnings } = super::load(&flags, &environment)?;
     let mut told = Told::default();
-    let settings = gauge::settings(&environment)?;
+    let settings = match gauge::settings(&environment) {
+        Ok(settings) => settings,
+        Err(error) => {
+            // What comes later is wrong all the same.
+            let kept = try_kept(&config, &mut told).err();
+            let wrong = iter::once(error).chain(kept);
+            let wrong: Vec<String> = wrong.map(|error| format!("{error:#}")).collect();
+            bail!("{}", wrong.join("\n"));
+        }
+    };
     for warning in &warnings {
         told.warn(warning)?;
     }

@@ -10,7 +10,7 @@ use super::block_on;
 use super::signals::Signals;
 use crate::app;
 use crate::cli::DemoArgs;
-use crate::config::{self, Environment, Flags};
+use crate::config::{Environment, Flags};
 use crate::demo::{self, Site};
 use crate::log::{self, LogConfig};
 use crate::prices::Catalogue;
@@ -23,7 +23,7 @@ const PRICES: &str = include_str!("../../demo/prices.toml");
 
 pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
-    let mut config = config::load(&Flags::from(args), &environment)?.config;
+    let mut config = super::load(&Flags::from(args), &environment)?.config;
     if config.pipeline.prices.file.is_none() {
         config.pipeline.prices.own = Catalogue::bundled().read_own(PRICES)?.into();
     }

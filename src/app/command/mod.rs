@@ -20,6 +20,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 
+use crate::app::gauge;
 use crate::cli::{Command, ServeArgs, SimulateArgs};
 use crate::config::{self, Environment, Flags, Loaded};
 use crate::log;
@@ -57,10 +58,29 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
     outcome
 }
 
+/// Reads the configuration, and where it is wrong the `OTEL_*` variables too, so that all that is wrong is told at once.
+fn load(flags: &Flags, environment: &Environment) -> anyhow::Result<Loaded> {
+    let invalid = match config::load(flags, environment) {
+        Ok(loaded) => return Ok(loaded),
+        Err(invalid) => invalid.to_string(),
+    };
+    let settings = gauge::settings(environment).err();
+    let settings = settings.map(|error| error.to_string()).unwrap_or_default();
+    // The variables of a forward proxy are read by both.
+    let is_told = |line: &&str| {
+        let variable = line.split(' ').next().unwrap_or_default();
+        let told = format!("{variable}:");
+        invalid.lines().any(|line| line.starts_with(&told))
+    };
+    let further = settings.lines().filter(|line| !is_told(line));
+    let all: Vec<&str> = invalid.lines().chain(further).collect();
+    anyhow::bail!("{}", all.join("\n"))
+}
+
 /// Serves until the first SIGTERM or SIGINT, then drains; a second one ends it at once.
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let environment = Environment::of_process();
-    let Loaded { config, warnings } = config::load(&Flags::from(&args.sources), &environment)?;
+    let Loaded { config, warnings } = load(&Flags::from(&args.sources), &environment)?;
     log::start(config.log)?;
     for warning in &warnings {
         tracing::warn!("{warning}");
