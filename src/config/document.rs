@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem, Wrong, nearest};
+use super::syntax;
 use super::value::{Given, Raw, Read};
 
 /// One key: how it is read, and how it is written.
@@ -32,37 +33,18 @@ impl<'a> Document<'a> {
     /// The parsed file, or `None` after reporting everything that is no TOML.
     pub(super) fn parse(&self, problems: &mut Vec<Problem>) -> Option<DeTable<'a>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
-        // Only the message: the library's own display quotes the line, which may hold a secret.
+        // Not the library's own display: it quotes lines that may hold a secret.
         let found = errors.iter().map(|error| {
-            let span = error.span().unwrap_or(self.text.len()..self.text.len());
-            // The library's words of a text without quotes are those of a number, or say the same.
-            let message = match self.unquoted(span.start) {
-                Some(key) => {
-                    format!("expected a value; a text needs quotes, as in {key} = \"…\"")
-                }
-                None => error.message().replace('\n', ", "),
-            };
-            Problem {
-                place: self.place(&span),
-                key: String::new(),
-                value: None,
-                message,
-            }
+            let at = error.span().map_or(self.text.len(), |span| span.start);
+            syntax::problem(self.path, self.text, at, error.message())
         });
         // Further ones of a line mostly follow from the first.
-        let mut places = BTreeSet::new();
-        problems.extend(found.filter(|problem| places.insert(problem.place.clone())));
+        let mut lines = BTreeSet::new();
+        problems.extend(found.filter(|problem| match &problem.place {
+            Place::Point(_, line, _) => lines.insert(*line),
+            _ => true,
+        }));
         errors.is_empty().then(|| table.into_inner())
-    }
-
-    /// The key on the line of this place, where its value begins like a text without quotes.
-    fn unquoted(&self, at: usize) -> Option<&'a str> {
-        let start = self.text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
-        let (key, value) = self.text[start..].lines().next()?.split_once('=')?;
-        let begins = value.trim_start().chars().next()?;
-        (begins.is_alphabetic() || "/.:~*".contains(begins) || value.contains(':'))
-            .then(|| key.trim())
-            .filter(|_| !value.trim_start().starts_with(['"', '\'', '[', '{']))
     }
 
     pub(super) fn place(&self, span: &Range<usize>) -> Place {

@@ -7,6 +7,7 @@
 //! - `settings`, `upstream`, `route`: one row for each key, with how it is read and how it is written
 //! - `value`, `units`, `write`: from raw values to typed ones, and back
 //! - `document`: walks a TOML table by those rows
+//! - `syntax`: says what is no TOML
 //! - `environment`: variables, and which of them are none of ours
 //! - `file`, `load`, `render`: the ways through
 
@@ -19,6 +20,7 @@ mod render;
 mod route;
 mod settings;
 mod source;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod units;

@@ -43,6 +43,8 @@ pub enum Place {
     Variable(String),
     /// A line of the file, counted from 1.
     File(PathBuf, usize),
+    /// A line of the file and a column in it, each counted from 1: what is no TOML.
+    Point(PathBuf, usize, usize),
     /// No single place: values that contradict each other.
     Whole,
 }
@@ -64,6 +66,10 @@ impl fmt::Display for Problem {
                     write!(f, ": {}", self.key)?;
                 }
                 " = "
+            }
+            Place::Point(path, line, column) => {
+                write!(f, "{}:{line}:{column}", path.display())?;
+                ": "
             }
             Place::Whole => {
                 f.write_str(&self.key)?;

@@ -222,10 +222,13 @@ fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
             "upstream = 'http://a'",
             "s.toml:1: upstream: expected tables, each under [[upstream]]",
         ),
-        ("listen = ", "s.toml:1: "),
+        (
+            "listen = ",
+            "s.toml:1:10: `listen =`: found the end of the file, expected a value",
+        ),
         (
             "listen = '127.0.0.1:1'\nlisten = '127.0.0.1:1'",
-            "s.toml:2: duplicate key",
+            "s.toml:2:1: `listen = '127.0.0.1:1'`: found it a second time, expected each key and each table only once (TOML: duplicate key)",
         ),
     ];
     for (text, expected) in cases {
@@ -456,16 +459,79 @@ fn a_text_without_quotes_is_told_to_have_them() {
         ("[tls]\nkey = /etc/k.pem", "key"),
     ] {
         let problems = problems_of(text);
-        let hint = format!(": expected a value; a text needs quotes, as in {key} = \"…\"");
-        assert!(problems[0].ends_with(&hint), "{text}: {problems:?}");
-        assert_eq!(problems[0].matches(": ").count(), 1, "{text}: {problems:?}");
+        let hint =
+            format!("expected a value; a text needs quotation marks, as in {key} = \"…\" (TOML: ");
+        assert!(problems[0].contains(&hint), "{text}: {problems:?}");
         assert_eq!(problems.len(), 1, "{text}: {problems:?}");
     }
     assert!(
         !problems_of("listen = \"a")
             .concat()
-            .contains("quotes, as in")
+            .contains("quotation marks, as in")
     );
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_line_in_usual_words_and_the_cause() {
+    for (text, expected) in [
+        (
+            "listen = \"127.0.0.1:80\nadmin = ':1'",
+            "s.toml:1:23: `listen = \"127.0.0.1:80`: found the end of the line, expected a quotation mark \" at the end of the text \
+             (TOML: invalid basic string, expected `\"`)",
+        ),
+        (
+            "\n[limits\nmemory = 1",
+            "s.toml:2:8: `[limits`: found the end of the line, expected ] at the end of the table's name, as in [limits] \
+             (TOML: unclosed table, expected `]`)",
+        ),
+        (
+            "listen: ':80'",
+            "s.toml:1:9: `listen: ':80'`: found `'`, expected KEY = VALUE, with = between the two (TOML: key with no value, expected `=`)",
+        ),
+        (
+            "telemetry.labels = ['é' 'b']",
+            "s.toml:1:25: `telemetry.labels = ['é' 'b']`: found `'`, expected a comma between two elements of a list, and ] at its end \
+             (TOML: missing comma between array elements, expected `,`)",
+        ),
+        (
+            "shutdown.drain = 10s",
+            "s.toml:1:18: `shutdown.drain = 10s`: found `10s`, expected a value; a text needs quotation marks, as in shutdown.drain = \"…\" \
+             (TOML: string values must be quoted, expected literal string)",
+        ),
+        (
+            "log.level = 'a' 'b'",
+            "s.toml:1:17: `log.level = 'a' 'b'`: found `'`, expected one KEY = VALUE on a line, and a text in one pair of quotation marks \
+             (TOML: unexpected key or value, expected newline, `#`)",
+        ),
+    ] {
+        assert_eq!(problems_of(text), [expected], "{text}");
+    }
+}
+
+#[test]
+fn a_line_that_is_no_toml_shows_nothing_that_may_be_a_secret() {
+    for text in [
+        "admin.token = \"hush",
+        "[upstream.headers]\nx-a = \"hush",
+        "headers = { x-a = \"hush",
+        "key = \"hush",
+        "[store.options]\na = \"hush",
+        "state.redis = \"redis://:hush@a",
+        "upstream.proxy = 'http://hush@a",
+        "x = hush?key=hush",
+        "hush HUSH",
+        "hush",
+        "token: hush",
+        "listen = \"\"\"\nhush\nlog: hush",
+        "x = sk-proj-0123456789abcdefhush",
+    ] {
+        let problems = problems_of(text).join("\n");
+        assert!(problems.contains("expected "), "{text}: {problems}");
+        assert!(
+            !problems.to_lowercase().contains("hush"),
+            "{text}: {problems}"
+        );
+    }
 }
 
 #[test]
