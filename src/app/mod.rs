@@ -277,7 +277,17 @@ impl Running {
         self.ready.store(false, Ordering::Relaxed);
         let counters = Arc::clone(&self.gauge.counters);
         let in_flight = counters.in_flight();
-        tracing::info!(in_flight, drain = ?self.drain, "shutting down: waiting for streams in flight to finish; a second signal stops at once");
+        match self.drain {
+            Duration::ZERO => tracing::info!(
+                in_flight,
+                "shutting down: streams in flight are cut off at once, since shutdown.drain is 0s"
+            ),
+            drain => tracing::info!(
+                in_flight,
+                ?drain,
+                "shutting down: waiting for streams in flight to finish; a second signal stops at once"
+            ),
+        }
         let _ = self.stop_proxy.send(());
         let (mut proxy_task, limit, mut now) = (self.proxy_task, self.drain, pin!(now));
         let ending = tokio::select! {
@@ -313,10 +323,14 @@ impl Running {
         };
         stop_admin(self.stop_admin, self.admin_task).await;
         match ending {
-            Ending::Drained => {
+            // Where no time was given nobody was waited for, and nobody need have been there.
+            Ending::Drained | Ending::Late(0) => {
                 tracing::info!("stopped");
                 Ok(())
             }
+            Ending::Late(cut_off) if limit.is_zero() => anyhow::bail!(
+                "exchanges in flight were cut off at once, since shutdown.drain is 0s: {cut_off}"
+            ),
             Ending::Late(cut_off) => anyhow::bail!(
                 "exchanges still in flight after {limit:?} (shutdown.drain) were cut off: {cut_off}"
             ),

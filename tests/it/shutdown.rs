@@ -150,6 +150,40 @@ async fn a_stream_that_outlasts_the_drain_limit_is_cut_off_and_told_of() {
 }
 
 #[tokio::test]
+async fn without_a_drain_limit_nobody_is_said_to_be_waited_for() {
+    for in_flight in [1, 0] {
+        let mut scene = Scene::with("[shutdown]\ndrain = \"0s\"\n", |program| program).await;
+        let mut calls = Vec::new();
+        for _ in 0..in_flight {
+            calls.push(streaming(&scene).await);
+        }
+        scene.server.process.terminate().await;
+        for (client, served) in &mut calls {
+            client.closed().await;
+            served.closed().await;
+        }
+        let status = scene.server.process.exit().await;
+        let log = scene.server.process.stderr();
+        let told =
+            "shutting down: streams in flight are cut off at once, since shutdown.drain is 0s";
+        let line = log.messages(told).next();
+        assert_eq!(line.unwrap()["in_flight"], in_flight, "{}", log.text());
+        assert!(
+            !log.text().contains("waiting for streams"),
+            "{}",
+            log.text()
+        );
+        // What was cut off is an error, and nothing else is.
+        assert_eq!(status.code(), Some(in_flight), "{}", log.text());
+        let stopped = log.messages("stopped").next().unwrap();
+        if in_flight > 0 {
+            let told = "exchanges in flight were cut off at once, since shutdown.drain is 0s: 1";
+            assert_eq!(stopped["error"], told);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once_and_what_it_cuts_is_logged() {
     for signal in SIGNALS {
         let mut scene = Scene::configured("log.access = \"all\"").await;
