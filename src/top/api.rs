@@ -237,6 +237,7 @@ pub(super) struct Today {
     pub(super) requests: u64,
     pub(super) errors: u64,
     pub(super) cost_usd: Option<Text>,
+    pub(super) cost_estimated: bool,
     pub(super) unpriced: u64,
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::api::Row;
-use super::text::{clock, count, duration, usd};
+use super::text::{clock, count, duration, estimated, usd};
 
 /// One column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,12 +119,7 @@ impl Column {
     /// What it shows; nothing where nothing is known.
     pub(super) fn text(self, row: &Row) -> String {
         let shown = |n: Option<u64>| n.map(count).unwrap_or_default();
-        // What is estimated has a mark.
-        let mark = match row.tokens_estimated {
-            Some(true) => "~",
-            _ => "",
-        };
-        let marked = |text: String| format!("{mark}{text}");
+        let marked = |text| estimated(text, row.tokens_estimated == Some(true));
         let tokens = |n: Option<u64>| n.map(|n| marked(count(n))).unwrap_or_default();
         match self {
             Self::Time => clock(row.ended_at_ms()),

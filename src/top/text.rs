@@ -137,6 +137,14 @@ pub(super) fn rate(per_second: f64) -> String {
     }
 }
 
+/// A figure, with the mark of one that stands on estimated tokens.
+pub(super) fn estimated(figure: String, is_estimated: bool) -> String {
+    match is_estimated {
+        true => format!("~{figure}"),
+        false => figure,
+    }
+}
+
 /// An amount in USD as it was given, exact, shortened to four digits after the leading zeros.
 pub(super) fn usd(amount: &str) -> String {
     let Some((whole, fraction)) = amount.split_once('.') else {

@@ -40,6 +40,8 @@ shown! {
         pub output_tokens: Option<u64>,
         /// What it cost so far; `null` where no price is known.
         pub cost_usd: Option<Usd>,
+        /// Whether some of that is the cost of estimated tokens.
+        pub cost_estimated: bool,
         /// Calls of tools.
         pub tool_calls: u64,
         /// Exchanges that failed.
@@ -142,6 +144,7 @@ impl Totals {
             input_tokens: None,
             output_tokens: None,
             cost_usd: None,
+            cost_estimated: false,
             tool_calls: 0,
             errors: 0,
             repeated_calls: 0,
@@ -155,6 +158,7 @@ impl Totals {
             add(&mut totals.output_tokens, row.output_tokens);
             if let Some(Usd(cost)) = row.cost_usd {
                 totals.cost_usd.get_or_insert_default().0 += cost;
+                totals.cost_estimated |= row.tokens_estimated;
             }
             totals.tool_calls += row.tool_calls;
             totals.errors += u64::from(row.error.is_some());

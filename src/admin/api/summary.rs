@@ -65,6 +65,8 @@ shown! {
         pub(super) output_tokens: u64,
         /// What they cost, as far as prices are known; `null` where no call has one.
         pub(super) cost_usd: Option<Usd>,
+        /// Whether some of that is the cost of estimated tokens.
+        pub(super) cost_estimated: bool,
         /// Calls whose price is not known.
         pub(super) unpriced: u64,
     }
@@ -145,6 +147,7 @@ fn today(state: &AdminState, now_ms: u64) -> Today {
         input_tokens: sums.input_tokens + sums.estimated_input_tokens,
         output_tokens: sums.output_tokens + sums.estimated_output_tokens,
         cost_usd: sums.cost().map(Usd),
+        cost_estimated: !sums.estimated_usd.is_zero(),
         unpriced: sums.unpriced_calls,
     }
 }

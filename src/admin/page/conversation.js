@@ -77,7 +77,7 @@ function summary(totals, turns) {
     ["Tool calls", count(totals.tool_calls)],
     ["Repeated calls", totals.repeated_calls ? count(totals.repeated_calls) : null],
     ["Errors", totals.errors ? count(totals.errors) : null],
-    ["Cost", totals.cost_usd === null ? unpriced(totals) : usd(totals.cost_usd)],
+    ["Cost", totals.cost_usd === null ? unpriced(totals) : `${totals.cost_estimated ? "~" : ""}${usd(totals.cost_usd)}`],
   ]));
 }
 

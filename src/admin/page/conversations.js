@@ -60,5 +60,5 @@ function row(one) {
     h("td", {}, h("a", { href: `#/conversation/${encodeURIComponent(one.id)}` }, h("code", {}, one.id.slice(0, 12))), one.parent ? h("span", { class: "tag", title: `begun by a tool call of ${one.parent}` }, "agent") : null),
     h("td", { class: "text" }, one.models.join(", ")),
     number(count(one.turns)), number(duration(one.lasted_ms)), number(brief(one.input_tokens)), number(brief(one.output_tokens)),
-    number(one.tool_calls || ""), number(one.repeated_calls || "", "odd"), number(one.errors || "", "bad"), number(usd(one.cost_usd)));
+    number(one.tool_calls || ""), number(one.repeated_calls || "", "odd"), number(one.errors || "", "bad"), number(`${one.cost_estimated ? "~" : ""}${usd(one.cost_usd)}`));
 }

@@ -123,7 +123,7 @@ function figures(signal) {
       say(all.errors.unit, sign ? ` ${sign}` : "");
       say(all.errors.note, requests ? `${count(errors)} of ${count(requests)} in ${window}` : `no exchange in ${window}`);
       all.errors.element.classList.toggle("raised", errors > 0);
-      say(all.cost.value, isUnpriced(today) ? DASH : usd(today.cost_usd ?? 0));
+      say(all.cost.value, isUnpriced(today) ? DASH : `${today.cost_estimated ? "~" : ""}${usd(today.cost_usd ?? 0)}`);
       say(all.cost.note, costNote(today));
       const cut = whole.length;
       const known = isKnown(facts);

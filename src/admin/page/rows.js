@@ -17,7 +17,7 @@ export const COLUMNS = [
   ["in n", "In", "Input tokens", (cell, row) => tokens(cell, row.input_tokens, row)],
   ["out n", "Out", "Output tokens", (cell, row) => tokens(cell, row.output_tokens, row)],
   ["cached n", "Cached", "Input tokens that a cache served", (cell, row) => say(cell, count(row.cached_tokens))],
-  ["cost n", "Cost", "In USD", (cell, row) => say(cell, usd(row.cost_usd))],
+  ["cost n", "Cost", "In USD", (cell, row) => say(cell, row.cost_usd !== null && row.tokens_estimated ? `~${usd(row.cost_usd)}` : usd(row.cost_usd))],
   ["turn", "Turn", "Turn of its conversation, as inferred", (cell, row) => conversation(cell, row)],
   ["end", "End", "How it ended, and what went wrong", (cell, row) => (say(cell, row.error ?? story(row)), (cell.title = story(row)), (cell.dataset.kind = verdict(row)))],
 ];

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::super::text::{Text, count, percent};
+use super::super::text::{Text, count, estimated, percent, usd};
 use super::Row;
 
 /// `/api/conversations`: the one with the latest exchange first.
@@ -28,12 +28,19 @@ pub(in crate::top) struct Totals {
     pub(in crate::top) input_tokens: Option<u64>,
     pub(in crate::top) output_tokens: Option<u64>,
     pub(in crate::top) cost_usd: Option<Text>,
+    pub(in crate::top) cost_estimated: bool,
     pub(in crate::top) tool_calls: u64,
     pub(in crate::top) errors: u64,
     pub(in crate::top) repeated_calls: u64,
 }
 
 impl Totals {
+    /// What it cost, with a mark where some of that is estimated; `None` where that is not known.
+    pub(in crate::top) fn cost(&self) -> Option<String> {
+        let cost = self.cost_usd.as_deref()?;
+        Some(estimated(usd(cost), self.cost_estimated))
+    }
+
     /// The models that were asked.
     pub(in crate::top) fn models(&self) -> String {
         let models: Vec<&str> = self.models.iter().map(|it| &**it).collect();
@@ -93,6 +100,12 @@ impl ConversationDetail {
             .find(|it| it.exchange.id == before)?;
         let (now, then) = (turn.exchange.input_tokens?, before.exchange.input_tokens?);
         Some(now.cast_signed().saturating_sub(then.cast_signed()))
+    }
+
+    /// Whether some of what it has cost up to a turn is estimated, that one included.
+    pub(in crate::top) fn is_estimated_until(&self, turn: usize) -> bool {
+        let mut rows = self.turns.iter().take(turn + 1).map(|turn| &turn.exchange);
+        rows.any(|row| row.cost_usd.is_some() && row.tokens_estimated == Some(true))
     }
 
     /// What the conversation has cost up to a turn, that one included; `None` before the first price.

@@ -10,7 +10,7 @@ use super::style::Palette;
 use super::table::{HEAD, fit};
 use crate::top::api::Totals;
 use crate::top::model::Conversations;
-use crate::top::text::{clock, count, duration, usd};
+use crate::top::text::{clock, count, duration};
 
 /// Letters of an id that tell it from others.
 const ID: usize = 12;
@@ -27,7 +27,7 @@ const BEFORE: [Column; 2] = [
 ];
 const BEHIND: [Column; 8] = [
     Column("turns", 5, |one| count(one.turns)),
-    Column("cost", 10, |one| known(one.cost_usd.as_deref().map(usd))),
+    Column("cost", 10, |one| known(one.cost())),
     Column("in", 7, |one| known(one.input_tokens.map(count))),
     Column("out", 7, |one| known(one.output_tokens.map(count))),
     Column("lasted", 9, |one| known(one.lasted_ms.map(duration))),

@@ -9,7 +9,7 @@ use super::flow::{ranked, words};
 use super::style::Palette;
 use crate::top::api::{Quantiles, Step, Today};
 use crate::top::model::{Link, Model};
-use crate::top::text::{count, duration, number, rate, usd};
+use crate::top::text::{count, duration, estimated, number, rate, usd};
 
 /// Steps that the rates are of, the one that is not over left out: ten seconds.
 const STEPS: usize = 2;
@@ -65,6 +65,7 @@ pub(in crate::top) fn day(today: Option<&Today>) -> [String; 3] {
 /// What the day has cost so far, and how many calls are not in it.
 fn spent(today: &Today) -> String {
     let cost = today.cost_usd.as_deref().map(usd);
+    let cost = cost.map(|cost| estimated(cost, today.cost_estimated));
     let cost = cost.unwrap_or_else(|| "-".to_owned());
     match today.unpriced {
         0 => cost,
@@ -233,6 +234,17 @@ mod tests {
         assert_eq!(spent_of(None, 4), "- (4 unpriced)");
         assert_eq!(spent_of(Some("0.5"), 0), "$0.5");
         assert_eq!(spent_of(Some("0.5"), 4), "$0.5 (4 unpriced)");
+    }
+
+    #[test]
+    fn a_cost_of_which_some_is_estimated_is_marked_as_in_the_rows() {
+        let today = Today {
+            cost_usd: Some(Text::new("0.5")),
+            cost_estimated: true,
+            unpriced: 4,
+            ..Today::default()
+        };
+        assert_eq!(spent(&today), "~$0.5 (4 unpriced)");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use ratatui::text::Span;
 
 use crate::top::api::ConversationDetail;
-use crate::top::text::{count, duration, number, percent, usd};
+use crate::top::text::{count, duration, number, percent};
 use crate::top::view::style::Palette;
 
 /// The sums, each a part: what is usual first, then what is odd. A figure that is not known is `-`.
@@ -11,7 +11,7 @@ pub(in crate::top) fn sums(whole: &ConversationDetail, palette: Palette) -> Vec<
     let totals = &whole.totals;
     let known = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), count);
     let cached = whole.cached_share().map(percent);
-    let cost = totals.cost_usd.as_deref().map(usd);
+    let cost = totals.cost();
     let lasted = totals.lasted_ms.map(duration);
     let usual = [
         number(totals.turns, "turn"),

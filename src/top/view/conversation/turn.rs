@@ -4,7 +4,7 @@ use ratatui::text::{Line, Span};
 
 use crate::top::api::{ConversationDetail, Turn};
 use crate::top::column::Column;
-use crate::top::text::{clock, count, duration, percent, usd};
+use crate::top::text::{clock, count, duration, estimated, percent, usd};
 use crate::top::view::flow::flow;
 use crate::top::view::style::Palette;
 use crate::top::view::table::fit;
@@ -80,12 +80,11 @@ fn tokens(whole: &ConversationDetail, at: usize) -> Vec<String> {
         turn.cached_share()
             .map(|share| format!("{} cached", percent(share))),
         known(Column::Output.text(row), " out"),
-        row.cost_usd
-            .as_deref()
-            .map(|cost| format!("cost {}", usd(cost))),
-        whole
-            .cost_until(at)
-            .map(|cost| format!("{} so far", usd(&format!("{cost:.9}")))),
+        known(Column::Cost.text(row), "").map(|cost| format!("cost {cost}")),
+        whole.cost_until(at).map(|cost| {
+            let cost = usd(&format!("{cost:.9}"));
+            format!("{} so far", estimated(cost, whole.is_estimated_until(at)))
+        }),
     ];
     parts.into_iter().flatten().collect()
 }
