@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 
 use super::client::BodyTimeout;
@@ -18,6 +18,10 @@ use crate::upstream::{UpstreamError, io_error};
 
 /// Marks an answer as ours; its value is the kind of error.
 pub static MARKER: HeaderName = HeaderName::from_static("x-streamgauge-error");
+
+/// After how many seconds a client may try again where we had no room for its call. Somebody else's call may end at any time; the SDKs
+/// would come back within half a second, all of them.
+const ROOM_AFTER: &str = "1";
 
 /// Why the proxy answers itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -198,6 +202,10 @@ impl ProxyError {
         let mut fields: Fields = [(&CONTENT_TYPE, "application/json"), (&MARKER, self.kind())]
             .into_iter()
             .collect();
+        // That of a lack of room; there is no other.
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            fields.append(RETRY_AFTER, ROOM_AFTER);
+        }
         if *self == Self::NoRoom {
             fields.append(CONNECTION, "close");
         }

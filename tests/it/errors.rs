@@ -346,6 +346,7 @@ async fn our_own_limit_of_connections_is_a_503_until_there_is_room_again() {
         says: "raise the limit of open files",
     };
     own.assert_answer(&answer);
+    assert_eq!(answer.header("retry-after"), Some("1"));
     let spans = scene.collector.spans(3).await;
     assert_eq!(spans[2].text("error.type"), Some("limit_reached"));
 
@@ -380,6 +381,7 @@ async fn clients_that_come_where_descriptors_have_run_out_are_answered() {
     };
     own.assert_answer(&first);
     assert_eq!(first.header("connection"), Some("close"));
+    assert_eq!(first.header("retry-after"), Some("1"));
     for _ in 0..4 {
         own.assert_answer(&answer(&scene).await);
     }
