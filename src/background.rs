@@ -107,6 +107,8 @@ struct QueueState<J> {
     thread: Thread,
     /// Nothing more is taken.
     closed: bool,
+    /// What was taken for a round is not done yet.
+    in_round: bool,
 }
 
 /// What the thread is doing.
@@ -139,6 +141,7 @@ impl<J: Send + 'static> Background<J> {
                 weight: 0,
                 thread: Thread::Working,
                 closed: false,
+                in_round: false,
             }),
             work: Condvar::new(),
             ended: Condvar::new(),
@@ -213,13 +216,16 @@ impl<J: Send + 'static> Background<J> {
         self.0.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// Takes nothing more, has everything done that was taken, and ends the thread. Says whether it had ended in time.
+    /// Takes nothing more, has everything done that was taken, and ends the thread. Says whether all was done in time, though the thread
+    /// may not have come to its end.
     pub fn end(&self, within: Duration) -> bool {
         self.0.0.close();
         let state = self.0.0.lock();
         let running = |state: &mut QueueState<J>| state.thread != Thread::Ended;
         let waited = self.0.0.ended.wait_timeout_while(state, within, running);
-        waited.is_ok_and(|(_, timeout)| !timeout.timed_out())
+        waited.is_ok_and(|(state, timeout)| {
+            !timeout.timed_out() || state.waiting.is_empty() && !state.in_round
+        })
     }
 }
 
@@ -296,12 +302,14 @@ impl<J> Queue<J> {
         state.thread = Thread::Working;
         state.weight = 0;
         std::mem::swap(&mut state.waiting, jobs);
-        !jobs.is_empty()
+        state.in_round = !jobs.is_empty();
+        state.in_round
     }
 
     /// Returns once something waits, or nothing more will come.
     fn first_job(&self, mut rest: impl FnMut()) -> MutexGuard<'_, QueueState<J>> {
         let mut state = self.lock();
+        state.in_round = false;
         let mut rested = false;
         while state.waiting.is_empty() && !state.closed {
             state.thread = Thread::Parked;

@@ -19,7 +19,6 @@ use crate::pipeline::{Books, Pipeline, PriceConfig, Traces};
 use crate::proxy::Proxy;
 use crate::semconv;
 use crate::serve::ProxyService;
-use crate::sink::Sink;
 use crate::sink::access::AccessLog;
 use crate::sink::costs::Costs;
 use crate::sink::failures::FailuresLog;
@@ -28,6 +27,7 @@ use crate::sink::metrics::Metrics;
 use crate::sink::rejections::RejectionsLog;
 use crate::sink::store::Prompts;
 use crate::sink::unknowns::UnknownsLog;
+use crate::sink::{Deadline, Sink};
 use crate::store::Store;
 use crate::tap::Counters;
 use crate::view::{Choices, SpanChoice};
@@ -174,8 +174,13 @@ impl Gauge {
     /// # Errors
     /// What was left when the time was over.
     pub async fn drained(&self, within: Duration) -> Result<(), Undrained> {
+        self.drained_by(within.into()).await
+    }
+
+    /// As [`drained`](Self::drained), where it is known why there is no more time.
+    pub(super) async fn drained_by(&self, deadline: Deadline) -> Result<(), Undrained> {
         let observe = Arc::clone(&self.observe);
-        let drained = tokio::task::spawn_blocking(move || observe.drained(within));
+        let drained = tokio::task::spawn_blocking(move || observe.drained(deadline));
         drained
             .await
             .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))

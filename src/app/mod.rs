@@ -33,6 +33,7 @@ use crate::outbound::ForwardProxy;
 use crate::outbound::{KEEPALIVE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES};
 use crate::proxy::Proxy;
 use crate::serve::{self, RefusedConnections, ServeConfig};
+use crate::sink::Deadline;
 use crate::upstream::UpstreamConfig;
 
 pub use gauge::Gauge;
@@ -305,7 +306,7 @@ impl Running {
         let ending = match ending {
             Ending::Stopped(_) => {
                 // What is left undone was asked for.
-                let _ = self.gauge.drained(LAST_WORDS).await;
+                let _ = self.gauge.drained_by(Deadline::hurried(LAST_WORDS)).await;
                 ending
             }
             _ => tokio::select! {

@@ -235,3 +235,21 @@ fn jobs_are_looked_at_before_they_are_done_and_each_of_them_once() {
     assert_eq!(seen.iter().collect::<Vec<_>>(), all);
     assert_eq!(worker.dropped(), 0);
 }
+
+#[test]
+fn an_end_without_time_tells_what_is_done_from_what_is_not() {
+    let (worker, seen) = start(PLAN);
+    worker.submit(1).unwrap();
+    assert_eq!(seen.recv(), Ok(Done::Job(1)));
+    assert_eq!(seen.recv(), Ok(Done::Round));
+    // The round is over once the worker looks for more, which is soon.
+    while !worker.end(Duration::ZERO) {
+        thread::yield_now();
+    }
+
+    let (worker, _seen, leave) = held(PLAN);
+    worker.submit(1).unwrap();
+    assert!(!worker.end(Duration::ZERO), "it waits, or is at work");
+    drop(leave);
+    assert!(worker.end(LONG));
+}

@@ -77,7 +77,7 @@ pub(super) fn spans(
     for exchange in exchanges {
         traces.finished(ExchangeId(0), &Arc::new(exchange.clone()));
     }
-    traces.flush(WITHIN);
+    traces.flush(WITHIN.into());
     let mut written: Vec<v1::Span> = receive.try_iter().flat_map(|bytes| read(&bytes)).collect();
     // Each exchange's spans are written from the bottom up.
     let second = written.split_off(written.len() / 2);

@@ -46,7 +46,7 @@ use crate::memory::Memory;
 use crate::message::Fields;
 use crate::pipeline::Pipeline;
 use crate::redact;
-use crate::sink::ExchangeId;
+use crate::sink::{Deadline, ExchangeId};
 use crate::tap::{
     CarriedContext, Counters, Event, Joined, Joins, Open, Opened, RefusedRequest, RequestHead, Tap,
     Taps, TraceHeaders,
@@ -214,14 +214,15 @@ impl Observe {
     ///
     /// # Errors
     /// What was left.
-    pub fn drained(&self, within: Duration) -> Result<(), Undrained> {
-        let until = std::time::Instant::now() + within;
+    pub fn drained(&self, deadline: impl Into<Deadline>) -> Result<(), Undrained> {
+        let deadline = deadline.into();
+        let until = std::time::Instant::now() + deadline.within;
         let counters = self.taps.counters();
         let left = || until.saturating_duration_since(std::time::Instant::now());
         while counters.in_flight() + counters.unsettled() > 0 && !left().is_zero() {
             std::thread::sleep(DRAIN_POLL);
         }
-        let delivered = self.shared.pipeline.drained(left());
+        let delivered = self.shared.pipeline.drained(deadline.left(until));
         let undrained = Undrained {
             in_flight: counters.in_flight(),
             unobserved: counters.unsettled(),

@@ -29,7 +29,7 @@ use crate::exchange::Exchange;
 use crate::log::LogLimit;
 use crate::memory::{Memory, Share};
 use crate::redact::Redactor;
-use crate::sink::{ExchangeId, Progress, Sink};
+use crate::sink::{Deadline, ExchangeId, Progress, Sink};
 use crate::state::{StateBooks, StateConfig};
 use crate::store::StoreConfig;
 
@@ -398,9 +398,10 @@ impl Pipeline {
 
     /// Has everything that has come delivered, and the sinks hand on what they hold, side by side; takes nothing more.
     /// Says whether all of it was done in the time given. Blocks.
-    pub fn drained(&self, within: Duration) -> bool {
-        let until = Instant::now() + within;
-        let delivered = self.lane.end(within);
+    pub fn drained(&self, deadline: impl Into<Deadline>) -> bool {
+        let deadline = deadline.into();
+        let until = Instant::now() + deadline.within;
+        let delivered = self.lane.end(deadline.within);
         if delivered {
             let left = || until.saturating_duration_since(Instant::now());
             let mut stages = self.flow.stages();
@@ -408,7 +409,7 @@ impl Pipeline {
         }
         thread::scope(|scope| {
             for sink in &self.flow.sinks {
-                let left = until.saturating_duration_since(Instant::now());
+                let left = deadline.left(until);
                 scope.spawn(move || self.flow.guard(sink, || sink.flush(left)));
             }
         });

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::{ExchangeId, Sink};
+use super::{Deadline, ExchangeId, Sink};
 use crate::background::{Background, Plan, Work};
 use crate::disk;
 use crate::exchange::Exchange;
@@ -146,12 +146,9 @@ impl Sink for Costs {
         let _ = self.add(exchange);
     }
 
-    fn flush(&self, within: Duration) {
-        if self
-            .keeper
-            .as_ref()
-            .is_some_and(|keeper| !keeper.end(within))
-        {
+    fn flush(&self, deadline: Deadline) {
+        let is_late = |keeper: &Background<()>| !keeper.end(deadline.within);
+        if self.keeper.as_ref().is_some_and(is_late) && !deadline.has_cut_off("sums of costs") {
             tracing::warn!("the last sums of costs were not written before the shutdown deadline");
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use opentelemetry_sdk::Resource;
 
-use super::{ExchangeId, Sink};
+use super::{Deadline, ExchangeId, Sink};
 use crate::exchange::Exchange;
 use crate::log::LogLimit;
 use crate::otel::Batch;
@@ -72,8 +72,8 @@ impl Sink for Events {
         }
     }
 
-    fn flush(&self, within: Duration) {
-        if !self.queue.end(within) {
+    fn flush(&self, deadline: Deadline) {
+        if !self.queue.end(deadline.within) && !deadline.has_cut_off("events with content") {
             let unexported = self.queue.unexported();
             tracing::warn!(
                 unexported,

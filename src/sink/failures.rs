@@ -7,9 +7,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use super::{ExchangeId, Sink};
+use super::{Deadline, ExchangeId, Sink};
 use crate::exchange::{Exchange, UpstreamFailure};
 use crate::log::LogLimits;
 
@@ -84,7 +83,7 @@ impl Sink for FailuresLog {
         );
     }
 
-    fn flush(&self, _within: Duration) {
+    fn flush(&self, _deadline: Deadline) {
         for ((upstream, kind), held_back) in self.lines.take_held_back() {
             tracing::warn!(%upstream, %kind, held_back, "more calls to the upstream failed, before the shutdown");
         }

@@ -63,5 +63,49 @@ pub trait Sink: Send + Sync {
     fn finished(&self, id: ExchangeId, exchange: &Arc<Exchange>);
 
     /// Hands on what is queued, within the time given. Called once, at shutdown.
-    fn flush(&self, _within: Duration) {}
+    fn flush(&self, _deadline: Deadline) {}
+}
+
+/// How long there is at the end to hand on what is queued, and whether somebody wants it so.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// The time.
+    pub within: Duration,
+    /// Whether it is that short because somebody would not wait: whatever is late is not at fault.
+    pub is_hurried: bool,
+}
+
+impl Deadline {
+    /// The time for those who would not wait.
+    #[must_use]
+    pub const fn hurried(within: Duration) -> Self {
+        let is_hurried = true;
+        Self { within, is_hurried }
+    }
+
+    /// What is left of it, for what begins now, where it ends then.
+    #[must_use]
+    pub fn left(self, until: std::time::Instant) -> Self {
+        let within = until.saturating_duration_since(std::time::Instant::now());
+        Self { within, ..self }
+    }
+
+    /// Says that `lost` is, where that is the wish of somebody who would not wait; whether it is.
+    #[must_use]
+    pub fn has_cut_off(self, lost: &'static str) -> bool {
+        if self.is_hurried {
+            tracing::warn!(
+                lost,
+                "not handed on: a second signal stopped streamgauge at once"
+            );
+        }
+        self.is_hurried
+    }
+}
+
+impl From<Duration> for Deadline {
+    fn from(within: Duration) -> Self {
+        let is_hurried = false;
+        Self { within, is_hurried }
+    }
 }

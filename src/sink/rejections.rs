@@ -3,9 +3,8 @@
 //! The line names the peer and the reason, and has nothing of the request. Metrics have the exact counts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{ExchangeId, Sink};
+use super::{Deadline, ExchangeId, Sink};
 use crate::exchange::{End, Exchange};
 use crate::log::LogLimits;
 
@@ -35,7 +34,7 @@ impl Sink for RejectionsLog {
         }
     }
 
-    fn flush(&self, _within: Duration) {
+    fn flush(&self, _deadline: Deadline) {
         for (reason, held_back) in self.0.take_held_back() {
             tracing::warn!(
                 reason,

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use super::{ExchangeId, Sink};
+use super::{Deadline, ExchangeId, Sink};
 use crate::exchange::Exchange;
 use crate::log::LogLimit;
 use crate::store::Store;
@@ -48,8 +47,11 @@ impl Sink for Prompts {
         }
     }
 
-    fn flush(&self, within: Duration) {
-        if !self.store.end(within) {
+    fn flush(&self, deadline: Deadline) {
+        if deadline.is_hurried {
+            self.store.hurry();
+        }
+        if !self.store.end(deadline.within) && !deadline.has_cut_off("prompts") {
             tracing::warn!("the last prompts were not stored before the shutdown deadline");
         }
     }

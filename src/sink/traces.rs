@@ -13,7 +13,7 @@ use bytes::Bytes;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::RandomIdGenerator;
 
-use super::{ExchangeId, Sink};
+use super::{Deadline, ExchangeId, Sink};
 use crate::exchange::Exchange;
 use crate::log::LogLimit;
 use crate::otel::{Batch, Spans, ToolSpans};
@@ -158,8 +158,8 @@ impl Sink for Traces {
         }
     }
 
-    fn flush(&self, within: Duration) {
-        if !self.queue.end(within) {
+    fn flush(&self, deadline: Deadline) {
+        if !self.queue.end(deadline.within) && !deadline.has_cut_off("spans") {
             let unexported = self.queue.unexported();
             tracing::warn!(
                 unexported,

@@ -33,7 +33,7 @@ mod told;
 mod writer;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -128,6 +128,8 @@ struct Shared {
     books: Arc<StoreBooks>,
     /// Until when what waits is still tried, once the process ends.
     closing: Mutex<Option<Instant>>,
+    /// Somebody would not wait for the end: what is given up then is no fault of the store's.
+    hurried: AtomicBool,
     /// Tells the worker of it.
     closes: Condvar,
 }
@@ -138,6 +140,7 @@ impl Shared {
             known: Mutex::new(Known::new(renewed_after)),
             books: Arc::default(),
             closing: Mutex::new(None),
+            hurried: AtomicBool::new(false),
             closes: Condvar::new(),
         }
     }
@@ -240,6 +243,11 @@ impl Store {
     #[must_use]
     pub fn books(&self) -> Arc<StoreBooks> {
         Arc::clone(&self.shared.books)
+    }
+
+    /// Somebody will not wait: whoever ends the store says what was given up then.
+    pub fn hurry(&self) {
+        self.shared.hurried.store(true, Ordering::Relaxed);
     }
 
     /// Has stored what waits, as far as that can be done in the time; takes nothing more. Says whether all of it was. Blocks.

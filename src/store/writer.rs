@@ -84,6 +84,9 @@ impl Writer {
             .fetch_add(given_up, Ordering::Relaxed);
         let released = waiting.iter().map(|object| object.hash);
         self.shared.known().release(released);
+        if self.shared.hurried.load(Ordering::Relaxed) {
+            return;
+        }
         if let Some(held_back) = self.losses.pass() {
             tracing::warn!(
                 store = self.location,

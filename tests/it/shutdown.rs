@@ -223,6 +223,41 @@ async fn a_second_signal_does_not_wait_for_a_collector_that_hangs() {
 }
 
 #[tokio::test]
+async fn what_a_second_signal_leaves_undone_is_blamed_on_it_and_what_is_done_is_not_told_of() {
+    let folder = format!("streamgauge-hurried-{}", std::process::id());
+    let folder = std::env::temp_dir().join(folder);
+    let mut scene = Scene::with("content = \"store\"\n", |program| {
+        program.env("STREAMGAUGE_STATE_FOLDER", &folder)
+    })
+    .await;
+    scene.collector.set_mode(Mode::Hang);
+    let (mut client, mut served) = streaming(&scene).await;
+    served.write([chunk(END), chunk("")].concat()).await;
+    client.read_through(b"0\r\n\r\n").await;
+    // Spans are on their way, and never come.
+    scene.collector.requests(1).await;
+    let (waiting, held) = streaming(&scene).await;
+    scene.server.process.terminate().await;
+    is_draining(&scene).await;
+    scene.server.process.terminate().await;
+    assert_eq!(scene.server.process.exit().await.code(), Some(1));
+    let log = scene.server.process.stderr();
+    let told = "not handed on: a second signal stopped streamgauge at once";
+    let lost: Vec<_> = log
+        .messages(told)
+        .map(|line| line["lost"].clone())
+        .collect();
+    assert!(lost.contains(&"spans".into()), "{}", log.text());
+    // The disk takes what it is given.
+    for done in ["sums of costs", "exchanges of the history", "prompts"] {
+        assert!(!lost.contains(&done.into()), "{}", log.text());
+    }
+    assert!(!log.text().contains("shutdown deadline"), "{}", log.text());
+    std::fs::remove_dir_all(&folder).unwrap();
+    drop((waiting, held));
+}
+
+#[tokio::test]
 async fn a_collector_that_hangs_does_not_keep_the_process_from_ending() {
     let mut scene = Scene::start().await;
     scene.collector.set_mode(Mode::Hang);

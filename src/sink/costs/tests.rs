@@ -179,12 +179,12 @@ fn sums_survive_a_restart_with_other_labels() {
     let begin = |labels: &[&'static str]| Costs::new(&config(labels, Some(&folder)));
     let costs = begin(&["team"]);
     give(&costs, [call("m", Some("a"), 1), call("m", Some("b"), 2)]);
-    costs.flush(Duration::from_secs(10));
+    costs.flush(Duration::from_secs(10).into());
     let costs = begin(&["feature", "team"]);
     give(&costs, [call("m", Some("a"), 4)]);
     let expected = ["- a: 2 calls, 0.005 USD", "- b: 1 calls, 0.002 USD"];
     assert_eq!(table(&costs, &["feature", "team"]), expected);
-    costs.flush(Duration::from_secs(10));
+    costs.flush(Duration::from_secs(10).into());
     assert_eq!(table(&begin(&[]), &["model"]), ["m: 3 calls, 0.007 USD"]);
 
     // One that another program wrote is kept, and no reason not to start.

@@ -8,9 +8,9 @@ mod ring;
 mod store;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{ExchangeId, Progress, Sink};
+use super::{Deadline, ExchangeId, Progress, Sink};
 use crate::exchange::{Exchange, Integrity};
 use crate::view::{Detail, Entry};
 
@@ -224,8 +224,11 @@ impl Sink for Live {
         }
     }
 
-    fn flush(&self, within: Duration) {
-        if self.store.as_ref().is_some_and(|store| !store.end(within)) {
+    fn flush(&self, deadline: Deadline) {
+        let is_late = |store: &Store| !store.end(deadline.within);
+        if self.store.as_ref().is_some_and(is_late)
+            && !deadline.has_cut_off("exchanges of the history")
+        {
             tracing::warn!(
                 "the last exchanges of the history were not written before the shutdown deadline"
             );
@@ -235,7 +238,7 @@ impl Sink for Live {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 

@@ -32,7 +32,7 @@ use self::points::{Moment, Origin};
 use self::push::Pusher;
 use self::registry::{Bounds, Registry};
 use self::window::Clock;
-use super::{ExchangeId, Sink};
+use super::{Deadline, ExchangeId, Sink};
 use crate::exchange::{Exchange, Trace};
 use crate::otel::Buckets;
 use crate::otlp::{Exported, Outcomes};
@@ -212,12 +212,9 @@ impl Sink for Metrics {
         }
     }
 
-    fn flush(&self, within: Duration) {
-        if self
-            .pusher
-            .as_ref()
-            .is_some_and(|pusher| !pusher.end(within))
-        {
+    fn flush(&self, deadline: Deadline) {
+        let is_late = |pusher: &Pusher| !pusher.end(deadline.within);
+        if self.pusher.as_ref().is_some_and(is_late) && !deadline.has_cut_off("metrics") {
             tracing::warn!("the last metrics were not exported before the shutdown deadline");
         }
     }

@@ -250,7 +250,7 @@ fn differences_tell_no_zeros_of_what_begins_at_zero() {
     };
     let metrics = Metrics::pushing(&config, Resource::builder_empty().build(), pushing);
     finish(&metrics, sample::unary());
-    metrics.flush(LONG);
+    metrics.flush(LONG.into());
     let request = pushed.try_iter().next().unwrap();
     let of_scope = &request.resource_metrics[0].scope_metrics[0].metrics;
     let names: Vec<_> = of_scope.iter().map(|metric| metric.name.as_str()).collect();
@@ -505,7 +505,7 @@ fn a_flush_pushes_what_a_scrape_shows_and_says_who_we_are() {
     let (metrics, pushed) = pushing(HOUR, Temporality::Cumulative, false);
     finish(&metrics, sample::unary());
     assert_eq!(lines(&metrics, "llm_requests_total").len(), 1);
-    metrics.flush(LONG);
+    metrics.flush(LONG.into());
     let pushed: Vec<_> = pushed.try_iter().collect();
     let [request] = pushed.as_slice() else {
         panic!("{} pushes", pushed.len());
@@ -543,15 +543,15 @@ fn metrics_are_pushed_at_each_interval() {
 fn nothing_is_pushed_after_the_last_flush() {
     let (metrics, pushed) = pushing(HOUR, Temporality::Cumulative, false);
     finish(&metrics, sample::unary());
-    metrics.flush(LONG);
-    metrics.flush(LONG);
+    metrics.flush(LONG.into());
+    metrics.flush(LONG.into());
     assert_eq!(pushed.try_iter().count(), 1);
 }
 
 #[test]
 fn differences_without_a_sample_are_not_pushed() {
     let (metrics, pushed) = pushing(HOUR, Temporality::Delta, false);
-    metrics.flush(LONG);
+    metrics.flush(LONG.into());
     assert_eq!(pushed.try_iter().count(), 0);
 }
 
@@ -559,7 +559,7 @@ fn differences_without_a_sample_are_not_pushed() {
 fn failed_pushes_are_counted() {
     let (metrics, pushed) = pushing(HOUR, Temporality::Cumulative, true);
     finish(&metrics, sample::unary());
-    metrics.flush(LONG);
+    metrics.flush(LONG.into());
     assert_eq!(pushed.try_iter().count(), 1);
     assert_eq!(metrics.export_failures(), 1);
     assert!(metrics.lost_points() > 10, "{}", metrics.lost_points());
@@ -578,7 +578,7 @@ fn a_push_of_differences_tells_each_call_once_and_scrapes_stay_totals() {
             }
             assert_eq!(told, 1, "{temporality:?}");
         }
-        metrics.flush(LONG);
+        metrics.flush(LONG.into());
         let rest = pushed.try_iter();
         let rest = rest.map(|request| counted(&request, "llm.requests"));
         assert_eq!(rest.sum::<i64>(), 0, "{temporality:?}");

@@ -97,7 +97,7 @@ fn spans_of(exchange: Exchange, which: Spans) -> Vec<Span> {
     let fake = Fake::new(send);
     let traces = with_batching(batching, which, fake);
     traces.finished(ExchangeId(1), &Arc::new(exchange));
-    traces.flush(MINUTE);
+    traces.flush(MINUTE.into());
     receive.iter().flatten().collect()
 }
 
@@ -390,7 +390,7 @@ fn every_span_is_exported_or_counted_as_dropped() {
     }
     assert_eq!((traces.queue.unexported(), traces.dropped()), (8, 12));
     drop(leave);
-    traces.flush(MINUTE);
+    traces.flush(MINUTE.into());
     let (dropped, waiting) = (traces.dropped(), traces.queue.unexported());
     drop(traces);
     let exported = first.len() + receive.iter().flatten().count();
@@ -408,7 +408,7 @@ fn a_failed_export_is_counted_with_its_spans() {
         },
     );
     traces.finished(ExchangeId(1), &Arc::new(sample::streamed()));
-    traces.flush(MINUTE);
+    traces.flush(MINUTE.into());
     assert_eq!((traces.export_failures(), traces.dropped()), (1, 2));
     assert_eq!(
         (traces.health().export_failures(), traces.health().dropped()),
@@ -427,7 +427,7 @@ fn spans_that_a_receiver_rejected_are_counted_as_dropped_and_not_as_a_failure() 
         },
     );
     traces.finished(ExchangeId(1), &Arc::new(sample::streamed()));
-    traces.flush(MINUTE);
+    traces.flush(MINUTE.into());
     let counted = (
         traces.dropped(),
         traces.export_failures(),
@@ -451,7 +451,7 @@ fn a_span_waits_for_others_no_longer_than_it_may() {
         traces.finished(ExchangeId(1), &Arc::new(sample::plain()));
         assert_eq!(receive.recv_timeout(MINUTE).unwrap().len(), 1);
     }
-    traces.flush(MINUTE);
+    traces.flush(MINUTE.into());
     assert_eq!(traces.queue.unexported(), 0);
 }
 
@@ -459,7 +459,7 @@ fn a_span_waits_for_others_no_longer_than_it_may() {
 fn a_span_after_the_end_is_dropped() {
     let (send, receive) = channel();
     let traces = traces(100, Fake::new(send));
-    traces.flush(MINUTE);
+    traces.flush(MINUTE.into());
     traces.finished(ExchangeId(1), &Arc::new(sample::plain()));
     assert_eq!((traces.dropped(), traces.queue.unexported()), (1, 0));
     assert_eq!(receive.iter().count(), 0);
