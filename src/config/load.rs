@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::pipeline::PricedUpstream;
 use crate::prices::Catalogue;
 use crate::semconv::{KEY_FINGERPRINT, prometheus_name, provider};
 use crate::store::Location;
-use crate::upstream::{UpstreamConfig, UpstreamTls, Via};
+use crate::upstream::{Key, UpstreamConfig, UpstreamTls, Via};
 
 /// What the command line said, as it was written.
 #[derive(Debug, Clone, Default)]
@@ -77,7 +78,8 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Invalid>
     let mut config = assemble(flags, environment, document, &mut problems, &mut warnings);
     name_providers(&mut config);
     find_proxies(&mut config, environment, &mut problems);
-    let looks: [fn(&UpstreamConfig) -> Option<Problem>; 3] = [odd_tls, odd_url, odd_provider];
+    let looks: [fn(&UpstreamConfig) -> Option<Problem>; 4] =
+        [odd_tls, odd_url, bare_key, odd_provider];
     for upstream in &config.proxy.upstreams {
         warnings.extend(looks.iter().filter_map(|look| look(upstream)));
     }
@@ -183,6 +185,68 @@ fn odd_url(upstream: &UpstreamConfig) -> Option<Problem> {
         "the URL of upstream {of} {what}: calls would be answered with 404; did you mean {origin}{base}"
     );
     Some(odd("upstream.url", message))
+}
+
+/// A key of ours that goes over a network that anyone may read, since the URL is without TLS and leads to a public host.
+fn bare_key(upstream: &UpstreamConfig) -> Option<Problem> {
+    let (url, of) = (&upstream.url, &upstream.name);
+    let host = url.host()?;
+    let has_key = matches!(upstream.key, Key::Own(_))
+        || upstream
+            .headers
+            .iter()
+            .any(|(_, value)| value.is_sensitive());
+    if url.scheme() == Some(&Scheme::HTTPS) || !has_key || !is_public(host) {
+        return None;
+    }
+    let message = format!(
+        "the URL of upstream {of} begins with http://, and {host} is a public host: anyone between here and there can read the \
+         key of this upstream, and its calls; begin it with https:// if the upstream speaks TLS"
+    );
+    Some(odd("upstream.url", message))
+}
+
+/// How names end that lead nowhere beyond a machine, a cluster or a company's own network.
+const NOT_PUBLIC: [&str; 9] = [
+    "cluster.local",
+    "corp",
+    "home.arpa",
+    "internal",
+    "lan",
+    "local",
+    "localhost",
+    "svc",
+    "test",
+];
+
+/// Whether a host is reached over networks of others: no address of a machine or of a private network, and no name that means one.
+fn is_public(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse() {
+        Ok(IpAddr::V4(host)) => is_public_v4(host),
+        Ok(IpAddr::V6(host)) => match host.to_ipv4_mapped() {
+            Some(mapped) => is_public_v4(mapped),
+            None => {
+                let is_own = host.is_loopback() || host.is_unspecified();
+                !(is_own || host.is_unique_local() || host.is_unicast_link_local())
+            }
+        },
+        Err(_) => {
+            let name = host.trim_end_matches('.').to_ascii_lowercase();
+            let is_below = |end: &&str| {
+                let before = name.strip_suffix(*end);
+                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            };
+            name.contains('.') && !NOT_PUBLIC.iter().any(is_below)
+        }
+    }
+}
+
+/// The addresses of RFC 6598 are those of a provider's or a cloud's own network.
+fn is_public_v4(host: Ipv4Addr) -> bool {
+    let is_own = host.is_loopback() || host.is_unspecified() || host.is_link_local();
+    let is_shared = host.octets()[0] == 100 && host.octets()[1] & 0xc0 == 64;
+    !(is_own || host.is_private() || is_shared)
 }
 
 /// Whether a part of a path is that of a version, such as `v1`.

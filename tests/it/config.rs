@@ -179,6 +179,60 @@ fn all_variables_that_are_wrong_are_told_at_once_with_what_is_wrong_with_the_fil
 }
 
 #[test]
+fn a_key_that_goes_over_a_public_network_in_the_clear_is_warned_of() {
+    let check = |url: &str, key: &str| {
+        let text = format!("[[upstream]]\nname = 'a'\nurl = '{url}'\n{key}\n");
+        let file = File::new("bare.toml", &text);
+        let mut program = streamgauge();
+        program.arg("check").arg("-c").arg(file.path());
+        let output = program.env("KEY_OF_A", "hush-4711").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("hush"), "{}", stderr(&output));
+        stderr(&output).contains("can read the key of this upstream")
+    };
+    let keys = [
+        "key = { env = 'KEY_OF_A' }",
+        "headers = { api-key = 'hush-4711' }",
+    ];
+    for key in keys {
+        for url in [
+            "http://llm.example.com/v1",
+            "http://8.8.8.8/v1",
+            "http://[2001:4860::1]/v1",
+            "http://172.32.0.1/v1",
+        ] {
+            assert!(check(url, key), "{url} {key}");
+        }
+        for url in [
+            "https://llm.example.com/v1",
+            "http://localhost:8000/v1",
+            "http://127.0.0.1:8000/v1",
+            "http://[::1]:8000/v1",
+            "http://10.0.0.1/v1",
+            "http://172.16.0.1/v1",
+            "http://192.168.1.1/v1",
+            "http://169.254.0.1/v1",
+            "http://100.64.0.1/v1",
+            "http://[fd00::1]/v1",
+            "http://[fe80::1]/v1",
+            "http://vllm:8000/v1",
+            "http://vllm.models.svc:8000/v1",
+            "http://vllm.models.svc.cluster.local:8000/v1",
+            "http://llm.corp.internal/v1",
+            "http://host.docker.internal:11434/v1",
+            "http://mac.local:11434/v1",
+        ] {
+            assert!(!check(url, key), "{url} {key}");
+        }
+    }
+    // Whose key it is, is the client's own matter.
+    assert!(!check(
+        "http://llm.example.com/v1",
+        "headers = { x-team = 'a' }"
+    ));
+}
+
+#[test]
 fn a_variable_that_nothing_answers_to_is_warned_of_without_its_value() {
     let output = streamgauge()
         .arg("check")
