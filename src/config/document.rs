@@ -87,6 +87,8 @@ pub(super) struct Walk<'a, T: 'static> {
     pub(super) settings: &'static [Setting<T>],
     /// Keys that are read apart.
     pub(super) apart: &'static [&'static str],
+    /// The header of the tables that a key, or one that is a table, stands in where it does not stand here.
+    pub(super) header_of: fn(&str, bool) -> Option<&'static str>,
 }
 
 impl<T> Walk<'_, T> {
@@ -179,16 +181,23 @@ impl<T> Walk<'_, T> {
         let known = known
             .chain(groups.clone())
             .chain(self.apart.iter().copied());
+        if let Some(header) = (self.header_of)(path, is_table) {
+            return format!("unknown key here, expected below {header}");
+        }
         // A table was most likely meant to be one.
         let table = is_table.then(|| nearest(path, groups)).flatten();
-        if let Some(near) = table.or_else(|| nearest(path, known.clone())) {
-            return format!("unknown key, did you mean {}", self.scoped(near));
+        let near = table.or_else(|| nearest(path, known.clone()));
+        let meant = near.map(|near| format!("did you mean {}", self.scoped(near)));
+        let is_here = |near: &str| near.starts_with(prefix);
+        if let (Some(meant), true) = (&meant, near.is_some_and(is_here)) {
+            return format!("unknown key, {meant}");
         }
         let mut here: Vec<&str> = known
             .filter_map(|path| path.strip_prefix(prefix)?.split('.').next())
             .collect();
         here.sort_unstable();
         here.dedup();
-        format!("unknown key, expected one of {}", here.join(", "))
+        let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
+        format!("unknown key, expected one of {}{meant}", here.join(", "))
     }
 }

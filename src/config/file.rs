@@ -18,6 +18,19 @@ use crate::observe::ContentRules;
 use crate::proxy::Route;
 use crate::upstream::UpstreamConfig;
 
+/// The header of the tables in which a key stands that does not stand at the top.
+fn header_of(key: &str, is_table: bool) -> Option<&'static str> {
+    let is = |path: &str| match path.split_once('.') {
+        Some((group, _)) => is_table && group == key,
+        None => path == key,
+    };
+    if UPSTREAM.iter().any(|setting| is(setting.path)) {
+        return Some("[[upstream]]");
+    }
+    let is_of_route = ROUTE.iter().any(|setting| is(setting.path));
+    is_of_route.then_some("[[route]]")
+}
+
 /// Reads one file.
 pub(super) struct FileReader<'a> {
     pub(super) document: Document<'a>,
@@ -40,6 +53,7 @@ impl FileReader<'_> {
             scope: "",
             settings: SETTINGS,
             apart: APART,
+            header_of,
         };
         walk.read(&root, config, self.problems);
         config.sources.note_file(&root, SETTINGS);
@@ -136,6 +150,7 @@ impl FileReader<'_> {
             scope: "upstream.",
             settings: UPSTREAM,
             apart: &[],
+            header_of: |_, _| None,
         };
         walk.read(table, &mut draft, self.problems);
         if !table.contains_key("name") {
@@ -231,6 +246,7 @@ impl FileReader<'_> {
             scope: "route.",
             settings: ROUTE,
             apart: &[],
+            header_of: |_, _| None,
         };
         walk.read(table, &mut draft, self.problems);
         if !table.contains_key("upstream") {

@@ -112,14 +112,15 @@ impl Wrong {
     }
 }
 
-/// The known name that `unknown` was most likely meant to be. One with the same last part is near wherever it stands,
-/// since a key in the wrong table is as common as a slip of the finger.
+/// The known name that `unknown` was most likely meant to be. In one table the last parts are compared, as what they share says nothing.
+/// A key of the same name is near wherever it stands: one in the wrong table is as common as a slip of the finger.
 pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-    let score = |candidate: &str| {
-        let whole = strsim::normalized_damerau_levenshtein(unknown, candidate);
-        let part = strsim::normalized_damerau_levenshtein(&last(unknown), &last(candidate));
-        whole.max(part * 0.95)
+    let parts = |path: &'a str| path.rsplit_once('.').unwrap_or(("", path));
+    let (table, last) = unknown.rsplit_once('.').unwrap_or(("", unknown));
+    let score = |candidate: &'a str| match parts(candidate) {
+        (there, name) if there == table => strsim::normalized_damerau_levenshtein(last, name),
+        (_, name) if name == last => 0.95,
+        _ => strsim::normalized_damerau_levenshtein(unknown, candidate),
     };
     known
         .map(|candidate| (score(candidate), candidate))

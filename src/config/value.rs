@@ -2,12 +2,12 @@
 //!
 //! Each method says in its error what would be right. Where the value stands is added by the caller.
 
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{env, fs, io};
 
 use http::{HeaderName, HeaderValue, Uri};
 use rust_decimal::Decimal;
@@ -167,8 +167,12 @@ impl Raw<'_> {
     /// A file of prices, and what stands in it.
     pub(super) fn prices(&self) -> Read<(PathBuf, OwnPrices)> {
         let path = self.path()?;
-        let text = fs::read_to_string(&path)
-            .map_err(|error| Wrong::shown(format!("expected a readable file: {error}")))?;
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Wrong::shown(format!(
+                "expected a readable file: {}",
+                unread(&path, &error)
+            ))
+        })?;
         let prices = Catalogue::bundled().read_own(&text);
         let prices = prices.map_err(|problem| {
             Wrong::shown(format!(
@@ -603,6 +607,17 @@ const MOST_LABELS: usize = 8;
 
 /// Most attributes that a span gains by `telemetry.attributes`.
 const MOST_ANNOTATIONS: usize = 32;
+
+/// Why a file could not be read, and where a relative path begins: with the file that names it many would expect.
+fn unread(path: &Path, error: &io::Error) -> String {
+    match env::current_dir() {
+        Ok(folder) if path.is_relative() => {
+            let folder = folder.display();
+            format!("{error}; relative paths begin at the working directory, {folder}")
+        }
+        _ => error.to_string(),
+    }
+}
 
 /// Where a client tells something. What speaks of a credential is never told on.
 fn source(text: &str) -> Read<Source> {

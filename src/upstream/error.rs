@@ -27,8 +27,11 @@ pub enum UpstreamError {
     },
     /// The upstream could not be reached for another reason: name resolution, TLS, network.
     #[error(
-        "cannot connect to upstream {upstream} at {address}: {cause}; check the scheme, host and port of its URL \
-         (upstream.url), and DNS and TLS between here and there"
+        "cannot connect to upstream {upstream} at {address}: {cause}; {}",
+        trouble.map_or(
+            "check the scheme, host and port of its URL (upstream.url), and DNS and TLS between here and there",
+            advice
+        )
     )]
     ConnectFailed {
         /// Its name.
@@ -37,6 +40,8 @@ pub enum UpstreamError {
         address: String,
         /// What the transport said.
         cause: String,
+        /// What that means, where it is clear.
+        trouble: Option<Trouble>,
     },
     /// TLS with the upstream failed by a certificate: its own, or ours.
     #[error("cannot connect to upstream {upstream} at {address}: {trouble} ({cause}); {}", advice(*.trouble))]
@@ -148,8 +153,11 @@ impl UpstreamError {
         };
         let cause = root_cause(error).to_string();
         // What is wrong with our own certificate may be said only once the connection is used (RFC 8446 §4.4.2.4).
-        match Trouble::of(error) {
-            Some(Trouble::NoTls | Trouble::NoCommonProtocol) | None => {}
+        let trouble = Trouble::of(error);
+        let cause = match trouble {
+            Some(trouble @ (Trouble::NoTls | Trouble::NoCommonProtocol)) => {
+                format!("{trouble} ({cause})")
+            }
             Some(trouble) => {
                 return Self::CertificateRefused {
                     upstream,
@@ -158,7 +166,8 @@ impl UpstreamError {
                     cause,
                 };
             }
-        }
+            None => cause,
+        };
         if !connecting {
             return Self::Broken {
                 upstream,
@@ -180,6 +189,7 @@ impl UpstreamError {
                 address,
                 // It may be the proxy that refused.
                 cause: format!("by the proxy {proxy}: {cause}"),
+                trouble,
             },
             (Some(io::ErrorKind::ConnectionRefused), None) => Self::ConnectionRefused {
                 upstream,
@@ -190,6 +200,7 @@ impl UpstreamError {
                 upstream,
                 address,
                 cause,
+                trouble,
             },
         }
     }

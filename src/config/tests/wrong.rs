@@ -404,6 +404,31 @@ fn an_unknown_key_is_named_with_the_nearest_known_one() {
             "[[upstream]]\nname = 'a'\nurl = 'http://a'\ntimeout.idle = '1s'",
             "s.toml:4: upstream.timeout: unknown key, did you mean upstream.timeouts",
         ),
+        (
+            "[timeouts]\nidle = '1s'",
+            "s.toml:1: timeouts: unknown key here, expected below [[upstream]]",
+        ),
+        (
+            "url = 'http://a'",
+            "s.toml:1: url: unknown key here, expected below [[upstream]]",
+        ),
+        (
+            "path = '/v1/*'",
+            "s.toml:1: path: unknown key here, expected below [[route]]",
+        ),
+        // Close by their tables' name alone.
+        (
+            "limits.body = 1",
+            "s.toml:1: limits.body: unknown key, expected one of client_body, client_idle, ",
+        ),
+        (
+            "admin.port = 1",
+            "s.toml:1: admin.port: unknown key, expected one of ",
+        ),
+        (
+            "conversations.keep = '1h'",
+            "s.toml:1: conversations.keep: unknown key, expected one of ",
+        ),
     ];
     for (text, expected) in cases {
         let problems = problems_of(text);
