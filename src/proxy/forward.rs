@@ -123,7 +123,12 @@ impl Proxy {
         if target.has_own_key && site(head).is_foreign(&self.allowed_origins) {
             return Err(ProxyError::CrossSite.into());
         }
-        let completion = completion.filter(|_| !head.fields.contains(UPGRADE));
+        // Only what would be asked for usage is looked at for a digest.
+        let is_left = || {
+            let is_silent = matches!(inspected.wish, usage::Wish::Silent(_));
+            is_silent && headers::is_sealed(&head.fields) || head.fields.contains(UPGRADE)
+        };
+        let completion = completion.filter(|_| !is_left());
         let key = completion.and_then(|kind| target.usage.key(kind, inspected.model.as_deref()));
         let plan = key.map_or(Plan::Leave, |key| {
             target.usage.plan(key, inspected.wish, head.received)
@@ -163,7 +168,9 @@ impl Proxy {
             BodyContext::Off => None,
             BodyContext::Held | BodyContext::All => body.whole().and_then(trace_context::find),
         }?;
-        if let Some(bytes) = found.left_out {
+        if let Some(bytes) = found.left_out
+            && !headers::is_sealed(&call.head.fields)
+        {
             body.leave_out(bytes);
         }
         let tap = call.exchange.tap();
@@ -414,8 +421,7 @@ fn passing(status: StatusCode, upstream: &Fields, shortened: bool) -> Fields {
     }
     let mut fields = headers::to_client(upstream);
     if shortened {
-        // How long the body will be is not known any more.
-        fields.remove(CONTENT_LENGTH);
+        headers::unseal(&mut fields);
     }
     fields
 }

@@ -1,7 +1,7 @@
 //! Which header fields cross the proxy, as pure functions (RFC 9110 §7.6.1). Those that do keep their order.
 
 use http::header::{
-    self, AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, HeaderName, TE, UPGRADE,
+    self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE, UPGRADE,
 };
 use http::{HeaderValue, Version};
 
@@ -86,6 +86,30 @@ pub fn set_trace_headers(fields: &mut Fields, context: &TraceHeaders) {
 pub fn to_client(upstream: &Fields) -> Fields {
     // At most it gains a field that says how it is framed.
     end_to_end(upstream, 1, 0)
+}
+
+/// Fields with a digest of the body, which holds no longer once the body is another (RFC 9530, RFC 3230, RFC 1864).
+const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
+/// Fields with which a request vouches for its body too: with a signature, perhaps over a digest (RFC 9421), or as the stores of clouds
+/// want it.
+const SIGNATURES: [&str; 3] = ["signature", "signature-input", "x-amz-content-sha256"];
+
+/// Whether there is a digest of the body.
+pub fn has_digest(fields: &Fields) -> bool {
+    DIGESTS.iter().any(|name| fields.contains(*name))
+}
+
+/// Whether a request vouches for its body, which then is to stay as it is.
+pub fn is_sealed(fields: &Fields) -> bool {
+    has_digest(fields) || SIGNATURES.iter().any(|name| fields.contains(*name))
+}
+
+/// Takes out what is said of a body that is shortened on its way: its length, and its digest.
+pub fn unseal(fields: &mut Fields) {
+    fields.remove(CONTENT_LENGTH);
+    for name in DIGESTS {
+        fields.remove(name);
+    }
 }
 
 /// Whether a server says that it closes the connection.

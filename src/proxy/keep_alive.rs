@@ -11,15 +11,12 @@ use std::time::Duration;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{StatusCode, Version};
 
-use super::usage;
+use super::{headers, usage};
 use crate::idle::IdleTimeout;
 use crate::message::Fields;
 
 /// The line.
 pub(super) const COMMENT: &[u8] = b": keep-alive\n\n";
-
-/// Fields that hold a sum over the body, which a line of ours would change.
-const SUMS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
 /// When the line is due in a stream.
 #[derive(Debug)]
@@ -68,7 +65,7 @@ pub(super) fn fits(status: StatusCode, client: Version, fields: &Fields) -> bool
         && usage::is_of(fields, usage::EVENTS)
         && !fields.contains(CONTENT_LENGTH)
         && !fields.contains(CONTENT_ENCODING)
-        && !SUMS.iter().any(|name| fields.contains(*name))
+        && !headers::has_digest(fields)
 }
 
 /// The last bytes of a stream: as many as tell whether an event has ended.

@@ -18,6 +18,7 @@ use crate::message::Fields;
 use crate::parse::sse::{Sniff, sniff};
 use crate::tee::{Edit, Piece};
 
+mod comments;
 mod event;
 mod filter;
 mod known;

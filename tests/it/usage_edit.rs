@@ -168,6 +168,50 @@ async fn a_stream_with_a_length_loses_the_length_and_the_event() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_shortened_loses_its_digest() {
+    let relay = Relay::start().await;
+    let mut pair = relay.pair().await;
+    let all = stream();
+    let digests =
+        "content-digest: sha-256=:AA==:\r\nDigest: a=b\r\nRepr-Digest: a\r\nContent-MD5: AA==\r\n";
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{digests}content-length: {}\r\n\r\n",
+        all.len()
+    );
+    let writes = [head.into_bytes(), all.clone()];
+    let (_, got) = call(&mut pair, CHAT, ASKED, &writes).await;
+    assert_eq!(got.body, without_usage(&all));
+    for name in ["content-digest", "digest", "repr-digest", "content-md5"] {
+        assert_eq!(got.header(name), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_vouches_for_its_body_is_left_as_it_is() {
+    let relay = Relay::start().await;
+    let mut pair = relay.pair().await;
+    let carried = ASKED.replacen('{', r#"{"_trace_ctx":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},"#, 1);
+    for field in [
+        "Content-Digest: sha-256=:AA==:",
+        "Repr-Digest: sha-256=:AA==:",
+        "Digest: sha-256=AA==",
+        "Content-MD5: AA==",
+        "X-Amz-Content-Sha256: 00",
+        "Signature-Input: sig=(\"content-length\")",
+        "Signature: sig=:AA==:",
+    ] {
+        for body in [ASKED, &carried] {
+            let request = format!(
+                "POST {CHAT} HTTP/1.1\r\nHost: me\r\n{field}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let (seen, _) = pair.exchange(request, OK).await;
+            assert_eq!(seen.text(), body, "{field}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn trailers_of_an_edited_stream_pass() {
     let relay = Relay::start().await;
     let mut pair = relay.pair().await;

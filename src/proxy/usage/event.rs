@@ -17,6 +17,9 @@ const REFERENCE: [&str; 4] = ["id", "object", "created", "model"];
 /// (vLLM 0.32 has its fingerprint on the last chunk only).
 const IDENTIFIERS: [&str; 2] = ["system_fingerprint", "service_tier"];
 
+/// What a failure stands in: news wherever it comes.
+const ERROR: &str = "error";
+
 /// What stands in an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -31,7 +34,7 @@ pub(super) enum Found {
 }
 
 /// Looks at an event of a stream whose chunks have the `usual` members, and that comes behind a finish reason or not.
-pub(super) fn look(event: &[u8], usual: &Names, finished: impl Fn() -> bool) -> Found {
+pub(super) fn look(event: &[u8], usual: &Usual, finished: impl Fn() -> bool) -> Found {
     if event.len() > LONGEST || usage_in(event).is_none() {
         return Found::Nothing;
     }
@@ -47,7 +50,7 @@ pub(super) fn look(event: &[u8], usual: &Names, finished: impl Fn() -> bool) -> 
     }
 }
 
-fn look_at_lines(event: &[u8], usual: &Names, finished: bool) -> Found {
+fn look_at_lines(event: &[u8], usual: &Usual, finished: bool) -> Found {
     let mut found = Found::Nothing;
     let mut parser = Parser::new(LONGEST);
     let mut look = |event: Event<'_>| found = look_at(event.data, usual, finished);
@@ -56,11 +59,12 @@ fn look_at_lines(event: &[u8], usual: &Names, finished: bool) -> Found {
     found
 }
 
-fn look_at(data: &[u8], usual: &Names, finished: bool) -> Found {
+fn look_at(data: &[u8], usual: &Usual, finished: bool) -> Found {
     let mut sought = ["choices", "usage"].map(Sought::new);
     let (mut moved, mut shared) = (Vec::new(), false);
     let mut beside = |name: Text<'_>, value: Value<'_>| {
-        if value.is_null() || usual.has(name) || REFERENCE.iter().any(|known| name.is(known)) {
+        let says_nothing = value.is_null() || REFERENCE.iter().any(|known| name.is(known));
+        if says_nothing || !name.is(ERROR) && usual.have(name, value) {
             return;
         }
         match IDENTIFIERS.iter().find(|known| name.is(known)) {
@@ -220,11 +224,12 @@ impl Tail {
     }
 }
 
-/// The names of the members that the chunks of a stream have, as those of its first chunk with a choice.
+/// The members that the chunks of a stream have, as those of its first chunk with a choice.
 ///
-/// Kept as hashes, so that a stream holds no copy of a chunk for them.
+/// Kept as hashes, so that a stream holds no copy of a chunk for them. A text or a number may be another in each chunk, as the padding
+/// (`obfuscation`) is that OpenAI sends; what has members or elements is the same only where it says the same.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct Usual {
     hashes: [u32; Self::MOST],
     count: usize,
     known: bool,
@@ -232,7 +237,7 @@ pub(super) struct Names {
     begun: Vec<u8>,
 }
 
-impl Names {
+impl Usual {
     /// Most that are kept; what is beyond them is taken for unusual, and stays in the stream.
     const MOST: usize = 20;
     /// Longest line that is put together; a chunk beyond it is passed over.
@@ -260,16 +265,17 @@ impl Names {
         }
     }
 
-    /// Takes the names of a chunk with a choice, if the line is one.
+    /// Takes the members of a chunk with a choice, if the line is one.
     fn take(&mut self, line: &[u8]) -> bool {
         let Some(data) = line.strip_prefix(b"data:") else {
             return false;
         };
         let mut sought = [Sought::new("choices")];
         self.count = 0;
-        let mut note = |name: Text<'_>, _: Value<'_>| {
-            if self.count < Self::MOST {
-                self.hashes[self.count] = hash(name);
+        let mut note = |name: Text<'_>, value: Value<'_>| {
+            // What is `null` there says nothing of what stands there later.
+            if self.count < Self::MOST && !value.is_null() {
+                self.hashes[self.count] = hash(name, value);
                 self.count += 1;
             }
         };
@@ -282,13 +288,18 @@ impl Names {
         is_chunk
     }
 
-    fn has(&self, name: Text<'_>) -> bool {
-        self.hashes[..self.count].contains(&hash(name))
+    fn have(&self, name: Text<'_>, value: Value<'_>) -> bool {
+        self.hashes[..self.count].contains(&hash(name, value))
     }
 }
 
-/// FNV-1a. Whoever could make two names alike is the upstream, of its own event.
-fn hash(name: Text<'_>) -> u32 {
+/// FNV-1a of a member, of which only the name where its value may change. Whoever could make two of them alike is the upstream, of its
+/// own event.
+fn hash(name: Text<'_>, value: Value<'_>) -> u32 {
     let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    name.raw().iter().fold(0x811c_9dc5, mix)
+    let said: &[u8] = match value.kind() {
+        Kind::Object | Kind::Array => value.raw(),
+        _ => &[],
+    };
+    name.raw().iter().chain(said).fold(0x811c_9dc5, mix)
 }

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::event::{Delta, Found, LONGEST, Names, Tail, look, usage_in};
+use super::comments::Comments;
+use super::event::{Delta, Found, LONGEST, Tail, Usual, look, usage_in};
 use crate::parse::sse::{Framer, Segment};
 use crate::tee::Piece;
 
@@ -17,8 +18,9 @@ use crate::tee::Piece;
 pub struct Filter {
     /// Usage is known not to come by itself.
     only_asked: bool,
-    usual: Names,
+    usual: Usual,
     framer: Framer,
+    comments: Comments,
     tail: Tail,
     /// The event so far.
     held: Vec<Bytes>,
@@ -82,7 +84,11 @@ impl Filter {
             return 0;
         }
         let clear = usage_in(frame).unwrap_or(frame.len());
-        self.framer.skip(&frame[..clear])
+        let skipped = self.framer.skip(&frame[..clear]);
+        if skipped > 0 {
+            self.comments = Comments::default();
+        }
+        skipped
     }
 
     /// Decides about the events of a frame from `start` on, where what came before passes.
@@ -99,17 +105,23 @@ impl Filter {
                 }
                 Segment::Late(_) => {}
                 Segment::End(_) => {
-                    self.removed_last = self.is_asked_for(frame, range.clone());
+                    let event = self.without_comments(frame, range);
+                    self.comments = Comments::default();
+                    self.removed_last = self.is_asked_for(frame, event.clone());
                     if self.removed_last {
-                        pass(frame, from..range.start, out);
+                        pass(frame, from..event.start, out);
                         self.let_go(Piece::Remove, out);
-                        out.push_back(Piece::Remove(frame.slice(range.clone())));
-                        from = range.end;
+                        out.push_back(Piece::Remove(frame.slice(event.clone())));
+                        from = event.end;
                     } else {
                         self.let_go(Piece::Pass, out);
                     }
                 }
                 Segment::Open(_) => {
+                    let range = self.without_comments(frame, range);
+                    if range.is_empty() {
+                        continue;
+                    }
                     let open = frame.slice(range.clone());
                     if self.held_bytes == 0 {
                         self.finished = self.tail.has_finish(&frame[..range.start]);
@@ -134,6 +146,15 @@ impl Filter {
         }
         pass(frame, from..frame.len(), out);
         self.framer = framer;
+    }
+
+    /// The next part of an event, without the comments that stand before the event: they are no part of what was asked for, and keep a
+    /// client waiting that would give up.
+    fn without_comments(&mut self, frame: &[u8], event: Range<usize>) -> Range<usize> {
+        match self.held_bytes == 0 && self.passing == Passing::Held {
+            true => event.start + self.comments.take(&frame[event.clone()])..event.end,
+            false => event,
+        }
     }
 
     /// How an event passes that goes on with these bytes.

@@ -340,6 +340,36 @@ fn an_event_that_carries_more_than_usage_stays() {
 }
 
 #[test]
+fn what_other_chunks_do_not_say_stays_though_they_have_a_member_of_its_name() {
+    for (before, then) in [
+        (r#""timings":null"#, r#""timings":{"prompt_n":1}"#),
+        (r#""citations":null"#, r#""citations":["http://a"]"#),
+        (
+            r#""x_groq":{"id":"r"}"#,
+            r#""x_groq":{"id":"r","error":"over"}"#,
+        ),
+        (r#""error":null"#, r#""error":{"message":"quota"}"#),
+        (r#""error":"""#, r#""error":"quota""#),
+        (r#""note":"a""#, r#""note":["b"]"#),
+    ] {
+        let chunk = format!(
+            r#"data: {{"id":"c",{before},"choices":[{{"index":0,"delta":{{"content":"h"}}}}]}}"#
+        );
+        let event =
+            format!(r#"data: {{"id":"c","choices":[],"usage":{{"prompt_tokens":9}},{then}}}"#);
+        let (left, taken, outcome) = cut_everywhere(&[&chunk, &event, DONE]);
+        assert_eq!(left, format!("{chunk}\n\n{event}\n\n{DONE}\n\n"));
+        assert_eq!((taken, outcome.shared), (String::new(), true), "{then}");
+
+        // The same again says nothing new, but a failure does.
+        let same =
+            format!(r#"data: {{"id":"c","choices":[],"usage":{{"prompt_tokens":9}},{before}}}"#);
+        let (_, taken, _) = cut_everywhere(&[&chunk, &same, DONE]);
+        assert_eq!(taken.is_empty(), before == r#""error":"""#, "{before}");
+    }
+}
+
+#[test]
 fn members_that_every_chunk_has_and_identifiers_go_with_the_event() {
     let chunk = r#"data: {"id":"c","created":1,"provider":"p","obfuscation":"x","choices":[{"index":0,"delta":{"content":"h"}}]}"#;
     for (members, moved) in [
@@ -585,6 +615,35 @@ fn a_chunk_with_choices_is_not_held_back_until_it_ends() {
 }
 
 #[test]
+fn comments_pass_at_once_and_stay_where_the_event_behind_them_is_taken_out() {
+    for end in ["\n", "\r\n", "\r"] {
+        let mut filter = Filter::default();
+        let mut pieces = VecDeque::new();
+        for ping in [
+            format!(": ping{end}"),
+            ": half".to_owned(),
+            format!(" a ping{end}"),
+        ] {
+            let ping = Bytes::from(ping);
+            filter.push(ping.clone(), &mut pieces);
+            let passed: Vec<Piece> = pieces.drain(..).collect();
+            assert_eq!(passed, [Piece::Pass(ping)], "{end:?}");
+        }
+        let pings = format!(": one{end}: two{end}");
+        let sent = format!("{HELLO}{end}{end}{pings}{USAGE}{end}{end}{DONE}{end}{end}");
+        let left = format!("{HELLO}{end}{end}{pings}{DONE}{end}{end}");
+        for cut in 0..=sent.len() {
+            let (first, second) = sent.as_bytes().split_at(cut);
+            assert_eq!(
+                filtered([first, second]).0,
+                left.as_bytes(),
+                "{end:?} at {cut}"
+            );
+        }
+    }
+}
+
+#[test]
 fn an_event_too_long_to_be_the_one_is_not_held_back() {
     let mut filter = Filter::default();
     let mut pieces = VecDeque::new();
@@ -602,6 +661,8 @@ fn event() -> impl Strategy<Value = String> {
         1 => Just(r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"total_tokens":4}}"#.to_owned()),
         1 => Just(DONE.to_owned()),
         1 => Just(": ping".to_owned()),
+        1 => Just(format!(": ping\n{USAGE}")),
+        1 => Just(format!(": ping\r{USAGE}")),
         1 => "[a-z{}:\"\\[\\], ]{0,40}",
     ];
     (body, line_end.clone(), line_end).prop_map(|(body, one, two)| format!("{body}{one}{two}"))
