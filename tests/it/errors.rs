@@ -155,7 +155,7 @@ async fn an_upstream_that_speaks_no_tls_where_it_should_is_a_502() {
         kind: "connection_failed",
         class: "upstream_error",
         end: "refused",
-        says: "check the scheme, host and port of its URL (upstream.url)",
+        says: "begin its URL (upstream.url) with http://, or correct the port",
     };
     own.assert(&scene, &answer).await;
 }

@@ -496,6 +496,7 @@ fn every_end_and_every_error_of_ours_is_in_the_reference() {
             upstream: upstream(),
             address: address(),
             cause: cause(),
+            trouble: None,
         },
         UpstreamError::CertificateRefused {
             upstream: upstream(),
