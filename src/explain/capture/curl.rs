@@ -89,9 +89,9 @@ pub(super) fn without_call(bytes: &[u8]) -> Option<String> {
         return None;
     }
     let has = |word: &&str| memchr::memmem::find(&bytes, word.as_bytes()).is_some();
-    let what = if UNFOUND.iter().any(|word| has(word)) {
+    let what = if UNFOUND.iter().any(&has) {
         "curl did not find the host:".to_owned()
-    } else if UNCONNECTED.iter().any(|word| has(word)) {
+    } else if UNCONNECTED.iter().any(has) {
         "curl did not connect:".to_owned()
     } else if let Some(failure) = Failure::of(&bytes) {
         format!("{};", failure.meaning())
