@@ -83,6 +83,11 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Invalid>
     for upstream in &config.proxy.upstreams {
         warnings.extend(looks.iter().filter_map(|look| look(upstream)));
     }
+    let prices = &config.pipeline.prices;
+    warnings.extend(prices.oddities().into_iter().map(|message| Problem {
+        value: prices.file.as_ref().map(|file| file.display().to_string()),
+        ..odd("prices", message)
+    }));
     price_upstreams(&mut config);
     problems.sort();
     if problems.is_empty() {

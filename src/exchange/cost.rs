@@ -37,6 +37,8 @@ pub struct Cost {
 pub enum Unpriced {
     /// No price is known of the upstream's models, or of this one.
     Model,
+    /// A price of the user's own has none for some of the tokens.
+    Price,
     /// The usage lacks something that has a price, or contradicts itself.
     Usage,
 }
@@ -47,6 +49,7 @@ impl Unpriced {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Model => "model",
+            Self::Price => "price",
             Self::Usage => "usage",
         }
     }

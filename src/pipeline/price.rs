@@ -13,7 +13,9 @@ use rust_decimal::Decimal;
 
 use super::{Finished, Stage};
 use crate::exchange::{Cost, Exchange, Price, Unpriced, Usage};
-use crate::prices::{Catalogue, Counts, Entry, OwnPrices, OwnProblem, Priced, Wanted};
+use crate::prices::{
+    Catalogue, Counts, Entry, OwnPrices, OwnProblem, Priced, Unpriced as NoAmount, Wanted,
+};
 
 /// What prices are worked out from, beside the catalogue that comes with the program.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +60,12 @@ pub enum PriceFileError {
 }
 
 impl PriceConfig {
+    /// What is no error in the user's own prices, and was most likely not meant.
+    #[must_use]
+    pub fn oddities(&self) -> Vec<String> {
+        Catalogue::bundled().oddities(&self.own.lock()).collect()
+    }
+
     /// Reads the file of the user's own prices again, if there is one: calls that end from then on have the new ones.
     /// Blocks while it reads.
     ///
@@ -219,8 +227,10 @@ impl PriceStage {
         };
         let (entry, at) = (&found.entry, exchange.started_at);
         let tier = tier(exchange);
-        let Ok(amounts) = entry.amounts(&found.counts, at, tier.as_slice()) else {
-            return Some(Price::Unknown(Unpriced::Usage));
+        let amounts = match entry.amounts(&found.counts, at, tier.as_slice()) {
+            Ok(amounts) => amounts,
+            Err(NoAmount::NoPrice { .. }) => return Some(Price::Unknown(Unpriced::Price)),
+            Err(_) => return Some(Price::Unknown(Unpriced::Usage)),
         };
         Some(Price::Known(Cost {
             input: amounts.input,

@@ -209,6 +209,19 @@ impl Catalogue {
         OwnPrices::read(text, &self.units)
     }
 
+    /// What is odd about the user's own prices, a sentence each: tokens for which a model has no price, so that calls with them
+    /// have none either.
+    pub fn oddities<'o>(&'o self, own: &'o OwnPrices) -> impl Iterator<Item = String> + 'o {
+        own.missing(&self.units).map(|(model, missing)| {
+            let zero: Vec<String> = missing.iter().map(|name| format!("{name} = 0")).collect();
+            format!(
+                "the price of {model} has no {}: calls that use such tokens have no cost; write {} if they are free, or if there are none",
+                missing.join(" and no "),
+                zero.join(", ")
+            )
+        })
+    }
+
     /// The model that is meant, and whose it is: of the user's own prices, else of the catalogue.
     ///
     /// # Errors
@@ -430,7 +443,9 @@ impl Entry {
         let context = if self.borrowed { &[] } else { context };
         let prices = self.model.prices(at, context, units);
         let billed = self.billed(counts);
-        prices.work(billed.as_ref().unwrap_or(counts), units, each)
+        // What the catalogue has no price for is not charged; in a price of the user's own it may have been forgotten.
+        let all = self.is_own();
+        prices.work(billed.as_ref().unwrap_or(counts), units, all, each)
     }
 
     /// The day from which on the prices hold at an instant, where the catalogue has one.

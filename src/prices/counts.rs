@@ -31,6 +31,14 @@ pub enum Unpriced {
         /// The whole.
         unit: String,
     },
+    /// Tokens were used for which a price of the user's own has none.
+    #[error("no price of {unit}, and the usage has them; write {price} = 0 if they are free")]
+    NoPrice {
+        /// What was used.
+        unit: String,
+        /// What the price is called that there is not.
+        price: String,
+    },
     /// A number of the working is too large.
     #[error("{unit} is too large")]
     TooLarge {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::clause::Clause;
 use super::condition::{Context, Day, When};
-use super::unit::{Units, UnknownUnit};
+use super::unit::{Unit, Units, UnknownUnit};
 use super::working::{Price, Prices};
 
 /// A model and what it costs.
@@ -59,6 +59,22 @@ impl Model {
     pub(super) fn standard(&self, at: SystemTime) -> Option<&List> {
         let holds = self.lists.iter().rfind(|list| list.when.holds(at));
         holds.or_else(|| self.lists.first())
+    }
+
+    /// What calls may use that some list that holds by itself has no price for.
+    pub(super) fn missing<'u>(&self, units: &'u Units) -> Vec<&'u Unit> {
+        // Without a list for every call, those of a kind stand alone.
+        let lists = match &self.lists[..] {
+            [] => &self.variants,
+            lists => lists,
+        };
+        let mut missing: Vec<&Unit> = Vec::new();
+        for unit in lists.iter().flat_map(|list| list.prices.missing(units)) {
+            if !missing.iter().any(|known| known.price == unit.price) {
+                missing.push(unit);
+            }
+        }
+        missing
     }
 
     /// What its prices depend on.

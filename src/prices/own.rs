@@ -76,6 +76,19 @@ impl OwnPrices {
         self.models.iter().map(|(_, model)| model)
     }
 
+    /// What calls may use, and a model has no price for though it has one for other tokens: the model, and what the prices would
+    /// be called.
+    pub(super) fn missing<'o>(
+        &'o self,
+        units: &'o Units,
+    ) -> impl Iterator<Item = (&'o str, Vec<&'o str>)> {
+        let missing = self.models().map(|model| {
+            let units = model.missing(units).into_iter();
+            (&*model.id, units.map(|unit| &*unit.price).collect())
+        });
+        missing.filter(|(_, missing): &(_, Vec<_>)| !missing.is_empty())
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -214,6 +227,88 @@ mod tests {
             cost(&own, "other", "llama-3.3-70b", "2026-11-29", &[]),
             "the price catalogue has no provider at http://here:8000/v1"
         );
+    }
+
+    /// What a usage costs by one price of the user's own, or why it costs nothing that is known.
+    fn by(usd: &str, usage: &[(&str, u64)]) -> Result<String, String> {
+        let own = read(&format!("[[price]]\nmodel = \"m\"\nusd = {{ {usd} }}\n")).unwrap();
+        let catalogue = Catalogue::bundled();
+        let wanted = Wanted {
+            upstream: None,
+            provider: None,
+            url: None,
+            model: "m",
+        };
+        let mut counts = Counts::default();
+        for (unit, amount) in usage {
+            let amount = *amount * 1_000_000;
+            catalogue.count(&mut counts, unit, amount.into()).unwrap();
+        }
+        let entry = catalogue.find(&own, &wanted).unwrap();
+        let amounts = entry.amounts(&counts, SystemTime::UNIX_EPOCH, &[]);
+        let amounts = amounts.map_err(|unpriced| unpriced.to_string())?;
+        Ok(amounts.total.normalize().to_string())
+    }
+
+    #[test]
+    fn tokens_that_a_price_leaves_out_are_not_free() {
+        let free = |unit: &str, price: &str| {
+            Err(format!(
+                "no price of {unit}, and the usage has them; write {price} = 0 if they are free"
+            ))
+        };
+        let both = [("input_tokens", 3), ("output_tokens", 1)];
+        let no_output = free("output_tokens", "output_mtok");
+        let no_input = free("input_tokens", "input_mtok");
+        assert_eq!(by("input_mtok = 2", &both), no_output);
+        assert_eq!(by("output_mtok = 2", &both), no_input);
+        assert_eq!(by("", &both), no_input);
+        assert_eq!(by("input_mtok = 2, output_mtok = 0", &both), Ok("6".into()));
+        // A price of a part is none of the rest.
+        let thought = [("output_tokens", 3), ("output_reasoning_tokens", 2)];
+        assert_eq!(by("output_reasoning_mtok = 2", &thought), no_output);
+        let heard = [("output_audio_tokens", 1)];
+        assert_eq!(by("input_mtok = 2", &heard), no_output);
+        // Together the parts may be the whole.
+        let spoken = [
+            ("output_tokens", 3),
+            ("output_text_tokens", 2),
+            ("output_audio_tokens", 1),
+        ];
+        let parts = "output_text_mtok = 1, output_audio_mtok = 5";
+        assert_eq!(by(parts, &spoken), Ok("7".into()));
+        // Embeddings have no output, or none that is counted.
+        for output in [&[("output_tokens", 0)][..], &[]] {
+            let embedded = [&[("input_tokens", 3)][..], output].concat();
+            assert_eq!(by("input_mtok = 2", &embedded), Ok("6".into()));
+        }
+        // Cached tokens without a price are input tokens.
+        let cached = [("input_tokens", 3), ("cache_read_tokens", 2)];
+        assert_eq!(by("input_mtok = 2", &cached), Ok("6".into()));
+        // What is not paid by tokens has no price of them.
+        let timed = [&both[..], &[("gpu_seconds", 1)]].concat();
+        assert_eq!(by("gpu_second = 0.000001", &timed), Ok("1".into()));
+    }
+
+    #[test]
+    fn a_price_that_leaves_tokens_out_is_odd() {
+        let odd = |text: &str| {
+            let own = read(text).unwrap();
+            Catalogue::bundled().oddities(&own).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            odd("[[price]]\nmodel = \"gpt-4o\"\nusd = { input_mtok = 2 }\n"),
+            [
+                "the price of gpt-4o has no output_mtok: calls that use such tokens have no cost; write output_mtok = 0 if they are \
+                 free, or if there are none"
+            ]
+        );
+        assert_eq!(
+            odd("[[price]]\nmodel = \"m\"\nfor = { service_tier = \"flex\" }\nusd = { input_mtok = 2 }\n").len(),
+            1
+        );
+        let right = include_str!("../../config/own-prices.toml");
+        assert_eq!(odd(right), [""; 0]);
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl Unit {
         !self.is_request() && self.dimension("family") != Some("gpu")
     }
 
+    /// Whether it is tokens of a kind.
+    pub(super) fn is_of_tokens(&self) -> bool {
+        self.dimension("family") == Some("tokens")
+    }
+
     /// Whether all of another unit is of this one: it says the same and more.
     pub(super) fn includes(&self, other: &Self) -> bool {
         let mut dimensions = self.dimensions.iter();
@@ -127,6 +132,12 @@ impl Units {
 
     pub(super) fn get(&self, index: UnitIndex) -> &Unit {
         &self.0[usize::from(index.0)]
+    }
+
+    /// Input tokens and output tokens, of one of which every token is.
+    pub(super) fn wholes(&self) -> impl Iterator<Item = (UnitIndex, &Unit)> {
+        let is_whole = |unit: &Unit| ["input_tokens", "output_tokens"].contains(&&*unit.name);
+        self.each().filter(move |(_, unit)| is_whole(unit))
     }
 
     /// By what a usage calls it.

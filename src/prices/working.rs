@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use rust_decimal::Decimal;
 
 use super::counts::{Counts, Unpriced};
-use super::unit::{UnitIndex, Units};
+use super::unit::{Unit, UnitIndex, Units};
 
 /// What a call costs, and how that comes about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,11 +80,34 @@ impl Prices {
         Self::new(self.0.iter().chain(more).cloned().collect(), units)
     }
 
-    /// Works out an amount; `each` is shown every line of it.
+    /// Whether tokens are free for which nothing stands here: something else is paid for, such as time.
+    fn is_by_other_than_tokens(&self, units: &Units) -> bool {
+        let mut paid = self.0.iter().map(|(unit, _)| units.get(*unit));
+        !self.0.is_empty() && !paid.any(Unit::is_of_tokens)
+    }
+
+    /// Input or output tokens, or both, where none of them has a price here though it is tokens that are paid for.
+    pub(super) fn missing<'u>(&self, units: &'u Units) -> Vec<&'u Unit> {
+        if self.is_by_other_than_tokens(units) {
+            return Vec::new();
+        }
+        let has_price = |whole: &&Unit| {
+            let mut paid = self.0.iter().map(|(unit, _)| units.get(*unit));
+            paid.any(|unit| whole.includes(unit))
+        };
+        units
+            .wholes()
+            .map(|(_, whole)| whole)
+            .filter(|whole| !has_price(whole))
+            .collect()
+    }
+
+    /// Works out an amount; `each` is shown every line of it. Where the prices are `all` that is charged, every token has to have one.
     pub(super) fn work(
         &self,
         counts: &Counts,
         units: &'static Units,
+        all: bool,
         mut each: impl FnMut(UnitIndex, Line),
     ) -> Result<Amounts, Unpriced> {
         let depends_on_input = self.0.iter().any(|(_, price)| !price.tiers.is_empty());
@@ -140,6 +163,33 @@ impl Prices {
             };
             each(*index, line);
         }
+        if all {
+            self.check_tokens(counts, &left, units)?;
+        }
         Ok(amounts)
+    }
+
+    /// # Errors
+    ///
+    /// More tokens were used than those that have a price.
+    fn check_tokens(&self, counts: &Counts, paid: &Counts, units: &Units) -> Result<(), Unpriced> {
+        if self.is_by_other_than_tokens(units) {
+            return Ok(());
+        }
+        for (index, whole) in units.wholes() {
+            let parts = units.each().filter(|(_, unit)| whole.includes(unit));
+            let used = counts.reported(index).or_else(|| {
+                let parts = parts.clone();
+                parts.filter_map(|(part, _)| counts.reported(part)).max()
+            });
+            let paid: Decimal = parts.filter_map(|(part, _)| paid.reported(part)).sum();
+            if used.is_some_and(|used| used > paid) {
+                return Err(Unpriced::NoPrice {
+                    unit: whole.name.to_string(),
+                    price: whole.price.to_string(),
+                });
+            }
+        }
+        Ok(())
     }
 }

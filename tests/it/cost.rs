@@ -88,7 +88,9 @@ async fn a_model_without_a_price_is_counted_and_costs_not_nothing() {
 #[tokio::test]
 async fn prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothing() {
     let price = |usd: u32| {
-        format!("[[price]]\nmodel = 'example-contract'\nusd = {{ output_mtok = {usd} }}\n")
+        format!(
+            "[[price]]\nmodel = 'example-contract'\nusd = {{ input_mtok = 0, output_mtok = {usd} }}\n"
+        )
     };
     let file = File::new("prices.toml", price(3));
     let scene = Scene::configured(&format!("prices = '{}'\n", file.name())).await;
@@ -114,6 +116,46 @@ async fn prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothi
         .map(|span| span.double("streamgauge.cost.usd"))
         .collect();
     assert_eq!(costs, [Some(3.0), Some(5.0), Some(5.0)]);
+}
+
+#[tokio::test]
+async fn a_call_with_tokens_that_an_own_price_leaves_out_has_no_cost() {
+    let file = File::new(
+        "half.toml",
+        "[[price]]\nmodel = 'example-contract'\nusd = { input_mtok = 2 }\n".to_owned(),
+    );
+    let told = format!(
+        "prices = {}: the price of example-contract has no output_mtok: calls that use such tokens have no cost; write \
+         output_mtok = 0 if they are free, or if there are none",
+        file.name()
+    );
+    let scene = Scene::configured(&format!("prices = '{}'\n", file.name())).await;
+    scene.server.process.message(&told).await;
+    call(&scene, PRICED).await;
+    let span = &inference(&scene, 1).await[0];
+    assert_eq!(span.text("streamgauge.cost.unpriced"), Some("price"));
+    assert_eq!(span.double("streamgauge.cost.usd"), None);
+    let check = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .env_clear()
+        .env("STREAMGAUGE_UPSTREAM", "http://127.0.0.1:1/v1")
+        .env("STREAMGAUGE_PRICES", file.name())
+        .arg("check")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&check.stderr);
+    assert!(errors.contains(&format!("warning: {told}\n")), "{errors}");
+    let usage = r#"{"prompt_tokens":1000,"completion_tokens":100}"#;
+    let flags = ["--prices", file.name(), "--model", "example-contract"];
+    let output = cost(&[&flags[..], &["--usage", usage]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr).trim_end(),
+        format!(
+            "{}: the price of example-contract: no price of output_tokens, and the usage has them; write output_mtok = 0 if \
+             they are free",
+            file.name()
+        )
+    );
 }
 
 /// Prices as the providers' own documents have them (read 2026-11), each worked by hand for a usage as it comes on the wire. Their own examples

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::CostArgs;
 use crate::dialect::{TOKENS_MAX, read_usage};
 use crate::pipeline::counts_of;
-use crate::prices::{Catalogue, Counts, Day, NotFound, OwnPrices, Priced, Wanted};
+use crate::prices::{Catalogue, Counts, Day, NotFound, OwnPrices, Priced, Unpriced, Wanted};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -270,7 +270,15 @@ impl Pricing<'_> {
             .map(|(name, value)| (&**name, &**value))
             .collect();
         let at = call.at.unwrap_or_else(SystemTime::now);
-        let working = entry.work(&counts, at, &context)?;
+        let working = entry.work(&counts, at, &context);
+        let working = working.map_err(|unpriced| match (&unpriced, &self.args.prices) {
+            (Unpriced::NoPrice { .. }, Some(file)) => anyhow::anyhow!(
+                "{}: the price of {}: {unpriced}",
+                file.display(),
+                entry.model()
+            ),
+            _ => unpriced.into(),
+        })?;
         Ok(Priced {
             entry,
             asked: Some(call.model.clone()),

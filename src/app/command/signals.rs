@@ -122,10 +122,16 @@ fn renew_prices(prices: &PriceConfig) {
     let Some(file) = &prices.file else { return };
     let file = file.display();
     match prices.renew() {
-        Ok(()) => tracing::info!(
-            %file,
-            "the prices were read again; calls that end from now on have them"
-        ),
+        Ok(()) => {
+            tracing::info!(
+                %file,
+                "the prices were read again; calls that end from now on have them"
+            );
+            for oddity in prices.oddities() {
+                let warning = format!("prices = {file}: {oddity}");
+                tracing::warn!("{warning}");
+            }
+        }
         Err(error) => tracing::warn!(
             %file,
             %error,
