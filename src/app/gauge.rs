@@ -174,7 +174,16 @@ impl Gauge {
     /// # Errors
     /// What was left when the time was over.
     pub async fn drained(&self, within: Duration) -> Result<(), Undrained> {
-        self.drained_by(within.into()).await
+        let drained = self.drained_by(within.into()).await;
+        self.last_words(Duration::ZERO).await;
+        drained
+    }
+
+    /// Has what was late and is lost told, after this time at the latest: the last thing before the process ends.
+    pub(super) async fn last_words(&self, within: Duration) {
+        let observe = Arc::clone(&self.observe);
+        // Where a sink panics it has been told already.
+        let _ = tokio::task::spawn_blocking(move || observe.last_words(within)).await;
     }
 
     /// As [`drained`](Self::drained), where it is known why there is no more time.

@@ -310,7 +310,7 @@ impl Running {
                 ending
             }
             _ => tokio::select! {
-                flushed = self.gauge.drained(FLUSH) => {
+                flushed = self.gauge.drained_by(FLUSH.into()) => {
                     if let Err(undrained) = flushed {
                         tracing::warn!("{undrained}");
                     }
@@ -323,6 +323,9 @@ impl Running {
             },
         };
         stop_admin(self.stop_admin, self.admin_task).await;
+        if !matches!(ending, Ending::Stopped(_)) {
+            self.gauge.last_words(LAST_WORDS).await;
+        }
         match ending {
             // Where no time was given nobody was waited for, and nobody need have been there.
             Ending::Drained | Ending::Late(0) => {

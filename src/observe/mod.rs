@@ -235,6 +235,12 @@ impl Observe {
         }
     }
 
+    /// Has the sinks say what was lost of what was late at [`drained`](Self::drained): the last thing before the process ends. Blocks
+    /// no longer than this.
+    pub fn last_words(&self, within: Duration) {
+        self.shared.pipeline.last_words(within);
+    }
+
     /// Counts over all exchanges.
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {

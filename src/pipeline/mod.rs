@@ -417,6 +417,15 @@ impl Pipeline {
         delivered
     }
 
+    /// Has the sinks say what was lost of what was late when they were drained. Blocks no longer than this.
+    pub fn last_words(&self, within: Duration) {
+        let until = Instant::now() + within;
+        for sink in &self.flow.sinks {
+            let left = until.saturating_duration_since(Instant::now());
+            self.flow.guard(sink, || sink.last_words(left));
+        }
+    }
+
     /// Says in the log how many lines were held back.
     fn end_log(&self) {
         let Flow {

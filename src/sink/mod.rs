@@ -64,6 +64,10 @@ pub trait Sink: Send + Sync {
 
     /// Hands on what is queued, within the time given. Called once, at shutdown.
     fn flush(&self, _deadline: Deadline) {}
+
+    /// Says what was lost of what was late at the [flush](Self::flush) and went on behind it. Called at the very end of the process, and waits
+    /// no longer than this.
+    fn last_words(&self, _within: Duration) {}
 }
 
 /// How long there is at the end to hand on what is queued, and whether somebody wants it so.

@@ -7,8 +7,9 @@ mod in_flight;
 mod ring;
 mod store;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Deadline, ExchangeId, Progress, Sink};
 use crate::exchange::{Exchange, Integrity};
@@ -33,6 +34,8 @@ pub struct Live {
     looking: tokio::sync::Mutex<()>,
     /// `None` where nothing outlives the process.
     store: Option<Store>,
+    /// Something of it was not written when it was to be; its writer goes on.
+    is_late: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -72,7 +75,19 @@ impl Live {
             }),
             looking: tokio::sync::Mutex::default(),
             store: None,
+            is_late: AtomicBool::new(false),
         }
+    }
+
+    /// Whether something was late at the [flush](Sink::flush) and is not written after this time either.
+    fn has_lost(&self, within: Duration) -> bool {
+        self.is_late.load(Ordering::Relaxed) && self.is_unwritten(within)
+    }
+
+    /// Takes nothing more to keep; says whether something of what there was is not written after this time.
+    fn is_unwritten(&self, within: Duration) -> bool {
+        let is_late = |store: &Store| !store.end(within);
+        self.store.as_ref().is_some_and(is_late)
     }
 
     /// The same, with what a folder has of before, where what comes is kept, too. Where that cannot be done, the log says why. Starts a
@@ -225,10 +240,13 @@ impl Sink for Live {
     }
 
     fn flush(&self, deadline: Deadline) {
-        let is_late = |store: &Store| !store.end(deadline.within);
-        if self.store.as_ref().is_some_and(is_late)
-            && !deadline.has_cut_off("exchanges of the history")
-        {
+        if self.is_unwritten(deadline.within) && !deadline.has_cut_off("exchanges of the history") {
+            self.is_late.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn last_words(&self, within: Duration) {
+        if self.has_lost(within) {
             tracing::warn!(
                 "the last exchanges of the history were not written before the shutdown deadline"
             );

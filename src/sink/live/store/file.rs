@@ -155,6 +155,12 @@ impl Kept {
         Ok(kept)
     }
 
+    /// Has every other writer wait, as a disk does that is slow.
+    #[cfg(test)]
+    pub(super) fn busy(&self) -> redb::WriteTransaction {
+        self.0.begin_write().unwrap()
+    }
+
     fn begin(&self) -> Result<(), Fault> {
         let transaction = self.0.begin_write().map_err(fault)?;
         {

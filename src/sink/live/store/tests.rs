@@ -6,6 +6,7 @@ use crate::exchange::Exchange;
 use crate::otel::{Spans, ToolSpans};
 use crate::semconv::sample;
 use crate::sink::live::{HistoryConfig, Live};
+use crate::sink::{ExchangeId, Sink as _};
 use crate::view::SpanChoice;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -192,6 +193,27 @@ fn a_file_that_breaks_while_it_is_in_use_ends_no_process_and_is_put_aside() {
     keep(&store, [(1, Duration::ZERO)]);
     drop(store);
     assert_eq!(ids(&folder.open().unwrap().1), [1]);
+}
+
+#[test]
+fn what_is_written_behind_the_deadline_and_before_the_end_is_not_told_as_lost() {
+    for ends_in_time in [true, false] {
+        let folder = Folder::new(&format!("late-{ends_in_time}"));
+        let live = Live::keeping(HistoryConfig::default(), folder.config(DAY, 1 << 20));
+        let file = Arc::clone(&live.store.as_ref().unwrap().file);
+        let busy = file.kept().unwrap().busy();
+        live.finished(ExchangeId(1), &exchange(Duration::ZERO));
+        live.flush(Duration::ZERO.into());
+        if ends_in_time {
+            busy.abort().unwrap();
+            assert!(!live.has_lost(LONG));
+        } else {
+            assert!(live.has_lost(Duration::ZERO));
+            busy.abort().unwrap();
+        }
+        drop(file);
+        close(live.store.unwrap());
+    }
 }
 
 #[test]
