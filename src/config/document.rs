@@ -1,6 +1,5 @@
 //! Walks a TOML table by rows of settings: known keys are read, unknown ones reported with the nearest known one.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -33,17 +32,7 @@ impl<'a> Document<'a> {
     /// The parsed file, or `None` after reporting everything that is no TOML.
     pub(super) fn parse(&self, problems: &mut Vec<Problem>) -> Option<DeTable<'a>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
-        // Not the library's own display: it quotes lines that may hold a secret.
-        let found = errors.iter().map(|error| {
-            let at = error.span().map_or(self.text.len(), |span| span.start);
-            syntax::problem(self.path, self.text, at, error.message())
-        });
-        // Further ones of a line mostly follow from the first.
-        let mut lines = BTreeSet::new();
-        problems.extend(found.filter(|problem| match &problem.place {
-            Place::Point(_, line, _) => lines.insert(*line),
-            _ => true,
-        }));
+        problems.extend(syntax::problems(self.path, self.text, &errors));
         errors.is_empty().then(|| table.into_inner())
     }
 

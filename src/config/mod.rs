@@ -49,6 +49,7 @@ pub use load::{Flags, Loaded, load};
 pub use problem::{Invalid, Place, Problem};
 pub use render::Entry;
 pub use source::{Source, Sources};
+pub use syntax::of_prices as wrong_prices;
 pub use units::{parse_address, parse_duration};
 
 /// Everything the process can be told, checked and complete.

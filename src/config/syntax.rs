@@ -1,9 +1,13 @@
 //! What is no TOML, in usual words: which line, what was found there and what would be right, with the library's words as the cause.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::problem::{Place, Problem};
+use toml::de::{DeTable, Error};
+
+use super::problem::{Invalid, Place, Problem};
+use crate::prices::OwnProblem;
 use crate::redact;
 
 /// Longest line that is shown whole, in characters.
@@ -119,8 +123,34 @@ const USUAL: [(&str, &str); 30] = [
 const ANYWHERE: &str =
     "KEY = VALUE on each line, texts in quotation marks, and names of tables as in [limits]";
 
+/// Everything that is no TOML in a file. Not as the library displays it: it quotes lines that may hold a secret.
+pub(super) fn problems(path: &Path, text: &str, errors: &[Error]) -> Vec<Problem> {
+    let found = errors.iter().map(|error| {
+        let at = error.span().map_or(text.len(), |span| span.start);
+        problem(path, text, at, error.message())
+    });
+    // Further ones of a line mostly follow from the first.
+    let mut lines = BTreeSet::new();
+    let first = found.filter(|problem| match &problem.place {
+        Place::Point(_, line, _) => lines.insert(*line),
+        _ => true,
+    });
+    first.collect()
+}
+
+/// What is wrong with a file of prices: what is no TOML in it, else what its reader says.
+#[must_use]
+pub fn of_prices(path: &Path, text: &str, problem: &OwnProblem) -> String {
+    let (_, errors) = DeTable::parse_recoverable(text);
+    let problems = problems(path, text, &errors);
+    if problems.is_empty() {
+        return format!("{}: {problem}", path.display());
+    }
+    Invalid(problems).to_string()
+}
+
 /// What is wrong at this byte of a file, in the words of the library.
-pub(super) fn problem(path: &Path, text: &str, at: usize, cause: &str) -> Problem {
+fn problem(path: &Path, text: &str, at: usize, cause: &str) -> Problem {
     let cause = cause.replace('\n', "newline");
     let before = text.get(..at).unwrap_or(text);
     let start = before.rfind('\n').map_or(0, |end| end + 1);

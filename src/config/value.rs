@@ -16,6 +16,7 @@ use toml::de::DeValue;
 use wildmatch::WildMatch;
 
 use super::problem::Wrong;
+use super::syntax;
 use super::units::{parse_address, parse_duration, parse_size};
 use crate::admin::Token;
 use crate::allow::Patterns;
@@ -175,9 +176,8 @@ impl Raw<'_> {
         })?;
         let prices = Catalogue::bundled().read_own(&text);
         let prices = prices.map_err(|problem| {
-            Wrong::shown(format!(
-                "expected a file of prices that is right: {problem}"
-            ))
+            let wrong = syntax::of_prices(&path, &text, &problem);
+            Wrong::shown(format!("expected a file of prices that is right: {wrong}"))
         })?;
         Ok((path, prices))
     }

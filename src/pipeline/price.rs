@@ -52,7 +52,7 @@ pub enum PriceFileError {
     #[error("{0}")]
     Unreadable(#[from] io::Error),
     /// Something in it is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     Wrong(#[from] OwnProblem),
     /// There is nothing in it any more.
     #[error("expected prices ([[price]]) as there were before, and there is none")]

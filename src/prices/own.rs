@@ -43,7 +43,7 @@ pub struct OwnPrices {
 #[derive(Debug, thiserror::Error)]
 pub enum OwnProblem {
     /// It is no TOML, or has other members than a price has.
-    #[error("{0}")]
+    #[error(transparent)]
     Format(#[from] toml::de::Error),
     /// It has a price of what is no unit.
     #[error("in the price of {model}: {unknown}")]

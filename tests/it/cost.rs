@@ -158,6 +158,35 @@ async fn a_call_with_tokens_that_an_own_price_leaves_out_has_no_cost() {
     );
 }
 
+#[test]
+fn a_file_of_prices_that_is_no_toml_is_told_as_a_configuration_is() {
+    let text = "[[price]]\nmodel = gpt-4o\nusd = { input_mtok = 2, output_mtok = 8 }\n";
+    let file = File::new("no-toml.toml", text.to_owned());
+    let name = file.name();
+    let begins = format!(
+        "{name}:2:9: `model = gpt-4o`: found `gpt`, expected a value; a text needs quotation marks, as in model = \"…\" (TOML: "
+    );
+    let output = cost(&["--prices", name, "--model", "gpt-4o", "--usage", "{}"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.starts_with(&begins), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let output = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .env_clear()
+        .env("STREAMGAUGE_PRICES", name)
+        .arg("check")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let expected = format!("expected a file of prices that is right: {begins}");
+    assert!(told.contains(&expected), "{told}");
+    // What is TOML and no price is told once, too.
+    let file = File::new("no-price.toml", "[[price]]\nmodel = 'm'\n".to_owned());
+    let output = cost(&["--prices", file.name(), "--model", "m", "--usage", "{}"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(told.matches("missing field `usd`").count(), 1, "{told}");
+}
+
 /// Prices as the providers' own documents have them (read 2026-11), each worked by hand for a usage as it comes on the wire. Their own examples
 /// are in `documented`.
 const WORKED: [(&str, &str, &str, &str); 6] = [

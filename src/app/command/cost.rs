@@ -13,6 +13,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use crate::cli::CostArgs;
+use crate::config::wrong_prices;
 use crate::dialect::{TOKENS_MAX, read_usage};
 use crate::pipeline::counts_of;
 use crate::prices::{Catalogue, Counts, Day, NotFound, OwnPrices, Priced, Unpriced, Wanted};
@@ -45,7 +46,9 @@ pub(super) fn cost(args: &CostArgs) -> anyhow::Result<()> {
 fn read_own(catalogue: &Catalogue, file: &Path) -> anyhow::Result<OwnPrices> {
     let name = || file.display().to_string();
     let text = fs::read_to_string(file).with_context(name)?;
-    catalogue.read_own(&text).with_context(name)
+    catalogue
+        .read_own(&text)
+        .map_err(|problem| anyhow::anyhow!(wrong_prices(file, &text, &problem)))
 }
 
 struct Pricing<'a> {
