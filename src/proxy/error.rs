@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 
 use super::client::BodyTimeout;
 use crate::http1::HeadError;
@@ -31,10 +31,12 @@ pub enum ProxyError {
     Upstream(#[from] UpstreamError),
     /// No route takes the request.
     #[error(
-        "no route matches this request; the routes in the configuration decide by {decides}; change the request, or add \
+        "no route matches this request: {why}; the routes in the configuration decide by {decides}; change the request, or add \
          a [[route]] without conditions for all others"
     )]
     NoRoute {
+        /// What of the request none of them takes.
+        why: Box<Unrouted>,
         /// What the routes look at.
         decides: Arc<str>,
     },
@@ -82,6 +84,63 @@ pub enum ProxyError {
          (ulimit -n)"
     )]
     NoRoom,
+}
+
+/// What of a request no route takes. Of its body there is nothing in it but the model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unrouted {
+    /// Whatever its model is.
+    #[error("its path is {}", shown(.0))]
+    Path(String),
+    /// The model that it names.
+    #[error("its model is {} and its path is {}", shown(model), shown(path))]
+    Model {
+        /// As the body names it.
+        model: String,
+        /// Without the query.
+        path: String,
+    },
+    /// It is no request whose body is read.
+    #[error("it names no model, since the method is {0}, and its path is {path}", path = shown(.1))]
+    Method(Method, String),
+    /// Its body is too large to be read.
+    #[error(
+        "its model was not read, since its body has {}{bytes} bytes and limits.inspect_bytes is {limit}",
+        if *.is_all { "" } else { "at least " }
+    )]
+    TooLarge {
+        /// How large it is.
+        bytes: u64,
+        /// Whether that is all of it.
+        is_all: bool,
+        /// Most bytes that are read.
+        limit: usize,
+    },
+    /// Its body is compressed.
+    #[error("its model was not read, since its body has a content-encoding")]
+    Coded,
+    /// Its body could not be held.
+    #[error("its model was not read, since too much memory is in use")]
+    NotHeld,
+    /// There is nothing in its body.
+    #[error("it names no model, since its body is empty")]
+    Empty,
+    /// Its body is something else.
+    #[error("it names no model, since its body is no JSON object")]
+    NoObject,
+    /// There is no model in its body.
+    #[error("its body names no model (\"model\")")]
+    NoModel,
+}
+
+/// Longest text of a client's that is shown whole, in characters.
+const SHOWN: usize = 200;
+
+/// A text of a client's, on one line.
+fn shown(text: &str) -> String {
+    let cut = text.char_indices().nth(SHOWN);
+    let (text, more) = cut.map_or((text, ""), |(end, _)| (&text[..end], "…"));
+    format!("{}{more}", text.escape_debug())
 }
 
 impl ProxyError {

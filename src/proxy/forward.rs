@@ -9,7 +9,7 @@ use http::{Method, StatusCode, Version};
 
 use super::client::ClientUpgrade;
 use super::config::Route;
-use super::error::ProxyError;
+use super::error::{ProxyError, Unrouted};
 use super::left::Awaited;
 use super::request_body::Outgoing;
 use super::reread::{Ahead, Reread};
@@ -119,7 +119,12 @@ impl Proxy {
             usage::Inspected::at_a_glance
         };
         let inspected = body.whole().map(inspect).unwrap_or_default();
-        let (place, (route, target)) = self.target(head, inspected.model.as_deref())?;
+        let model = inspected.model.as_deref();
+        let found = self.routes.find(&head.target, &head.fields, model);
+        let (place, (route, target)) = found.ok_or_else(|| ProxyError::NoRoute {
+            why: self.unrouted(head, &body, model).into(),
+            decides: self.routes.decides(),
+        })?;
         if target.has_own_key && site(head).is_foreign(&self.allowed_origins) {
             return Err(ProxyError::CrossSite.into());
         }
@@ -183,16 +188,39 @@ impl Proxy {
             .is_none_or(|host| self.allowed_hosts.allow(host))
     }
 
-    /// Where a request for this model goes, and by which route.
-    fn target(
-        &self,
-        head: &RequestHead,
-        model: Option<&str>,
-    ) -> Result<(usize, &(Route, Arc<Destination>)), ProxyError> {
-        let target = self.routes.find(&head.target, &head.fields, model);
-        target.ok_or_else(|| ProxyError::NoRoute {
-            decides: self.routes.decides(),
-        })
+    /// What of a request no route takes, whose body names this model, or was not read.
+    fn unrouted(&self, head: &RequestHead, body: &Outgoing, model: Option<&str>) -> Unrouted {
+        let path = head.target.path().into_owned();
+        if !self.routes.depends_on_model(&head.target, &head.fields) {
+            return Unrouted::Path(path);
+        }
+        if let Some(model) = model {
+            let model = model.to_owned();
+            return Unrouted::Model { model, path };
+        }
+        if head.method != Method::POST {
+            return Unrouted::Method(head.method.clone(), path);
+        }
+        let length = body.length().exact();
+        match body.whole() {
+            // Of no length, it was not read for its coding either.
+            Some([]) => Unrouted::Empty,
+            Some(read) if usage::is_object(read) => Unrouted::NoModel,
+            Some(_) => Unrouted::NoObject,
+            None if head.fields.is_coded() => Unrouted::Coded,
+            None => {
+                let bytes = length.unwrap_or(body.bytes_ahead() as u64);
+                let limit = self.inspect_bytes;
+                match bytes > limit as u64 {
+                    true => Unrouted::TooLarge {
+                        bytes,
+                        is_all: length.is_some(),
+                        limit,
+                    },
+                    false => Unrouted::NotHeld,
+                }
+            }
+        }
     }
 
     /// Whether something in the body decides, which then is to be read ahead.

@@ -114,6 +114,13 @@ impl Routes {
         Arc::clone(&self.decides)
     }
 
+    /// Whether some model would have a route, with all else as it is.
+    #[must_use]
+    pub fn depends_on_model(&self, target: &Target, fields: &Fields) -> bool {
+        let mut routes = self.routes.iter().map(|(route, _)| route);
+        routes.any(|route| matches_apart_from_model(route, target, fields))
+    }
+
     /// The route of a request with its upstream, and its place among the routes; `None` where none matches.
     #[must_use]
     pub fn find(
@@ -140,17 +147,21 @@ fn decides(routes: &[Route]) -> String {
 }
 
 fn matches(route: &Route, target: &Target, fields: &Fields, model: Option<&str>) -> bool {
-    let path = route
-        .path
-        .as_deref()
-        .is_none_or(|prefix| target.path().starts_with(prefix));
     let model = route
         .model
         .as_ref()
         .is_none_or(|glob| model.is_some_and(|model| glob.matches(model)));
+    model && matches_apart_from_model(route, target, fields)
+}
+
+fn matches_apart_from_model(route: &Route, target: &Target, fields: &Fields) -> bool {
+    let path = route
+        .path
+        .as_deref()
+        .is_none_or(|prefix| target.path().starts_with(prefix));
     let header = route.header.as_ref().is_none_or(|(name, glob)| {
         let mut values = fields.texts(name);
         values.any(|value| glob.matches(value))
     });
-    path && model && header
+    path && header
 }

@@ -31,7 +31,7 @@ pub use filter::Filter;
 pub use known::Lesson;
 pub use memory::{Asking, Key, Plan, Watched};
 pub use refusal::{Cause, LONGEST as REFUSAL_BYTES};
-pub use request::{Completion, Inspected, Splice, Wish, completion};
+pub use request::{Completion, Inspected, Splice, Wish, completion, is_object};
 use watch::Watch;
 
 /// What is done with the answer to a completion.

@@ -1,6 +1,6 @@
 //! Logs rejected requests: one line a minute for each reason, with the number of those held back.
 //!
-//! The line names the peer and the reason, and has nothing of the request. Metrics have the exact counts.
+//! The line names the peer and the reason, and has nothing of the request but the model and the path that no route takes. Metrics have the exact counts.
 
 use std::sync::Arc;
 

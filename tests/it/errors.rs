@@ -297,6 +297,86 @@ async fn a_request_that_no_route_takes_is_a_404() {
 }
 
 #[tokio::test]
+async fn a_404_of_ours_says_what_of_the_request_no_route_takes() {
+    let config = "limits.inspect_bytes = 64\n[[upstream]]\nname = \"a\"\nurl = \"http://a/v1\"\n\
+        [[route]]\npath = \"/v1/\"\nmodel = \"llama-*\"\nupstream = \"a\"\n";
+    let scene = Scene::configured(config).await;
+    let secret = "hush".repeat(20);
+    let large = format!(r#"{{"model":"llama-3","user":"{secret}"}}"#);
+    let long = "m".repeat(30);
+    let sized = |head: &str, body: &str| {
+        let length = body.len();
+        format!("{head} HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}")
+    };
+    let chat = |body: &str| sized("POST /v1/chat/completions", body);
+    // More may come of it.
+    let chunked = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n",
+        large.len()
+    );
+    let coded = "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nhu";
+    let size = large.len();
+    for (request, why) in [
+        (
+            chat(&large),
+            format!(
+                "its model was not read, since its body has {size} bytes and limits.inspect_bytes is 64; "
+            ),
+        ),
+        (
+            chunked,
+            format!(
+                "its model was not read, since its body has at least {size} bytes and limits.inspect_bytes is 64; "
+            ),
+        ),
+        (
+            coded.to_owned(),
+            "since its body has a content-encoding; ".to_owned(),
+        ),
+        (
+            chat("hush, no json"),
+            "it names no model, since its body is no JSON object; ".to_owned(),
+        ),
+        (
+            chat(""),
+            "it names no model, since its body is empty; ".to_owned(),
+        ),
+        (
+            chat(r#"{"user":"hush"}"#),
+            "its body names no model (\"model\"); ".to_owned(),
+        ),
+        (
+            chat(&format!(r#"{{"model":"{long}\n"}}"#)),
+            format!("its model is {long}\\n and its path is /v1/chat/completions; "),
+        ),
+        (
+            sized("GET /v1/models?key=hush", ""),
+            "it names no model, since the method is GET, and its path is /v1/models; ".to_owned(),
+        ),
+        (
+            chat(&large).replace("/v1/", "/v2/"),
+            "its path is /v2/chat/completions; ".to_owned(),
+        ),
+    ] {
+        let answer = client::send(scene.server.proxy, request).await;
+        assert_eq!(answer.status(), 404);
+        let body: Value = serde_json::from_str(answer.text()).unwrap();
+        let message = body["error"]["message"].as_str().unwrap();
+        let begins = "no route matches this request: ";
+        assert!(
+            message.starts_with(begins) && message.contains(&why),
+            "{why} in {message}"
+        );
+        assert!(!message.contains("hush"), "{message}");
+    }
+    let process = &scene.server.process;
+    process.message("a request was rejected").await;
+    let log = process.stderr().text().to_owned();
+    let told = format!("its body has {size} bytes and limits.inspect_bytes is 64");
+    assert!(log.contains(&told) && !log.contains("hush"), "{log}");
+}
+
+#[tokio::test]
 async fn our_own_limit_of_connections_is_a_503_until_there_is_room_again() {
     let scene = Scene::with("", |program: Program| program.open_files(64)).await;
     let served = async |head: &str| {

@@ -21,7 +21,7 @@ use streamgauge::exchange::{
 };
 use streamgauge::http1::HeadError;
 use streamgauge::otel::{Buckets, Settings};
-use streamgauge::proxy::error::ProxyError;
+use streamgauge::proxy::error::{ProxyError, Unrouted};
 use streamgauge::semconv::{self, Attributes, Begins, Kind, Metric, Value, Vocabulary, own};
 use streamgauge::serve::Reason;
 use streamgauge::sink::metrics::{Metrics, MetricsConfig};
@@ -527,7 +527,10 @@ fn every_end_and_every_error_of_ours_is_in_the_reference() {
         },
     ];
     let ours = [
-        ProxyError::NoRoute { decides: "".into() },
+        ProxyError::NoRoute {
+            why: Unrouted::Empty.into(),
+            decides: "".into(),
+        },
         ProxyError::RequestBody { cause: cause() },
         ProxyError::BodyTimeout {
             limit: Duration::ZERO,

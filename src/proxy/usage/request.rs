@@ -111,6 +111,12 @@ impl<'a> Inspected<'a> {
     }
 }
 
+/// Whether a body is a JSON object, whatever is in it.
+#[must_use]
+pub fn is_object(body: &[u8]) -> bool {
+    read(body, &mut [], &mut |_, _| {}).is_some()
+}
+
 /// The first text that stands under the name `model`.
 fn first_model(body: &[u8]) -> Option<&str> {
     static MODEL: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"model\""));
