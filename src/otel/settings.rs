@@ -258,7 +258,7 @@ const TRACES: Signal = Signal {
     exporters: Names {
         used: &["otlp", "none"],
         others: &["console", "logging", "zipkin", "jaeger"],
-        instead: "there is no such exporter here; spans are exported by OTLP",
+        instead: "there is no such exporter here: spans are exported where it names otlp",
     },
     prefix: "OTEL_EXPORTER_OTLP_TRACES_",
     path: "/v1/traces",
@@ -271,7 +271,7 @@ const METRICS: Signal = Signal {
         // The admin port serves `/metrics` in any case.
         used: &["otlp", "prometheus", "none"],
         others: &["console", "logging"],
-        instead: "there is no such exporter here; metrics are pushed by OTLP and read from /metrics",
+        instead: "there is no such exporter here: metrics are pushed where it names otlp, and read from /metrics in any case",
     },
     prefix: "OTEL_EXPORTER_OTLP_METRICS_",
     path: "/v1/metrics",
@@ -284,7 +284,7 @@ const LOGS: Signal = Signal {
     exporters: Names {
         used: &["otlp", "none"],
         others: &["console", "logging"],
-        instead: "there is no such exporter here; events are exported by OTLP",
+        instead: "there is no such exporter here: events are exported where it names otlp",
     },
     prefix: "OTEL_EXPORTER_OTLP_LOGS_",
     path: "/v1/logs",
@@ -364,10 +364,11 @@ fn otlp(
     let buckets = buckets(reader, signal);
     let insecure = reader.flag(&[&own("INSECURE"), &common("INSECURE")]);
     let endpoint = endpoint(reader, signal, protocol, insecure);
-    if let Some(exporters) = exporters.filter(|exporters| !exporters.contains(&"otlp")) {
+    if exporters.is_some_and(|exporters| !exporters.contains(&"otlp")) {
         return Err(NotPushed::Exporter {
             variable: signal.exporter,
-            value: exporters.join(","),
+            // As it stands there: what is no exporter here is not among those.
+            value: reader.text(signal.exporter).unwrap_or_default(),
         });
     }
     let endpoint = endpoint.ok_or(NotPushed::NoEndpoint)?;

@@ -359,6 +359,15 @@ fn where_each_signal_goes_is_told_or_why_nowhere() {
     let none = ("OTEL_TRACES_EXPORTER", "none");
     let line = "traces: not pushed: OTEL_TRACES_EXPORTER is none\n";
     assert!(told(&[endpoint, none]).starts_with(line));
+    // Another exporter than there is here: both lines say that nothing is exported.
+    let jaeger = ("OTEL_TRACES_EXPORTER", "jaeger");
+    let told_of_jaeger = told(&[endpoint, jaeger]);
+    for line in [
+        "warning: OTEL_TRACES_EXPORTER has \"jaeger\": there is no such exporter here: spans are exported where it names otlp\n",
+        "traces: not pushed: OTEL_TRACES_EXPORTER is jaeger\n",
+    ] {
+        assert!(told_of_jaeger.contains(line), "{told_of_jaeger}");
+    }
     let disabled = ("OTEL_SDK_DISABLED", "true");
     let line = "traces: not pushed: OTEL_SDK_DISABLED is true\n";
     assert!(told(&[endpoint, disabled]).starts_with(line));
