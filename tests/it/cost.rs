@@ -122,7 +122,7 @@ async fn prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothi
 async fn a_call_with_tokens_that_an_own_price_leaves_out_has_no_cost() {
     let file = File::new(
         "half.toml",
-        "[[price]]\nmodel = 'example-contract'\nusd = { input_mtok = 2 }\n".to_owned(),
+        "[[price]]\nmodel = 'example-contract'\nusd = { input_mtok = 2 }\n",
     );
     let told = format!(
         "prices = {}: the price of example-contract has no output_mtok: calls that use such tokens have no cost; write \
@@ -161,7 +161,7 @@ async fn a_call_with_tokens_that_an_own_price_leaves_out_has_no_cost() {
 #[test]
 fn a_file_of_prices_that_is_no_toml_is_told_as_a_configuration_is() {
     let text = "[[price]]\nmodel = gpt-4o\nusd = { input_mtok = 2, output_mtok = 8 }\n";
-    let file = File::new("no-toml.toml", text.to_owned());
+    let file = File::new("no-toml.toml", text);
     let name = file.name();
     let begins = format!(
         "{name}:2:9: `model = gpt-4o`: found `gpt`, expected a value; a text needs quotation marks, as in model = \"…\" (TOML: "
@@ -181,7 +181,7 @@ fn a_file_of_prices_that_is_no_toml_is_told_as_a_configuration_is() {
     let expected = format!("expected a file of prices that is right: {begins}");
     assert!(told.contains(&expected), "{told}");
     // What is TOML and no price is told once, too.
-    let file = File::new("no-price.toml", "[[price]]\nmodel = 'm'\n".to_owned());
+    let file = File::new("no-price.toml", "[[price]]\nmodel = 'm'\n");
     let output = cost(&["--prices", file.name(), "--model", "m", "--usage", "{}"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(told.matches("missing field `usd`").count(), 1, "{told}");
