@@ -1,12 +1,13 @@
 //! A connection's stream, with what was read of it and not yet used.
 
 use std::cell::RefCell;
+use std::future::Future as _;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::coding::Decoder;
 use crate::message::{Frame, Polled};
@@ -113,6 +114,30 @@ impl<T: AsyncRead + Unpin> Wire<T> {
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
+    }
+
+    /// As [`Self::poll_frame`]. A body whose length is known is read to where it is to stay, as far as there is room.
+    pub(super) fn poll_onto(
+        &mut self,
+        cx: &mut Context<'_>,
+        decoder: &mut Decoder,
+        gathered: &mut BytesMut,
+    ) -> Polled<io::Error> {
+        let (from, room) = (gathered.len(), gathered.capacity() - gathered.len());
+        let left = decoder.size_hint().exact().unwrap_or(0);
+        let most = usize::try_from(left).map_or(room, |left| left.min(room));
+        if most == 0 || !self.read.input.is_empty() {
+            return self.poll_frame(cx, decoder);
+        }
+        let mut room = (&mut *gathered).limit(most.min(READ_BYTES));
+        ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?;
+        match &mut gathered[from..] {
+            [] => decoder.close()?,
+            came => {
+                decoder.decode(came)?;
+            }
+        }
+        Poll::Ready(Some(Ok(Frame::Data(Bytes::new()))))
     }
 }
 

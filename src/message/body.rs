@@ -6,7 +6,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::SizeHint;
 
 use super::Fields;
@@ -41,6 +41,13 @@ pub trait Body {
 
     /// The next frame; trailers are the last.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<Self::Error>;
+
+    /// The same for whoever puts frames together. Data that can be read straight into the room behind what is gathered is,
+    /// and the frame that stands for it is empty.
+    fn poll_onto(&mut self, cx: &mut Context<'_>, gathered: &mut BytesMut) -> Polled<Self::Error> {
+        let _ = gathered;
+        self.poll_frame(cx)
+    }
 
     /// Whether no frame is left. One that says no may still have none.
     fn is_end_stream(&self) -> bool;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http_body::SizeHint;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -76,6 +77,16 @@ impl RequestBody {
         self.idle.restart(idle);
     }
 
+    /// What the source gives, unless that has been silent for too long.
+    fn limited(&mut self, cx: &mut Context<'_>, frame: Polled<BoxError>) -> Polled<BoxError> {
+        if frame.is_ready() {
+            self.idle.reset();
+            return frame;
+        }
+        let limit = ready!(self.idle.poll_elapsed(cx));
+        Poll::Ready(Some(Err(BodyTimeout(limit).into())))
+    }
+
     /// The client's side of a connection whose protocol the request asks to change; once.
     pub(super) fn on_upgrade(&mut self) -> Option<ClientUpgrade> {
         match &mut self.source {
@@ -91,12 +102,15 @@ impl Body for RequestBody {
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<BoxError> {
         let frame = self.source.poll_frame(cx);
-        if frame.is_ready() {
-            self.idle.reset();
-            return frame;
-        }
-        let limit = ready!(self.idle.poll_elapsed(cx));
-        Poll::Ready(Some(Err(BodyTimeout(limit).into())))
+        self.limited(cx, frame)
+    }
+
+    fn poll_onto(&mut self, cx: &mut Context<'_>, gathered: &mut BytesMut) -> Polled<BoxError> {
+        let frame = match &mut self.source {
+            Source::Http1(body) => crossing(body.poll_onto(cx, gathered)),
+            source => source.poll_frame(cx),
+        };
+        self.limited(cx, frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -119,24 +133,21 @@ impl Body for RequestBody {
 impl Source {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<BoxError> {
         match self {
-            Self::Http1(body) => poll(body, cx),
-            Self::Http2(body) => Poll::Ready(match ready!(poll(body, cx)) {
+            Self::Http1(body) => crossing(body.poll_frame(cx)),
+            Self::Http2(body) => Poll::Ready(match ready!(crossing(Body::poll_frame(body, cx))) {
                 // A reset that names no error is an end for the HTTP library; here it is none: what came would go on as the
                 // whole request.
                 None if !body.is_end_stream() => Some(Err("the client reset the request".into())),
                 frame => frame,
             }),
-            Self::Mounted(body, _) => poll(body, cx),
+            Self::Mounted(body, _) => crossing(Body::poll_frame(body, cx)),
         }
     }
 }
 
-fn poll<B>(body: &mut B, cx: &mut Context<'_>) -> Polled<BoxError>
-where
-    B: Body<Error: Into<BoxError>>,
-{
-    let frame = ready!(body.poll_frame(cx));
-    Poll::Ready(frame.map(|frame| frame.map(headers::crossing).map_err(Into::into)))
+/// What of a frame passes on.
+fn crossing(frame: Polled<impl Into<BoxError>>) -> Polled<BoxError> {
+    frame.map(|frame| frame.map(|frame| frame.map(headers::crossing).map_err(Into::into)))
 }
 
 /// The client's side of a connection that is to change its protocol.

@@ -49,12 +49,9 @@ where
         let mut trailers = None;
         let mut over = self.body.is_end_stream();
         while !over && gathered.len() <= limit && held {
-            // Whoever has something already is about to put it together with more.
-            let announced = match gathered.len() {
-                0 => 0,
-                _ => usize::try_from(self.body.size_hint().lower()).unwrap_or(limit),
-            };
-            let frame = match poll_fn(|cx| self.body.poll_frame(cx)).await {
+            let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(limit);
+            gathered.expect(announced.min(limit));
+            let frame = match poll_fn(|cx| self.body.poll_onto(cx, &mut gathered.all)).await {
                 None => {
                     over = true;
                     break;
@@ -66,7 +63,7 @@ where
                 }
             };
             match frame {
-                Frame::Data(bytes) => gathered.push(bytes, announced.min(limit)),
+                Frame::Data(bytes) => gathered.push(bytes),
                 Frame::Trailers(fields) => trailers = Some(fields),
             }
             over = self.body.is_end_stream();
@@ -143,15 +140,27 @@ impl Gathered {
         self.first.len() + self.all.len()
     }
 
-    /// Adds a frame of a body of which at least so many bytes, these included, are still to come.
-    fn push(&mut self, bytes: Bytes, announced: usize) {
+    /// At least so many bytes are still to come. Behind a first frame they get their room at once.
+    fn expect(&mut self, announced: usize) {
+        if announced > 0 && !self.first.is_empty() {
+            self.join(announced);
+        }
+    }
+
+    /// Has the first frame in one piece with so many bytes more.
+    fn join(&mut self, more: usize) {
+        let first = std::mem::take(&mut self.first);
+        self.all.reserve(first.len() + more);
+        self.all.extend_from_slice(&first);
+    }
+
+    fn push(&mut self, bytes: Bytes) {
         if self.len() == 0 {
             self.first = bytes;
             return;
         }
-        if self.all.is_empty() {
-            self.all.reserve(self.first.len() + announced);
-            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        if !self.first.is_empty() {
+            self.join(bytes.len());
         }
         self.all.extend_from_slice(&bytes);
     }

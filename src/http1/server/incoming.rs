@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Buf as _;
+use bytes::{Buf as _, BytesMut};
 use http::header::{EXPECT, UPGRADE};
 use http::{Method, Version};
 use http_body::SizeHint;
@@ -339,11 +339,17 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> SharedConnection<T> {
 
 /// A connection, as the body of a request sees it.
 trait Source: Send {
-    /// The next frame of this request's body, and what is left after it.
+    /// The next frame of this request's body, or what comes added to `onto`, and what is left after it.
     ///
     /// # Errors
     /// When the connection broke, or has left that request behind.
-    fn poll_frame(&self, request: u64, cx: &mut Context<'_>, left: &mut Left) -> Polled<io::Error>;
+    fn poll_frame(
+        &self,
+        request: u64,
+        cx: &mut Context<'_>,
+        left: &mut Left,
+        onto: Option<&mut BytesMut>,
+    ) -> Polled<io::Error>;
 
     /// Nobody reads this request's body any more.
     fn abandon(&self, request: u64);
@@ -367,7 +373,13 @@ impl Left {
 }
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Source for SharedConnection<T> {
-    fn poll_frame(&self, request: u64, cx: &mut Context<'_>, left: &mut Left) -> Polled<io::Error> {
+    fn poll_frame(
+        &self,
+        request: u64,
+        cx: &mut Context<'_>,
+        left: &mut Left,
+        onto: Option<&mut BytesMut>,
+    ) -> Polled<io::Error> {
         let state = &mut *self.lock();
         if state.request != request {
             return Poll::Ready(Some(Err(cut())));
@@ -380,7 +392,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Source for SharedConnection<T> {
         let Some(wire) = &mut state.wire else {
             return Poll::Ready(Some(Err(cut())));
         };
-        let frame = wire.poll_frame(cx, &mut state.decoder);
+        let frame = match onto {
+            Some(gathered) => wire.poll_onto(cx, &mut state.decoder, gathered),
+            None => wire.poll_frame(cx, &mut state.decoder),
+        };
         if matches!(frame, Poll::Ready(Some(Err(_)))) {
             state.has_reader = false;
         }
@@ -418,6 +433,19 @@ impl RequestBody {
     pub fn on_upgrade(&mut self) -> Option<OnUpgrade> {
         self.on_upgrade.take()
     }
+
+    fn poll(&mut self, cx: &mut Context<'_>, onto: Option<&mut BytesMut>) -> Polled<io::Error> {
+        // The connection need not be asked again where nothing is left.
+        if self.left.nothing {
+            return Poll::Ready(None);
+        }
+        let left = &mut self.left;
+        let frame = self.source.poll_frame(self.request, cx, left, onto);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.left = Left::of(&Decoder::Closed);
+        }
+        frame
+    }
 }
 
 impl Drop for RequestBody {
@@ -440,15 +468,11 @@ impl Body for RequestBody {
     type Error = io::Error;
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<io::Error> {
-        // The connection need not be asked again where nothing is left.
-        if self.left.nothing {
-            return Poll::Ready(None);
-        }
-        let frame = self.source.poll_frame(self.request, cx, &mut self.left);
-        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
-            self.left = Left::of(&Decoder::Closed);
-        }
-        frame
+        self.poll(cx, None)
+    }
+
+    fn poll_onto(&mut self, cx: &mut Context<'_>, gathered: &mut BytesMut) -> Polled<io::Error> {
+        self.poll(cx, Some(gathered))
     }
 
     fn is_end_stream(&self) -> bool {

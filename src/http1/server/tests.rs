@@ -1,4 +1,6 @@
-use bytes::Bytes;
+use std::future::poll_fn;
+
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use http_body_util::channel::Channel;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -142,4 +144,69 @@ async fn a_connection_that_is_over_is_closed_whoever_has_a_body_of_it() {
     let mut answer = Vec::new();
     soon(client.read_to_end(&mut answer)).await.unwrap();
     assert!(!answer.ends_with(b"0\r\n\r\n"));
+}
+
+/// What the body gives whoever gathers it.
+async fn more(
+    body: &mut RequestBody,
+    gathered: &mut BytesMut,
+) -> Option<std::io::Result<Option<Bytes>>> {
+    let frame = soon(poll_fn(|cx| body.poll_onto(cx, gathered))).await;
+    frame.map(|frame| frame.map(|frame| frame.data().cloned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_read_to_where_it_stays_and_the_next_request_is_not() {
+    let (mut client, mut bodies) = served(0, false);
+    let request = "POST /1 HTTP/1.1\r\nhost: me\r\ncontent-length: 9\r\n\r\nfirst";
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut body = soon(bodies.recv()).await.unwrap();
+    assert!(answered(&mut client).await);
+    // What came with the head has been read already.
+    let mut gathered = BytesMut::with_capacity(100);
+    let first = more(&mut body, &mut gathered).await.unwrap().unwrap();
+    assert_eq!((first.unwrap(), gathered.len()), (Bytes::from("first"), 0));
+
+    let room = gathered.as_ptr();
+    client
+        .write_all(["rest", SECOND].concat().as_bytes())
+        .await
+        .unwrap();
+    let rest = more(&mut body, &mut gathered).await.unwrap().unwrap();
+    assert_eq!(rest.unwrap(), "");
+    assert_eq!((&gathered[..], gathered.as_ptr()), (&b"rest"[..], room));
+    assert!(more(&mut body, &mut gathered).await.is_none());
+    soon(bodies.recv()).await.unwrap();
+    assert!(answered(&mut client).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_read_as_far_as_there_is_room_and_its_early_end_is_an_error() {
+    let (mut client, mut bodies) = served(0, false);
+    let request = "POST /1 HTTP/1.1\r\nhost: me\r\ncontent-length: 100\r\n\r\n";
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut body = soon(bodies.recv()).await.unwrap();
+    assert!(answered(&mut client).await);
+    client.write_all(b"0123456789").await.unwrap();
+    let mut gathered = BytesMut::with_capacity(4);
+    assert_eq!(
+        more(&mut body, &mut gathered)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap(),
+        ""
+    );
+    assert_eq!(&gathered[..], b"0123");
+    let beyond = more(&mut body, &mut gathered).await.unwrap().unwrap();
+    assert_eq!(
+        (beyond.unwrap(), gathered.len()),
+        (Bytes::from("456789"), 4)
+    );
+
+    drop(client);
+    gathered.reserve(100);
+    let cut = more(&mut body, &mut gathered).await.unwrap().unwrap_err();
+    assert_eq!(cut.kind(), std::io::ErrorKind::UnexpectedEof);
+    assert!(more(&mut body, &mut gathered).await.is_none());
 }
