@@ -1,7 +1,8 @@
 //! Which header fields cross the proxy, as pure functions (RFC 9110 §7.6.1). Those that do keep their order.
 
 use http::header::{
-    self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE, UPGRADE,
+    self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, ETAG, EXPECT, HOST, HeaderName, TE,
+    UPGRADE,
 };
 use http::{HeaderValue, Version};
 
@@ -90,9 +91,16 @@ pub fn to_client(upstream: &Fields) -> Fields {
 
 /// Fields with a digest of the body, which holds no longer once the body is another (RFC 9530, RFC 3230, RFC 1864).
 const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
-/// Fields with which a request vouches for its body too: with a signature, perhaps over a digest (RFC 9421), or as the stores of clouds
-/// want it.
-const SIGNATURES: [&str; 3] = ["signature", "signature-input", "x-amz-content-sha256"];
+/// Fields with which a request vouches for its body too: with a signature, perhaps over a digest (RFC 9421), or with the hash that the
+/// signatures of clouds are over (AWS, Azure, Oracle and Volcengine, Alibaba).
+const SIGNATURES: [&str; 6] = [
+    "signature",
+    "signature-input",
+    "x-amz-content-sha256",
+    "x-ms-content-sha256",
+    "x-content-sha256",
+    "x-acs-content-sha256",
+];
 
 /// Whether there is a digest of the body.
 pub fn has_digest(fields: &Fields) -> bool {
@@ -101,12 +109,23 @@ pub fn has_digest(fields: &Fields) -> bool {
 
 /// Whether a request vouches for its body, which then is to stay as it is.
 pub fn is_sealed(fields: &Fields) -> bool {
-    has_digest(fields) || SIGNATURES.iter().any(|name| fields.contains(*name))
+    has_digest(fields)
+        || SIGNATURES.iter().any(|name| fields.contains(*name))
+        || fields.texts(AUTHORIZATION).any(signs)
 }
 
-/// Takes out what is said of a body that is shortened on its way: its length, and its digest.
+/// Whether credentials are a signature of the whole request: AWS's (`AWS4-HMAC-SHA256`, `AWS4-ECDSA-P256-SHA256`), which most of
+/// its services want without a field for the body's hash, those made after it (`TC3-HMAC-SHA256`), and `Signature`.
+fn signs(credentials: &str) -> bool {
+    let scheme = credentials.split(' ').next().unwrap_or_default();
+    let scheme = scheme.to_ascii_uppercase();
+    scheme.contains("HMAC") || scheme.starts_with("AWS4-") || scheme == "SIGNATURE"
+}
+
+/// Takes out what is said of a body that is shortened on its way: its length, its digest, and what names these very bytes.
 pub fn unseal(fields: &mut Fields) {
     fields.remove(CONTENT_LENGTH);
+    fields.remove(ETAG);
     for name in DIGESTS {
         fields.remove(name);
     }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER};
 
+use super::headers;
 use crate::message::Fields;
 use crate::parse::sse::{Sniff, sniff};
 use crate::tee::{Edit, Piece};
@@ -80,10 +81,8 @@ pub fn answered(
     }
     let readable = match role {
         Role::Watched(Watched::Whole) => is_of(fields, JSON),
-        // Some call their stream something else, or nothing. One that has a length is left as it is then.
-        Role::Asked => {
-            is_of(fields, EVENTS) || !(is_of(fields, JSON) || fields.contains(CONTENT_LENGTH))
-        }
+        // Some call their stream something else, JSON too, or nothing. One that has a length is left as it is then.
+        Role::Asked => is_of(fields, EVENTS) || !fields.contains(CONTENT_LENGTH),
         _ => is_of(fields, EVENTS),
     };
     (readable && !fields.is_coded()).then(|| Reading {
@@ -217,6 +216,12 @@ impl Edit for Editor {
             Way::Watch(_) | Way::Untold(_) | Way::Pass => None,
         };
         self.learn(lesson);
+    }
+
+    fn trailers(&mut self, fields: &mut Fields) {
+        if self.shortens() {
+            headers::unseal(fields);
+        }
     }
 
     fn shortens(&self) -> bool {

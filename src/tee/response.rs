@@ -23,6 +23,9 @@ pub trait Edit: Send + 'static {
     /// with nothing left.
     fn finish(&mut self, whole: bool, out: &mut VecDeque<Piece>);
 
+    /// Takes out of the trailers what is not true of the body that has been handed over.
+    fn trailers(&mut self, fields: &mut Fields);
+
     /// Whether it may take anything out, so that how long the body will be is not known before its end.
     fn shortens(&self) -> bool;
 
@@ -172,7 +175,10 @@ where
                         edited.edit.push(bytes, &mut edited.decided);
                         finish = edited.over;
                     }
-                    Frame::Trailers(trailers) => edited.trailers = Some(trailers),
+                    Frame::Trailers(mut trailers) => {
+                        edited.edit.trailers(&mut trailers);
+                        edited.trailers = Some(trailers);
+                    }
                 }
             }
         }

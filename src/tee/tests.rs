@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::memory::Memory;
-use crate::message::HttpBody;
+use crate::message::{Fields, HttpBody};
 use crate::tap::*;
 
 /// What an observer saw: frames in order, `Missed` as `-n`, and the closing.
@@ -146,6 +146,8 @@ impl Edit for TakeOutX {
         let held = std::mem::take(&mut self.0);
         out.extend((!held.is_empty()).then(|| decide(held)));
     }
+
+    fn trailers(&mut self, _: &mut Fields) {}
 
     fn shortens(&self) -> bool {
         true
