@@ -392,7 +392,11 @@ impl ResponseReading {
                     facts.folds.texts = self.dialect.and_then(|it| texts_of(it, status, &body));
                 }
             }
-            BodyForm::Undecided(_) if complete => facts.quirks.insert_if(due, Quirk::EmptyBody),
+            BodyForm::Undecided(_) if complete => {
+                facts.quirks.insert_if(due, Quirk::EmptyBody);
+                // A stream without an event has not come to its end.
+                facts.response.streamed |= due && self.says_events == Some(true);
+            }
             BodyForm::Lines(..)
             | BodyForm::Raw
             | BodyForm::Whole(..)

@@ -131,14 +131,17 @@ async fn a_stream_that_breaks_is_an_error_of_both_and_keeps_what_came() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_just_stops_is_cut() {
-    let gauge = Gauge::start().await;
-    gauge.call(chat(), stream([delta(HELLO).as_str()])).await;
-    let spans = gauge.spans().await;
-    ended(&spans, "cut");
-    let (code, _, kind, _) = outcome(&spans.0);
-    assert_eq!((code, kind), (Error, Some("stream_truncated")));
-    assert_eq!(outcome(&spans.1), (Unset, "", None, Some(200)));
-    assert_eq!(spans.1.text("streamgauge.integrity"), Some("equal"));
+    let hello = delta(HELLO);
+    for events in [vec![hello.as_str()], vec![]] {
+        let gauge = Gauge::start().await;
+        gauge.call(chat(), stream(events)).await;
+        let spans = gauge.spans().await;
+        ended(&spans, "cut");
+        let (code, _, kind, _) = outcome(&spans.0);
+        assert_eq!((code, kind), (Error, Some("stream_truncated")));
+        assert_eq!(outcome(&spans.1), (Unset, "", None, Some(200)));
+        assert_eq!(spans.1.text("streamgauge.integrity"), Some("equal"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
