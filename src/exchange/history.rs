@@ -95,7 +95,7 @@ pub struct Item {
     pub segment: Segment,
     /// Who says it.
     pub speaker: Speaker,
-    /// Its text, canonical, if a user says it; `None` where it has none.
+    /// Its text, canonical and part by part, if a user says it; `None` where it has none.
     pub text: Option<Digest>,
 }
 

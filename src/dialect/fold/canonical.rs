@@ -42,8 +42,13 @@ pub(super) fn said(text: &str) -> &str {
     said
 }
 
-/// The hash of a text that is [`said`]; `None` where there is none. It is one of its lines, so that those of its beginnings
-/// come by the way.
+/// The hash of what somebody else than the model says, which is [`said`]; `None` where that is nothing.
+pub(super) fn words(said: &str) -> Option<Digest> {
+    (!said.is_empty()).then(|| word(said))
+}
+
+/// The hash of what the model says, which is [`said`]; `None` where that is nothing. It is one of its lines, so that those of
+/// its beginnings come by the way.
 pub(super) fn text(said: &str) -> Option<Digest> {
     lines(said, |_| {})
 }
@@ -86,13 +91,13 @@ pub(super) fn arguments(written: &str) -> Digest {
     Digest(meaning.unwrap_or_else(|| hash(written.as_bytes())))
 }
 
-/// The longer strings in a call's arguments, as texts.
+/// The longer strings in a call's arguments, as [`words`].
 pub(super) fn long_strings(arguments: &str) -> Vec<Digest> {
     let mut strings = Vec::new();
     let whole = meaning(arguments, |string| {
         let said = said(string);
         if strings.len() < STRINGS_MAX && said.chars().nth(STRING_CHARS - 1).is_some() {
-            strings.extend(text(said));
+            strings.extend(words(said));
         }
     });
     whole.map_or_else(Vec::new, |_| strings)
@@ -178,7 +183,7 @@ mod tests {
     #[test]
     fn long_strings_of_arguments_are_texts() {
         let strings = long_strings(r#"{"a":"short","b":[" Write a\nhaiku. "]}"#);
-        assert_eq!(strings, [of("Write a\nhaiku.").unwrap()]);
+        assert_eq!(strings, [words("Write a\nhaiku.").unwrap()]);
         let many = format!("[{}\"\"]", "\"long enough\",".repeat(20));
         assert_eq!(long_strings(&many).len(), STRINGS_MAX);
     }

@@ -51,7 +51,7 @@ pub struct PromptHistory {
     prompts: usize,
     /// Who says the item that is being shown; `None` before the first, and for what is not kept.
     role: Option<Role>,
-    /// What the user says in this item, or the model in this turn, so far.
+    /// What the model says in this turn, so far.
     text: String,
     /// The turn that is being shown.
     turn: Option<Answer>,
@@ -67,26 +67,34 @@ impl PromptHistory {
 
     /// The item is over, and the turn if it was the model's.
     fn close(&mut self) {
-        let history = &mut self.history;
-        if let Some(mut turn) = self.turn.take() {
-            let said = canonical::said(&self.text);
-            (turn.text, turn.text_prefixes) = canonical::text_and_beginnings(said);
-            turn.text_chars = chars(said);
-            if history.answers.capacity() == 0 {
-                history.answers.reserve(TURNS_USUAL);
-            }
-            history.answers.push(turn);
-        } else if self.role == Some(Role::User)
-            && let Some(item) = history.items.last_mut()
-        {
-            item.text = canonical::text(canonical::said(&self.text));
-        }
-        if !self.text.is_empty() {
-            let ids = &mut history.ids_in_text;
-            canonical::each_call_id(&self.text, |id| note_last(ids, canonical::word(id)));
-            self.text.clear();
-        }
         self.role = None;
+        let Some(mut turn) = self.turn.take() else {
+            return;
+        };
+        let said = canonical::said(&self.text);
+        (turn.text, turn.text_prefixes) = canonical::text_and_beginnings(said);
+        turn.text_chars = chars(said);
+        let history = &mut self.history;
+        if history.answers.capacity() == 0 {
+            history.answers.reserve(TURNS_USUAL);
+        }
+        history.answers.push(turn);
+        note_ids(&mut history.ids_in_text, &self.text);
+        self.text.clear();
+    }
+
+    /// A part of what the user says in an item. Each is read by itself: put together, a long one would have to be copied.
+    fn asked(&mut self, text: &str) {
+        let history = &mut self.history;
+        if let Some(item) = history.items.last_mut()
+            && let Some(words) = canonical::words(canonical::said(text))
+        {
+            item.text = Some(match item.text {
+                Some(before) => of_all([before, words]),
+                None => words,
+            });
+        }
+        note_ids(&mut history.ids_in_text, text);
     }
 
     fn call(&mut self, call: &CallPart<'_>) {
@@ -174,11 +182,11 @@ impl Visitor for PromptHistory {
         let Some(role) = self.role else { return };
         match part {
             // What a tool says may be in a user's item.
-            Part::Text(text)
-                if matches!(role, Role::User | Role::Assistant) && place.role == role =>
-            {
-                text.decode_into(&mut self.text);
-            }
+            Part::Text(text) if place.role == role => match role {
+                Role::User => self.asked(&text.decode()),
+                Role::Assistant => text.decode_into(&mut self.text),
+                Role::System | Role::Tool | Role::Other => {}
+            },
             Part::ToolCall(call) => self.call(call),
             Part::ToolResult(id) => {
                 let history = &mut self.history;
@@ -267,6 +275,11 @@ pub(in crate::dialect) const fn speaker(role: Role) -> Speaker {
         Role::Tool => Speaker::Tool,
         Role::Other => Speaker::Other,
     }
+}
+
+/// Notes what in a text looks like the id of a call.
+fn note_ids(ids: &mut Vec<Digest>, text: &str) {
+    canonical::each_call_id(text, |id| note_last(ids, canonical::word(id)));
 }
 
 /// Keeps the last ones, each once.
