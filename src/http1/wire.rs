@@ -12,36 +12,45 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use super::coding::Decoder;
 use crate::message::{Frame, Polled};
 
-/// Most bytes of one read. One buffer serves all connections of a thread: a connection that waits has none.
+/// Most bytes of one read.
 const READ_BYTES: usize = 64 << 10;
 /// Frames up to this share blocks of the same size: 0.4 allocations for a chunk, each by itself 2.1.
 const BLOCK_BYTES: usize = 2 << 10;
 
 thread_local! {
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+    static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers::new());
+}
+
+/// What serves all connections of a thread: one that waits has neither.
+struct Buffers {
+    /// Of one read.
+    read: Box<[u8]>,
+    /// What is left of the block for small frames.
+    block: BytesMut,
+}
+
+impl Buffers {
+    fn new() -> Self {
+        Self {
+            read: vec![0; READ_BYTES].into(),
+            block: BytesMut::new(),
+        }
+    }
 }
 
 /// Both directions of a connection.
 #[derive(Debug)]
 pub(super) struct Wire<T> {
     io: T,
-    read: Read,
-}
-
-/// What was read of a connection and not yet used. It is the same for every kind of stream.
-#[derive(Debug, Default)]
-struct Read {
-    /// The start of a head, or what came in one read with the message before it. Mostly empty.
+    /// What was read and not yet used: the start of a head, or what came in one read with the message before it. Mostly empty.
     input: BytesMut,
-    /// What is left of the block for small frames.
-    block: BytesMut,
 }
 
 impl<T> Wire<T> {
     pub(super) fn new(io: T) -> Self {
         Self {
             io,
-            read: Read::default(),
+            input: BytesMut::new(),
         }
     }
 
@@ -51,30 +60,30 @@ impl<T> Wire<T> {
     }
 
     pub(super) const fn input(&mut self) -> &mut BytesMut {
-        &mut self.read.input
+        &mut self.input
     }
 
     /// Lets the memory of a head go that has been taken off the input.
     pub(super) fn release_input(&mut self) {
-        self.read.release_input();
+        release(&mut self.input);
     }
 
     pub(super) fn into_parts(self) -> (T, Bytes) {
-        (self.io, self.read.input.freeze())
+        (self.io, self.input.freeze())
     }
 }
 
 impl<T: AsyncRead + Unpin> Wire<T> {
-    /// Reads once into the thread's buffer and shows what came; nothing at the end of the stream.
+    /// Reads once into the thread's buffer and shows what came, with the input and the block; nothing at the end of the stream.
     fn poll_read<R>(
         &mut self,
         cx: &mut Context<'_>,
-        show: impl FnOnce(&mut Read, &mut [u8]) -> R,
+        show: impl FnOnce(&mut BytesMut, &mut [u8], &mut BytesMut) -> R,
     ) -> Poll<io::Result<R>> {
-        BUFFER.with_borrow_mut(|buffer| {
-            let mut read = ReadBuf::new(buffer);
+        BUFFERS.with_borrow_mut(|Buffers { read, block }| {
+            let mut read = ReadBuf::new(read);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
-            Poll::Ready(Ok(show(&mut self.read, read.filled_mut())))
+            Poll::Ready(Ok(show(&mut self.input, read.filled_mut(), block)))
         })
     }
 
@@ -83,8 +92,8 @@ impl<T: AsyncRead + Unpin> Wire<T> {
     /// By itself: whoever waits for a head or looks whether a connection is still open would have all of it in itself.
     #[inline(never)]
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.poll_read(cx, |read, bytes| {
-            read.input.extend_from_slice(bytes);
+        self.poll_read(cx, |input, bytes, _| {
+            input.extend_from_slice(bytes);
             bytes.len()
         })
     }
@@ -102,11 +111,13 @@ impl<T: AsyncRead + Unpin> Wire<T> {
             if decoder.is_over() {
                 return Poll::Ready(None);
             }
-            let data = if self.read.input.is_empty() {
-                ready!(self.poll_read(cx, |read, bytes| read.decode(bytes, decoder)))
-                    .and_then(|decoded| decoded)
+            let data = if self.input.is_empty() {
+                ready!(self.poll_read(cx, |input, bytes, block| {
+                    decode(bytes, decoder, input, block)
+                }))
+                .and_then(|decoded| decoded)
             } else {
-                self.read.decode_input(decoder)
+                decode_input(&mut self.input, decoder)
             };
             match data {
                 Ok(data) if data.is_empty() => {}
@@ -126,7 +137,7 @@ impl<T: AsyncRead + Unpin> Wire<T> {
         let (from, room) = (gathered.len(), gathered.capacity() - gathered.len());
         let left = decoder.size_hint().exact().unwrap_or(0);
         let most = usize::try_from(left).map_or(room, |left| left.min(room));
-        if most == 0 || !self.read.input.is_empty() {
+        if most == 0 || !self.input.is_empty() {
             return self.poll_frame(cx, decoder);
         }
         let mut room = (&mut *gathered).limit(most.min(READ_BYTES));
@@ -141,42 +152,46 @@ impl<T: AsyncRead + Unpin> Wire<T> {
     }
 }
 
-impl Read {
-    /// Of what has just been read. The copy is of the size of the frame; a slice would hold the whole buffer.
-    fn decode(&mut self, bytes: &mut [u8], decoder: &mut Decoder) -> io::Result<Bytes> {
-        if bytes.is_empty() {
-            decoder.close()?;
-            return Ok(Bytes::new());
-        }
-        let decoded = decoder.decode(bytes)?;
-        self.input.extend_from_slice(&bytes[decoded.used..]);
-        Ok(self.copied(&bytes[..decoded.payload]))
+/// What has just been read. The copy is of the size of the frame; a slice would hold the whole buffer.
+fn decode(
+    bytes: &mut [u8],
+    decoder: &mut Decoder,
+    input: &mut BytesMut,
+    block: &mut BytesMut,
+) -> io::Result<Bytes> {
+    if bytes.is_empty() {
+        decoder.close()?;
+        return Ok(Bytes::new());
     }
+    let decoded = decoder.decode(bytes)?;
+    input.extend_from_slice(&bytes[decoded.used..]);
+    Ok(copied(&bytes[..decoded.payload], block))
+}
 
-    fn copied(&mut self, frame: &[u8]) -> Bytes {
-        if frame.len() > BLOCK_BYTES {
-            return Bytes::copy_from_slice(frame);
-        }
-        if self.block.capacity() < frame.len() {
-            self.block = BytesMut::with_capacity(BLOCK_BYTES);
-        }
-        self.block.extend_from_slice(frame);
-        self.block.split().freeze()
+fn copied(frame: &[u8], block: &mut BytesMut) -> Bytes {
+    if frame.len() > BLOCK_BYTES {
+        return Bytes::copy_from_slice(frame);
     }
-
-    /// Of what had been read before.
-    fn decode_input(&mut self, decoder: &mut Decoder) -> io::Result<Bytes> {
-        let decoded = decoder.decode(&mut self.input)?;
-        let data = self.input.split_to(decoded.payload).freeze();
-        self.input.advance(decoded.used - decoded.payload);
-        self.release_input();
-        Ok(data)
+    if block.capacity() < frame.len() {
+        *block = BytesMut::with_capacity(BLOCK_BYTES);
     }
+    block.extend_from_slice(frame);
+    block.split().freeze()
+}
 
-    fn release_input(&mut self) {
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        }
+/// What had been read before.
+fn decode_input(input: &mut BytesMut, decoder: &mut Decoder) -> io::Result<Bytes> {
+    let decoded = decoder.decode(input)?;
+    let data = input.split_to(decoded.payload).freeze();
+    input.advance(decoded.used - decoded.payload);
+    release(input);
+    Ok(data)
+}
+
+/// Lets the memory of an input go that has been used up.
+fn release(input: &mut BytesMut) {
+    if input.is_empty() {
+        *input = BytesMut::new();
     }
 }
 
