@@ -115,8 +115,8 @@ pub struct Response {
     pub conversation_id: Option<String>,
     /// Whether the history was compacted on the way.
     pub compacted: bool,
-    /// An error object, in an HTTP error's body or inside a stream.
-    pub error: Option<ApiError>,
+    /// An error object, in an HTTP error's body or inside a stream. Boxed: few answers have one, and all have room for it.
+    pub error: Option<Box<ApiError>>,
     /// More choices or tool calls came than are kept.
     pub truncated: bool,
     /// What the server says of its own time.

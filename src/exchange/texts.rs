@@ -238,7 +238,7 @@ fn of_response(response: &mut Response, by: &Replace<'_>) {
         kind,
         message,
         status: _,
-    }) = error
+    }) = error.as_deref_mut()
     {
         for text in [code, kind, message] {
             some(text, by);

@@ -140,7 +140,7 @@ fn of_request(request: &Request) -> usize {
 fn of_response(response: &Response) -> usize {
     let choices = response.choices.iter();
     let calls = response.tool_calls.iter();
-    let error = response.error.as_ref();
+    let error = response.error.as_deref();
     list(&response.choices)
         + choices
             .map(|choice| some(&choice.finish_reason))
@@ -156,7 +156,7 @@ fn of_response(response: &Response) -> usize {
                  kind,
                  message,
                  status: _,
-             }| { all([code, kind, message]) },
+             }| { size_of::<ApiError>() + all([code, kind, message]) },
         )
         + all([
             &response.id,

@@ -90,7 +90,7 @@ pub(super) fn settle(exchange: &mut Exchange, ending: &Ending<'_>) {
         left_early,
     } = ending;
     let status = exchange.http.status.unwrap_or_default();
-    let error = exchange.response.error.as_ref();
+    let error = exchange.response.error.as_deref();
     (exchange.end, exchange.failure) = match close {
         // What the answer came to after that is not how the exchange ended.
         Close::Dropped if left_early == Some(true) => (End::ClientLeft, None),

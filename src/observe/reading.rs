@@ -36,12 +36,27 @@ pub(super) struct ResponseReading {
     says_events: Option<bool>,
     /// White space came before anything else, and was not kept.
     blank_before: bool,
-    decoder: Option<Decoder>,
-    decoded: Vec<u8>,
+    /// Where it is coded. Boxed: few are, and streams are open for long.
+    coded: Option<Box<Coded>>,
     /// What is generated is to be gathered, and what for.
     gathers: Gathers,
     form: BodyForm,
     facts: Facts,
+}
+
+/// What undoes the coding of a response.
+struct Coded {
+    decoder: Decoder,
+    /// What it made of the last bytes; kept for its allocation.
+    decoded: Vec<u8>,
+}
+
+impl Coded {
+    /// `None` where there is nothing to be undone.
+    fn by(decoder: Decoder) -> Option<Box<Self>> {
+        let decoded = Vec::new();
+        (!decoder.is_identity()).then(|| Box::new(Self { decoder, decoded }))
+    }
 }
 
 /// What the texts that a model generates are gathered for.
@@ -106,8 +121,7 @@ impl ResponseReading {
             status: StatusCode::OK,
             says_events: None,
             blank_before: false,
-            decoder: None,
-            decoded: Vec::new(),
+            coded: None,
             gathers: Gathers::default(),
             form: BodyForm::Ignored,
             facts: Facts::default(),
@@ -124,7 +138,7 @@ impl ResponseReading {
         self.blank_before = false;
         self.form = BodyForm::Undecided(Vec::new());
         match Decoder::for_coding(coding, self.limit) {
-            Ok(decoder) => self.decoder = Some(decoder).filter(|decoder| !decoder.is_identity()),
+            Ok(decoder) => self.coded = Coded::by(decoder),
             Err(_) => self.undecodable(),
         }
     }
@@ -182,14 +196,16 @@ impl ResponseReading {
         if matches!(self.form, BodyForm::Ignored) {
             return;
         }
-        let Some(decoder) = &mut self.decoder else {
+        let Some(coded) = &mut self.coded else {
             return self.read(bytes, on_heard);
         };
-        let mut decoded = std::mem::take(&mut self.decoded);
+        let mut decoded = std::mem::take(&mut coded.decoded);
         decoded.clear();
-        let result = decoder.push(bytes, &mut decoded);
+        let result = coded.decoder.push(bytes, &mut decoded);
         self.read(&decoded, on_heard);
-        self.decoded = decoded;
+        if let Some(coded) = &mut self.coded {
+            coded.decoded = decoded;
+        }
         if result.is_err() {
             self.undecodable();
         }
@@ -341,8 +357,8 @@ impl ResponseReading {
     pub(super) fn missed(&mut self, frames: u64) {
         self.facts.problems.missed_frames += frames;
         match &mut self.form {
-            BodyForm::Stream(stream) if self.decoder.is_none() => stream.0.resync(),
-            BodyForm::Lines(lines, _) if self.decoder.is_none() => lines.resync(),
+            BodyForm::Stream(stream) if self.coded.is_none() => stream.0.resync(),
+            BodyForm::Lines(lines, _) if self.coded.is_none() => lines.resync(),
             BodyForm::Raw => {}
             _ => self.form = BodyForm::Ignored,
         }

@@ -93,7 +93,7 @@ impl RedactStage {
 
 /// Whether there is something to look through.
 pub(super) fn is_due(exchange: &Exchange, always: bool) -> bool {
-    let error = exchange.response.error.as_ref();
+    let error = exchange.response.error.as_deref();
     let has_variables = || exchange.template_variables().next().is_some();
     always || exchange.content.is_some() || error.is_some_and(has_message) || has_variables()
 }
@@ -139,10 +139,10 @@ mod tests {
 
     fn failed(message: &str) -> Exchange {
         let mut exchange = Exchange::begin(SystemTime::UNIX_EPOCH);
-        exchange.response.error = Some(ApiError {
+        exchange.response.error = Some(Box::new(ApiError {
             message: Some(message.to_owned()),
             ..ApiError::default()
-        });
+        }));
         exchange.failure = Some(Failure {
             kind: "bad".to_owned(),
             message: message.to_owned(),

@@ -257,10 +257,10 @@ pub(crate) fn rate_limited() -> Exchange {
     exchange.http.status = Some(429);
     exchange.attempts[0].status = Some(429);
     exchange.response = Response {
-        error: Some(ApiError {
+        error: Some(Box::new(ApiError {
             code: Some("rate_limit_exceeded".into()),
             ..ApiError::default()
-        }),
+        })),
         ..Response::default()
     };
     exchange.usage = Usage::default();

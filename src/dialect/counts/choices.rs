@@ -14,8 +14,8 @@ pub(super) struct ByChoice {
     /// Reports that were more than zeros, and those of them that came with the end of a choice.
     reports: u32,
     of_choices: u32,
-    /// The sum of the latter.
-    sum: Usage,
+    /// The sum of the latter. Boxed: most streams have none, and are open for long.
+    sum: Option<Box<Usage>>,
 }
 
 impl ByChoice {
@@ -35,7 +35,8 @@ impl ByChoice {
                 cache_write_input_tokens: told.cache_write,
                 ..more.clone()
             };
-            for (slot, count) in slots(&mut self.sum).into_iter().zip(counts_of(&one)) {
+            let sum = self.sum.get_or_insert_default();
+            for (slot, count) in slots(sum).into_iter().zip(counts_of(&one)) {
                 add(slot, count);
             }
         }
@@ -49,8 +50,10 @@ impl ByChoice {
         if choices < 2 || reports == 0 || reports != of_choices {
             return false;
         }
-        if reports == choices {
-            *usage = self.sum.clone();
+        if reports == choices
+            && let Some(sum) = &self.sum
+        {
+            (**sum).clone_into(usage);
             // Each of several answers to one prompt has counted that prompt.
             let asked = request.choice_count.and_then(|n| u64::try_from(n).ok());
             let answers = asked

@@ -205,7 +205,7 @@ pub(in crate::dialect) fn note_error(error: Option<ApiError>, facts: &mut Facts)
         (kept, error) => kept.is_none() && error.is_some(),
     };
     if replaces {
-        *kept = error;
+        *kept = error.map(Box::new);
     }
 }
 
@@ -335,7 +335,7 @@ mod tests {
             for error in errors {
                 note_error(Some(error), &mut facts);
             }
-            told(facts.response.error)
+            told(facts.response.error.map(|error| *error))
         };
         let kind = |kind: &str| of_kind(kind.into());
         assert_eq!(kept([kind("error"), from_text("m")]), "- - - m");

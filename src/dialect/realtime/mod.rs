@@ -379,7 +379,7 @@ impl ResponseSession {
     /// The response that began last ends with an error.
     fn fail_last(&mut self, error: ApiError, each: &mut dyn FnMut(Step)) {
         if let Some(mut open) = self.open.pop() {
-            open.turn.facts.response.error = Some(error);
+            open.turn.facts.response.error = Some(Box::new(error));
             let output = Output::default();
             each(Step::Came {
                 number: open.number,
