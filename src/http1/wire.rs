@@ -132,7 +132,7 @@ impl<T: AsyncRead + Unpin> Wire<T> {
         &mut self,
         cx: &mut Context<'_>,
         decoder: &mut Decoder,
-        gathered: &mut BytesMut,
+        gathered: &mut Vec<u8>,
     ) -> Polled<io::Error> {
         let (from, room) = (gathered.len(), gathered.capacity() - gathered.len());
         let left = decoder.size_hint().exact().unwrap_or(0);

@@ -6,7 +6,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::SizeHint;
 
 use super::Fields;
@@ -44,7 +44,7 @@ pub trait Body {
 
     /// The same for whoever puts frames together. Data that can be read straight into the room behind what is gathered is,
     /// and the frame that stands for it is empty.
-    fn poll_onto(&mut self, cx: &mut Context<'_>, gathered: &mut BytesMut) -> Polled<Self::Error> {
+    fn poll_onto(&mut self, cx: &mut Context<'_>, gathered: &mut Vec<u8>) -> Polled<Self::Error> {
         let _ = gathered;
         self.poll_frame(cx)
     }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use http_body::SizeHint;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -105,7 +104,7 @@ impl Body for RequestBody {
         self.limited(cx, frame)
     }
 
-    fn poll_onto(&mut self, cx: &mut Context<'_>, gathered: &mut BytesMut) -> Polled<BoxError> {
+    fn poll_onto(&mut self, cx: &mut Context<'_>, gathered: &mut Vec<u8>) -> Polled<BoxError> {
         let frame = match &mut self.source {
             Source::Http1(body) => crossing(body.poll_onto(cx, gathered)),
             source => source.poll_frame(cx),

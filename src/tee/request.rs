@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::SizeHint;
 
 use crate::memory::{Memory, Share};
@@ -50,7 +50,10 @@ where
         let mut over = self.body.is_end_stream();
         while !over && gathered.len() <= limit && held {
             let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(limit);
-            gathered.expect(announced.min(limit));
+            if !gathered.expect(announced.min(limit)) {
+                // As where no more memory may be held.
+                break;
+            }
             let frame = match poll_fn(|cx| self.body.poll_onto(cx, &mut gathered.all)).await {
                 None => {
                     over = true;
@@ -123,7 +126,7 @@ pub struct Ahead {
 #[derive(Default)]
 struct Gathered {
     first: Bytes,
-    all: BytesMut,
+    all: Vec<u8>,
     /// There where it has had to be waited for more.
     share: Option<Share>,
 }
@@ -140,17 +143,23 @@ impl Gathered {
         self.first.len() + self.all.len()
     }
 
-    /// At least so many bytes are still to come. Behind a first frame they get their room at once.
-    fn expect(&mut self, announced: usize) {
-        if announced > 0 && !self.first.is_empty() {
-            self.join(announced);
+    /// At least so many bytes are still to come. Behind a first frame they get their room at once; false where there is none:
+    /// a client may announce what it likes.
+    fn expect(&mut self, announced: usize) -> bool {
+        if announced == 0 || self.first.is_empty() {
+            return true;
         }
+        let room = self.first.len().saturating_add(announced);
+        let is_there = self.all.try_reserve_exact(room).is_ok();
+        if is_there {
+            self.join();
+        }
+        is_there
     }
 
-    /// Has the first frame in one piece with so many bytes more.
-    fn join(&mut self, more: usize) {
+    /// Has the first frame where the others come.
+    fn join(&mut self) {
         let first = std::mem::take(&mut self.first);
-        self.all.reserve(first.len() + more);
         self.all.extend_from_slice(&first);
     }
 
@@ -160,7 +169,7 @@ impl Gathered {
             return;
         }
         if !self.first.is_empty() {
-            self.join(bytes.len());
+            self.join();
         }
         self.all.extend_from_slice(&bytes);
     }
@@ -168,8 +177,8 @@ impl Gathered {
     fn whole(self) -> Bytes {
         match self.share {
             _ if self.all.is_empty() => self.first,
-            Some(share) => share.of(self.all.freeze()),
-            None => self.all.freeze(),
+            Some(share) => share.of(self.all.into()),
+            None => self.all.into(),
         }
     }
 }

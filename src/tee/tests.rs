@@ -590,6 +590,41 @@ async fn beyond_the_limit_the_rest_of_a_body_is_left_to_be_read() {
     assert_eq!(seen, ["one two ", "three"]);
 }
 
+/// A script whose body is said to be so long.
+struct Announced(Script, u64);
+
+impl Body for Announced {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.1)
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_announces_more_than_there_is_room_for_passes() {
+    let Opened { tap, .. } = open(1 << 20, None);
+    let script = Script(vec![data("one "), data("two ")].into());
+    let body = Announced(script, u64::MAX);
+    let mut body = RequestTee::new(body, tap.clone(), Instant::now());
+    let ahead = body.read_ahead(usize::MAX, &Memory::default()).await;
+    let ahead = ahead.expect("the script is whole");
+    assert!(!ahead.over);
+    assert_eq!(ahead.bytes, "one ");
+    let next = HttpBody(body).frame().await;
+    let next = next.expect("there is more").expect("the script is whole");
+    assert_eq!(next.into_data().expect("it is data"), "two ");
+    tap.close(dropped());
+}
+
 #[tokio::test]
 async fn a_body_is_read_ahead_as_far_as_memory_may_be_held() {
     let memory = Memory::new(8);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::Buf as _;
 use http::header::{EXPECT, UPGRADE};
 use http::{Method, Version};
 use http_body::SizeHint;
@@ -348,7 +348,7 @@ trait Source: Send {
         request: u64,
         cx: &mut Context<'_>,
         left: &mut Left,
-        onto: Option<&mut BytesMut>,
+        onto: Option<&mut Vec<u8>>,
     ) -> Polled<io::Error>;
 
     /// Nobody reads this request's body any more.
@@ -378,7 +378,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Source for SharedConnection<T> {
         request: u64,
         cx: &mut Context<'_>,
         left: &mut Left,
-        onto: Option<&mut BytesMut>,
+        onto: Option<&mut Vec<u8>>,
     ) -> Polled<io::Error> {
         let state = &mut *self.lock();
         if state.request != request {
@@ -434,7 +434,7 @@ impl RequestBody {
         self.on_upgrade.take()
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, onto: Option<&mut BytesMut>) -> Polled<io::Error> {
+    fn poll(&mut self, cx: &mut Context<'_>, onto: Option<&mut Vec<u8>>) -> Polled<io::Error> {
         // The connection need not be asked again where nothing is left.
         if self.left.nothing {
             return Poll::Ready(None);
@@ -471,7 +471,7 @@ impl Body for RequestBody {
         self.poll(cx, None)
     }
 
-    fn poll_onto(&mut self, cx: &mut Context<'_>, gathered: &mut BytesMut) -> Polled<io::Error> {
+    fn poll_onto(&mut self, cx: &mut Context<'_>, gathered: &mut Vec<u8>) -> Polled<io::Error> {
         self.poll(cx, Some(gathered))
     }
 
