@@ -65,6 +65,13 @@ impl<'a> Field<'a> {
         same_name(self.name, name.as_ref().as_bytes())
     }
 
+    /// Whether its name ends so, however that is spelled.
+    #[must_use]
+    pub fn ends(self, end: &str) -> bool {
+        let begin = self.name.len().checked_sub(end.len());
+        begin.is_some_and(|begin| self.name[begin..].eq_ignore_ascii_case(end.as_bytes()))
+    }
+
     /// Whether it may have one of these names; where it may not there is no need to compare them.
     #[inline]
     #[must_use]

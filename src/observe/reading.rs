@@ -410,8 +410,11 @@ impl ResponseReading {
             }
             BodyForm::Undecided(_) if complete => {
                 facts.quirks.insert_if(due, Quirk::EmptyBody);
-                // A stream without an event has not come to its end.
-                facts.response.streamed |= due && self.says_events == Some(true);
+                // A stream without an event has not come to its end, unless it was fetched from behind that.
+                let generates = self
+                    .dialect
+                    .is_some_and(|it| it.operation().generates_text());
+                facts.response.streamed |= due && generates && self.says_events == Some(true);
             }
             BodyForm::Lines(..)
             | BodyForm::Raw

@@ -5,6 +5,7 @@ use http::header::{
     UPGRADE,
 };
 use http::{HeaderValue, Version};
+use memchr::memmem;
 
 use crate::message::{Field, Fields, Frame, Names};
 use crate::tap::TraceHeaders;
@@ -91,35 +92,36 @@ pub fn to_client(upstream: &Fields) -> Fields {
 
 /// Fields with a digest of the body, which holds no longer once the body is another (RFC 9530, RFC 3230, RFC 1864).
 const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
-/// Fields with which a request vouches for its body too: with a signature, perhaps over a digest (RFC 9421), or with the hash that the
-/// signatures of clouds are over (AWS, Azure, Oracle and Volcengine, Alibaba).
-const SIGNATURES: [&str; 6] = [
-    "signature",
-    "signature-input",
-    "x-amz-content-sha256",
-    "x-ms-content-sha256",
-    "x-content-sha256",
-    "x-acs-content-sha256",
-];
+/// Fields of a signature, perhaps over a digest (RFC 9421).
+const SIGNATURES: [&str; 2] = ["signature", "signature-input"];
+/// How the names of fields end that have the hash of the body for the signatures of clouds: `X-Amz-`, `X-Ms-`, `X-Acs-`, `X-`.
+const BODY_HASH: &str = "-content-sha256";
 
 /// Whether there is a digest of the body.
 pub fn has_digest(fields: &Fields) -> bool {
     DIGESTS.iter().any(|name| fields.contains(*name))
 }
 
+/// Whether an answer says anything that is true of its very bytes alone.
+pub fn vouches(fields: &Fields) -> bool {
+    has_digest(fields) || fields.contains(CONTENT_LENGTH) || fields.contains(ETAG)
+}
+
 /// Whether a request vouches for its body, which then is to stay as it is.
 pub fn is_sealed(fields: &Fields) -> bool {
     has_digest(fields)
         || SIGNATURES.iter().any(|name| fields.contains(*name))
-        || fields.texts(AUTHORIZATION).any(signs)
+        || fields.iter().any(|field| field.ends(BODY_HASH))
+        || fields.all(AUTHORIZATION).any(signs)
 }
 
 /// Whether credentials are a signature of the whole request: AWS's (`AWS4-HMAC-SHA256`, `AWS4-ECDSA-P256-SHA256`), which most of
 /// its services want without a field for the body's hash, those made after it (`TC3-HMAC-SHA256`), and `Signature`.
-fn signs(credentials: &str) -> bool {
-    let scheme = credentials.split(' ').next().unwrap_or_default();
-    let scheme = scheme.to_ascii_uppercase();
-    scheme.contains("HMAC") || scheme.starts_with("AWS4-") || scheme == "SIGNATURE"
+fn signs(credentials: &[u8]) -> bool {
+    let mut words = credentials.split(|byte| matches!(byte, b' ' | b'\t'));
+    let scheme = words.next().unwrap_or_default().to_ascii_uppercase();
+    let is_hash = scheme.ends_with(b"-SHA256") || memmem::find(&scheme, b"HMAC").is_some();
+    is_hash || scheme == b"SIGNATURE"
 }
 
 /// Takes out what is said of a body that is shortened on its way: its length, its digest, and what names these very bytes.

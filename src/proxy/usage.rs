@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER};
+use http::header::{CONTENT_TYPE, SERVER};
 
 use super::headers;
 use crate::message::Fields;
@@ -67,7 +67,7 @@ pub fn answered(
     if asking.is_wanted() && fields.text(SERVER).is_some_and(moves_measurements) {
         asking.learn(key, Lesson::Measured);
     }
-    let key = key.filter(|_| status.is_success())?;
+    let key = key.filter(|_| status.is_success() && status != StatusCode::NO_CONTENT)?;
     let edited = match role {
         Role::Passed => return None,
         Role::Asked => Edited::Filtered {
@@ -81,8 +81,8 @@ pub fn answered(
     }
     let readable = match role {
         Role::Watched(Watched::Whole) => is_of(fields, JSON),
-        // Some call their stream something else, JSON too, or nothing. One that has a length is left as it is then.
-        Role::Asked => is_of(fields, EVENTS) || !fields.contains(CONTENT_LENGTH),
+        // Some call their stream something else, JSON too, or nothing. What may be none keeps what is said of its bytes.
+        Role::Asked => is_of(fields, EVENTS) || !headers::vouches(fields),
         _ => is_of(fields, EVENTS),
     };
     (readable && !fields.is_coded()).then(|| Reading {
@@ -109,6 +109,9 @@ pub fn is_of(fields: &Fields, media: &str) -> bool {
     let kind = kind.trim_ascii_start().get(..media.len());
     kind.is_some_and(|kind| kind.eq_ignore_ascii_case(media))
 }
+
+/// Most bytes that are looked at to tell a stream of events from something else.
+const BEGINNING_MAX: usize = 256;
 
 /// What is done with a body, and where what it shows is kept.
 #[derive(Debug)]
@@ -143,7 +146,7 @@ impl Reading {
                     if told {
                         Way::Filter(filter)
                     } else {
-                        Way::Untold(filter)
+                        Way::Untold(filter, Vec::new())
                     }
                 }
                 Edited::Watched(watched) => Way::Watch(Watch::new(watched)),
@@ -166,8 +169,8 @@ pub struct Editor {
 #[derive(Debug)]
 enum Way {
     Filter(Filter),
-    /// Nothing said that it is a stream of events: its own beginning will.
-    Untold(Filter),
+    /// Nothing said that it is a stream of events: its own beginning will, of which this has come.
+    Untold(Filter, Vec<u8>),
     Pass,
     Watch(Watch),
 }
@@ -183,16 +186,21 @@ impl Editor {
 
 impl Edit for Editor {
     fn push(&mut self, frame: Bytes, out: &mut VecDeque<Piece>) {
-        if let Way::Untold(filter) = &mut self.way {
-            match sniff(&frame) {
+        if let Way::Untold(filter, beginning) = &mut self.way {
+            let more = frame.len().min(BEGINNING_MAX - beginning.len());
+            beginning.extend_from_slice(&frame[..more]);
+            match sniff(beginning) {
                 Sniff::Stream => self.way = Way::Filter(std::mem::take(filter)),
-                Sniff::Other => self.way = Way::Pass,
-                Sniff::Undecided => {}
+                Sniff::Undecided if beginning.len() < BEGINNING_MAX => {}
+                Sniff::Undecided | Sniff::Other => {
+                    filter.finish(out);
+                    self.way = Way::Pass;
+                }
             }
         }
         match &mut self.way {
-            Way::Filter(filter) => filter.push(frame, out),
-            Way::Untold(_) | Way::Pass => out.push_back(Piece::Pass(frame)),
+            Way::Filter(filter) | Way::Untold(filter, _) => filter.push(frame, out),
+            Way::Pass => out.push_back(Piece::Pass(frame)),
             Way::Watch(_) if !self.learns => out.push_back(Piece::Pass(frame)),
             Way::Watch(watch) => {
                 let lesson = watch.push(frame, out);
@@ -213,7 +221,11 @@ impl Edit for Editor {
                 }
             }
             Way::Watch(watch) if whole => watch.finish(),
-            Way::Watch(_) | Way::Untold(_) | Way::Pass => None,
+            Way::Untold(filter, _) => {
+                filter.finish(out);
+                None
+            }
+            Way::Watch(_) | Way::Pass => None,
         };
         self.learn(lesson);
     }

@@ -205,6 +205,7 @@ async fn a_request_that_vouches_for_its_body_is_left_as_it_is() {
         "Signature-Input: sig=(\"content-length\")",
         "Signature: sig=:AA==:",
         "X-Ms-Content-Sha256: AA==",
+        "Authorization: GOOG4-RSA-SHA256 Credential=\u{e9}",
         "Authorization: AWS4-HMAC-SHA256 Credential=a/20261201/eu-west-1/bedrock/aws4_request, SignedHeaders=host, Signature=00",
     ] {
         for body in [ASKED, &carried] {
@@ -337,26 +338,46 @@ async fn an_error_that_calls_itself_a_stream_keeps_its_framing() {
     }
 }
 
+/// What the client sees of a body in these pieces, with these fields in its head.
+async fn seen_of<'a>(
+    pair: &mut Pair<'_>,
+    fields: &str,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Message {
+    let mut writes = streamed(pieces);
+    let head = format!("HTTP/1.1 200 OK\r\n{fields}transfer-encoding: chunked\r\n\r\n");
+    writes[0] = head.into_bytes();
+    call(pair, CHAT, ASKED, &writes).await.1
+}
+
 #[tokio::test]
 async fn a_stream_by_another_name_is_one_by_its_beginning() {
     let relay = Relay::start().await;
     let mut pair = relay.pair().await;
     let all = stream();
+    let blank = [b"\r\n\n", &all[..]].concat();
     for kind in [
         "",
         "content-type: application/json\r\n",
         "content-type: text/plain\r\n",
     ] {
-        let mut writes = streamed([&all[..]]);
-        writes[0] =
-            format!("HTTP/1.1 200 OK\r\n{kind}transfer-encoding: chunked\r\n\r\n").into_bytes();
-        let (_, got) = call(&mut pair, CHAT, ASKED, &writes).await;
-        assert_eq!(got.body, without_usage(&all), "{kind}");
-        let mut writes = streamed([&b"{\"usage\":{}}"[..]]);
-        writes[0] =
-            format!("HTTP/1.1 200 OK\r\n{kind}transfer-encoding: chunked\r\n\r\n").into_bytes();
-        let (_, got) = call(&mut pair, CHAT, ASKED, &writes).await;
-        assert_eq!(got.body, b"{\"usage\":{}}", "{kind}");
+        for all in [&all, &blank] {
+            for cut in 0..10 {
+                let (start, end) = all.split_at(cut);
+                let got = seen_of(&mut pair, kind, [start, end]).await;
+                assert_eq!(got.body, without_usage(all), "{kind}, cut at {cut}");
+            }
+            let got = seen_of(&mut pair, kind, all.chunks(1)).await;
+            assert_eq!(got.body, without_usage(all), "{kind}");
+        }
+        for text in ["d", "da: ta", "{\"usage\":{}}"] {
+            let got = seen_of(&mut pair, kind, text.as_bytes().chunks(1)).await;
+            assert_eq!(got.text(), text, "{kind}");
+        }
+        let tag = format!("{kind}etag: \"a\"\r\n");
+        let got = seen_of(&mut pair, &tag, [&all[..]]).await;
+        assert_eq!(got.header("etag"), Some("\"a\""));
+        assert_eq!(got.body, all);
     }
 }
 
