@@ -3,12 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
+use super::load::CAPTURE;
 use super::problem::{Problem, nearest};
 use super::settings::{SETTINGS, variable};
+use crate::otel;
 use crate::store::{CLOUD_PREFIXES, CloudVariables};
 
 /// What all variables of ours begin with.
 const PREFIX: &str = "STREAMGAUGE_";
+
+/// What the standard variables for telemetry begin with.
+const OTEL_PREFIX: &str = "OTEL_";
+
+/// Most letters by which a name differs that is one of those misspelt: others of the standard differ from them by a few more.
+const SLIPS_MAX: usize = 2;
 
 /// Environment variables, copied once. Values may be secrets: there is no `Debug`.
 pub struct Environment(BTreeMap<OsString, OsString>);
@@ -51,7 +59,7 @@ impl Environment {
 
     /// Reports variables of ours that are not UTF-8. Variables under our prefix that no key answers to are no error, since others
     /// may set them, and warned of, since a slip of the finger must not pass in silence; so is one that other programs take for
-    /// the same. `of_upstream` are those of the only upstream, `referenced` those that hold upstreams' keys.
+    /// the same, and one that is a standard variable misspelt. `of_upstream` are those of the only upstream, `referenced` those that hold upstreams' keys.
     pub(super) fn report_strangers(
         &self,
         of_upstream: &[String],
@@ -82,12 +90,52 @@ impl Environment {
             };
             found.push(Problem::of_variable(&name, message));
         }
+        self.report_misspelt(warnings);
         if self.get("RUST_LOG").is_some() {
             let level = variable("log.level");
             let message = format!("not read: set {level} or --log-level for the level of the log");
             warnings.push(Problem::of_variable("RUST_LOG", message));
         }
     }
+
+    /// Warns of variables that are near those of OpenTelemetry that are read. Others of that kind are for the SDKs of applications,
+    /// with which we may share an environment.
+    fn report_misspelt(&self, warnings: &mut Vec<Problem>) {
+        let is_set = |value: &OsString| value.to_str() != Some("");
+        let set = self.0.iter().filter(|(_, value)| is_set(value));
+        let set = set.filter_map(|(name, _)| name.to_str()?.strip_prefix(OTEL_PREFIX));
+        let mut set = set.peekable();
+        if set.peek().is_none() {
+            return;
+        }
+        let read = otel::variables();
+        let read = read.iter().map(String::as_str).chain([CAPTURE]);
+        let read: Vec<&str> = read
+            .filter_map(|name| name.strip_prefix(OTEL_PREFIX))
+            .collect();
+        for part in set.filter(|part| !read.contains(part)) {
+            let misspelt = nearest(part, read.iter().copied())
+                .filter(|near| strsim::damerau_levenshtein(part, near) <= SLIPS_MAX);
+            let near = misspelt.or_else(|| read.iter().copied().find(|it| lacks_word(part, it)));
+            if let Some(near) = near {
+                let message =
+                    format!("unknown variable, not read; did you mean {OTEL_PREFIX}{near}");
+                let name = format!("{OTEL_PREFIX}{part}");
+                warnings.push(Problem::of_variable(&name, message));
+            }
+        }
+    }
+}
+
+/// Whether a name, of two words or more, is another one with one of its words left out.
+fn lacks_word(name: &str, other: &str) -> bool {
+    let words: Vec<&str> = other.split('_').collect();
+    let without = |left_out: usize| {
+        let kept = words.iter().enumerate().filter(|(at, _)| *at != left_out);
+        let kept: Vec<&str> = kept.map(|(_, word)| *word).collect();
+        kept.join("_")
+    };
+    name.contains('_') && (0..words.len()).any(|left_out| without(left_out) == name)
 }
 
 /// How the path of a key ends that stands for names of the user's own: no variable can say those.
@@ -207,6 +255,68 @@ mod tests {
             [
                 "STREAMGAUGE_QUUX: unknown variable, not read; config/streamgauge.toml names every variable"
             ]
+        );
+    }
+
+    #[test]
+    fn a_standard_variable_misspelt_is_told_with_the_one_that_was_meant() {
+        for (name, meant) in [
+            ("OTEL_EXPORTER_OTLP_ENDPIONT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+            ("OTEL_EXPORTER_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+            ("OTEL_EXPORTER_OTLP_HEADER", "OTEL_EXPORTER_OTLP_HEADERS"),
+            (
+                "OTEL_EXPORTER_OTLP_TRACE_ENDPOINT",
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            ),
+            ("OTEL_TRACE_SAMPLER", "OTEL_TRACES_SAMPLER"),
+            ("OTEL_SERVICENAME", "OTEL_SERVICE_NAME"),
+            ("OTEL_RESOURCE_ATTRIBUTE", "OTEL_RESOURCE_ATTRIBUTES"),
+            (
+                "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGES_CONTENT",
+                "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+            ),
+        ] {
+            let expected = format!("{name}: unknown variable, not read; did you mean {meant}");
+            assert_eq!(strangers(&[(name, "secret")]), [expected]);
+        }
+    }
+
+    #[test]
+    fn standard_variables_for_others_are_no_strangers() {
+        for name in [
+            "OTEL_ATTRIBUTE_COUNT_LIMIT",
+            "OTEL_CONFIG_FILE",
+            "OTEL_DOTNET_AUTO_HOME",
+            "OTEL_EXPORTER_JAEGER_ENDPOINT",
+            "OTEL_EXPORTER_JAEGER_TIMEOUT",
+            "OTEL_EXPORTER_OTLP_PROFILES_CLIENT_CERTIFICATE",
+            "OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT",
+            "OTEL_EXPORTER_PROMETHEUS_HOST",
+            "OTEL_EXPORTER_PROMETHEUS_PORT",
+            "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
+            "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
+            "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH",
+            "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
+            "OTEL_JAVAAGENT_ENABLED",
+            "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
+            "OTEL_LOG_LEVEL",
+            "OTEL_METRICS_EXEMPLAR_FILTER",
+            "OTEL_METRIC_EXPORT_TIMEOUT",
+            "OTEL_NODE_RESOURCE_DETECTORS",
+            "OTEL_PYTHON_LOG_CORRELATION",
+            "OTEL_SEMCONV_STABILITY_OPT_IN",
+            "OTEL_SPAN_EVENT_COUNT_LIMIT",
+        ] {
+            assert_eq!(strangers(&[(name, "x")]), Vec::<String>::new(), "{name}");
+        }
+        let read = otel::variables();
+        for name in &read {
+            assert_eq!(strangers(&[(name, "x")]), Vec::<String>::new(), "{name}");
+        }
+        assert!(read.contains("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY"));
+        assert_eq!(
+            strangers(&[("OTEL_TRACE_SAMPLER", "")]),
+            Vec::<String>::new()
         );
     }
 

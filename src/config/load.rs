@@ -394,7 +394,7 @@ pub(super) fn assemble(
 }
 
 /// The variable by which instrumentations of applications are told where content goes. That of our own goes before it.
-const CAPTURE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+pub(super) const CAPTURE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
 
 fn read_capture(environment: &Environment, config: &mut Config, problems: &mut Vec<Problem>) {
     let Some(text) = environment.get(CAPTURE) else {

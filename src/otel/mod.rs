@@ -15,6 +15,6 @@ pub use env::{Error, Warning, percent_decode};
 pub use propagation::{Carrier, Change, Propagator};
 pub use resource::build as resource;
 pub use settings::{
-    Batch, Buckets, NotPushed, Otlp, Protocol, Settings, Temporality, Tls, Variables,
+    Batch, Buckets, NotPushed, Otlp, Protocol, Settings, Temporality, Tls, Variables, variables,
 };
 pub use tracing::{Spans, ToolSpans, Tracing};

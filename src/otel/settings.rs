@@ -1,5 +1,7 @@
 //! The standard `OTEL_*` variables as one checked value.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -240,6 +242,18 @@ impl Settings {
             Err(reader.errors)
         }
     }
+}
+
+/// The names of the variables that are read here: where none is set, each is asked for.
+#[must_use]
+pub fn variables() -> BTreeSet<String> {
+    let asked = RefCell::new(BTreeSet::new());
+    // Nothing is set, so nothing can be wrong.
+    let _ = Settings::from_env(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        None
+    });
+    asked.into_inner()
 }
 
 /// How one signal's variables are spelled.

@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use crate::support::file::File;
+use crate::support::process::Program;
 use crate::support::scene::Scene;
 
 fn streamgauge() -> Command {
@@ -249,6 +250,53 @@ fn a_variable_that_nothing_answers_to_is_warned_of_without_its_value() {
         rest.ends_with("\nok, but for the warning above\n"),
         "{rest}"
     );
+}
+
+/// Standard variables, two of them misspelt, with what is said of these.
+const MISSPELT: [(&str, &str); 2] = [
+    (
+        "OTEL_EXPORTER_OTLP_ENDPIONT",
+        "OTEL_EXPORTER_OTLP_ENDPIONT: unknown variable, not read; did you mean OTEL_EXPORTER_OTLP_ENDPOINT",
+    ),
+    (
+        "OTEL_TRACE_SAMPLER",
+        "OTEL_TRACE_SAMPLER: unknown variable, not read; did you mean OTEL_TRACES_SAMPLER",
+    ),
+];
+const OF_OTHERS: [&str; 2] = [
+    "OTEL_PYTHON_LOG_CORRELATION",
+    "OTEL_SEMCONV_STABILITY_OPT_IN",
+];
+
+#[test]
+fn check_warns_of_a_standard_variable_that_is_misspelt_and_of_none_that_is_for_others() {
+    let names = MISSPELT.map(|(name, _)| name).into_iter().chain(OF_OTHERS);
+    let output = streamgauge()
+        .arg("check")
+        .envs(names.map(|name| (name, "hush")))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let lines: Vec<&str> = stderr(&output).lines().collect();
+    let expected = MISSPELT.map(|(_, told)| format!("warning: {told}"));
+    assert_eq!(&lines[..2], &expected);
+    assert_eq!(lines.last(), Some(&"ok, but for the 2 warnings above"));
+    assert!(!stderr(&output).contains("hush"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn the_start_warns_of_a_standard_variable_that_is_misspelt() {
+    let mut program = Program::serve("http://127.0.0.1:9/v1");
+    for name in MISSPELT.map(|(name, _)| name).into_iter().chain(OF_OTHERS) {
+        program = program.env(name, "hush");
+    }
+    let server = program.listen().await;
+    let log = server.process.stderr().text();
+    for (_, told) in MISSPELT {
+        assert!(log.contains(told), "{log}");
+    }
+    assert!(!log.contains("hush"), "{log}");
+    assert!(OF_OTHERS.iter().all(|name| !log.contains(name)), "{log}");
 }
 
 #[test]
