@@ -35,7 +35,9 @@ pub struct Cost {
 /// Why an exchange with usage has no price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unpriced {
-    /// No price is known of the upstream's models, or of this one.
+    /// Nobody knows whose models the upstream has.
+    Provider,
+    /// No price is known of this model.
     Model,
     /// A price of the user's own has none for some of the tokens.
     Price,
@@ -48,6 +50,7 @@ impl Unpriced {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Provider => "provider",
             Self::Model => "model",
             Self::Price => "price",
             Self::Usage => "usage",

@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use super::{Finished, Stage};
 use crate::exchange::{Cost, Exchange, Price, Unpriced, Usage};
 use crate::prices::{
-    Catalogue, Counts, Entry, OwnPrices, OwnProblem, Priced, Unpriced as NoAmount, Wanted,
+    Catalogue, Counts, Entry, NotFound, OwnPrices, OwnProblem, Priced, Unpriced as NoAmount, Wanted,
 };
 
 /// What prices are worked out from, beside the catalogue that comes with the program.
@@ -110,7 +110,7 @@ pub(super) struct PriceStage {
 type Place = (Arc<str>, Arc<str>);
 
 /// Models of an upstream that were looked up.
-type Names = HashMap<Box<str>, Option<Entry>, RandomState>;
+type Names = HashMap<Box<str>, Result<Entry, Unpriced>, RandomState>;
 
 /// Most names of models of an upstream that are remembered: clients can invent any.
 const NAMES_MAX: usize = 1024;
@@ -134,23 +134,29 @@ impl PriceStage {
         }
     }
 
-    /// What the first of these models costs that has a price at an upstream.
-    fn entry<'m>(&mut self, place: &Place, models: impl Iterator<Item = &'m str>) -> Option<Entry> {
+    /// What the first of these models costs that has a price at an upstream, or why the last has none.
+    fn entry<'m>(
+        &mut self,
+        place: &Place,
+        models: impl Iterator<Item = &'m str>,
+    ) -> Result<Entry, Unpriced> {
+        let mut why = Unpriced::Model;
         for model in models {
             let known = self.found.get(place).and_then(|names| names.get(model));
             let entry = match known {
                 Some(entry) => entry.clone(),
                 None => self.learn(place, model),
             };
-            if entry.is_some() {
-                return entry;
+            match entry {
+                Ok(entry) => return Ok(entry),
+                Err(unpriced) => why = unpriced,
             }
         }
-        None
+        Err(why)
     }
 
     /// Looks a model up and remembers what was found.
-    fn learn(&mut self, place: &Place, model: &str) -> Option<Entry> {
+    fn learn(&mut self, place: &Place, model: &str) -> Result<Entry, Unpriced> {
         let entry = self.look_up(&place.0, &place.1, model);
         let names = self.found.entry(place.clone()).or_default();
         if names.len() == NAMES_MAX {
@@ -160,7 +166,7 @@ impl PriceStage {
         entry
     }
 
-    fn look_up(&self, upstream: &str, host: &str, model: &str) -> Option<Entry> {
+    fn look_up(&self, upstream: &str, host: &str, model: &str) -> Result<Entry, Unpriced> {
         let known = self.config.upstreams.get(upstream);
         // A captured call may have gone elsewhere.
         let known = known.filter(|known| known.host == host);
@@ -179,8 +185,15 @@ impl PriceStage {
         };
         // The name of a model alone says nothing of who runs it.
         let by_name = provider.map(|_| by_name);
-        let mut ways = iter::once(&by_url).chain(&by_name);
-        ways.find_map(|way| Catalogue::bundled().find(&self.own, way).ok())
+        let mut why = Unpriced::Provider;
+        for way in iter::once(&by_url).chain(&by_name) {
+            match Catalogue::bundled().find(&self.own, way) {
+                Ok(entry) => return Ok(entry),
+                Err(NotFound::Provider { .. } | NotFound::Url { .. }) => {}
+                Err(NotFound::Model { .. } | NotFound::Owner { .. }) => why = Unpriced::Model,
+            }
+        }
+        Err(why)
     }
 
     /// By whose price an exchange goes, and what it used; `None` where it used nothing that could have one.
@@ -204,8 +217,9 @@ impl PriceStage {
             Arc::clone(&upstream.name),
             Arc::clone(&exchange.endpoint.as_ref()?.address),
         );
-        let Some(entry) = self.entry(&place, models) else {
-            return Some(Err(Unpriced::Model));
+        let entry = match self.entry(&place, models) {
+            Ok(entry) => entry,
+            Err(unpriced) => return Some(Err(unpriced)),
         };
         let catalogue = Catalogue::bundled();
         let mut counts = counts_of(usage, catalogue);

@@ -59,9 +59,9 @@ async fn a_model_without_a_price_is_counted_and_costs_not_nothing() {
     let scene = Scene::start().await;
     call(&scene, PRICED).await;
     let span = &inference(&scene, 1).await[0];
-    assert_eq!(span.text("streamgauge.cost.unpriced"), Some("model"));
+    assert_eq!(span.text("streamgauge.cost.unpriced"), Some("provider"));
     assert_eq!(span.double("streamgauge.cost.usd"), None);
-    let labels = [("reason", "model")];
+    let labels = [("reason", "provider")];
     let name = "streamgauge_cost_unpriced_total";
     scene
         .server

@@ -75,8 +75,11 @@ fn usd(exchange: &Exchange) -> Result<String, Unpriced> {
 fn the_price_is_that_of_the_upstream_and_of_the_model_that_answered() {
     assert_eq!(usd(&call("openai", "gpt-4o")).as_deref(), Ok("12.5"));
     assert_eq!(usd(&call("gateway", "gpt-4o")).as_deref(), Ok("12.5"));
-    assert_eq!(usd(&call("vllm", "gpt-4o")), Err(Unpriced::Model));
-    assert_eq!(usd(&call("openai", "nobody-knows")), Err(Unpriced::Model));
+    assert_eq!(usd(&call("vllm", "gpt-4o")), Err(Unpriced::Provider));
+    for upstream in ["openai", "gateway"] {
+        let unknown = call(upstream, "nobody-knows");
+        assert_eq!(usd(&unknown), Err(Unpriced::Model), "{upstream}");
+    }
     let asked = Exchange {
         request: crate::exchange::Request {
             model: Some("gpt-4o".to_owned()),
@@ -91,7 +94,7 @@ fn the_price_is_that_of_the_upstream_and_of_the_model_that_answered() {
 fn a_captured_call_that_went_elsewhere_has_the_price_of_there() {
     let mut elsewhere = call("openai", "gpt-4o");
     elsewhere.endpoint.as_mut().unwrap().address = "127.0.0.1".into();
-    assert_eq!(usd(&elsewhere), Err(Unpriced::Model));
+    assert_eq!(usd(&elsewhere), Err(Unpriced::Provider));
     elsewhere.endpoint.as_mut().unwrap().address = "api.groq.com".into();
     elsewhere.response.model = Some("llama-3.1-8b-instant".to_owned());
     assert!(usd(&elsewhere).is_ok());

@@ -22,7 +22,7 @@ pub(super) static ESTIMATED: Metric = Metric {
 pub(super) static UNPRICED: Metric = counter(
     "streamgauge.cost.unpriced",
     "{call}",
-    "Calls with usage and without a price, by reason: no price for the model, none of your own for some of the tokens, or a usage that does not add up.",
+    "Calls with usage and without a price, by reason: no known provider at the upstream, no price for the model, none of your own for some of the tokens, or a usage that does not add up.",
 );
 
 pub(super) static PARTIAL: Metric = counter(
