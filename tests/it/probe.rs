@@ -108,6 +108,31 @@ async fn an_upstream_gets_its_key_and_is_told_of_where_it_rejects_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_lacks_the_version_is_told_with_what_to_write() {
+    for (second, is_told) in [(200, true), (401, true), (404, false)] {
+        let upstream = Upstream::start().await;
+        let base = upstream.base_url();
+        let bare = base.strip_suffix("/v1").unwrap();
+        let answered = async {
+            let first = answer(&upstream, 404).await;
+            (first, answer(&upstream, second).await)
+        };
+        let ((first, other), (exit, lines)) = tokio::join!(answered, probe(check(bare)));
+        assert_eq!(first.start_line(), "GET /models HTTP/1.1");
+        assert_eq!(other.start_line(), "GET /v1/models HTTP/1.1");
+        assert_eq!(exit, Some(0), "{lines:#?}");
+        let told = format!(
+            "warning: upstream default: GET {bare}/models was answered with status 404, and GET {base}/models with status \
+             {second}: this server has its API below /v1, so set upstream.url to {base}"
+        );
+        assert_eq!(lines.contains(&told), is_told, "{lines:#?}");
+        let doubt = "status 404: check the path of its URL (upstream.url)";
+        let is_doubted = lines.iter().any(|line| line.contains(doubt));
+        assert_eq!(is_doubted, !is_told, "{lines:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_is_silent_is_given_up_after_the_limit_for_connecting() {
     let upstream = Upstream::start().await;
     let url = upstream.base_url();

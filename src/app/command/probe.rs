@@ -19,7 +19,9 @@ use crate::otel::{self, NotPushed, Otlp, Settings};
 use crate::otlp::envelope::Envelope;
 use crate::otlp::{Sender, Signal};
 use crate::proxy::headers;
-use crate::upstream::{BoxError, Sendable, Upload, Upstream, UpstreamConfig, UpstreamError};
+use crate::upstream::{
+    BoxError, Sendable, Upload, Upstream, UpstreamConfig, UpstreamError, known_as,
+};
 
 /// The list of models, as a client asks for it: most upstreams have one, and giving it costs nothing.
 const MODELS: &str = "/v1/models";
@@ -86,10 +88,65 @@ pub(super) fn probe(
     })
 }
 
-/// Asks for the models, with what is configured for the upstream, within its limit for connecting.
+/// Asks for the models, and says what the answer means.
 async fn call_upstream(config: UpstreamConfig) -> Answered {
-    let (name, limit) = (config.name.clone(), config.connect_timeout);
+    let name = config.name.clone();
     let has_key = config.credentials().next().is_some();
+    let versioned = below_version(&config);
+    let (url, status) = ask(config).await?;
+    let line = format!("upstream {name}: GET {url} was answered with status {status}");
+    if let (404, Some(versioned)) = (status, versioned) {
+        let path = versioned.url.path().to_owned();
+        // What is wrong with this one is no fault of what is configured.
+        let origin = known_as(&versioned).map(|known| known.origin);
+        if let (Ok(origin), Ok((url, status @ (200..=299 | 401 | 403)))) =
+            (origin, ask(versioned).await)
+        {
+            return Ok(Answer::Odd(format!(
+                "{line}, and GET {url} with status {status}: this server has its API below /v1, so set upstream.url to {origin}{path}"
+            )));
+        }
+    }
+    match status {
+        401 | 403 if has_key => Err(format!(
+            "{line}: it rejects the credentials that are configured for it (upstream.key, upstream.headers)"
+        )),
+        401 | 403 => Ok(Answer::Good(format!(
+            "{line}: none of the proxy's own keys was sent, as clients send theirs"
+        ))),
+        200..=299 => Ok(Answer::Good(line)),
+        300..=399 => Ok(Answer::Odd(format!(
+            "{line}, a redirect: streamgauge follows none, so set upstream.url to where it leads"
+        ))),
+        404 => Ok(Answer::Odd(format!(
+            "{line}: check the path of its URL (upstream.url). Only if this server has no list of models, all is well"
+        ))),
+        500.. => Ok(Answer::Odd(format!(
+            "{line}: it is there, and fails; look at its own log"
+        ))),
+        _ => Ok(Answer::Odd(format!(
+            "{line}, and not with its list of models; check its URL (upstream.url)"
+        ))),
+    }
+}
+
+/// The upstream with `/v1` after its URL; `None` where a version stands there already.
+fn below_version(config: &UpstreamConfig) -> Option<UpstreamConfig> {
+    let url = config.url.to_string();
+    let base = url.trim_end_matches('/');
+    if config.url.query().is_some() || config.url.path().trim_end_matches('/').ends_with("/v1") {
+        return None;
+    }
+    Some(UpstreamConfig {
+        url: format!("{base}/v1").parse().ok()?,
+        ..config.clone()
+    })
+}
+
+/// Asks for the models, with what is configured for the upstream, within its limit for connecting. Gives what was asked, and the
+/// status of the answer.
+async fn ask(config: UpstreamConfig) -> Result<(String, u16), String> {
+    let (name, limit) = (config.name.clone(), config.connect_timeout);
     let failed = |why: &dyn std::fmt::Display| format!("upstream {name}: {why}");
     let upstream = Upstream::new(config).map_err(|error| failed(&error))?;
     let target = upstream.target(&Target::of_path(MODELS.into()));
@@ -121,28 +178,7 @@ async fn call_upstream(config: UpstreamConfig) -> Answered {
         .map_err(|unanswered| unanswered.error.to_string())?
         .status
         .as_u16();
-    let line = format!("upstream {name}: GET {url} was answered with status {status}");
-    match status {
-        401 | 403 if has_key => Err(format!(
-            "{line}: it rejects the credentials that are configured for it (upstream.key, upstream.headers)"
-        )),
-        401 | 403 => Ok(Answer::Good(format!(
-            "{line}: none of the proxy's own keys was sent, as clients send theirs"
-        ))),
-        200..=299 => Ok(Answer::Good(line)),
-        300..=399 => Ok(Answer::Odd(format!(
-            "{line}, a redirect: streamgauge follows none, so set upstream.url to where it leads"
-        ))),
-        404 => Ok(Answer::Odd(format!(
-            "{line}: check the path of its URL (upstream.url). Only if this server has no list of models, all is well"
-        ))),
-        500.. => Ok(Answer::Odd(format!(
-            "{line}: it is there, and fails; look at its own log"
-        ))),
-        _ => Ok(Answer::Odd(format!(
-            "{line}, and not with its list of models; check its URL (upstream.url)"
-        ))),
-    }
+    Ok((url, status))
 }
 
 /// The body of a request that has none.
