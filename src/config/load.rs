@@ -21,13 +21,13 @@ use super::settings::{SETTINGS, variable};
 use super::source::Source;
 use super::upstream::{UpstreamDraft, of_upstream};
 use super::value::{Given, Raw, Read};
-use crate::exchange::ContentPolicy;
+use crate::exchange::{ContentPolicy, Endpoint};
 use crate::outbound::{BadVariable, EXPECTED, proxy_for};
 use crate::pipeline::PricedUpstream;
 use crate::prices::Catalogue;
 use crate::semconv::{KEY_FINGERPRINT, prometheus_name, provider};
 use crate::store::Location;
-use crate::upstream::{Key, UpstreamConfig, UpstreamTls, Via};
+use crate::upstream::{self, Key, UpstreamConfig, UpstreamTls, Via};
 
 /// What the command line said, as it was written.
 #[derive(Debug, Clone, Default)]
@@ -286,13 +286,18 @@ fn odd(key: &str, message: String) -> Problem {
 
 /// Hands what prices depend on to the pipeline.
 fn price_upstreams(config: &mut Config) {
-    let priced = config.proxy.upstreams.iter().map(|upstream| {
+    let priced = config.proxy.upstreams.iter().filter_map(|upstream| {
+        // One without a host is reached nowhere.
+        let known = upstream::known_as(upstream).ok()?;
         let priced = PricedUpstream {
             url: upstream.url.to_string(),
-            host: upstream.url.host().unwrap_or_default().to_owned(),
-            provider: upstream.provider.clone(),
+            endpoint: Endpoint {
+                address: known.address,
+                port: known.port,
+            },
+            provider: known.provider,
         };
-        (Arc::clone(&upstream.name), priced)
+        Some((known.name, priced))
     });
     config.pipeline.prices.upstreams = priced.collect();
 }

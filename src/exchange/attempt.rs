@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Exchange;
 
 /// An upstream of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Upstream {
     /// Name in the configuration.
     pub name: Arc<str>,
@@ -19,7 +19,7 @@ pub struct Upstream {
 }
 
 /// Where an upstream is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// Host of its URL.
     pub address: Arc<str>,

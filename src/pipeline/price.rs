@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use rust_decimal::Decimal;
 
 use super::{Finished, Stage};
-use crate::exchange::{Cost, Exchange, Price, Unpriced, Usage};
+use crate::exchange::{Cost, Endpoint, Exchange, Price, Unpriced, Upstream, Usage};
 use crate::prices::{
     Catalogue, Counts, Entry, NotFound, OwnPrices, OwnProblem, Priced, Unpriced as NoAmount, Wanted,
 };
@@ -87,12 +87,12 @@ impl PriceConfig {
 }
 
 /// What is known of an upstream that its prices depend on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct PricedUpstream {
     /// Its base URL, of which the catalogue may know the provider.
     pub url: String,
-    /// The host of that.
-    pub host: String,
+    /// Where that is reached.
+    pub endpoint: Endpoint,
     /// Its provider by the conventions' name, where the catalogue does not know the URL.
     pub provider: Option<Arc<str>>,
 }
@@ -102,12 +102,12 @@ pub(super) struct PriceStage {
     config: PriceConfig,
     /// The user's own prices by which the models were looked up.
     own: Arc<OwnPrices>,
-    /// Models that were looked up, by upstream, its host, and name, with their prices where they have any.
+    /// Models that were looked up, by upstream, where it is reached, and name, with their prices where they have any.
     found: HashMap<Place, Names, RandomState>,
 }
 
-/// An upstream and its host.
-type Place = (Arc<str>, Arc<str>);
+/// An upstream and where it is reached.
+type Place = (Upstream, Endpoint);
 
 /// Models of an upstream that were looked up.
 type Names = HashMap<Box<str>, Result<Entry, Unpriced>, RandomState>;
@@ -157,7 +157,7 @@ impl PriceStage {
 
     /// Looks a model up and remembers what was found.
     fn learn(&mut self, place: &Place, model: &str) -> Result<Entry, Unpriced> {
-        let entry = self.look_up(&place.0, &place.1, model);
+        let entry = self.look_up(place, model);
         let names = self.found.entry(place.clone()).or_default();
         if names.len() == NAMES_MAX {
             names.clear();
@@ -166,14 +166,17 @@ impl PriceStage {
         entry
     }
 
-    fn look_up(&self, upstream: &str, host: &str, model: &str) -> Result<Entry, Unpriced> {
-        let known = self.config.upstreams.get(upstream);
+    fn look_up(&self, (upstream, endpoint): &Place, model: &str) -> Result<Entry, Unpriced> {
+        let known = self.config.upstreams.get(&upstream.name);
         // A captured call may have gone elsewhere.
-        let known = known.filter(|known| known.host == host);
-        let provider = known.and_then(|known| known.provider.as_deref());
-        let elsewhere = format!("https://{host}/");
+        let known = known.filter(|known| known.endpoint == *endpoint);
+        let provider = match known {
+            Some(known) => known.provider.as_deref(),
+            None => upstream.provider.as_deref(),
+        };
+        let elsewhere = format!("https://{}/", endpoint.address);
         let by_url = Wanted {
-            upstream: Some(upstream),
+            upstream: Some(&upstream.name),
             provider: None,
             url: Some(known.map_or(&*elsewhere, |known| &*known.url)),
             model,
@@ -213,10 +216,7 @@ impl PriceStage {
         // An upstream may answer with a name of its own for the model.
         let models = [response.model.as_deref(), exchange.request.model.as_deref()];
         let models = models.into_iter().flatten();
-        let place = (
-            Arc::clone(&upstream.name),
-            Arc::clone(&exchange.endpoint.as_ref()?.address),
-        );
+        let place = (upstream.clone(), exchange.endpoint.clone()?);
         let entry = match self.entry(&place, models) {
             Ok(entry) => entry,
             Err(unpriced) => return Some(Err(unpriced)),

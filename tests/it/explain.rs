@@ -476,6 +476,50 @@ fn vocabularies_are_those_of_the_flag_else_of_the_configuration() {
 }
 
 #[test]
+fn a_call_to_a_server_that_nobody_knows_has_no_price_whatever_upstream_is_configured() {
+    for (upstream, host) in [
+        (
+            "url = 'http://127.0.0.1:9000/v1'\nprovider = 'openai'",
+            "127.0.0.1:8000",
+        ),
+        ("url = 'https://api.openai.com/v1'", "127.0.0.1:8000"),
+        ("url = 'https://api.openai.com/v1'", "api.openai.com:8000"),
+    ] {
+        let file = File::new(
+            "explain-elsewhere.toml",
+            format!("[[upstream]]\nname = 'a'\n{upstream}\n"),
+        );
+        let capture = String::from_utf8(raw("", STREAM.as_bytes())).unwrap();
+        let capture = capture.replace("Host: api.openai.com", &format!("Host: {host}"));
+        let explained = &exchanges(capture, &["-c", file.path().to_str().unwrap()])[0];
+        let is_openai = host.starts_with("api.openai.com");
+        let said = |key| attribute(explained, 1, key);
+        let provider = if is_openai { "openai" } else { "_OTHER" };
+        assert_eq!(said("gen_ai.provider.name"), provider);
+        assert_eq!(said("streamgauge.cost.usd").is_null(), !is_openai);
+        let why = if is_openai {
+            Value::Null
+        } else {
+            "provider".into()
+        };
+        assert_eq!(said("streamgauge.cost.unpriced"), &why);
+    }
+}
+
+#[test]
+fn an_upstream_that_is_known_by_an_address_of_ipv6_has_the_price_of_its_provider() {
+    let file = File::new(
+        "explain-ipv6.toml",
+        "[[upstream]]\nname = 'a'\nurl = 'http://[::1]:9000/v1'\nprovider = 'openai'\n",
+    );
+    let capture = String::from_utf8(raw("", STREAM.as_bytes())).unwrap();
+    let capture = capture.replace("Host: api.openai.com", "Host: [::1]:9000");
+    let explained = &exchanges(capture, &["-c", file.path().to_str().unwrap()])[0];
+    let price = attribute(explained, 1, "streamgauge.cost.price");
+    assert_eq!(price, "openai/gpt-4o");
+}
+
+#[test]
 fn text_is_aligned_and_steers_no_terminal() {
     let body = br#"{"object":"chat.completion","model":"m\u001b[2J","choices":[]}"#;
     let capture = File::new("capture.http", raw("", body));

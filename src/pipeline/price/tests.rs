@@ -11,7 +11,10 @@ fn config() -> PriceConfig {
     let own = "[[price]]\nmodel = \"mine-*\"\nusd = { gpu_second = 0.5 }\n";
     let upstream = |url: &str, provider: Option<&str>| PricedUpstream {
         url: url.to_owned(),
-        host: url.split(['/', ':']).nth(3).unwrap().to_owned(),
+        endpoint: Endpoint {
+            address: url.split(['/', ':']).nth(3).unwrap().into(),
+            port: 443,
+        },
         provider: provider.map(Arc::from),
     };
     PriceConfig {
@@ -95,6 +98,13 @@ fn a_captured_call_that_went_elsewhere_has_the_price_of_there() {
     let mut elsewhere = call("openai", "gpt-4o");
     elsewhere.endpoint.as_mut().unwrap().address = "127.0.0.1".into();
     assert_eq!(usd(&elsewhere), Err(Unpriced::Provider));
+    // On another port there is another server.
+    let mut beside = call("gateway", "gpt-4o");
+    beside.endpoint.as_mut().unwrap().port = 8000;
+    assert_eq!(usd(&beside), Err(Unpriced::Provider));
+    // By the name that its host gave it, as an upstream of that URL has.
+    beside.upstream.as_mut().unwrap().provider = Some("openai".into());
+    assert_eq!(usd(&beside).as_deref(), Ok("12.5"));
     elsewhere.endpoint.as_mut().unwrap().address = "api.groq.com".into();
     elsewhere.response.model = Some("llama-3.1-8b-instant".to_owned());
     assert!(usd(&elsewhere).is_ok());
