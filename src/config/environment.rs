@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use super::load::CAPTURE;
 use super::problem::{Problem, nearest};
 use super::settings::{SETTINGS, variable};
 use crate::otel;
@@ -14,6 +13,9 @@ const PREFIX: &str = "STREAMGAUGE_";
 
 /// What the standard variables for telemetry begin with.
 const OTEL_PREFIX: &str = "OTEL_";
+
+/// The variable by which instrumentations of applications are told where content goes. That of our own goes before it.
+pub(super) const CAPTURE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
 
 /// Most letters by which a name differs that is one of those misspelt: others of the standard differ from them by a few more.
 const SLIPS_MAX: usize = 2;

@@ -14,7 +14,7 @@ use http::uri::Scheme;
 
 use super::Config;
 use super::document::{Document, Setting};
-use super::environment::Environment;
+use super::environment::{CAPTURE, Environment};
 use super::file::FileReader;
 use super::problem::{Invalid, Place, Problem, nearest};
 use super::settings::{SETTINGS, variable};
@@ -397,9 +397,6 @@ pub(super) fn assemble(
     check_whole(&config, problems);
     config
 }
-
-/// The variable by which instrumentations of applications are told where content goes. That of our own goes before it.
-pub(super) const CAPTURE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
 
 fn read_capture(environment: &Environment, config: &mut Config, problems: &mut Vec<Problem>) {
     let Some(text) = environment.get(CAPTURE) else {
