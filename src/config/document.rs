@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem, Wrong, nearest};
 use super::syntax;
-use super::value::{Given, Raw, Read};
+use super::value::{Given, Raw, Read, kind};
 
 /// One key: how it is read, and how it is written.
 #[derive(Debug)]
@@ -59,10 +59,31 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The value as it stands in the file, where it fits on a line.
+    /// Where a key stands, by its path; `None` where it does not.
+    pub(super) fn place_of(&self, path: &str) -> Option<Place> {
+        let (root, _) = DeTable::parse_recoverable(self.text);
+        let root = root.into_inner();
+        let (mut table, mut parts) = (&root, path.split('.').peekable());
+        loop {
+            let (key, value) = table.get_key_value(parts.next()?)?;
+            if parts.peek().is_none() {
+                return Some(self.place(&key.span()));
+            }
+            table = value.get_ref().as_table()?;
+        }
+    }
+
+    /// The value as it stands in the file, where it fits on a line. Of a list the lines are put into one.
     fn shown(&self, span: Range<usize>) -> Option<String> {
         let text = self.text.get(span)?;
-        (text.len() <= 100 && !text.contains('\n')).then(|| text.to_owned())
+        let is_list = text.starts_with('[') && !text.contains(['#', '\r']);
+        let text = if is_list && !text.contains("\"\"\"") && !text.contains("'''") {
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            lines.join(" ")
+        } else {
+            text.to_owned()
+        };
+        (text.len() <= 100 && !text.contains('\n')).then_some(text)
     }
 }
 
@@ -108,7 +129,11 @@ impl<T> Walk<'_, T> {
                     }
                 }
                 (None, _) if is_group => {
-                    problems.push(self.wrong(&path, value, Wrong::hidden("expected a table")));
+                    let scoped = self.scoped(&path);
+                    let found = kind(value.get_ref());
+                    let wrong =
+                        Wrong::hidden(format!("expected a table, [{scoped}], found {found}"));
+                    problems.push(self.wrong(&path, value, wrong));
                 }
                 (None, _) => {
                     let is_table = matches!(value.get_ref(), DeValue::Table(_));

@@ -14,6 +14,7 @@ use super::problem::{Place, Problem, Wrong, nearest};
 use super::route::{ROUTE, RouteDraft};
 use super::settings::{APART, SETTINGS};
 use super::upstream::{UPSTREAM, UpstreamDraft};
+use super::value::kind;
 use crate::observe::ContentRules;
 use crate::proxy::Route;
 use crate::upstream::UpstreamConfig;
@@ -99,7 +100,10 @@ impl FileReader<'_> {
             self.push(
                 key,
                 &value.span(),
-                format!("expected tables, each under [[{key}]]"),
+                format!(
+                    "expected tables, each under [[{key}]], found {}",
+                    kind(value.get_ref())
+                ),
             );
             Vec::new()
         })

@@ -394,8 +394,34 @@ pub(super) fn assemble(
     set_only_upstream(environment, &mut config, problems);
     let of_upstream: Vec<String> = of_upstream().map(|(name, _)| name).collect();
     environment.report_strangers(&of_upstream, &referenced, problems, warnings);
+    let before = problems.len();
     check_whole(&config, problems);
+    for problem in &mut problems[before..] {
+        let place = place_set(&problem.key, &config, flags, document);
+        problem.place = place.unwrap_or(Place::Whole);
+    }
     config
+}
+
+/// Where a setting was set that only shows to be wrong together with others; `None` where it was not.
+fn place_set(
+    key: &str,
+    config: &Config,
+    flags: &Flags,
+    document: Option<Document<'_>>,
+) -> Option<Place> {
+    match config.sources.of(key) {
+        Source::Default => None,
+        Source::File => document?.place_of(key),
+        Source::Environment => Some(Place::Variable(variable(key))),
+        Source::Flag => {
+            let flag = flags
+                .settings()
+                .into_iter()
+                .find(|(_, path, _)| *path == key);
+            flag.map(|(flag, _, _)| Place::Flag(flag))
+        }
+    }
 }
 
 fn read_capture(environment: &Environment, config: &mut Config, problems: &mut Vec<Problem>) {
@@ -587,7 +613,7 @@ fn check_labels(config: &Config, push: &mut impl FnMut(&str, &str)) {
             push(
                 "telemetry.labels",
                 &format!(
-                    "{label}: it is the same label as {same} for Prometheus, expected one of them"
+                    "{label:?}: it is the same label as {same:?} for Prometheus, expected one of them"
                 ),
             );
         }
@@ -596,7 +622,7 @@ fn check_labels(config: &Config, push: &mut impl FnMut(&str, &str)) {
             push(
                 "telemetry.labels",
                 &format!(
-                    "{label}: expected one of the names in telemetry.attributes, except those that metrics have as labels already ({}); there are {}",
+                    "{label:?}: expected one of the names in telemetry.attributes, except those that metrics have as labels already ({}); there are {}",
                     TAKEN_LABELS.join(", "),
                     known.join(", ")
                 ),

@@ -15,7 +15,7 @@ use rustls::pki_types::ServerName;
 use toml::de::DeValue;
 use wildmatch::WildMatch;
 
-use super::problem::Wrong;
+use super::problem::{Wrong, nearest};
 use super::syntax;
 use super::units::{parse_address, parse_duration, parse_size};
 use crate::admin::Token;
@@ -51,6 +51,19 @@ pub(super) enum Given<'a> {
 /// Words for ways that need no URL.
 pub(super) const BY_ENVIRONMENT: &str = "environment";
 pub(super) const DIRECT: &str = "direct";
+
+/// What kind of value there is, in words.
+pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
 
 /// A typed value, or what would be right.
 pub(super) type Read<T> = Result<T, Wrong>;
@@ -308,9 +321,29 @@ impl Raw<'_> {
         }
     }
 
+    /// The same, or what is there in place of it.
+    fn texts(&self, expected: &str) -> Read<Vec<&str>> {
+        let found = match self.value {
+            Given::Toml(DeValue::Array(entries)) => {
+                let is_text = |entry: &DeValue<'_>| matches!(entry, DeValue::String(_));
+                let mut others = entries.iter().map(|entry| entry.get_ref());
+                let other = others.find(|entry| !is_text(entry));
+                other.map(|other| format!("{} in it", kind(other)))
+            }
+            Given::Toml(other) => Some(kind(other).to_owned()),
+            Given::Text(_) => None,
+        };
+        self.list().ok_or_else(|| {
+            let found = found.map_or_else(String::new, |found| format!("; found {found}"));
+            Wrong::shown(format!("{expected}{found}"))
+        })
+    }
+
     fn patterns(&self, expected: &'static str, fits: impl Fn(&&str) -> bool) -> Read<Patterns> {
-        let given = self.list().filter(|given| given.iter().all(fits));
-        let given = given.ok_or_else(|| Wrong::shown(expected))?;
+        let given = self.texts(expected)?;
+        if !given.iter().all(fits) {
+            return Err(Wrong::shown(expected));
+        }
         Ok(given.into_iter().collect())
     }
 
@@ -416,18 +449,20 @@ impl Raw<'_> {
 
     /// Every entry of a list of texts, which may be empty.
     fn each<T>(&self, expected: &'static str, read: impl Fn(&str) -> Read<T>) -> Read<Vec<T>> {
-        let given = self.list().ok_or_else(|| Wrong::shown(expected))?;
-        given.into_iter().map(read).collect()
+        self.texts(expected)?.into_iter().map(read).collect()
     }
 
     /// A list of known words, each at most once.
     pub(super) fn words(&self, known: &[&str]) -> Read<Vec<String>> {
-        let given = self.list().unwrap_or_else(|| vec![""]);
+        let expected = format!("expected a list of {}, each at most once", known.join(", "));
+        let given = self.texts(&expected)?;
         let first =
             |(at, word): (usize, &&str)| known.contains(word) && !given[..at].contains(word);
         if !given.iter().enumerate().all(first) {
-            let expected = format!("expected a list of {}, each at most once", known.join(", "));
-            return Err(Wrong::shown(expected));
+            let mut unknown = given.iter().filter(|word| !known.contains(word));
+            let near = unknown.find_map(|word| nearest(word, known.iter().copied()));
+            let meant = near.map_or_else(String::new, |near| format!("; did you mean {near}"));
+            return Err(Wrong::shown(format!("{expected}{meant}")));
         }
         Ok(given.into_iter().map(String::from).collect())
     }

@@ -25,9 +25,94 @@ fn a_label_is_no_other_label_however_it_is_spelled() {
     );
     let wrong = wrong.join("\n");
     assert!(
-        wrong.contains("a_b: it is the same label as a.b for Prometheus"),
+        wrong.contains("\"a_b\": it is the same label as \"a.b\" for Prometheus"),
         "{wrong}"
     );
+}
+
+#[test]
+fn what_shows_only_with_other_settings_is_told_where_it_stands() {
+    let file = "[telemetry]\nattributes = ['user']\nlabels = ['bad name']";
+    let told = "telemetry.labels: \"bad name\": expected one of the names in telemetry.attributes";
+    let wrong = problems_of(file);
+    assert!(
+        wrong[0].starts_with(&format!("s.toml:3: {told}")),
+        "{wrong:?}"
+    );
+    let variables = [("STREAMGAUGE_TELEMETRY_LABELS", "worse")];
+    let wrong = load_from(&Flags::default(), &variables, file).unwrap_err();
+    assert!(
+        wrong[0].starts_with("STREAMGAUGE_TELEMETRY_LABELS: \"worse\": expected one of"),
+        "{wrong:?}"
+    );
+    let flags = Flags {
+        admin: Some("127.0.0.1:4000".to_owned()),
+        listen: Some("127.0.0.1:4000".to_owned()),
+        ..Flags::default()
+    };
+    let wrong = load_from(&flags, &[], "").unwrap_err();
+    assert!(
+        wrong[0].starts_with("--admin: expected an address other than"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_with_what_was_found() {
+    for (text, told) in [
+        (
+            "telemetry.labels = ['team', 3]",
+            "s.toml:1: telemetry.labels = ['team', 3]: expected a list of names of attributes, such as [\"team\"]; found an \
+             integer in it",
+        ),
+        (
+            "telemetry.labels = 'team'",
+            "s.toml:1: telemetry.labels = 'team': expected a list of names of attributes, such as [\"team\"]; found a string",
+        ),
+        (
+            "telemetry.attributes = [\n  'user',\n  'header:',\n]",
+            "s.toml:1: telemetry.attributes = [ 'user', 'header:', ]: expected header:NAME, baggage:NAME, metadata:NAME, user \
+             or safety_identifier",
+        ),
+        (
+            "allow.admin_hosts = ['a', true]",
+            "s.toml:1: allow.admin_hosts = ['a', true]: expected a list of host names without a port, such as \
+             [\"gateway.example\", \"*.internal\"]; found a boolean in it",
+        ),
+        (
+            "redact.detectors = ['emial']",
+            "s.toml:1: redact.detectors = ['emial']: expected a list of pem, jwt, key, member, email, iban, card, ssn, phone, \
+             ip, each at most once; did you mean email",
+        ),
+        (
+            "redact.patterns = ['E-\\d+']",
+            "s.toml:1: redact.patterns: expected a table, [redact.patterns], found a list",
+        ),
+        (
+            "redact.patterns.BADGE = 3",
+            "s.toml:1: redact.patterns.BADGE = 3: expected a regular expression as a text",
+        ),
+        (
+            "redact.patterns.BADGE = 'E-[0-9'",
+            "s.toml:1: redact.patterns.BADGE = 'E-[0-9': expected a regular expression (without look-around and \
+             back-references): unclosed character class",
+        ),
+        (
+            "limits.inspect_bytes = '1GB'",
+            "s.toml:1: limits.inspect_bytes = '1GB': expected a number of bytes above zero, such as 8388608, \"512KiB\" or \
+             \"8MiB\"",
+        ),
+        (
+            "upstream = 'http://a'",
+            "s.toml:1: upstream: expected tables, each under [[upstream]], found a string",
+        ),
+        (
+            "[[upstream]]\nname = 'a'\nurl = 'http://a'\nheaders = ['hush']",
+            "s.toml:4: upstream.headers: expected a table, [upstream.headers], found a list",
+        ),
+    ] {
+        assert_eq!(problems_of(text), [told], "{text}");
+    }
 }
 
 #[test]
@@ -86,7 +171,7 @@ fn what_is_for_a_bucket_is_refused_where_prompts_are_stored_in_a_folder() {
             load_text(&text).unwrap();
             let wrong = problems_of(&format!("content = 'store'\n{text}"));
             let expected = format!(
-                "store.{key}: it is for a bucket, and prompts would be stored in a folder, {said}: expected store.url = "
+                "s.toml:3: store.{key}: it is for a bucket, and prompts would be stored in a folder, {said}: expected store.url = "
             );
             assert_eq!(wrong.len(), 1, "{wrong:?}");
             assert!(wrong[0].starts_with(&expected), "{wrong:?}");
@@ -216,7 +301,7 @@ fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
         ),
         (
             "admin = '127.0.0.1:8080'",
-            "admin: expected an address other than that of listen",
+            "s.toml:1: admin: expected an address other than that of listen",
         ),
         (
             "upstream = 'http://a'",
