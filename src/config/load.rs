@@ -83,12 +83,12 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Invalid>
     for upstream in &config.proxy.upstreams {
         warnings.extend(looks.iter().filter_map(|look| look(upstream)));
     }
+    price_upstreams(&mut config);
     let prices = &config.pipeline.prices;
     warnings.extend(prices.oddities().into_iter().map(|message| Problem {
         value: prices.file.as_ref().map(|file| file.display().to_string()),
         ..odd("prices", message)
     }));
-    price_upstreams(&mut config);
     problems.sort();
     if problems.is_empty() {
         Ok(Loaded { config, warnings })
@@ -411,8 +411,8 @@ fn place_set(
     document: Option<Document<'_>>,
 ) -> Option<Place> {
     match config.sources.of(key) {
-        Source::Default => None,
-        Source::File => document?.place_of(key),
+        // Of a table of names of the user's own nobody knows where it was set.
+        Source::Default | Source::File => document?.place_of(key),
         Source::Environment => Some(Place::Variable(variable(key))),
         Source::Flag => {
             let flag = flags

@@ -877,7 +877,7 @@ fn what_a_bucket_is_not_to_be_told_in_a_file_is_named_with_what_to_do() {
         "{odd}"
     );
     let strange = wrong("url = 'gs://b'\noptions.account_name = 'me'");
-    let expected = "store.options: account_name: no option of Google Cloud Storage, expected one such as service_account, skip_signature";
+    let expected = "s.toml:3: store.options: account_name: no option of Google Cloud Storage, expected one such as service_account, skip_signature";
     assert_eq!(strange, expected);
     for url in [
         "127.0.0.1:9000",
