@@ -207,11 +207,12 @@ impl FileReader<'_> {
             let upstream = &draft.route.upstream;
             if !upstream.is_empty() && !names.contains(upstream) {
                 // An upstream whose name is wrong has none here.
-                let known: Vec<&str> = names
-                    .iter()
-                    .map(|name| &**name)
-                    .filter(|name| !name.is_empty())
-                    .collect();
+                let mut known: Vec<&str> = Vec::new();
+                for name in names.iter().map(|name| &**name) {
+                    if !name.is_empty() && !known.contains(&name) {
+                        known.push(name);
+                    }
+                }
                 let near = nearest(upstream, known.iter().copied());
                 let meant = near.map(|near| format!(", did you mean {near}"));
                 let expected = match known.is_empty() {

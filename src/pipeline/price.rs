@@ -63,7 +63,28 @@ impl PriceConfig {
     /// What is no error in the user's own prices, and was most likely not meant.
     #[must_use]
     pub fn oddities(&self) -> Vec<String> {
-        Catalogue::bundled().oddities(&self.own.lock()).collect()
+        let own = self.own.lock();
+        let catalogue = Catalogue::bundled();
+        let of_nobody = own.upstreams().filter(|(name, _)| !self.knows(name));
+        let mut known: Vec<&str> = self.upstreams.keys().map(|name| &**name).collect();
+        known.sort_unstable();
+        let of_nobody = of_nobody.map(|(name, model)| {
+            format!(
+                "the price of {model} is for upstream {name}, and no call has it: expected one of the upstreams ({}), or a provider of \
+                 the catalogue",
+                known.join(", ")
+            )
+        });
+        of_nobody.chain(catalogue.oddities(&own)).collect()
+    }
+
+    /// Whether an upstream or a provider has this name, which is in lower case.
+    fn knows(&self, name: &str) -> bool {
+        let is_called = |other: &str| other.eq_ignore_ascii_case(name);
+        let mut upstreams = self.upstreams.iter();
+        upstreams.any(|(upstream, known)| {
+            is_called(upstream) || known.provider.as_deref().is_some_and(is_called)
+        }) || Catalogue::bundled().has_provider(name)
     }
 
     /// Reads the file of the user's own prices again, if there is one: calls that end from then on have the new ones.

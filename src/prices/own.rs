@@ -76,6 +76,12 @@ impl OwnPrices {
         self.models.iter().map(|(_, model)| model)
     }
 
+    /// For which upstream a price is, in lower case, of which model; of those that are for one.
+    pub fn upstreams(&self) -> impl Iterator<Item = (&str, &str)> {
+        let models = self.models.iter();
+        models.filter_map(|(of, model)| Some((of.as_deref()?, &*model.id)))
+    }
+
     /// What calls may use, and a model has no price for though it has one for other tokens: the model, and what the prices would
     /// be called.
     pub(super) fn missing<'o>(

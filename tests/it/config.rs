@@ -635,3 +635,50 @@ async fn a_folder_that_a_running_process_has_is_told_of_and_stays_its_own() {
     assert_eq!(stderr(&output).lines().last(), Some("ok"));
     std::fs::remove_dir_all(&path).unwrap();
 }
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_wrong_before_the_start() {
+    let file = File::new(
+        "tls.toml",
+        "[tls]\ncertificate = '/nowhere.crt'\nkey = '/nowhere.key'\n[[upstream]]\nname = 'a'\nurl = 'http://a/v1'\n",
+    );
+    let output = streamgauge()
+        .args(["check", "-c"])
+        .arg(file.path())
+        .output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert!(told.contains("tls.certificate = /nowhere.crt: "), "{told}");
+}
+
+#[test]
+fn a_price_for_an_upstream_that_there_is_not_is_warned_of() {
+    let prices = File::new(
+        "of-nobody.toml",
+        "[[price]]\nmodel = 'm'\nupstream = 'oen'\nusd = { input_mtok = 1, output_mtok = 1 }\n\
+         [[price]]\nmodel = 'm'\nupstream = 'One'\nusd = { input_mtok = 1, output_mtok = 1 }\n\
+         [[price]]\nmodel = 'm'\nupstream = 'groq'\nusd = { input_mtok = 1, output_mtok = 1 }\n",
+    );
+    let file = File::new(
+        "one.toml",
+        "[[upstream]]\nname = 'one'\nurl = 'http://127.0.0.1:1/v1'\n",
+    );
+    let output = streamgauge()
+        .args(["check", "-c"])
+        .arg(file.path())
+        .env("STREAMGAUGE_PRICES", prices.path())
+        .output()
+        .unwrap();
+    let warnings: Vec<&str> = stderr(&output)
+        .lines()
+        .filter(|line| line.contains("is for upstream"))
+        .collect();
+    let [warning] = warnings[..] else {
+        panic!("{}", stderr(&output));
+    };
+    assert!(
+        warning.ends_with("the price of m is for upstream oen, and no call has it: expected one of the upstreams (one), or a provider of the catalogue"),
+        "{warning}"
+    );
+}

@@ -102,7 +102,7 @@ async fn prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothi
     };
     call(&scene, PRICED).await;
     inference(&scene, 1).await;
-    let told = "the prices were read again; calls that end from now on have them";
+    let told = "the prices were read again; calls that end from now on have them; the rest of the configuration is read at start only";
     again(price(5), told).await;
     call(&scene, PRICED).await;
     inference(&scene, 2).await;

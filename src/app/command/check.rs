@@ -16,6 +16,7 @@ use crate::config::{Config, Environment, Flags, Loaded};
 use crate::disk::EXPECTED_FOLDER;
 use crate::otel::{NotPushed, Otlp};
 use crate::otlp::{Signal, hint_of_endpoint};
+use crate::serve;
 use crate::sink::costs;
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
@@ -106,10 +107,11 @@ impl Told {
 }
 
 /// Tries where something is to be kept, and leaves nothing there: folders, the secret that may be in one, and the settings of a
-/// bucket. Warns of a folder that another process has.
+/// bucket; and reads what clients by TLS are shown. Warns of a folder that another process has.
 ///
 /// # Errors
-/// Each that cannot be made or written to, a secret that cannot be read, and wrong settings: the proxy would not start.
+/// Each that cannot be made or written to, a secret or a certificate that cannot be read, and wrong settings: the proxy would not
+/// start.
 fn try_kept(config: &Config, told: &mut Told) -> anyhow::Result<()> {
     let taken = OwnFolder::is_taken(config);
     let taken_wrong = taken.as_ref().err();
@@ -117,6 +119,7 @@ fn try_kept(config: &Config, told: &mut Told) -> anyhow::Result<()> {
     let others = [
         prompts::try_store(config).err(),
         attribution::try_secret(config).err(),
+        try_certificate(config).err(),
     ];
     let others = others
         .into_iter()
@@ -133,6 +136,12 @@ fn try_kept(config: &Config, told: &mut Told) -> anyhow::Result<()> {
              that one first, or give each its own folder"
         ))?;
     }
+    Ok(())
+}
+
+fn try_certificate(config: &Config) -> anyhow::Result<()> {
+    let files = config.tls.clone();
+    files.map(serve::Certificate::of).transpose()?;
     Ok(())
 }
 

@@ -125,7 +125,7 @@ fn renew_prices(prices: &PriceConfig) {
         Ok(()) => {
             tracing::info!(
                 %file,
-                "the prices were read again; calls that end from now on have them"
+                "the prices were read again; calls that end from now on have them; the rest of the configuration is read at start only"
             );
             for oddity in prices.oddities() {
                 let warning = format!("prices = {file}: {oddity}");
