@@ -39,13 +39,13 @@ impl Counts {
         steps: Option<Told>,
         usage: &mut Usage,
     ) {
+        self.choices.report(&told, more, usage);
         self.told.update(told);
         if self.told.in_cache() == 0 && told.input.is_some_and(|input| input > 0) {
             self.before_cache = told.input;
         }
         self.steps = steps.or(self.steps);
         update_more(usage, more);
-        self.choices.report(&told, more);
         self.apply(usage);
     }
 

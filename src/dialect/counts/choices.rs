@@ -14,12 +14,13 @@ pub(super) struct ByChoice {
     /// Reports that were more than zeros, and those of them that came with the end of a choice.
     reports: u32,
     of_choices: u32,
-    /// The sum of the latter. Boxed: most streams have none, and are open for long.
+    /// The sum of the latter, from the second on. Boxed: most streams have none, and are open for long.
     sum: Option<Box<Usage>>,
 }
 
 impl ByChoice {
-    pub(super) fn report(&mut self, told: &Told, more: &Usage) {
+    /// A report came. `before` is the usage as it was known without it: while one report has come, what that said.
+    pub(super) fn report(&mut self, told: &Told, more: &Usage, before: &Usage) {
         let counts = [told.input, told.output, more.total_tokens];
         if !counts.into_iter().flatten().any(|count| count > 0) {
             return;
@@ -28,6 +29,9 @@ impl ByChoice {
         self.reports = self.reports.saturating_add(1);
         if std::mem::take(&mut self.ending) {
             self.of_choices = self.of_choices.saturating_add(1);
+            if self.of_choices == 1 {
+                return;
+            }
             let one = Usage {
                 input_tokens: told.whole_input(more.total_tokens, None),
                 output_tokens: told.output,
@@ -35,7 +39,9 @@ impl ByChoice {
                 cache_write_input_tokens: told.cache_write,
                 ..more.clone()
             };
-            let sum = self.sum.get_or_insert_default();
+            let sum = self
+                .sum
+                .get_or_insert_with(|| Box::new(only_counts(before)));
             for (slot, count) in slots(sum).into_iter().zip(counts_of(&one)) {
                 add(slot, count);
             }
@@ -72,4 +78,13 @@ impl ByChoice {
         usage.partial |= lacks;
         lacks
     }
+}
+
+/// The counts of a usage, and nothing else of it.
+fn only_counts(usage: &Usage) -> Usage {
+    let mut counts = Usage::default();
+    for (slot, count) in slots(&mut counts).into_iter().zip(counts_of(usage)) {
+        *slot = count;
+    }
+    counts
 }

@@ -98,9 +98,7 @@ impl Choices {
         self.last = index;
         let finish = typed(finish, problems, Value::as_text);
         let ended = note_choice(&mut facts.response, index, finish);
-        // What a whole answer reports beside its choices is of all of them.
-        let ends_one = ended && (facts.response.streamed || reported.is_some());
-        facts.counts.choices_came(ends_one);
+        facts.counts.choices_came(ended);
         // Moonshot reports usage inside the choice.
         usage::merge(reported, facts);
         // OpenRouter says it here.
