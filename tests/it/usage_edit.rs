@@ -243,6 +243,20 @@ async fn trailers_of_an_edited_stream_pass_but_for_its_digest() {
 }
 
 #[tokio::test]
+async fn trailers_of_what_is_no_stream_keep_its_digest() {
+    let relay = Relay::start().await;
+    let mut pair = relay.pair().await;
+    pair.ask(post(CHAT, ASKED)).await;
+    let digest = "Content-Digest: sha-256=:AA==:\r\n";
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = format!("{head}2\r\n{{}}\r\n0\r\n{digest}\r\n");
+    let got = pair.answer(answer.into_bytes()).await;
+    assert_eq!(got.text(), "{}");
+    assert_eq!(got.trailers, digest.as_bytes());
+}
+
+#[tokio::test]
 async fn text_completions_are_edited_too() {
     let relay = Relay::start().await;
     let mut pair = relay.pair().await;
